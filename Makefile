@@ -1,0 +1,57 @@
+# The one entry point, for people and for CI.
+.DEFAULT_GOAL := help
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+PYTHON ?= python3
+BIN := .venv/bin
+RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
+export UV_PROJECT_ENVIRONMENT := .venv
+# Never ask the network about newer versions or send usage data.
+export LIGHTNING_DISABLE_VERSION_CHECK := 1
+export ZENML_ANALYTICS_OPT_IN := false
+unexport VIRTUAL_ENV
+
+.PHONY: help setup demo test test-rust test-python lint format bench fuzz clean
+
+help: ## Show this help
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: .venv/.built ## Make .venv and build the Rust core into it
+
+.venv/.synced: pyproject.toml uv.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv sync --quiet --frozen --inexact --no-install-project --all-extras
+	@touch $@
+
+.venv/.built: .venv/.synced $(RUST)
+	$(BIN)/maturin develop --quiet --release --uv
+	@touch $@
+
+demo: setup ## Run a real pipeline on a Lightning cloud on this machine
+	@$(BIN)/python -m lightning_native demo
+
+test: setup test-rust test-python ## Run every test
+
+test-rust:
+	cargo test --workspace --release --quiet
+
+test-python: .venv/.built
+	$(BIN)/python -m pytest
+
+lint: setup ## Check style, types, stubs, layers and Rust lints
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest lightning_native._native
+	$(BIN)/lint-imports
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --release --quiet -- -D warnings
+
+format: setup ## Format all code
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+	cargo fmt --all
+
+clean: ## Remove what setup and the demo made
+	rm -rf .venv target .demo

@@ -1,0 +1,54 @@
+"""The command line: `python -m lightning_native COMMAND …`.
+
+Results go to stdout, progress and logs to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage.
+Each command is a module of this package, imported only when it is asked for, with
+`EXAMPLE`, `add_arguments(parser)` and `run(args) -> int`.
+"""
+
+import argparse
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+
+from lightning_native.errors import LightningNativeError
+
+COMMANDS = {
+    "archive": "pack a source tree into a deterministic tar.gz",
+    "extract": "unpack an archive safely into a new folder",
+    "name": "make valid studio names",
+    "requirements": "merge and de-duplicate requirements",
+    "dag": "order a graph, or find its cycle",
+    "emulator": "run a Lightning cloud on this machine",
+    "demo": "run a real pipeline on the local cloud",
+    "runs": "list runs and what they leased",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser = argparse.ArgumentParser(prog="lightning-native", description=(__doc__ or "").split("\n")[0])
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in COMMANDS.items():
+        subparser = subparsers.add_parser(
+            name, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        if arguments[:1] == [name]:
+            module = importlib.import_module(f"lightning_native.cli.{name}")
+            subparser.epilog = f"example:\n  {module.EXAMPLE}"
+            module.add_arguments(subparser)
+            subparser.set_defaults(run=module.run)
+    args = parser.parse_args(arguments)
+    try:
+        return int(args.run(args))
+    except LightningNativeError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader of our stdout left; point stdout elsewhere so that the flush at exit stays silent.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1

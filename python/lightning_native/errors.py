@@ -1,0 +1,83 @@
+"""Every error this package raises on purpose.
+
+::
+
+    LightningNativeError
+    ├── ArchiveError (OSError)           a tree or an archive cannot be read or written
+    │   └── UnsafeArchiveError           an archive that must not be extracted
+    ├── InvalidNameError (ValueError)    a text that no studio can be named after
+    ├── RequirementError (ValueError)    a requirement that does not parse
+    │   └── ConflictError                requirements that cannot hold together
+    ├── DagError (ValueError)            a graph that cannot be scheduled, or a wrong transition
+    │   ├── CycleError                   .cycle: the nodes, first one repeated at the end
+    │   └── UnknownNodeError             a node that the graph does not have
+    ├── PlanError (ValueError)           a plan that cannot run as it is written
+    │   └── UnknownMachineError          a machine that Lightning does not offer
+    ├── CredentialsError                 no way to sign in to Lightning
+    ├── CloudError                       Lightning refused or failed a call
+    └── EmulatorError                    the local cloud cannot start or do what is asked
+"""
+
+
+class LightningNativeError(Exception):
+    """Base of all errors of this package; the message names the input, what is wrong and what to do."""
+
+
+class ArchiveError(LightningNativeError, OSError):
+    """A source tree cannot be archived, or an archive cannot be read or extracted."""
+
+
+class UnsafeArchiveError(ArchiveError):
+    """An archive whose extraction would write outside its destination or exhaust the machine."""
+
+
+class InvalidNameError(LightningNativeError, ValueError):
+    """A text from which no studio name can be made."""
+
+
+class RequirementError(LightningNativeError, ValueError):
+    """A requirement that does not parse; the message has file, line and text."""
+
+
+class ConflictError(RequirementError):
+    """Requirements that no version satisfies together; the message has both origins."""
+
+
+class DagError(LightningNativeError, ValueError):
+    """A graph that cannot be scheduled, or a transition that its state does not allow."""
+
+
+class CycleError(DagError):
+    """The graph has a cycle.
+
+    Attributes:
+        cycle: the nodes of one cycle, in order, the first repeated at the end.
+    """
+
+    def __init__(self, message: str, cycle: list[str]) -> None:
+        super().__init__(message)
+        self.cycle = cycle
+
+
+class UnknownNodeError(DagError):
+    """A node that the graph does not have."""
+
+
+class PlanError(LightningNativeError, ValueError):
+    """A plan that cannot run as it is written."""
+
+
+class UnknownMachineError(PlanError):
+    """A machine that Lightning does not offer; the message has the nearest names."""
+
+
+class CredentialsError(LightningNativeError):
+    """Credentials for Lightning are missing or refused; the message says where to set them."""
+
+
+class CloudError(LightningNativeError):
+    """Lightning refused or failed a call."""
+
+
+class EmulatorError(LightningNativeError):
+    """The local cloud cannot start, or cannot do what is asked of it."""

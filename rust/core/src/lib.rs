@@ -1,0 +1,1 @@
+//! The native core of lightning-native: archives, names, requirements and scheduling.
