@@ -15,7 +15,9 @@
     │   └── UnknownMachineError          a machine that Lightning does not offer
     ├── CredentialsError                 no way to sign in to Lightning
     ├── CloudError                       Lightning refused or failed a call
-    └── EmulatorError                    the local cloud cannot start or do what is asked
+    ├── EmulatorError                    the local cloud cannot start or do what is asked
+    ├── RunFailedError                   a run ended with failed steps
+    └── RunStoppedError                  a run was stopped before its end
 """
 
 
@@ -52,6 +54,7 @@ class CycleError(DagError):
 
     Attributes:
         cycle: the nodes of one cycle, in order, the first repeated at the end.
+
     """
 
     def __init__(self, message: str, cycle: list[str]) -> None:
@@ -81,3 +84,11 @@ class CloudError(LightningNativeError):
 
 class EmulatorError(LightningNativeError):
     """The local cloud cannot start, or cannot do what is asked of it."""
+
+
+class RunFailedError(LightningNativeError):
+    """A run ended with failed steps; the message names them and says why."""
+
+
+class RunStoppedError(LightningNativeError):
+    """A run was stopped before its end; nothing of it is left running."""

@@ -22,6 +22,7 @@ COMMANDS = {
     "emulator": "run a Lightning cloud on this machine",
     "demo": "run a real pipeline on the local cloud",
     "runs": "list runs and what they leased",
+    "gc": "release what dead runs left over",
 }
 
 

@@ -1,0 +1,376 @@
+"""Runs commands inside a studio, each exactly once. One file, standard library only, Python 3.8 or later.
+
+The engine uploads this file and calls it through the studio's shell::
+
+    python agent.py start OPID --spec-sha256 HEX [--wait S]   start the operation, or attach, or replay its result
+    python agent.py poll OPID --offset N [--wait S]           what it printed since byte N, and how it stands
+    python agent.py stop OPID [--grace S]                     SIGTERM to its process group, then SIGKILL
+    python agent.py unpack ARCHIVE SHA256 DESTINATION         verify an uploaded archive and unpack it atomically
+    python agent.py forget PREFIX                             stop and remove every operation whose id starts so
+
+Every call prints one line of JSON. An operation is a folder `ops/OPID` beside this file. Making that folder is the
+claim: however often `start` is delivered, the command runs once. Its specification `ops/OPID.json` is uploaded
+before `start` and removed as soon as it is claimed, because it carries the step's secrets:
+`{"argv": [...], "cwd": ..., "env": {...}, "scratch": [names of variables that get a private folder], "timeout": s}`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tarfile
+import tempfile
+import threading
+import time
+
+TYPE_CHECKING = False  # importing typing would cost each call a tenth of its time
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from io import FileIO
+    from typing import IO, Any
+
+HOME = os.path.dirname(os.path.abspath(__file__))
+OPERATIONS = os.path.join(HOME, "ops")
+LOG_LIMIT = 64 * 1024 * 1024
+CHUNK = 256 * 1024
+# An upload is not always visible at once in the studio's file system.
+UPLOAD_PATIENCE = 60.0
+# Between the claim and the runner's lock an operation looks dead for a moment.
+CLAIM_PATIENCE = 10.0
+
+
+def operation_folder(operation: str) -> str:
+    if not re.match(r"^[A-Za-z0-9][A-Za-z0-9._-]*$", operation):
+        raise SystemExit("not an operation id: %r" % operation)
+    return os.path.join(OPERATIONS, operation)
+
+
+def write_json(path: str, value: Any) -> None:
+    temporary = "%s.%d" % (path, os.getpid())
+    with open(temporary, "w") as stream:
+        json.dump(value, stream)
+    os.replace(temporary, path)
+
+
+def read_json(path: str) -> dict[str, Any] | None:
+    try:
+        with open(path) as stream:
+            value: dict[str, Any] = json.load(stream)
+            return value
+    except FileNotFoundError:
+        return None
+
+
+def file_sha256(path: str) -> str:
+    digest = hashlib.sha256()
+    with open(path, "rb") as stream:
+        for block in iter(lambda: stream.read(1 << 20), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def wait_for_upload(path: str, sha256: str) -> None:
+    deadline = time.monotonic() + UPLOAD_PATIENCE
+    while True:
+        try:
+            if file_sha256(path) == sha256:
+                return
+        except FileNotFoundError:
+            pass
+        if time.monotonic() > deadline:
+            raise SystemExit("the upload of %s did not arrive intact within %d s" % (path, UPLOAD_PATIENCE))
+        time.sleep(0.05)
+
+
+def state_of(folder: str) -> str:
+    """One of "unknown", "running", "done", "lost"; lost means that the studio died under the operation."""
+    if not os.path.isdir(folder):
+        return "unknown"
+    if os.path.exists(os.path.join(folder, "result.json")):
+        return "done"
+    try:
+        with open(os.path.join(folder, "lock")) as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return "running"
+    except FileNotFoundError:
+        pass
+    # The runner may have written its result and left between the two looks.
+    if os.path.exists(os.path.join(folder, "result.json")):
+        return "done"
+    return "running" if time.time() - os.stat(folder).st_mtime < CLAIM_PATIENCE else "lost"
+
+
+def start(operation: str, spec_sha256: str) -> None:
+    folder = operation_folder(operation)
+    os.makedirs(OPERATIONS, mode=0o700, exist_ok=True)
+    spec_path = folder + ".json"
+    if not os.path.isdir(folder):
+        try:
+            wait_for_upload(spec_path, spec_sha256)
+            os.chmod(spec_path, 0o600)
+            with open(spec_path) as stream:
+                spec = json.load(stream)
+            os.mkdir(folder, 0o700)
+        except FileExistsError:
+            return
+        except FileNotFoundError:
+            # Another delivery of the same call claimed it between our two looks.
+            if os.path.isdir(folder):
+                return
+            raise
+        os.unlink(spec_path)
+        detach(lambda: run(folder, spec))
+
+
+def detach(action: Callable[[], None]) -> None:
+    """Run `action` in a process that outlives this one and its terminal."""
+    child = os.fork()
+    if child:
+        os.waitpid(child, 0)
+        return
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    try:
+        action()
+    finally:
+        os._exit(0)
+
+
+def run(folder: str, spec: dict[str, Any]) -> None:
+    """Run the command of one operation to its end and write its result. Called once, detached."""
+    stopping = threading.Event()
+    # Set before the child exists, so that an early stop is not lost.
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    scratch = tempfile.mkdtemp(prefix="scratch-", dir=folder)
+    with open(os.path.join(folder, "lock"), "w") as lock, open(os.path.join(folder, "log"), "ab", buffering=0) as log:
+        # Held for as long as the runner lives: who can take it knows that the runner is gone.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        result = {"started": time.time()}
+        result.update(run_command(folder, spec, scratch, log, stopping))
+        result["ended"] = time.time()
+        shutil.rmtree(scratch, ignore_errors=True)
+        write_json(os.path.join(folder, "result.json"), result)
+
+
+def run_command(
+    folder: str, spec: dict[str, Any], scratch: str, log: FileIO, stopping: threading.Event
+) -> dict[str, Any]:
+    never_ran = {"exit_code": 127, "timed_out": False, "stopped": False, "peak_memory": 0}
+    if os.path.exists(os.path.join(folder, "stop")):
+        return dict(never_ran, exit_code=-signal.SIGTERM, stopped=True)
+    environment = dict(os.environ)
+    environment.update(spec.get("env") or {})
+    for name in spec.get("scratch") or ():
+        environment[name] = scratch
+    try:
+        child = subprocess.Popen(
+            spec["argv"],
+            cwd=os.path.expanduser(spec.get("cwd") or "~"),
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    except OSError as error:
+        log.write(("cannot start %r: %s\n" % (spec["argv"][:1], error)).encode())
+        return never_ran
+    write_json(os.path.join(folder, "runner.json"), {"runner": os.getpid(), "child": child.pid})
+    return supervise(child, log, spec.get("timeout"), stopping, folder)
+
+
+def supervise(
+    child: subprocess.Popen[bytes], log: FileIO, timeout: float | None, stopping: threading.Event, folder: str
+) -> dict[str, Any]:
+    """Copy the child's output to the log until it ends, stopping it when asked or when its time is over."""
+    copier = threading.Thread(target=copy_output, args=(child.stdout, log), daemon=True)
+    copier.start()
+    begun = time.monotonic()
+    deadline = begun + timeout if timeout else None
+    kill_at = None
+    outcome: dict[str, Any] = {"timed_out": False, "stopped": False}
+    while True:
+        pid, status, usage = os.wait4(child.pid, os.WNOHANG)
+        if pid:
+            break
+        now = time.monotonic()
+        if kill_at is None and (stopping.is_set() or (deadline and now > deadline)):
+            outcome["stopped" if stopping.is_set() else "timed_out"] = True
+            kill_at = now + float((read_json(os.path.join(folder, "stop")) or {}).get("grace", 10))
+            signal_group(child.pid, signal.SIGTERM)
+        elif kill_at is not None and now > kill_at:
+            signal_group(child.pid, signal.SIGKILL)
+        # Short operations end at once, long ones cost nothing.
+        copier.join(0.005 if now - begun < 1 else 0.05)
+        if not copier.is_alive():
+            time.sleep(0.005)
+    if outcome["stopped"] or outcome["timed_out"]:
+        signal_group(child.pid, signal.SIGKILL)
+    # A process that the command left behind may hold the pipe open for ever.
+    copier.join(1.0)
+    outcome["exit_code"] = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+    outcome["peak_memory"] = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    return outcome
+
+
+def copy_output(source: IO[bytes], log: FileIO) -> None:
+    written = 0
+    descriptor = source.fileno()
+    while True:
+        block = os.read(descriptor, 65536)
+        if not block:
+            return
+        if written < LOG_LIMIT:
+            log.write(block)
+            written += len(block)
+            if written >= LOG_LIMIT:
+                log.write(b"\n[the log is longer than %d bytes; the rest is not kept]\n" % LOG_LIMIT)
+
+
+def signal_group(pid: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, number)
+
+
+def poll(operation: str, offset: int, wait: float) -> dict[str, Any]:
+    folder = operation_folder(operation)
+    deadline = time.monotonic() + wait
+    while True:
+        # The state first: what is in the log after "done" is all there will ever be.
+        state = state_of(folder)
+        data = read_log(folder, offset)
+        if data or state != "running" or time.monotonic() > deadline:
+            break
+        time.sleep(0.02)
+    if data and state == "running" and len(data) < CHUNK:
+        # One call carries a burst of lines rather than one line.
+        time.sleep(0.1)
+        state = state_of(folder)
+        data = read_log(folder, offset)
+    answer = {"state": state, "offset": offset + len(data), "data": base64.b64encode(data).decode()}
+    if state == "done":
+        answer["result"] = read_json(os.path.join(folder, "result.json"))
+        answer["more"] = len(data) == CHUNK
+    return answer
+
+
+def read_log(folder: str, offset: int) -> bytes:
+    try:
+        with open(os.path.join(folder, "log"), "rb") as log:
+            log.seek(offset)
+            return log.read(CHUNK)
+    except FileNotFoundError:
+        return b""
+
+
+def stop(operation: str, grace: float) -> dict[str, Any]:
+    folder = operation_folder(operation)
+    os.makedirs(OPERATIONS, mode=0o700, exist_ok=True)
+    try:
+        # Claiming an operation that has not started keeps it from ever starting.
+        os.mkdir(folder, 0o700)
+        never_ran = {"exit_code": -signal.SIGTERM, "timed_out": False, "stopped": True, "peak_memory": 0}
+        write_json(os.path.join(folder, "result.json"), dict(never_ran, started=time.time(), ended=time.time()))
+    except FileExistsError:
+        write_json(os.path.join(folder, "stop"), {"grace": grace})
+    if state_of(folder) == "running":
+        runner = read_json(os.path.join(folder, "runner.json"))
+        if runner:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(runner["runner"], signal.SIGTERM)
+    return {"state": state_of(folder)}
+
+
+def unpack(archive: str, sha256: str, destination: str) -> dict[str, Any]:
+    """Unpack once, atomically; a destination that exists was completely unpacked before."""
+    destination = os.path.expanduser(destination)
+    if os.path.isdir(destination):
+        return {"state": "done"}
+    archive = os.path.expanduser(archive)
+    wait_for_upload(archive, sha256)
+    os.makedirs(os.path.dirname(destination), exist_ok=True)
+    temporary = tempfile.mkdtemp(prefix=".unpack-", dir=os.path.dirname(destination))
+    try:
+        with tarfile.open(archive) as members:
+            # Our own archive, proved by its digest; old Pythons know no filter.
+            options = {"filter": "tar"} if hasattr(tarfile, "data_filter") else {}
+            members.extractall(temporary, **options)  # type: ignore[arg-type]  # noqa: S202  see above
+        try:
+            os.rename(temporary, destination)
+        except OSError:
+            if not os.path.isdir(destination):
+                raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return {"state": "done"}
+
+
+def forget(prefix: str) -> dict[str, Any]:
+    operation_folder(prefix)
+    names = os.listdir(OPERATIONS) if os.path.isdir(OPERATIONS) else []
+    mine = [name for name in names if name.startswith(prefix)]
+    for name in mine:
+        if os.path.isdir(os.path.join(OPERATIONS, name)):
+            stop(name, 1)
+    deadline = time.monotonic() + 5
+    for name in mine:
+        path = os.path.join(OPERATIONS, name)
+        while os.path.isdir(path) and state_of(path) == "running" and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if os.path.isdir(path):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            os.unlink(path)
+    return {"state": "done", "forgotten": len(mine)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in ("start", "poll"):
+        command = commands.add_parser(name)
+        command.add_argument("operation")
+        command.add_argument("--wait", type=float, default=0.0)
+        command.add_argument("--offset", type=int, default=0)
+        if name == "start":
+            command.add_argument("--spec-sha256", required=True)
+    command = commands.add_parser("stop")
+    command.add_argument("operation")
+    command.add_argument("--grace", type=float, default=10.0)
+    command = commands.add_parser("unpack")
+    command.add_argument("archive")
+    command.add_argument("sha256")
+    command.add_argument("destination")
+    command = commands.add_parser("forget")
+    command.add_argument("prefix")
+    arguments = parser.parse_args()
+    if arguments.command == "start":
+        start(arguments.operation, arguments.spec_sha256)
+    if arguments.command in ("start", "poll"):
+        answer = poll(arguments.operation, arguments.offset, arguments.wait)
+    elif arguments.command == "stop":
+        answer = stop(arguments.operation, arguments.grace)
+    elif arguments.command == "unpack":
+        answer = unpack(arguments.archive, arguments.sha256, arguments.destination)
+    else:
+        answer = forget(arguments.prefix)
+    print(json.dumps(answer))
+
+
+if __name__ == "__main__":
+    main()

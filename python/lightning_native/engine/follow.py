@@ -1,0 +1,50 @@
+"""Shows what the steps of a run print, line by line with the step's name, while they run."""
+
+from collections.abc import Callable, Iterable
+
+from lightning_native.engine.run_folder import RunFolder
+
+# A line is shown when it is whole; a progress bar that only returns its carriage is shown at this size.
+_LONGEST_LINE = 64 * 1024
+
+
+class LogFollower:
+    """Reads the logs of a run's steps from where it stopped reading."""
+
+    def __init__(self, folder: RunFolder, steps: Iterable[str], show: Callable[[str, str], object]) -> None:
+        self._folder = folder
+        self._show = show
+        self._offsets = dict.fromkeys(steps, 0)
+        self._partial = dict.fromkeys(self._offsets, b"")
+
+    def advance(self) -> None:
+        """Show every line that has come since the last call."""
+        for step, offset in self._offsets.items():
+            try:
+                with self._folder.log(step).open("rb") as log:
+                    log.seek(offset)
+                    data = log.read()
+            except FileNotFoundError:
+                continue
+            if not data:
+                continue
+            self._offsets[step] += len(data)
+            *lines, rest = (self._partial[step] + data).split(b"\n")
+            if len(rest) > _LONGEST_LINE:
+                lines.append(rest)
+                rest = b""
+            self._partial[step] = rest
+            for line in lines:
+                self._show_line(step, line)
+
+    def finish(self) -> None:
+        """Show what is left, also lines without an end."""
+        self.advance()
+        for step, rest in self._partial.items():
+            if rest:
+                self._show_line(step, rest)
+        self._partial = dict.fromkeys(self._offsets, b"")
+
+    def _show_line(self, step: str, line: bytes) -> None:
+        # What a progress bar overwrote is not shown.
+        self._show(step, line.rstrip(b"\r").split(b"\r")[-1].decode(errors="replace"))

@@ -1,0 +1,1 @@
+"""The ways a step can run on Lightning."""

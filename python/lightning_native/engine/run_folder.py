@@ -1,0 +1,130 @@
+"""A run's own folder: its plan, its code, its secrets while they are needed, its logs, and who drives it."""
+
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightning_native import ArchiveReport, create_archive, unique_studio_name
+from lightning_native.engine.plan import RunPlan, load_plan
+from lightning_native.errors import PlanError
+from lightning_native.home import home
+
+
+@dataclass(frozen=True)
+class Code:
+    """The packed source tree: its archive, the digest that names it, and the SHA-256 that proves an upload."""
+
+    archive: Path
+    digest: str
+    sha256: str
+
+
+class RunFolder:
+    """The folder of one run below `LIGHTNING_NATIVE_HOME/runs`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def of(cls, run_id: str) -> "RunFolder":
+        """Return the folder of a run, whether or not it is there."""
+        return cls(home() / "runs" / run_id)
+
+    def write(self, plan: RunPlan, root: Path, environments: Mapping[str, Mapping[str, str]]) -> ArchiveReport:
+        """Make the folder: pack `root`, keep the plan, and the steps' environments in a 0600 file.
+
+        Raises:
+            ArchiveError: `root` cannot be packed. Nothing is left behind.
+
+        """
+        self.path.mkdir(mode=0o700, parents=True)
+        try:
+            report = create_archive(root, self._archive)
+            self._describe_code(report)
+            (self.path / "logs").mkdir()
+            (self.path / "plan.json").write_text(plan.to_json())
+            descriptor = os.open(self._environments, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as stream:
+                json.dump({step: dict(variables) for step, variables in environments.items()}, stream)
+        except BaseException:
+            shutil.rmtree(self.path, ignore_errors=True)
+            raise
+        return report
+
+    def _describe_code(self, report: ArchiveReport) -> None:
+        with self._archive.open("rb") as stream:
+            sha256 = hashlib.file_digest(stream, "sha256") if hasattr(hashlib, "file_digest") else None
+        if sha256 is None:
+            sha256 = hashlib.sha256(self._archive.read_bytes())
+        (self.path / "code.json").write_text(json.dumps({"digest": report.digest, "sha256": sha256.hexdigest()}))
+
+    @property
+    def _archive(self) -> Path:
+        return self.path / "code.tar.gz"
+
+    @property
+    def _environments(self) -> Path:
+        return self.path / "environments.json"
+
+    @property
+    def controller_log(self) -> Path:
+        """What the controller itself has to say."""
+        return self.path / "controller.log"
+
+    def plan(self) -> RunPlan:
+        """Read the plan."""
+        return load_plan(self.path)
+
+    def code(self) -> Code:
+        """Return the packed code."""
+        try:
+            described = json.loads((self.path / "code.json").read_text())
+        except (OSError, ValueError) as error:
+            raise PlanError(f"{self.path} has no packed code: {error}") from error
+        return Code(self._archive, described["digest"], described["sha256"])
+
+    def environments(self) -> dict[str, dict[str, str]]:
+        """Read the steps' environments."""
+        environments: dict[str, dict[str, str]] = json.loads(self._environments.read_text())
+        return environments
+
+    def discard_secrets(self) -> None:
+        """Delete the steps' environments and the code archive: no step will need them again."""
+        self._environments.unlink(missing_ok=True)
+        self._archive.unlink(missing_ok=True)
+
+    def log(self, step: str) -> Path:
+        """Return where a step's output is kept."""
+        return self.path / "logs" / f"{unique_studio_name(step)}.log"
+
+    @contextmanager
+    def driven(self) -> Iterator[None]:
+        """Hold the run's lock while driving it.
+
+        Raises:
+            PlanError: another process drives it.
+
+        """
+        with (self.path / "controller.lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise PlanError(f"run {self.path.name} is driven by another process already") from None
+            yield
+
+    def is_driven(self) -> bool:
+        """Tell whether a process drives the run now."""
+        try:
+            with (self.path / "controller.lock").open() as lock:
+                fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except FileNotFoundError:
+            return False
+        except BlockingIOError:
+            return True
+        return False

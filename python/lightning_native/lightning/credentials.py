@@ -1,0 +1,80 @@
+"""What is needed to sign in to Lightning, and how a child process is given it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from lightning_native.errors import CredentialsError
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """Who runs, and where. Secret values never show in `repr`."""
+
+    user_id: str | None = field(default=None, repr=False)
+    api_key: str | None = field(default=None, repr=False)
+    username: str | None = None
+    organization: str | None = None
+    teamspace: str | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "Credentials":
+        """Read the variables that the SDK reads."""
+        return cls(
+            user_id=environment.get("LIGHTNING_USER_ID") or None,
+            api_key=environment.get("LIGHTNING_API_KEY") or None,
+            username=environment.get("LIGHTNING_USERNAME") or None,
+            organization=environment.get("LIGHTNING_ORG") or None,
+            teamspace=environment.get("LIGHTNING_TEAMSPACE") or None,
+        )
+
+    def or_else(self, other: "Credentials") -> "Credentials":
+        """Fill what is missing here from `other`; an owner named here is never mixed with another one's."""
+        owned = bool(self.username or self.organization)
+        return Credentials(
+            user_id=self.user_id or other.user_id,
+            api_key=self.api_key or other.api_key,
+            username=self.username if owned else other.username,
+            organization=self.organization if owned else other.organization,
+            teamspace=self.teamspace or other.teamspace,
+        )
+
+    def environ(self, settings: str = "") -> dict[str, str]:
+        """Return the variables for the environment of a child process.
+
+        Args:
+            settings: what a user would change to set a missing value, for the error message.
+
+        Raises:
+            CredentialsError: names every value that is missing and where to set it.
+
+        """
+        missing = []
+        if not self.api_key and not credentials_file(Path.home()).exists():
+            missing += ["api_key (LIGHTNING_API_KEY)"] + ([] if self.user_id else ["user_id (LIGHTNING_USER_ID)"])
+        elif self.api_key and not self.user_id:
+            missing.append("user_id (LIGHTNING_USER_ID)")
+        if not self.username and not self.organization:
+            missing.append("username (LIGHTNING_USERNAME) or organization (LIGHTNING_ORG)")
+        if not self.teamspace:
+            missing.append("teamspace (LIGHTNING_TEAMSPACE)")
+        if missing:
+            where = f"in {settings}, or " if settings else ""
+            raise CredentialsError(
+                f"Lightning credentials are incomplete: {', '.join(missing)} not set. "
+                f"Set them {where}as the environment variables in parentheses; "
+                "the key and the user id are on your Lightning profile under Keys"
+            )
+        named = {
+            "LIGHTNING_USER_ID": self.user_id,
+            "LIGHTNING_API_KEY": self.api_key,
+            "LIGHTNING_USERNAME": self.username,
+            "LIGHTNING_ORG": self.organization,
+            "LIGHTNING_TEAMSPACE": self.teamspace,
+        }
+        return {name: value for name, value in named.items() if value}
+
+
+def credentials_file(user_home: Path) -> Path:
+    """Return where `lightning login` keeps a user's key."""
+    return user_home / ".lightning" / "credentials.json"

@@ -1,0 +1,50 @@
+"""Signing in: from the environment of this process to a teamspace."""
+
+import os
+import warnings
+
+from lightning_native.errors import CredentialsError, LightningNativeError
+from lightning_native.lightning.studios import LightningStudioCloud
+
+_LIGHTNING = "https://lightning.ai"
+
+
+def cloud_name() -> str:
+    """Return what the journal calls the cloud and the teamspace that this process's environment names.
+
+    The local cloud has another port each time it starts; its root names it.
+    """
+    where = os.environ.get("LIGHTNING_NATIVE_CLOUD_ROOT") or os.environ.get("LIGHTNING_CLOUD_URL", _LIGHTNING)
+    owner = os.environ.get("LIGHTNING_ORG") or os.environ.get("LIGHTNING_USERNAME", "")
+    return f"{where} {owner}/{os.environ.get('LIGHTNING_TEAMSPACE', '')}"
+
+
+def connect() -> LightningStudioCloud:
+    """Sign in with the credentials in this process's environment.
+
+    Raises:
+        CredentialsError: the credentials or the teamspace are missing or refused.
+        LightningNativeError: lightning-sdk is not installed.
+
+    """
+    # Importing the SDK would ask the package index for news, without a time limit.
+    os.environ.setdefault("LIGHTNING_DISABLE_VERSION_CHECK", "1")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            from lightning_sdk import Teamspace
+    except ImportError as error:
+        message = f"lightning-sdk cannot be imported ({error}); install it with: pip install 'lightning-native[zenml]'"
+        raise LightningNativeError(message) from error
+    organization = os.environ.get("LIGHTNING_ORG")
+    name = os.environ.get("LIGHTNING_TEAMSPACE")
+    user = None if organization else os.environ.get("LIGHTNING_USERNAME")
+    try:
+        teamspace = Teamspace(name=name, org=organization, user=user)
+    except Exception as error:
+        url = os.environ.get("LIGHTNING_CLOUD_URL", _LIGHTNING)
+        raise CredentialsError(
+            f"cannot open teamspace {name!r} of {organization or user!r} at {url}: {error}; "
+            "check the API key, the user id and the names"
+        ) from error
+    return LightningStudioCloud(teamspace)

@@ -1,0 +1,87 @@
+"""Settings and configuration of the orchestrator."""
+
+from typing import Literal
+
+from pydantic import Field
+from zenml.config.base_settings import BaseSettings
+from zenml.orchestrators import BaseOrchestratorConfig
+from zenml.utils.secret_utils import SecretField
+
+from lightning_native.lightning.credentials import Credentials
+
+
+class LightningNativeOrchestratorSettings(BaseSettings):
+    """What a pipeline, and where it makes sense a step, can ask for.
+
+    The fields of ZenML's own Lightning integration keep their names and meaning, so that a stack moves over by
+    changing its flavor.
+    """
+
+    main_studio_name: str | None = Field(
+        default=None,
+        description="Studio to run in. It is started if need be and kept; without a name, one is made and deleted.",
+    )
+    machine_type: str | None = Field(
+        default=None,
+        description="Machine by its lightning-sdk name, such as CPU, T4 or H100_X_8. On the pipeline: the main "
+        "studio's. On a step: a step that asks for another machine gets a studio of its own.",
+    )
+    user_id: str | None = SecretField(default=None, description="Lightning user id; else LIGHTNING_USER_ID.")
+    api_key: str | None = SecretField(default=None, description="Lightning API key; else LIGHTNING_API_KEY.")
+    username: str | None = Field(
+        default=None, description="Owner of the teamspace, if a user; else LIGHTNING_USERNAME."
+    )
+    teamspace: str | None = Field(default=None, description="Teamspace to run in; else LIGHTNING_TEAMSPACE.")
+    organization: str | None = Field(
+        default=None, description="Owner of the teamspace, if an organization; else LIGHTNING_ORG."
+    )
+    custom_commands: list[str] | None = Field(
+        default=None,
+        description="Shell commands run once in each studio, in the code's folder, after the requirements.",
+    )
+    synchronous: bool = Field(
+        default=True,
+        description="Wait for the run to end and show the logs of its steps. Otherwise a process on this machine "
+        "drives the run and cleans up after it.",
+    )
+    cloud: Literal["lightning", "local"] = Field(
+        default="lightning",
+        description="`lightning`: Lightning AI. `local`: the local cloud on this machine, started if none is running.",
+    )
+    max_parallelism: int | None = Field(
+        default=None, ge=1, description="The most steps that run at the same time; without it, all that are ready."
+    )
+
+    def credentials(self) -> Credentials:
+        """Return the credentials among the settings."""
+        return Credentials(
+            user_id=self.user_id,
+            api_key=self.api_key,
+            username=self.username,
+            organization=self.organization,
+            teamspace=self.teamspace,
+        )
+
+
+class LightningNativeOrchestratorConfig(BaseOrchestratorConfig, LightningNativeOrchestratorSettings):
+    """Configuration of the stack component: the defaults of all settings."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether steps run on this machine as far as ZenML is concerned: never, they run in studios."""
+        return False
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether steps need a ZenML server they can reach from outside: not on the local cloud."""
+        return self.cloud != "local"
+
+    @property
+    def is_synchronous(self) -> bool:
+        """Whether submitting waits for the run to end."""
+        return self.synchronous
+
+    @property
+    def supports_client_side_caching(self) -> bool:
+        """Whether cached steps are found before anything is started."""
+        return True
