@@ -1,0 +1,8 @@
+"""A Lightning cloud on this machine, for the unmodified `lightning-sdk`: no account, no network, no bill.
+
+`LocalCloud` runs one for the length of a `with` block; `python -m lightning_native emulator` runs one in a terminal.
+"""
+
+from lightning_native.emulator.local_cloud import LocalCloud, read_environ
+
+__all__ = ["LocalCloud", "read_environ"]

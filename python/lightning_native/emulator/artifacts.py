@@ -1,0 +1,301 @@
+"""Files of studios and teamspaces: listed, downloaded, deleted, and uploaded through signed addresses."""
+
+import base64
+import hashlib
+import hmac
+import json
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO
+from uuid import uuid4
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import Route
+
+from lightning_native.emulator.accounts import teamspace_of
+from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
+from lightning_native.emulator.clock import timestamp
+from lightning_native.emulator.cloud import Cloud
+from lightning_native.emulator.home import home_of
+from lightning_native.emulator.machines import DEFAULT_CLUSTER
+from lightning_native.emulator.state import new_id
+from lightning_native.emulator.studios import studio_of
+
+_PAGE = 1000
+_MAX_PARTS = 10_000
+
+
+def inside(folder: Path, path: str) -> Path:
+    """Return a path below a folder; 400 when it would lead outside, also through links."""
+    relative = path.strip("/")
+    if "\0" in relative or ".." in relative.split("/"):
+        raise ApiError(400, f"{path!r} leads outside of the folder")
+    target = folder / relative
+    if not Path(os.path.realpath(target)).is_relative_to(os.path.realpath(folder)):
+        raise ApiError(400, f"{path!r} leads outside of the folder")
+    return target
+
+
+def scope_of(request: Request) -> tuple[str, Path]:
+    """Return the name and the folder of the files that a request's path is about."""
+    if "studio" in request.path_params:
+        studio = studio_of(request)
+        return f"cloudspaces/{studio.id}", home_of(cloud_of(request), studio)
+    teamspace = teamspace_of(request)
+    return f"projects/{teamspace.id}", drive_folder(cloud_of(request), teamspace.id)
+
+
+def drive_folder(cloud: Cloud, teamspace_id: str) -> Path:
+    """Return the folder with the files of a teamspace's drive."""
+    folder = cloud.root / "drives" / teamspace_id
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _folder_of_scope(cloud: Cloud, scope: str) -> Path:
+    kind, _, key = scope.partition("/")
+    if kind == "projects":
+        return drive_folder(cloud, key)
+    studio = cloud.studios.get(key)
+    if studio is None:
+        raise ApiError(404, f"no studio {key}")
+    return home_of(cloud, studio)
+
+
+def _entry(path: str, target: os.DirEntry[str]) -> dict[str, Any] | None:
+    try:
+        status = target.stat()
+    except OSError:
+        return None
+    if stat.S_ISDIR(status.st_mode):
+        return {"path": path, "type": "tree"}
+    if not stat.S_ISREG(status.st_mode):
+        return None
+    return {
+        "path": path,
+        "type": "blob",
+        "size": status.st_size,
+        "lastModified": timestamp(status.st_mtime),
+        "clusterId": DEFAULT_CLUSTER,
+    }
+
+
+def _entries(folder: Path, prefix: str, recursive: bool) -> Iterator[dict[str, Any]]:
+    try:
+        with os.scandir(folder) as scan:
+            children = sorted(scan, key=lambda child: child.name)
+    except OSError:
+        return
+    for child in children:
+        path = prefix + child.name
+        if recursive and child.is_dir(follow_symlinks=False):
+            yield from _entries(folder / child.name, path + "/", recursive)
+        elif (entry := _entry(path, child)) is not None and not (recursive and entry["type"] == "tree"):
+            yield entry
+
+
+async def _list(request: Request) -> Response:
+    _, folder = scope_of(request)
+    query = request.query_params
+    target = inside(folder, request.path_params["path"])
+    entries = list(_entries(target, "", query.get("recursive") == "true"))
+    start = int(query.get("cursor") or 0)
+    following = start + _PAGE
+    return reply({"tree": entries[start:following], "nextCursor": str(following) if following < len(entries) else None})
+
+
+async def _download(request: Request) -> Response:
+    _, folder = scope_of(request)
+    target = inside(folder, request.path_params["path"])
+    if not target.is_file():
+        raise ApiError(404, f"no file {request.path_params['path']!r}")
+    return FileResponse(target, media_type="application/octet-stream")
+
+
+async def _delete_file(request: Request) -> Response:
+    _, folder = scope_of(request)
+    target = inside(folder, request.path_params["path"])
+    if not target.is_file():
+        raise ApiError(404, f"no file {request.path_params['path']!r}")
+    target.unlink()
+    return Response(status_code=204)
+
+
+async def _delete_folder(request: Request) -> Response:
+    _, folder = scope_of(request)
+    target = inside(folder, request.path_params["path"])
+    if target == folder or not target.is_dir():
+        raise ApiError(404, f"no folder {request.path_params['path']!r}")
+    shutil.rmtree(target)
+    return Response(status_code=204)
+
+
+def _sign(cloud: Cloud, payload: dict[str, Any]) -> str:
+    content = base64.urlsafe_b64encode(json.dumps(payload).encode()).decode()
+    return f"{content}.{_signature(cloud, content)}"
+
+
+def _signature(cloud: Cloud, content: str) -> str:
+    return hmac.new(cloud.api_key.encode(), content.encode(), hashlib.sha256).hexdigest()
+
+
+def _verify(cloud: Cloud, token: str) -> dict[str, Any]:
+    content, _, signature = token.partition(".")
+    if not hmac.compare_digest(signature, _signature(cloud, content)):
+        raise ApiError(403, "the address is not signed by this server")
+    payload: dict[str, Any] = json.loads(base64.urlsafe_b64decode(content))
+    return payload
+
+
+async def _request_uploads(request: Request) -> Response:
+    cloud, body = cloud_of(request), await body_of(request)
+    scope, folder = scope_of(request)
+    return reply({"results": [_upload(cloud, scope, folder, blob) for blob in body.get("blobs") or []]})
+
+
+def _upload(cloud: Cloud, scope: str, folder: Path, blob: dict[str, Any]) -> dict[str, Any]:
+    path = str(blob.get("path") or "")
+    if inside(folder, path) == folder:
+        raise ApiError(400, "a file needs a path")
+    parts = int(blob.get("parts") or 1)
+    upload_id = str(blob.get("upload_id") or "")
+    if upload_id:
+        numbers = [int(number) for number in blob.get("part_numbers") or []]
+    elif parts > _MAX_PARTS:
+        raise ApiError(400, f"{parts} parts are more than {_MAX_PARTS}")
+    elif parts > 1:
+        upload_id = new_id()
+        _parts_folder(cloud, upload_id).mkdir(parents=True)
+        numbers = list(range(1, parts + 1))
+    else:
+        numbers = [0]
+    urls = []
+    for number in numbers:
+        token = _sign(cloud, {"scope": scope, "path": path, "upload": upload_id, "part": number})
+        url: dict[str, Any] = {"url": f"{cloud.url}/storage/{token}"}
+        urls.append({**url, "part_number": number} if number else url)
+    return {"path": path, "upload_id": upload_id, "urls": urls, "complete_required": False}
+
+
+def _parts_folder(cloud: Cloud, upload_id: str) -> Path:
+    if not upload_id.isalnum():
+        raise ApiError(400, f"{upload_id!r} is no upload")
+    return cloud.root / "uploads" / upload_id
+
+
+async def _receive(request: Request) -> Response:
+    cloud = cloud_of(request)
+    payload = _verify(cloud, request.path_params["token"])
+    if payload["upload"]:
+        folder = _parts_folder(cloud, payload["upload"])
+        if not folder.is_dir():
+            raise ApiError(404, "this upload was finished or given up")
+        target = folder / str(payload["part"])
+    else:
+        target = inside(_folder_of_scope(cloud, payload["scope"]), payload["path"])
+    etag = await _receive_file(request, cloud, target)
+    return Response(headers={"ETag": f'"{etag}"'})
+
+
+async def _receive_file(request: Request, cloud: Cloud, target: Path) -> str:
+    """Write a request's body to a file, all of it or nothing; return a digest of it."""
+    partial = _partial(cloud)
+    digest = hashlib.blake2b(digest_size=16)
+    size = 0
+    try:
+        with partial.open("wb") as file:
+            async for chunk in request.stream():
+                size += len(chunk)
+                if size > cloud.settings.upload_limit:
+                    raise ApiError(413, f"the file is larger than {cloud.settings.upload_limit} bytes")
+                digest.update(chunk)
+                file.write(chunk)
+        _place(partial, target)
+    except ClientDisconnect as error:
+        raise ApiError(400, "the upload was cut off") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return digest.hexdigest()
+
+
+def _partial(cloud: Cloud) -> Path:
+    folder = cloud.root / "uploads"
+    folder.mkdir(exist_ok=True)
+    return folder / f"{uuid4().hex}.partial"
+
+
+def _place(partial: Path, target: Path) -> None:
+    """Move a complete file to its place."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        # Keep the mode of a file that is replaced, such as an executable script.
+        partial.chmod(stat.S_IMODE(target.stat().st_mode) if target.is_file() else 0o644)
+        partial.replace(target)
+    except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+        raise ApiError(400, f"cannot write {target.name!r}: a file and a folder have the same path") from error
+
+
+async def _complete_uploads(request: Request) -> Response:
+    cloud, body = cloud_of(request), await body_of(request)
+    _, folder = scope_of(request)
+    for blob in body.get("blobs") or []:
+        if blob.get("upload_id"):
+            _join_parts(cloud, folder, blob)
+    return reply({})
+
+
+def _join_parts(cloud: Cloud, folder: Path, blob: dict[str, Any]) -> None:
+    target = inside(folder, str(blob.get("path") or ""))
+    parts_folder = _parts_folder(cloud, str(blob["upload_id"]))
+    if not parts_folder.is_dir():
+        # The request may come twice: the first one did it.
+        if target.is_file():
+            return
+        raise ApiError(404, "this upload was given up")
+    parts = sorted(blob.get("parts") or [], key=lambda part: int(part["part_number"]))
+    partial = _partial(cloud)
+    try:
+        with partial.open("wb") as file:
+            for part in parts:
+                source = parts_folder / str(int(part["part_number"]))
+                if not source.is_file():
+                    raise ApiError(400, f"part {part['part_number']} is missing")
+                with source.open("rb") as content:
+                    digest = _digest(content)
+                    if str(part.get("etag")).strip('"') != digest:
+                        raise ApiError(400, f"part {part['part_number']} is not the one that was uploaded")
+                    content.seek(0)
+                    shutil.copyfileobj(content, file)
+        _place(partial, target)
+    finally:
+        partial.unlink(missing_ok=True)
+    shutil.rmtree(parts_folder, ignore_errors=True)
+
+
+def _digest(content: BinaryIO) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    while chunk := content.read(1024 * 1024):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _routes(prefix: str) -> list[Route]:
+    return [
+        Route(prefix + "/blobs", _request_uploads, methods=["POST"]),
+        Route(prefix + "/blobs/complete", _complete_uploads, methods=["POST"]),
+        Route(prefix + "/blobs/{path:path}", _download),
+        Route(prefix + "/blobs/{path:path}", _delete_file, methods=["DELETE"]),
+        Route(prefix + "/trees/{path:path}", _list),
+        Route(prefix + "/trees/{path:path}", _delete_folder, methods=["DELETE"]),
+    ]
+
+
+ROUTES = [
+    Route("/storage/{token}", _receive, methods=["PUT"]),
+    *_routes("/v1/projects/{project}/artifacts/cloudspaces/{studio}"),
+    *_routes("/v1/projects/{project}/artifacts"),
+]

@@ -1,0 +1,156 @@
+"""One local cloud: its settings, its tables, its folders and what runs in the background."""
+
+import asyncio
+import logging
+import secrets
+from collections import deque
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lightning_native.emulator import records
+from lightning_native.emulator.clock import Clock
+from lightning_native.emulator.state import Database, Table, new_id
+
+logger = logging.getLogger("lightning_native.emulator")
+
+USERNAME = "local-user"
+TEAMSPACE = "local-teamspace"
+ORGANIZATION = "local-org"
+ORGANIZATION_TEAMSPACE = "org-teamspace"
+
+
+@dataclass
+class Settings:
+    """How a local cloud behaves; all durations in simulated seconds.
+
+    Attributes:
+        boot_seconds: from the request for a studio's machine until it runs.
+        job_start_seconds: from the submission of a job until its command runs.
+        machine_seconds: other durations than these two for single machines, by slug.
+        clock_rate: simulated seconds for each real second.
+        upload_limit: the largest file that is accepted, in bytes.
+
+    """
+
+    boot_seconds: float = 0.0
+    job_start_seconds: float = 0.0
+    machine_seconds: dict[str, float] = field(default_factory=dict)
+    clock_rate: float = 1.0
+    upload_limit: int = 50 * 1024**3
+
+    def boot_seconds_of(self, machine: str) -> float:
+        """Return how long a studio's machine takes to boot."""
+        return self.machine_seconds.get(machine, self.boot_seconds)
+
+    def job_start_seconds_of(self, machine: str) -> float:
+        """Return how long a job waits for its machine."""
+        return self.machine_seconds.get(machine, self.job_start_seconds)
+
+
+class Cloud:
+    """Everything behind the endpoints; used from one event loop only."""
+
+    def __init__(self, root: Path, settings: Settings, api_key: str) -> None:
+        self.root = root
+        self.settings = settings
+        self.api_key = api_key
+        self.url = ""
+        self.closing = asyncio.Event()
+        database = Database(root / "state.sqlite")
+        self._database = database
+        self.facts = Table(database, "fact", records.Fact)
+        self.users = Table(database, "user", records.User)
+        self.organizations = Table(database, "organization", records.Organization)
+        self.teamspaces = Table(database, "teamspace", records.Teamspace)
+        self.studios = Table(database, "studio", records.Studio)
+        self.commands = Table(database, "command", records.Command)
+        seen = self.facts.get("clock")
+        self.clock = Clock(settings.clock_rate)
+        if seen is not None and seen.value > self.clock.now():
+            # Simulated time never runs backwards, also when it ran ahead of the real one before a restart.
+            self.clock = Clock(settings.clock_rate, seen.value)
+        self.finished_commands: dict[str, asyncio.Event] = {}
+        # What the SDK reported, newest last; never written anywhere.
+        self.history: deque[dict[str, Any]] = deque(maxlen=200)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._create_accounts()
+
+    def _create_accounts(self) -> None:
+        if len(self.users):
+            return
+        now = self.clock.now()
+        user = self.users.save(records.User(new_id(), USERNAME))
+        organization = self.organizations.save(records.Organization(new_id(), ORGANIZATION))
+        self.teamspaces.save(records.Teamspace(new_id(), TEAMSPACE, user.id, "user", now))
+        self.teamspaces.save(records.Teamspace(new_id(), ORGANIZATION_TEAMSPACE, organization.id, "organization", now))
+
+    @property
+    def user(self) -> records.User:
+        """The user whom the key belongs to."""
+        return next(iter(self.users))
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The environment variables with which the SDK reaches this cloud."""
+        return {
+            "LIGHTNING_CLOUD_URL": self.url,
+            "LIGHTNING_USER_ID": self.user.id,
+            "LIGHTNING_API_KEY": self.api_key,
+            "LIGHTNING_USERNAME": USERNAME,
+            "LIGHTNING_TEAMSPACE": TEAMSPACE,
+            # The SDK would ask the package index for a newer version whenever it is imported.
+            "LIGHTNING_DISABLE_VERSION_CHECK": "1",
+            # Its stop() and delete() wait for the thread that sends these, which sleeps this long.
+            "LIGHTNING_KEEPALIVE_FREQUENCY": "0.2",
+        }
+
+    def out_of_capacity(self) -> set[str]:
+        """Return the slugs of the machines that are out of capacity."""
+        return set()
+
+    def studio_folder(self, studio: records.Studio) -> Path:
+        """Return the folder that holds all of a studio."""
+        return self.root / "studios" / studio.id
+
+    def start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run something in the background until it is done or the server ends."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._finished)
+        return task
+
+    async def patiently(self, work: Coroutine[Any, Any, None], seconds: float) -> None:
+        """Run something in the background and wait until it is done, at most so many real seconds."""
+        await asyncio.wait([self.start_task(work)], timeout=seconds)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("background task failed", exc_info=error)
+
+    async def close(self) -> None:
+        """End what runs in the background and close the database."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.remember_time()
+        self._database.close()
+
+    def remember_time(self) -> None:
+        """Note the simulated time for the next start."""
+        self.facts.save(records.Fact("clock", self.clock.now()))
+
+
+def read_or_create_key(path: Path) -> str:
+    """Return the API key in a file that only its owner can read; a new random one where there is none."""
+    if path.exists():
+        return path.read_text().strip()
+    key = secrets.token_urlsafe(32)
+    partial = path.with_suffix(".new")
+    partial.unlink(missing_ok=True)
+    partial.touch(mode=0o600)
+    partial.write_text(key + "\n")
+    partial.rename(path)
+    return key

@@ -1,0 +1,131 @@
+"""Commands in a studio: started by `execute`, followed by `stream`."""
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from lightning_native.emulator import processes
+from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
+from lightning_native.emulator.cloud import Cloud
+from lightning_native.emulator.home import command_environment, home_of
+from lightning_native.emulator.records import Command, Studio
+from lightning_native.emulator.state import new_id
+from lightning_native.emulator.studios import require_running, studio_of
+
+# The first answer to a command that still runs comes when `Studio.run_and_detach` stops waiting by default,
+# further ones well before the SDK's read timeout of 30 s. The SDK sleeps 1 s after each.
+_FIRST_ANSWER_SECONDS = 10.0
+_NEXT_ANSWER_SECONDS = 20.0
+_LOST_EXIT_CODE = 137
+_KEPT_COMMANDS = 100
+# The command is a file, so that its length is not limited, and its exit code is another, so that a restarted
+# server still learns it.
+_SHELL = 'bash "$0/command"; printf %s "$?" > "$0/exit_code"'
+
+
+def _folder(cloud: Cloud, command: Command) -> Path:
+    return cloud.root / "commands" / command.studio_id / command.id
+
+
+async def execute(cloud: Cloud, studio: Studio, text: str) -> Command:
+    """Start a command in a running studio."""
+    instance = require_running(studio)
+    command = Command(new_id(), studio.id, instance["id"], cloud.clock.now())
+    folder = _folder(cloud, command)
+    folder.mkdir(parents=True)
+    (folder / "command").write_text(text + "\n", encoding="utf-8", errors="surrogateescape")
+    process = await processes.start(
+        ["bash", "-c", _SHELL, str(folder)],
+        directory=home_of(cloud, studio),
+        environment=command_environment(cloud, studio),
+        output=folder / "output",
+    )
+    command.pid = process.pid
+    command.process = processes.start_time(process.pid) or ""
+    cloud.commands.save(command)
+    studio.active_at = cloud.clock.now()
+    cloud.start_task(_watch(cloud, command, process))
+    return command
+
+
+async def _watch(cloud: Cloud, command: Command, process: asyncio.subprocess.Process) -> None:
+    await process.wait()
+    finish(cloud, command)
+
+
+def finish(cloud: Cloud, command: Command) -> None:
+    """Record how a command whose process is gone ended."""
+    try:
+        command.exit_code = int((_folder(cloud, command) / "exit_code").read_text())
+    except (OSError, ValueError):
+        # It was ended together with the shell that would have written the code.
+        command.exit_code = _LOST_EXIT_CODE
+    if cloud.commands.get(command.id) is not None:
+        cloud.commands.save(command)
+    _forget_old(cloud, command.studio_id)
+    finished(cloud, command.id).set()
+
+
+def finished(cloud: Cloud, command_id: str) -> asyncio.Event:
+    """Return the event that is set when a command ended."""
+    return cloud.finished_commands.setdefault(command_id, asyncio.Event())
+
+
+def _forget_old(cloud: Cloud, studio_id: str) -> None:
+    done = [item for item in cloud.commands if item.studio_id == studio_id and item.exit_code is not None]
+    for command in done[:-_KEPT_COMMANDS]:
+        forget(cloud, command)
+
+
+def forget(cloud: Cloud, command: Command) -> None:
+    """Delete a command with its output."""
+    cloud.commands.delete(command.id)
+    cloud.finished_commands.pop(command.id, None)
+    shutil.rmtree(_folder(cloud, command), ignore_errors=True)
+
+
+async def _execute(request: Request) -> Response:
+    cloud, studio, body = cloud_of(request), studio_of(request), await body_of(request)
+    text = body.get("command")
+    if not isinstance(text, str):
+        raise ApiError(400, "`command` is missing")
+    command = await execute(cloud, studio, text)
+    if not body.get("detached"):
+        await finished(cloud, command.id).wait()
+        return reply({"sessionName": command.id, "exitCode": command.exit_code, "output": _output(cloud, command)})
+    return reply({"sessionName": command.id, "exitCode": -1, "output": ""})
+
+
+def _output(cloud: Cloud, command: Command) -> str:
+    return (_folder(cloud, command) / "output").read_bytes().decode(errors="replace")
+
+
+async def _stream(request: Request) -> Response:
+    cloud, studio = cloud_of(request), studio_of(request)
+    command = cloud.commands.get(request.path_params["session"])
+    if command is None or command.studio_id != studio.id:
+        raise ApiError(404, f"no command {request.path_params['session']} in studio {studio.name}")
+    if command.exit_code is None:
+        age = (cloud.clock.now() - command.created_at) / cloud.clock.rate
+        patience = _FIRST_ANSWER_SECONDS - age if age < _FIRST_ANSWER_SECONDS else _NEXT_ANSWER_SECONDS
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(finished(cloud, command.id).wait(), patience)
+    if command.exit_code is None:
+        result: dict[str, object] = {"exitCode": -1, "output": ""}
+    else:
+        result = {"exitCode": command.exit_code, "output": _output(cloud, command)}
+    # One line of pure ASCII: the SDK splits lines also at Unicode's line separators.
+    return Response(json.dumps({"result": result}) + os.linesep, media_type="application/x-ndjson")
+
+
+ROUTES = [
+    Route("/v1/projects/{project}/cloudspaces/{studio}/execute", _execute, methods=["POST"]),
+    Route("/v1/projects/{project}/cloudspaces/{studio}/execute/{session}/stream", _stream),
+]

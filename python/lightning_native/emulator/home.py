@@ -1,0 +1,93 @@
+"""Where code in a studio finds itself: its folder, its environment, its variables."""
+
+import os
+import sysconfig
+from pathlib import Path
+
+from lightning_native.emulator import processes
+from lightning_native.emulator.cloud import Cloud
+from lightning_native.emulator.records import Studio
+
+# Of the server's own environment a command sees only what describes this computer and how it reaches packages.
+_PASSED_ON = (
+    "LANG",
+    "LANGUAGE",
+    "LC_ALL",
+    "TZ",
+    "TMPDIR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "PIP_CERT",
+    "PIP_CONFIG_FILE",
+    "PIP_DEFAULT_TIMEOUT",
+    "PIP_DISABLE_PIP_VERSION_CHECK",
+    "PIP_FIND_LINKS",
+    "PIP_INDEX_URL",
+    "PIP_NO_INDEX",
+    "UV_DEFAULT_INDEX",
+    "UV_FIND_LINKS",
+    "UV_HTTP_TIMEOUT",
+    "UV_INDEX_URL",
+    "UV_NATIVE_TLS",
+    "UV_OFFLINE",
+    "UV_SYSTEM_CERTS",
+)
+_DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def home_of(cloud: Cloud, studio: Studio) -> Path:
+    """Return the folder with a studio's files."""
+    return cloud.studio_folder(studio) / "home"
+
+
+def environment_of(cloud: Cloud, studio: Studio) -> Path:
+    """Return the folder with a studio's Python environment."""
+    return cloud.studio_folder(studio) / "environment"
+
+
+def base_environment(cloud: Cloud, *, home: Path, environment: Path, marker: str) -> dict[str, str]:
+    """Return the variables of any process that runs in the cloud, without credentials."""
+    passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
+    cache = cloud.root / "cache"
+    path = [str(environment / "bin"), sysconfig.get_path("scripts"), os.environ.get("PATH", _DEFAULT_PATH)]
+    return {
+        **passed,
+        "PATH": os.pathsep.join(path),
+        "HOME": str(home),
+        "PWD": str(home),
+        "SHELL": "/bin/bash",
+        "USER": os.environ.get("USER", "lightning"),
+        "VIRTUAL_ENV": str(environment),
+        # All studios of a cloud share what was downloaded once.
+        "UV_CACHE_DIR": str(cache / "uv"),
+        "PIP_CACHE_DIR": str(cache / "pip"),
+        # Output of Python code reaches the log as it is written.
+        "PYTHONUNBUFFERED": "1",
+        processes.MARKER: marker,
+    }
+
+
+def command_environment(cloud: Cloud, studio: Studio) -> dict[str, str]:
+    """Return the variables of a command in a studio."""
+    base = base_environment(
+        cloud, home=home_of(cloud, studio), environment=environment_of(cloud, studio), marker=studio.marker
+    )
+    teamspace = cloud.teamspaces.get(studio.teamspace_id)
+    return {
+        **base,
+        **cloud.environ,
+        "LIGHTNING_TEAMSPACE": teamspace.name if teamspace else "",
+        "LIGHTNING_CLOUD_PROJECT_ID": studio.teamspace_id,
+        "LIGHTNING_CLOUD_SPACE_ID": studio.id,
+        "LIGHTNING_CLOUD_SPACE_NAME": studio.name,
+        "LIGHTNING_CLUSTER_ID": studio.cluster_id,
+        **{item["name"]: item["value"] for item in studio.env},
+    }

@@ -1,0 +1,160 @@
+"""A local cloud for the length of a `with` block, in a process of its own."""
+
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from lightning_native.errors import EmulatorError
+
+_SERVER_FILE = "server.json"
+_START_SECONDS = 60.0
+_STOP_SECONDS = 30.0
+_POLL_SECONDS = 0.01
+_LOG_LINES = 20
+
+
+class LocalCloud:
+    """A Lightning cloud on this machine that the unmodified `lightning-sdk` talks to.
+
+    Set `environ` before the SDK is imported: it reads the address once.
+
+    Args:
+        root: the folder that keeps studios, files and the API key; a temporary one, deleted at the end, when None.
+        port: the port on 127.0.0.1; 0 for the one of last time, or any free one.
+        boot_seconds: simulated seconds from the request for a studio's machine until it runs.
+        job_start_seconds: simulated seconds from the submission of a job until its command runs.
+        machine_seconds: durations for single machines instead of these two, by slug such as `lit-l4-1`.
+        clock_rate: simulated seconds that pass in one real second.
+
+    Attributes:
+        root: the folder.
+        url: the address, while it runs.
+        environ: the environment variables with which the SDK reaches it, while it runs.
+
+    Example:
+        >>> with LocalCloud() as cloud:  # doctest: +SKIP
+        ...     subprocess.run([sys.executable, "train.py"], env={**os.environ, **cloud.environ})
+
+    """
+
+    def __init__(
+        self,
+        root: str | os.PathLike[str] | None = None,
+        *,
+        port: int = 0,
+        boot_seconds: float = 0.0,
+        job_start_seconds: float = 0.0,
+        machine_seconds: Mapping[str, float] | None = None,
+        clock_rate: float = 1.0,
+    ) -> None:
+        self._temporary = root is None
+        self.root = Path(tempfile.mkdtemp(prefix="lightning-native-cloud-")) if root is None else Path(root).absolute()
+        self._arguments = [
+            f"--port={port}",
+            f"--boot-seconds={boot_seconds}",
+            f"--job-start-seconds={job_start_seconds}",
+            f"--clock-rate={clock_rate}",
+            *(f"--machine-seconds={slug}={seconds}" for slug, seconds in (machine_seconds or {}).items()),
+        ]
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = ""
+        self.environ: dict[str, str] = {}
+
+    def start(self) -> None:
+        """Start the server and wait until it is ready.
+
+        Raises:
+            EmulatorError: it could not start; the message ends with what it logged.
+
+        """
+        self.root.mkdir(parents=True, exist_ok=True)
+        log_path = self.root / "server.log"
+        with log_path.open("ab") as log:
+            log_path.chmod(0o600)
+            offset = log.tell()
+            command = [sys.executable, "-m", "lightning_native", "emulator", "--root", str(self.root)]
+            self._process = subprocess.Popen(
+                [*command, "--stop-with-stdin", *self._arguments],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                # Ctrl-C in a terminal is for the caller, which then stops us.
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + _START_SECONDS
+        while (server := self._read_server_file()) is None:
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                lines = log_path.read_bytes()[offset:].decode(errors="replace").strip().splitlines()
+                message = "\n".join(lines[-_LOG_LINES:]).removeprefix("error: ") or "no reason was logged"
+                raise EmulatorError(f"the local cloud did not start: {message}")
+            time.sleep(_POLL_SECONDS)
+        self.url = server["url"]
+        self.environ = read_environ(self.root) or {}
+
+    def _read_server_file(self) -> dict[str, Any] | None:
+        server = _read(self.root)
+        return server if server and self._process and server["pid"] == self._process.pid else None
+
+    def stop(self) -> None:
+        """Stop the server with all processes of its studios; does nothing when it does not run."""
+        process, self._process = self._process, None
+        if process is not None:
+            assert process.stdin is not None  # noqa: S101 - a pipe was asked for
+            with contextlib.suppress(OSError):
+                process.stdin.close()
+            try:
+                process.wait(_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        if self._temporary:
+            shutil.rmtree(self.root, ignore_errors=True)
+
+    def kill(self) -> None:
+        """Kill the server as a crash would: nothing is cleaned up, processes of studios go on; `start` again later."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.wait()
+            assert process.stdin is not None  # noqa: S101 - a pipe was asked for
+            process.stdin.close()
+
+    def __enter__(self) -> "LocalCloud":
+        self.start()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def read_environ(root: str | os.PathLike[str]) -> dict[str, str] | None:
+    """Return the environment variables that reach the server of a root; None when none is running."""
+    server = _read(Path(root))
+    if server is None:
+        return None
+    try:
+        os.kill(server["pid"], 0)
+    except OSError:
+        return None
+    environ: dict[str, str] = server["environ"]
+    return environ
+
+
+def _read(root: Path) -> dict[str, Any] | None:
+    try:
+        server = json.loads((root / _SERVER_FILE).read_text())
+    except (OSError, ValueError):
+        return None
+    return server if isinstance(server, dict) else None

@@ -1,0 +1,91 @@
+"""The records of the local cloud: plain dataclasses of JSON values, times in simulated seconds since the epoch."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass
+class Fact:
+    """One value about the server itself, such as its port."""
+
+    id: str
+    value: Any
+
+
+@dataclass
+class User:
+    """Somebody who owns teamspaces."""
+
+    id: str
+    username: str
+
+
+@dataclass
+class Organization:
+    """An organization that owns teamspaces."""
+
+    id: str
+    name: str
+
+
+@dataclass
+class Teamspace:
+    """A teamspace: the project of the API."""
+
+    id: str
+    name: str
+    owner_id: str
+    owner_type: str
+    created_at: float
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Instance:
+    """One machine that a studio has, or asked for."""
+
+    id: str
+    machine: str
+    interruptible: bool
+    phase: str
+    created_at: float
+    started_at: float | None = None
+    message: str = ""
+
+
+@dataclass
+class Studio:
+    """A studio: the cloudspace of the API."""
+
+    id: str
+    teamspace_id: str
+    user_id: str
+    name: str
+    display_name: str
+    cluster_id: str
+    marker: str
+    created_at: float
+    updated_at: float
+    machine: str
+    interruptible: bool = False
+    instance: dict[str, Any] | None = None
+    requested: dict[str, Any] | None = None
+    env: list[dict[str, str]] = field(default_factory=list)
+    disable_auto_shutdown: bool = False
+    idle_shutdown_seconds: int = 600
+    active_at: float = 0.0
+    cost: float = 0.0
+    recorded: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass
+class Command:
+    """A command that was executed in a studio; `process` is its id and start time."""
+
+    id: str
+    studio_id: str
+    instance_id: str
+    created_at: float
+    pid: int = 0
+    process: str = ""
+    exit_code: int | None = None

@@ -1,0 +1,180 @@
+"""The server process of a local cloud: one for each root, announced in `server.json` while it is ready."""
+
+import asyncio
+import contextlib
+import fcntl
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import uvicorn
+
+from lightning_native.emulator import lifecycle, processes
+from lightning_native.emulator.app import create_app
+from lightning_native.emulator.cloud import Cloud, Settings, read_or_create_key
+from lightning_native.emulator.records import Fact
+from lightning_native.errors import EmulatorError
+
+KEY_FILE = "api_key"
+SERVER_FILE = "server.json"
+_HOST = "127.0.0.1"
+_UNUSED_POLL_SECONDS = 0.1
+
+logger = logging.getLogger("lightning_native.emulator")
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to us: studios end before connections do."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@dataclass
+class Options:
+    """How the server process itself behaves.
+
+    Attributes:
+        port: the port on 127.0.0.1; 0 for the one of last time, or any free one.
+        stop_with_stdin: end when stdin ends.
+        users_file: end when nobody holds a lock on this file any more.
+
+    """
+
+    port: int = 0
+    stop_with_stdin: bool = False
+    users_file: Path | None = None
+
+
+def serve(root: Path, settings: Settings, options: Options) -> None:
+    """Serve a root until SIGTERM, SIGINT or what else the options say.
+
+    Raises:
+        EmulatorError: another server has the root, the port is taken, or this system cannot do it.
+
+    """
+    processes.require_linux()
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        root = root.resolve()
+        root.chmod(0o700)
+        lock = (root / "lock").open("a")
+    except OSError as error:
+        raise EmulatorError(f"cannot use {root} as the root: {error.strerror}; choose another --root") from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            hint = "stop that server or choose another --root"
+            raise EmulatorError(f"{root} is served already{_announced(root)}; {hint}") from None
+        asyncio.run(_serve(root, settings, options))
+
+
+def _announced(root: Path) -> str:
+    try:
+        server = json.loads((root / SERVER_FILE).read_text())
+    except (OSError, ValueError):
+        return ""
+    return f" at {server['url']} by process {server['pid']}"
+
+
+def _listen(root: Path, cloud: Cloud, port: int) -> socket.socket:
+    last = cloud.facts.get("port")
+    # The same address as last time, if it is free: processes that know it can go on.
+    candidates = [port] if port else [last.value, 0] if last else [0]
+    for candidate in candidates:
+        listener = socket.socket()
+        # Accepted connections inherit it; answers are small and must not wait for each other.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((_HOST, candidate))
+        except OSError as error:
+            listener.close()
+            if candidate == candidates[-1]:
+                where = f"{_HOST}:{candidate}"
+                raise EmulatorError(f"cannot listen on {where}: {error.strerror}; choose another --port") from error
+            continue
+        listener.listen(512)
+        break
+    cloud.facts.save(Fact("port", listener.getsockname()[1]))
+    cloud.url = f"http://{_HOST}:{listener.getsockname()[1]}"
+    logger.info("serving %s at %s", root, cloud.url)
+    return listener
+
+
+async def _serve(root: Path, settings: Settings, options: Options) -> None:
+    cloud = Cloud(root, settings, read_or_create_key(root / KEY_FILE))
+    listener = _listen(root, cloud, options.port)
+    config = uvicorn.Config(
+        create_app(cloud),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+        timeout_keep_alive=60,
+    )
+    server = _Server(config)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, cloud.closing.set)
+    if options.stop_with_stdin:
+        loop.add_reader(sys.stdin.fileno(), _stop_at_end_of_stdin, loop, cloud)
+    if options.users_file is not None:
+        cloud.start_task(_stop_when_unused(cloud, options.users_file))
+    await lifecycle.recover(cloud)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.005)
+        _announce(root, cloud, options)
+        closing = asyncio.create_task(cloud.closing.wait())
+        await asyncio.wait([serving, closing], return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        (root / SERVER_FILE).unlink(missing_ok=True)
+        await lifecycle.shut_down(cloud)
+        server.should_exit = True
+        await serving
+        await cloud.close()
+        logger.info("stopped")
+
+
+def _stop_at_end_of_stdin(loop: asyncio.AbstractEventLoop, cloud: Cloud) -> None:
+    if not os.read(sys.stdin.fileno(), 4096):
+        loop.remove_reader(sys.stdin.fileno())
+        cloud.closing.set()
+
+
+async def _stop_when_unused(cloud: Cloud, users_file: Path) -> None:
+    # The lock stays ours until this process is gone: who comes now waits, then starts a new server.
+    users = os.open(users_file, os.O_RDWR | os.O_CREAT, 0o600)
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            cloud.closing.set()
+            return
+        await asyncio.sleep(_UNUSED_POLL_SECONDS)
+
+
+def _announce(root: Path, cloud: Cloud, options: Options) -> None:
+    partial = root / f"{SERVER_FILE}.new"
+    partial.unlink(missing_ok=True)
+    partial.touch(mode=0o600)
+    server = {
+        "url": cloud.url,
+        "pid": os.getpid(),
+        "key_file": str(root / KEY_FILE),
+        "environ": cloud.environ,
+        "exit_when_unused": options.users_file is not None,
+    }
+    partial.write_text(json.dumps(server))
+    partial.rename(root / SERVER_FILE)
+    print("\n".join(f"export {name}={value}" for name, value in cloud.environ.items()), flush=True)  # noqa: T201 - the result of the command

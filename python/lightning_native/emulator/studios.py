@@ -1,0 +1,357 @@
+"""Studios: created, started, switched, stopped, deleted."""
+
+import asyncio
+import secrets
+import shutil
+from dataclasses import asdict
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from lightning_native.emulator import processes
+from lightning_native.emulator.accounts import teamspace_of
+from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
+from lightning_native.emulator.clock import timestamp
+from lightning_native.emulator.cloud import Cloud
+from lightning_native.emulator.environments import create_environment
+from lightning_native.emulator.home import environment_of, home_of
+from lightning_native.emulator.machines import CLUSTERS, DEFAULT_CLUSTER, DEFAULT_MACHINE, machine_type
+from lightning_native.emulator.records import Instance, Studio
+from lightning_native.emulator.state import new_id
+
+PENDING = "CLOUD_SPACE_INSTANCE_STATE_PENDING"
+RUNNING = "CLOUD_SPACE_INSTANCE_STATE_RUNNING"
+STOPPING = "CLOUD_SPACE_INSTANCE_STATE_STOPPING"
+FAILED = "CLOUD_SPACE_INSTANCE_STATE_FAILED"
+# Start and switch answer when they are done, so that the SDK's one-second polls find them done; yet before its
+# read timeout of 30 s, since it would then send the request again.
+_PATIENCE_SECONDS = 20.0
+_MAX_NAME = 255
+
+
+def studio_of(request: Request) -> Studio:
+    """Return the studio that a request's path names; 404 when there is none."""
+    studio = cloud_of(request).studios.get(request.path_params["studio"])
+    if studio is None or studio.teamspace_id != request.path_params["project"]:
+        raise ApiError(404, f"no studio {request.path_params['studio']}")
+    return studio
+
+
+def require_running(studio: Studio) -> dict[str, Any]:
+    """Return the machine of a running studio; 400 when it does not run."""
+    if studio.instance is None or studio.instance["phase"] != RUNNING:
+        raise ApiError(400, f"studio {studio.name} is not running")
+    return studio.instance
+
+
+def create(cloud: Cloud, teamspace_id: str, name: str, cluster_id: str | None, **fields: Any) -> Studio:
+    """Create a studio with an empty folder."""
+    name = name.strip()
+    if not name or "/" in name or len(name) > _MAX_NAME:
+        raise ApiError(400, f"{name!r} is no name for a studio")
+    now = cloud.clock.now()
+    studio = Studio(
+        id=new_id(),
+        teamspace_id=teamspace_id,
+        user_id=cloud.user.id,
+        name=name,
+        display_name=name,
+        cluster_id=cluster_id or DEFAULT_CLUSTER,
+        marker=secrets.token_hex(16),
+        created_at=now,
+        updated_at=now,
+        machine=DEFAULT_MACHINE,
+        **fields,
+    )
+    home_of(cloud, studio).mkdir(parents=True)
+    return cloud.studios.save(studio)
+
+
+def new_instance(cloud: Cloud, machine: str, interruptible: bool) -> dict[str, Any]:
+    """Return a machine that was asked for now."""
+    return asdict(Instance(new_id(), machine, interruptible, PENDING, cloud.clock.now()))
+
+
+async def boot(cloud: Cloud, studio: Studio, instance: dict[str, Any]) -> None:
+    """Bring a machine of a studio up; it may have been given up meanwhile."""
+    await cloud.clock.sleep(cloud.settings.boot_seconds_of(instance["machine"]))
+    environment = environment_of(cloud, studio)
+    await asyncio.to_thread(create_environment, environment, cloud.root / "templates")
+    if instance["phase"] == PENDING:
+        instance["phase"] = RUNNING
+        instance["started_at"] = cloud.clock.now()
+        studio.active_at = cloud.clock.now()
+        save(cloud, studio)
+
+
+async def stop(cloud: Cloud, studio: Studio) -> None:
+    """End all processes of a studio and give its machine back; nothing to do for one that has none."""
+    instance, studio.requested = studio.instance, None
+    if instance is None:
+        return
+    if instance["phase"] != STOPPING:
+        instance["phase"] = STOPPING
+        save(cloud, studio)
+    await asyncio.to_thread(processes.end, studio.marker)
+    if studio.instance is instance:
+        studio.instance = None
+        save(cloud, studio)
+
+
+def save(cloud: Cloud, studio: Studio) -> None:
+    """Write a changed studio, unless it was deleted meanwhile."""
+    if cloud.studios.get(studio.id) is studio:
+        studio.updated_at = cloud.clock.now()
+        cloud.studios.save(studio)
+
+
+async def delete(cloud: Cloud, studio: Studio) -> None:
+    """Delete a studio with its processes and files."""
+    cloud.studios.delete(studio.id)
+    await stop(cloud, studio)
+    for command in cloud.commands:
+        if command.studio_id == studio.id:
+            cloud.commands.delete(command.id)
+    shutil.rmtree(cloud.root / "commands" / studio.id, ignore_errors=True)
+    await asyncio.to_thread(shutil.rmtree, cloud.studio_folder(studio), ignore_errors=True)
+
+
+def _instance_status(studio: Studio, instance: dict[str, Any] | None) -> dict[str, Any] | None:
+    if instance is None:
+        return None
+    ready = instance["started_at"] is not None
+    return {
+        "cloudSpaceId": studio.id,
+        "cloudSpaceInstanceId": instance["id"],
+        "clusterId": studio.cluster_id,
+        "computeConfig": {"name": instance["machine"], "spot": instance["interruptible"]},
+        "creationTimestamp": timestamp(instance["created_at"]),
+        "phase": instance["phase"],
+        "price": machine_type(instance["machine"]).hourly(instance["interruptible"]),
+        "publicIpAddress": "127.0.0.1",
+        "privateIpAddress": "127.0.0.1",
+        "startTimestamp": timestamp(instance["started_at"]),
+        "startupStatus": {"initialRestoreFinished": ready, "topUpRestoreFinished": ready},
+        "statusMessage": instance["message"],
+    }
+
+
+def _status(studio: Studio) -> dict[str, Any]:
+    status = {
+        "inUse": _instance_status(studio, studio.instance),
+        "requested": _instance_status(studio, studio.requested),
+    }
+    return {key: value for key, value in status.items() if value is not None}
+
+
+def _config(studio: Studio) -> dict[str, Any]:
+    return {
+        "computeConfig": {"name": studio.machine, "spot": studio.interruptible},
+        "disableAutoShutdown": studio.disable_auto_shutdown,
+        "idleShutdownSeconds": studio.idle_shutdown_seconds,
+    }
+
+
+def document(studio: Studio) -> dict[str, Any]:
+    """Return a studio as the API shows it."""
+    return {
+        "isFavorite": False,
+        "description": "",
+        **studio.recorded,
+        "id": studio.id,
+        "projectId": studio.teamspace_id,
+        "userId": studio.user_id,
+        "name": studio.name,
+        "displayName": studio.display_name,
+        "clusterId": studio.cluster_id,
+        "state": "CLOUD_SPACE_STATE_READY",
+        "codeStatus": _status(studio),
+        "codeConfig": _config(studio),
+        "env": studio.env,
+        "createdAt": timestamp(studio.created_at),
+        "updatedAt": timestamp(studio.updated_at),
+    }
+
+
+async def _list(request: Request) -> Response:
+    cloud, teamspace, query = cloud_of(request), teamspace_of(request), request.query_params
+    ids = query.getlist("ids")
+    found = [
+        document(studio)
+        for studio in cloud.studios
+        if studio.teamspace_id == teamspace.id
+        and query.get("name") in (None, "", studio.name)
+        and query.get("clusterId") in (None, "", studio.cluster_id)
+        and query.get("userId") in (None, "", studio.user_id)
+        and (not ids or studio.id in ids)
+    ]
+    return reply({"cloudspaces": found, "nextPageToken": ""})
+
+
+async def _create(request: Request) -> Response:
+    cloud, teamspace, body = cloud_of(request), teamspace_of(request), await body_of(request)
+    cluster = body.get("clusterId")
+    if cluster and cluster not in CLUSTERS:
+        raise ApiError(400, f"no cloud account {cluster!r}; the local cloud has {', '.join(CLUSTERS)}")
+    studio = create(cloud, teamspace.id, str(body.get("name") or body.get("displayName") or ""), cluster)
+    studio.recorded = {
+        "disableSecrets": bool(body.get("disableSecrets")),
+        "sandbox": bool(body.get("sandbox")),
+        "environmentTemplateId": body.get("cloudSpaceEnvironmentTemplateId") or "",
+    }
+    for seed in body.get("seedFiles") or []:
+        path = (home_of(cloud, studio) / str(seed.get("path", ""))).resolve()
+        if path.parent == home_of(cloud, studio).resolve():
+            path.write_text(str(seed.get("contents", "")), encoding="utf-8")
+    cloud.studios.save(studio)
+    return reply(document(studio))
+
+
+async def _get(request: Request) -> Response:
+    return reply(document(studio_of(request)))
+
+
+async def _update(request: Request) -> Response:
+    cloud, studio, body = cloud_of(request), studio_of(request), await body_of(request)
+    if body.get("displayName"):
+        studio.name = studio.display_name = str(body.pop("displayName"))
+    if body.get("env") is not None:
+        env = [item for item in body.pop("env") if item.get("name")]
+        studio.env = [{"name": str(item["name"]), "value": str(item.get("value", ""))} for item in env]
+    studio.recorded.update(body)
+    save(cloud, studio)
+    return reply(document(studio))
+
+
+async def _delete(request: Request) -> Response:
+    await delete(cloud_of(request), studio_of(request))
+    return reply({})
+
+
+async def _create_run(request: Request) -> Response:
+    studio, body = studio_of(request), await body_of(request)
+    return reply(
+        {
+            "id": new_id(),
+            "cloudspaceId": studio.id,
+            "projectId": studio.teamspace_id,
+            "clusterId": body.get("clusterId") or studio.cluster_id,
+        }
+    )
+
+
+async def _get_status(request: Request) -> Response:
+    return reply(_status(studio_of(request)))
+
+
+async def _get_config(request: Request) -> Response:
+    return reply(_config(studio_of(request)))
+
+
+def _requested_machine(body: dict[str, Any], studio: Studio) -> tuple[str, bool]:
+    compute = body.get("computeConfig") or {}
+    machine = machine_type(str(compute.get("name") or studio.machine))
+    return machine.slug, bool(compute.get("spot"))
+
+
+async def _start(request: Request) -> Response:
+    cloud, studio, body = cloud_of(request), studio_of(request), await body_of(request)
+    machine, interruptible = _requested_machine(body, studio)
+    instance = studio.instance
+    if instance is None or instance["phase"] == FAILED:
+        instance = new_instance(cloud, machine, interruptible)
+        studio.instance, studio.machine, studio.interruptible = instance, machine, interruptible
+        save(cloud, studio)
+        await cloud.patiently(boot(cloud, studio, instance), _PATIENCE_SECONDS)
+    elif instance["phase"] == STOPPING:
+        raise ApiError(400, f"studio {studio.name} is stopping")
+    elif instance["machine"] != machine:
+        raise ApiError(400, f"studio {studio.name} runs on {instance['machine']} already")
+    return reply({})
+
+
+async def _stop(request: Request) -> Response:
+    await stop(cloud_of(request), studio_of(request))
+    return reply({})
+
+
+async def _switch(request: Request) -> Response:
+    cloud, studio, body = cloud_of(request), studio_of(request), await body_of(request)
+    studio.machine, studio.interruptible = _requested_machine(body, studio)
+    if studio.instance is not None and studio.instance["phase"] == RUNNING:
+        studio.requested = new_instance(cloud, studio.machine, studio.interruptible)
+        save(cloud, studio)
+        await cloud.patiently(boot(cloud, studio, studio.requested), _PATIENCE_SECONDS)
+    save(cloud, studio)
+    return reply(_config(studio))
+
+
+async def _confirm_switch(request: Request) -> Response:
+    cloud, studio = cloud_of(request), studio_of(request)
+    requested = studio.requested
+    if requested is None or requested["phase"] != RUNNING:
+        raise ApiError(400, f"studio {studio.name} has no machine to switch to")
+    # The new machine has the same files but none of the processes.
+    await asyncio.to_thread(processes.end, studio.marker)
+    studio.instance, studio.requested = requested, None
+    save(cloud, studio)
+    return reply({})
+
+
+async def _keep_alive(request: Request) -> Response:
+    cloud, studio = cloud_of(request), studio_of(request)
+    studio.active_at = cloud.clock.now()
+    return reply({})
+
+
+async def _sleep_config(request: Request) -> Response:
+    cloud, studio, body = cloud_of(request), studio_of(request), await body_of(request)
+    if body.get("disableAutoShutdown") is not None:
+        studio.disable_auto_shutdown = bool(body["disableAutoShutdown"])
+    if body.get("idleShutdownSeconds") is not None:
+        studio.idle_shutdown_seconds = int(body["idleShutdownSeconds"])
+    save(cloud, studio)
+    return reply(_config(studio))
+
+
+_TEMPLATE = {
+    "id": "local-template",
+    "name": "Local Studio",
+    "description": "A folder and a Python environment on this computer",
+    "managed": True,
+    "managedId": "local-template",
+    "disabled": False,
+    "config": {"defaultMachine": DEFAULT_MACHINE},
+}
+
+
+async def _managed_templates(_request: Request) -> Response:
+    return reply({"templates": [_TEMPLATE]})
+
+
+async def _own_templates(_request: Request) -> Response:
+    return reply({"templates": []})
+
+
+_ALL = "/v1/projects/{project}/cloudspaces"
+_ONE = _ALL + "/{studio}"
+ROUTES = [
+    Route("/v1/cloudspaces/environment-templates/managed", _managed_templates),
+    Route("/v1/cloudspaces/environment-templates", _own_templates),
+    Route(_ALL, _list),
+    Route(_ALL, _create, methods=["POST"]),
+    Route(_ONE, _get),
+    Route(_ONE, _update, methods=["PUT"]),
+    Route(_ONE, _delete, methods=["DELETE"]),
+    Route(_ONE + "/runs", _create_run, methods=["POST"]),
+    Route(_ONE + "/codestatus", _get_status),
+    Route(_ONE + "/codeconfig", _get_config),
+    Route(_ONE + "/codeconfig", _switch, methods=["PUT"]),
+    Route(_ONE + "/sleepconfig", _sleep_config, methods=["PUT"]),
+    Route(_ONE + "/start", _start, methods=["POST"]),
+    Route(_ONE + "/stop", _stop, methods=["POST"]),
+    Route(_ONE + "/switch-confirm", _confirm_switch, methods=["POST"]),
+    Route(_ONE + "/keep-alive", _keep_alive, methods=["POST"]),
+]

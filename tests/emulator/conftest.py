@@ -1,0 +1,28 @@
+from collections.abc import Iterator
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from lightning_native.emulator import LocalCloud
+from lightning_native.emulator.pytest_plugin import lightning_cloud
+
+__all__ = ["lightning_cloud"]
+
+
+@pytest.fixture
+def sdk(lightning_cloud: LocalCloud) -> Any:
+    """The unmodified SDK, imported when the environment points to the local cloud."""
+    assert lightning_cloud.url
+    import lightning_sdk
+
+    return lightning_sdk
+
+
+@pytest.fixture
+def studio(sdk: Any) -> Iterator[Any]:
+    """A running studio of the test's own."""
+    studio = sdk.Studio(f"studio-{uuid4().hex[:8]}")
+    studio.start()
+    yield studio
+    studio.delete()
