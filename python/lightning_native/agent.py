@@ -108,7 +108,8 @@ def state_of(folder: str) -> str:
     # The runner may have written its result and left between the two looks.
     if os.path.exists(os.path.join(folder, "result.json")):
         return "done"
-    return "running" if time.time() - os.stat(folder).st_mtime < CLAIM_PATIENCE else "lost"
+    started = os.path.exists(os.path.join(folder, "runner.json"))
+    return "lost" if started or time.time() - os.stat(folder).st_mtime > CLAIM_PATIENCE else "running"
 
 
 def start(operation: str, spec_sha256: str) -> None:

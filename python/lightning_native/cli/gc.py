@@ -7,9 +7,9 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 
+from lightning_native.emulator.attach import attach, default_root
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.reconcile import collect_garbage, dead_leases
-from lightning_native.lightning.local_cloud import attach, default_root
 from lightning_native.lightning.session import cloud_name, connect
 
 EXAMPLE = "lightning-native gc --local --yes"

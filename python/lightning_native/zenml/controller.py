@@ -13,11 +13,11 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from uuid import UUID
 
+from lightning_native.emulator.attach import attach
 from lightning_native.engine.executor import Cancellation, StepResult
 from lightning_native.engine.journal import Journal, RunState
 from lightning_native.engine.run import run
 from lightning_native.engine.run_folder import RunFolder
-from lightning_native.lightning.local_cloud import attach
 from lightning_native.lightning.session import cloud_name, connect
 
 

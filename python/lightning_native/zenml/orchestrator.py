@@ -19,13 +19,13 @@ from zenml.orchestrators.utils import get_step_entrypoint_command
 from zenml.stack import StackValidator
 from zenml.utils import source_utils
 
+from lightning_native.emulator.attach import default_root
 from lightning_native.engine.follow import LogFollower
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import FailureMode, RunPlan, StepPlan, check_plan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import PlanError, RunFailedError, RunStoppedError
 from lightning_native.lightning.credentials import Credentials
-from lightning_native.lightning.local_cloud import default_root
 from lightning_native.zenml.config import LightningNativeOrchestratorConfig, LightningNativeOrchestratorSettings
 from lightning_native.zenml.entrypoints import LightningNativeStepEntrypointConfiguration
 from lightning_native.zenml.publish import RunPublisher

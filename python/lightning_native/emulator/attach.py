@@ -1,0 +1,117 @@
+"""One local cloud that several processes share: found when it runs, started when not, ended by its last user."""
+
+import fcntl
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from lightning_native.emulator.local_cloud import read_environ
+from lightning_native.errors import EmulatorError
+from lightning_native.home import home
+
+_START_SECONDS = 60.0
+_END_SECONDS = 30.0
+_POLL_SECONDS = 0.01
+
+
+def default_root() -> Path:
+    """Return where the shared local cloud keeps its studios: below `LIGHTNING_NATIVE_HOME`."""
+    return home() / "cloud"
+
+
+@contextmanager
+def attach(root: Path) -> Iterator[dict[str, str]]:
+    """Use the local cloud of a root, and yield the environment variables with which the SDK reaches it.
+
+    A cloud that was started here ends with its last user, also when that one is killed; one that runs on its own
+    stays.
+
+    Raises:
+        EmulatorError: it cannot be started; the message ends with what it logged.
+    """
+    root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (root / "users.lock").open("a") as users:
+        # The last user holds it alone until the server is gone, so that nobody meets a server that is ending.
+        fcntl.flock(users, fcntl.LOCK_SH)
+        with (root / "start.lock").open("a") as starting:
+            fcntl.flock(starting, fcntl.LOCK_EX)
+            environ = read_environ(root)
+            lifeline = _start(root) if environ is None else _join(root)
+        try:
+            yield {**(environ or read_environ(root) or {}), "LIGHTNING_NATIVE_CLOUD_ROOT": str(root)}
+        finally:
+            last = _is_last(users)
+            if lifeline is not None:
+                lifeline.release()
+                if last:
+                    lifeline.wait_for_end(root)
+
+
+class _Lifeline:
+    """The writing end of a pipe; the server ends when nobody holds one any more."""
+
+    def __init__(self, descriptor: int, server: "subprocess.Popen[bytes] | None" = None) -> None:
+        self._descriptor = descriptor
+        self._server = server
+
+    def release(self) -> None:
+        os.close(self._descriptor)
+
+    def wait_for_end(self, root: Path) -> None:
+        deadline = time.monotonic() + _END_SECONDS
+        while time.monotonic() < deadline:
+            with (root / "lock").open("a") as lock, suppress(BlockingIOError):
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            time.sleep(_POLL_SECONDS)
+        if self._server is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._server.wait(_END_SECONDS)
+
+
+def _start(root: Path) -> _Lifeline:
+    fifo = root / "lifeline"
+    fifo.unlink(missing_ok=True)
+    os.mkfifo(fifo, 0o600)
+    reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    writer = os.open(fifo, os.O_WRONLY)
+    log = root / "server.log"
+    argv = [sys.executable, "-m", "lightning_native", "emulator", "--root", str(root), "--stop-with-stdin"]
+    with log.open("wb") as stream:
+        log.chmod(0o600)
+        server = subprocess.Popen(
+            argv, stdin=reader, stdout=subprocess.DEVNULL, stderr=stream, start_new_session=True, env=_own_environment()
+        )
+    os.close(reader)
+    deadline = time.monotonic() + _START_SECONDS
+    while read_environ(root) is None:
+        if server.poll() is not None or time.monotonic() > deadline:
+            os.close(writer)
+            server.kill()
+            raise EmulatorError(f"the local cloud did not start: {log.read_text(errors='replace')[-2000:].strip()}")
+        time.sleep(_POLL_SECONDS)
+    return _Lifeline(writer, server)
+
+
+def _join(root: Path) -> _Lifeline | None:
+    """Hold the lifeline of a running server; None when it runs on its own."""
+    with suppress(OSError):
+        return _Lifeline(os.open(root / "lifeline", os.O_WRONLY | os.O_NONBLOCK))
+    return None
+
+
+def _own_environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("LIGHTNING_")}
+
+
+def _is_last(users: IO[str]) -> bool:
+    try:
+        fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,93 @@
+"""What the tests of whole pipelines share."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightning_native.engine.journal import Journal
+
+
+@dataclass
+class Workbench:
+    """A user's place: a ZenML configuration, a folder of code, and what is left on the cloud after a run."""
+
+    environment: dict[str, str]
+    cloud_environment: dict[str, str]
+    folder: Path
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text))
+        return path
+
+    def start(self, script: str, **environment: str) -> "subprocess.Popen[str]":
+        """Start a pipeline script written to `pipeline.py`."""
+        return subprocess.Popen(
+            [sys.executable, str(self.write("pipeline.py", script))],
+            cwd=self.folder,
+            env={**self.environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            # As a shell starts a command: its own group, which Ctrl-C in a terminal reaches.
+            process_group=0,
+        )
+
+    def run(self, script: str, **environment: str) -> tuple[int, str]:
+        """Run a pipeline script and return its exit code and everything it printed."""
+        process = self.start(script, **environment)
+        try:
+            output, _ = process.communicate(timeout=180)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+        return process.returncode, output
+
+    def python(self, code: str, environment: dict[str, str] | None = None) -> str:
+        """Run code as the user and return what it prints."""
+        result = subprocess.run(
+            [sys.executable, "-c", textwrap.dedent(code)],
+            env={**self.environment, **(environment or {})},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    def statuses(self) -> dict[str, str]:
+        """Return ZenML's status of the newest run, under "run", and of its steps."""
+        output = self.python(
+            """
+            from zenml.client import Client
+            run = Client().list_pipeline_runs(sort_by="desc:created", size=1, hydrate=True).items[0]
+            print("run", run.status.value)
+            for name, step in run.steps.items():
+                print(name, step.status.value)
+            """
+        )
+        return dict(line.rsplit(" ", 1) for line in output.splitlines() if " " in line)
+
+    def assert_nothing_left(self) -> None:
+        """No lease in the journal, no studio on the cloud, no process of either."""
+        with Journal(Path(self.environment["LIGHTNING_NATIVE_HOME"]) / "journal.db") as journal:
+            assert journal.open_leases() == []
+        studios = self.python(
+            "from lightning_native.lightning.session import connect; print(connect().studio_names())",
+            self.cloud_environment,
+        )
+        assert studios.strip() == "[]"
+        home = self.environment["LIGHTNING_NATIVE_HOME"]
+        processes = subprocess.run(["ps", "axeww", "-o", "pid,args"], capture_output=True, text=True, check=True).stdout
+        mine = [
+            line
+            for line in processes.splitlines()
+            if ("zenml.controller" in line or "agent.py" in line or "entrypoints" in line) and home in line
+        ]
+        assert mine == []

@@ -1,0 +1,196 @@
+"""`agent.py` runs each command exactly once and tells all about it."""
+
+import base64
+import hashlib
+import io
+import json
+import shutil
+import subprocess
+import sys
+import tarfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lightning_native import agent
+
+
+class Studio:
+    """A folder with the agent in it, as a studio has it."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.agent = home / ".lightning-native" / "agent.py"
+        self.agent.parent.mkdir()
+        shutil.copy(agent.__file__, self.agent)
+        (self.agent.parent / "ops").mkdir()
+
+    def call(self, *arguments: str) -> dict[str, Any]:
+        result = subprocess.run(
+            [sys.executable, str(self.agent), *arguments], capture_output=True, text=True, check=False
+        )
+        assert result.returncode == 0, result.stderr
+        answer: dict[str, Any] = json.loads(result.stdout)
+        return answer
+
+    def upload(self, operation: str, **spec: Any) -> str:
+        content = json.dumps({"cwd": str(self.home), **spec}).encode()
+        (self.agent.parent / "ops" / f"{operation}.json").write_bytes(content)
+        return hashlib.sha256(content).hexdigest()
+
+    def start(self, operation: str, **spec: Any) -> dict[str, Any]:
+        return self.call("start", operation, "--spec-sha256", self.upload(operation, **spec), "--wait", "5")
+
+    def finish(self, operation: str) -> tuple[bytes, dict[str, Any]]:
+        output, offset = b"", 0
+        while True:
+            answer = self.call("poll", operation, "--offset", str(offset), "--wait", "10")
+            output += base64.b64decode(answer["data"])
+            offset = answer["offset"]
+            if answer["state"] != "running" and not answer.get("more"):
+                return output, answer
+
+
+@pytest.fixture
+def studio(tmp_path: Path) -> Studio:
+    return Studio(tmp_path)
+
+
+def test_a_command_reports_output_exit_code_times_and_memory(studio: Studio) -> None:
+    studio.start("run.a", argv=["sh", "-c", "echo out; echo err >&2; exit 3"])
+    output, answer = studio.finish("run.a")
+    assert sorted(output.splitlines()) == [b"err", b"out"]
+    result = answer["result"]
+    assert result["exit_code"] == 3
+    assert result["started"] <= result["ended"]
+    assert result["peak_memory"] > 0
+
+
+def test_a_start_delivered_many_times_at_once_runs_the_command_once(studio: Studio) -> None:
+    sha256 = studio.upload("run.a", argv=["sh", "-c", "echo x >>count; sleep 0.3"])
+    threads = [threading.Thread(target=studio.call, args=("start", "run.a", "--spec-sha256", sha256)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    studio.finish("run.a")
+    assert studio.call("start", "run.a", "--spec-sha256", sha256)["result"]["exit_code"] == 0
+    assert (studio.home / "count").read_text() == "x\n"
+
+
+def test_the_specification_with_its_secrets_is_gone_once_claimed(studio: Studio) -> None:
+    studio.start("run.a", argv=["sh", "-c", 'test "$TOKEN" = s3cret'], env={"TOKEN": "s3cret"})
+    assert studio.finish("run.a")[1]["result"]["exit_code"] == 0
+    left = [path for path in studio.home.rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()]
+    assert left == []
+
+
+def test_stop_ends_the_whole_process_group(studio: Studio) -> None:
+    studio.start("run.a", argv=["sh", "-c", "sleep 77 & echo $!; wait"])
+    child = int(base64.b64decode(studio.call("poll", "run.a")["data"]))
+    studio.call("stop", "run.a", "--grace", "5")
+    result = studio.finish("run.a")[1]["result"]
+    assert result["stopped"]
+    assert not _is_running(child)
+
+
+def test_a_command_that_ignores_sigterm_is_killed_after_the_grace(studio: Studio) -> None:
+    studio.start("run.a", argv=["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.1; done"])
+    studio.call("stop", "run.a", "--grace", "0.3")
+    assert studio.finish("run.a")[1]["result"]["exit_code"] == -9
+
+
+def test_an_operation_stopped_before_it_started_never_starts(studio: Studio) -> None:
+    studio.call("stop", "run.a")
+    answer = studio.start("run.a", argv=["touch", "ran"])
+    assert answer["result"]["stopped"]
+    assert not (studio.home / "ran").exists()
+
+
+def test_a_time_limit_ends_the_command_and_says_so(studio: Studio) -> None:
+    studio.start("run.a", argv=["sleep", "77"], timeout=0.2)
+    result = studio.finish("run.a")[1]["result"]
+    assert result["timed_out"]
+    assert result["exit_code"] == -15
+
+
+def test_huge_lines_progress_bars_and_binary_output_come_through(studio: Studio) -> None:
+    script = "import sys; w = sys.stdout.buffer.write; w(b'x' * 1_000_000 + b'\\r50%\\r100%\\n' + bytes(range(256)))"
+    studio.start("run.a", argv=[sys.executable, "-c", script])
+    assert studio.finish("run.a")[0] == b"x" * 1_000_000 + b"\r50%\r100%\n" + bytes(range(256))
+
+
+def test_a_process_left_behind_does_not_keep_the_operation_open(studio: Studio) -> None:
+    studio.start("run.a", argv=["sh", "-c", "sleep 77 & echo $!"])
+    output, answer = studio.finish("run.a")
+    assert answer["result"]["exit_code"] == 0
+    subprocess.run(["kill", output.decode().strip()], check=True)
+
+
+def test_a_runner_that_died_is_reported_as_lost_and_not_run_again(studio: Studio) -> None:
+    sha256 = studio.upload("run.a", argv=["sh", "-c", "echo x >>count; sleep 77"])
+    studio.call("start", "run.a", "--spec-sha256", sha256, "--wait", "0.5")
+    folder = studio.agent.parent / "ops" / "run.a"
+    processes = json.loads((folder / "runner.json").read_text())
+    subprocess.run(["kill", "-9", str(processes["runner"]), str(processes["child"])], check=True)
+    deadline = time.monotonic() + 30
+    while studio.call("poll", "run.a")["state"] == "running":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    assert studio.call("start", "run.a", "--spec-sha256", sha256)["state"] == "lost"
+    assert (studio.home / "count").read_text() == "x\n"
+
+
+def test_scratch_folders_are_private_to_the_operation_and_removed(studio: Studio) -> None:
+    studio.start("run.a", argv=["sh", "-c", 'echo x >"$OWN/file"; echo "$OWN"'], scratch=["OWN"])
+    folder = Path(studio.finish("run.a")[0].decode().strip())
+    assert folder.is_relative_to(studio.agent.parent / "ops" / "run.a")
+    assert not folder.exists()
+
+
+def test_a_command_that_is_not_there_ends_with_127_and_its_name(studio: Studio) -> None:
+    studio.start("run.a", argv=["no-such-command"])
+    output, answer = studio.finish("run.a")
+    assert answer["result"]["exit_code"] == 127
+    assert b"no-such-command" in output
+
+
+def test_unpack_is_atomic_and_happens_once(studio: Studio) -> None:
+    archive = studio.home / "code.tar.gz"
+    with tarfile.open(archive, "w:gz") as members:
+        for name in ("my step.py", "café.py"):
+            members.addfile(tarfile.TarInfo(name), io.BytesIO())
+    sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+    studio.call("unpack", str(archive), sha256, str(studio.home / "code" / "x"))
+    assert {path.name for path in (studio.home / "code" / "x").iterdir()} == {"my step.py", "café.py"}
+    archive.unlink()
+    studio.call("unpack", str(archive), sha256, str(studio.home / "code" / "x"))
+
+
+def test_forget_stops_and_removes_only_its_run(studio: Studio) -> None:
+    studio.start("one.a", argv=["sh", "-c", "echo $$; exec sleep 77"])
+    child = int(base64.b64decode(studio.call("poll", "one.a")["data"]))
+    studio.start("two.a", argv=["true"])
+    studio.upload("one.b", argv=["true"], env={"TOKEN": "s3cret"})
+    assert studio.call("forget", "one.")["forgotten"] == 2
+    assert not _is_running(child)
+    assert [path.name for path in (studio.agent.parent / "ops").iterdir()] == ["two.a"]
+
+
+@pytest.mark.parametrize("name", ["../evil", "", ".hidden", "a/b"])
+def test_an_operation_id_cannot_leave_its_folder(studio: Studio, name: str) -> None:
+    result = subprocess.run(
+        [sys.executable, str(studio.agent), "poll", name], capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 1
+    assert "not an operation id" in result.stderr
+
+
+def _is_running(pid: int) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
