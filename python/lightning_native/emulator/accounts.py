@@ -18,7 +18,7 @@ def teamspace_of(request: Request) -> Teamspace:
     """Return the teamspace that a request's path names; 404 when there is none."""
     teamspace = cloud_of(request).teamspaces.get(request.path_params["project"])
     if teamspace is None:
-        raise ApiError(404, f"no teamspace {request.path_params['project']}")
+        raise ApiError(404, f"teamspace {request.path_params['project']} not found")
     return teamspace
 
 
@@ -99,7 +99,7 @@ async def _get_organization(request: Request) -> Response:
     for organization in cloud_of(request).organizations:
         if organization.id == key or (not key and organization.name == name):
             return reply(_organization(organization))
-    raise ApiError(404, f"no organization {key or name}")
+    raise ApiError(404, f"organization {key or name} not found")
 
 
 async def _get_project(request: Request) -> Response:
@@ -113,7 +113,7 @@ async def _create_project(request: Request) -> Response:
         raise ApiError(400, f"{name!r} is no name for a teamspace")
     organization = cloud.organizations.get(body.get("organizationId") or "")
     if body.get("organizationId") and organization is None:
-        raise ApiError(404, f"no organization {body['organizationId']}")
+        raise ApiError(404, f"organization {body['organizationId']} not found")
     owner, kind = (organization.id, "organization") if organization else (cloud.user.id, "user")
     if any(item.name == name and item.owner_id == owner for item in cloud.teamspaces):
         raise ApiError(400, f"there is a teamspace {name!r} already")

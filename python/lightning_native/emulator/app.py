@@ -12,8 +12,20 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.websockets import WebSocketClose
 
-from lightning_native.emulator import accounts, artifacts, commands, history, machines, studios
+from lightning_native.emulator import (
+    accounts,
+    artifacts,
+    commands,
+    history,
+    jobs,
+    logs,
+    machines,
+    multi_machine,
+    studios,
+    tags,
+)
 from lightning_native.emulator.api import ApiError, failure
 from lightning_native.emulator.cloud import Cloud
 
@@ -25,9 +37,13 @@ _ROUTES = [
     *studios.ROUTES,
     *commands.ROUTES,
     *artifacts.ROUTES,
+    *jobs.ROUTES,
+    *multi_machine.ROUTES,
+    *logs.ROUTES,
+    *tags.ROUTES,
     *history.ROUTES,
 ]
-_SUPPORTED = "studios with their commands and files, machines, users, organizations and teamspaces"
+_SUPPORTED = "studios, commands, files, jobs, logs, machines, users, organizations and teamspaces"
 
 
 class Gate:
@@ -51,6 +67,8 @@ class Gate:
             response = failure(401, "the API key is missing or wrong")
         if response is None:
             await self._app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await WebSocketClose(1008)(scope, receive, send)
         else:
             await response(scope, receive, send)
 

@@ -62,7 +62,7 @@ def _folder_of_scope(cloud: Cloud, scope: str) -> Path:
         return drive_folder(cloud, key)
     studio = cloud.studios.get(key)
     if studio is None:
-        raise ApiError(404, f"no studio {key}")
+        raise ApiError(404, f"studio {key} not found")
     return home_of(cloud, studio)
 
 
@@ -134,7 +134,8 @@ async def _delete_folder(request: Request) -> Response:
     return Response(status_code=204)
 
 
-def _sign(cloud: Cloud, payload: dict[str, Any]) -> str:
+def sign(cloud: Cloud, payload: dict[str, Any]) -> str:
+    """Return a text that only this cloud can have made."""
     content = base64.urlsafe_b64encode(json.dumps(payload).encode()).decode()
     return f"{content}.{_signature(cloud, content)}"
 
@@ -143,7 +144,8 @@ def _signature(cloud: Cloud, content: str) -> str:
     return hmac.new(cloud.api_key.encode(), content.encode(), hashlib.sha256).hexdigest()
 
 
-def _verify(cloud: Cloud, token: str) -> dict[str, Any]:
+def verify(cloud: Cloud, token: str) -> dict[str, Any]:
+    """Return what was signed; 403 for anything else."""
     content, _, signature = token.partition(".")
     if not hmac.compare_digest(signature, _signature(cloud, content)):
         raise ApiError(403, "the address is not signed by this server")
@@ -175,7 +177,7 @@ def _upload(cloud: Cloud, scope: str, folder: Path, blob: dict[str, Any]) -> dic
         numbers = [0]
     urls = []
     for number in numbers:
-        token = _sign(cloud, {"scope": scope, "path": path, "upload": upload_id, "part": number})
+        token = sign(cloud, {"scope": scope, "path": path, "upload": upload_id, "part": number})
         url: dict[str, Any] = {"url": f"{cloud.url}/storage/{token}"}
         urls.append({**url, "part_number": number} if number else url)
     return {"path": path, "upload_id": upload_id, "urls": urls, "complete_required": False}
@@ -189,7 +191,7 @@ def _parts_folder(cloud: Cloud, upload_id: str) -> Path:
 
 async def _receive(request: Request) -> Response:
     cloud = cloud_of(request)
-    payload = _verify(cloud, request.path_params["token"])
+    payload = verify(cloud, request.path_params["token"])
     if payload["upload"]:
         folder = _parts_folder(cloud, payload["upload"])
         if not folder.is_dir():
@@ -223,9 +225,9 @@ async def _receive_file(request: Request, cloud: Cloud, target: Path) -> str:
 
 
 def _partial(cloud: Cloud) -> Path:
-    folder = cloud.root / "uploads"
-    folder.mkdir(exist_ok=True)
-    return folder / f"{uuid4().hex}.partial"
+    folder = cloud.root / "uploads" / "partial"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / uuid4().hex
 
 
 def _place(partial: Path, target: Path) -> None:

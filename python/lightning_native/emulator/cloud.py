@@ -66,12 +66,18 @@ class Cloud:
         self.teamspaces = Table(database, "teamspace", records.Teamspace)
         self.studios = Table(database, "studio", records.Studio)
         self.commands = Table(database, "command", records.Command)
+        self.jobs = Table(database, "job", records.Job)
+        self.multi_machine_jobs = Table(database, "multi_machine_job", records.MultiMachineJob)
+        self.tags = Table(database, "tag", records.Tag)
         seen = self.facts.get("clock")
         self.clock = Clock(settings.clock_rate)
         if seen is not None and seen.value > self.clock.now():
             # Simulated time never runs backwards, also when it ran ahead of the real one before a restart.
             self.clock = Clock(settings.clock_rate, seen.value)
         self.finished_commands: dict[str, asyncio.Event] = {}
+        self.finished_jobs: dict[str, asyncio.Event] = {}
+        self.snapshot_lock = asyncio.Lock()
+        self.warned_of_images = False
         # What the SDK reported, newest last; never written anywhere.
         self.history: deque[dict[str, Any]] = deque(maxlen=200)
         self._tasks: set[asyncio.Task[None]] = set()

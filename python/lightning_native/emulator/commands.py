@@ -41,27 +41,26 @@ async def execute(cloud: Cloud, studio: Studio, text: str) -> Command:
     folder = _folder(cloud, command)
     folder.mkdir(parents=True)
     (folder / "command").write_text(text + "\n", encoding="utf-8", errors="surrogateescape")
-    process = await processes.start(
+    process = processes.start(
         ["bash", "-c", _SHELL, str(folder)],
         directory=home_of(cloud, studio),
         environment=command_environment(cloud, studio),
         output=folder / "output",
     )
-    command.pid = process.pid
-    command.process = processes.start_time(process.pid) or ""
+    command.pid, command.process = process.pid, process.identity
     cloud.commands.save(command)
     studio.active_at = cloud.clock.now()
-    cloud.start_task(_watch(cloud, command, process))
+    cloud.start_task(follow(cloud, command, process))
     return command
 
 
-async def _watch(cloud: Cloud, command: Command, process: asyncio.subprocess.Process) -> None:
+async def follow(cloud: Cloud, command: Command, process: processes.Process) -> None:
+    """Wait until the process of a command has ended, and record how."""
     await process.wait()
-    finish(cloud, command)
+    _finish(cloud, command)
 
 
-def finish(cloud: Cloud, command: Command) -> None:
-    """Record how a command whose process is gone ended."""
+def _finish(cloud: Cloud, command: Command) -> None:
     try:
         command.exit_code = int((_folder(cloud, command) / "exit_code").read_text())
     except (OSError, ValueError):

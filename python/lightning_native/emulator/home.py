@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lightning_native.emulator import processes
 from lightning_native.emulator.cloud import Cloud
-from lightning_native.emulator.records import Studio
+from lightning_native.emulator.records import Job, Studio
 
 # Of the server's own environment a command sees only what describes this computer and how it reaches packages.
 _PASSED_ON = (
@@ -80,12 +80,42 @@ def command_environment(cloud: Cloud, studio: Studio) -> dict[str, str]:
     base = base_environment(
         cloud, home=home_of(cloud, studio), environment=environment_of(cloud, studio), marker=studio.marker
     )
-    teamspace = cloud.teamspaces.get(studio.teamspace_id)
     return {
         **base,
+        **_account(cloud, studio.teamspace_id),
+        **_studio(studio),
+        "LIGHTNING_INTERACTIVE": "true",
+    }
+
+
+def job_environment(cloud: Cloud, job: Job, *, home: Path, environment: Path) -> dict[str, str]:
+    """Return the variables of a job's command."""
+    studio = cloud.studios.get(job.specification.get("cloudspaceId") or "")
+    given = job.specification.get("env") or []
+    return {
+        **base_environment(cloud, home=home, environment=environment, marker=job.marker),
+        **_account(cloud, job.teamspace_id),
+        **(_studio(studio) if studio else {}),
+        "LIGHTNING_JOB_ID": job.id,
+        "LIGHTNING_JOB_NAME": job.name,
+        **job.extra_env,
+        **{str(item["name"]): str(item.get("value") or "") for item in given if item.get("name")},
+    }
+
+
+def _account(cloud: Cloud, teamspace_id: str) -> dict[str, str]:
+    teamspace = cloud.teamspaces.get(teamspace_id)
+    organization = cloud.organizations.get(teamspace.owner_id) if teamspace else None
+    return {
         **cloud.environ,
         "LIGHTNING_TEAMSPACE": teamspace.name if teamspace else "",
-        "LIGHTNING_CLOUD_PROJECT_ID": studio.teamspace_id,
+        "LIGHTNING_CLOUD_PROJECT_ID": teamspace_id,
+        **({"LIGHTNING_ORG": organization.name} if organization else {}),
+    }
+
+
+def _studio(studio: Studio) -> dict[str, str]:
+    return {
         "LIGHTNING_CLOUD_SPACE_ID": studio.id,
         "LIGHTNING_CLOUD_SPACE_NAME": studio.name,
         "LIGHTNING_CLUSTER_ID": studio.cluster_id,

@@ -1,21 +1,30 @@
-"""What happens to studios when the server starts and when it ends."""
+"""What happens to studios and jobs when the server starts and when it ends."""
 
 import asyncio
 import contextlib
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
 
-from lightning_native.emulator import commands, processes, studios
+from lightning_native.emulator import commands, job_runner, jobs, multi_machine, processes, studios
 from lightning_native.emulator.cloud import Cloud
-from lightning_native.emulator.records import Command
 
 _TICK_SECONDS = 5.0
-_FOUND_POLL_SECONDS = 0.1
 
 
 async def recover(cloud: Cloud) -> None:
     """Take up what an earlier server left: find running processes again, finish what has ended."""
+    _remove_half_made(cloud)
     for command in cloud.commands:
         if command.exit_code is None:
-            cloud.start_task(_follow(cloud, command))
+            process = processes.Process(command.pid, command.process)
+            cloud.start_task(commands.follow(cloud, command, process))
+    _recover_studios(cloud)
+    await _recover_jobs(cloud)
+    cloud.start_task(_tick(cloud))
+
+
+def _recover_studios(cloud: Cloud) -> None:
     for studio in cloud.studios:
         studio.requested = None
         if studio.instance is None:
@@ -24,13 +33,39 @@ async def recover(cloud: Cloud) -> None:
             cloud.start_task(studios.stop(cloud, studio))
         elif studio.instance["phase"] == studios.PENDING:
             cloud.start_task(studios.boot(cloud, studio, studio.instance))
-    cloud.start_task(_tick(cloud))
 
 
-async def _follow(cloud: Cloud, command: Command) -> None:
-    while command.pid and processes.start_time(command.pid) == command.process:
-        await asyncio.sleep(_FOUND_POLL_SECONDS)
-    commands.finish(cloud, command)
+async def _recover_jobs(cloud: Cloud) -> None:
+    for several in cloud.multi_machine_jobs:
+        if len(multi_machine.machines_of(cloud, several)) != several.machines:
+            several.has_ended = True
+            await multi_machine.delete(cloud, several)
+    for job in cloud.jobs:
+        if jobs.is_final(job.state):
+            job_runner.finished(cloud, job.id).set()
+        elif job.multi_machine_id and cloud.multi_machine_jobs.get(job.multi_machine_id) is None:
+            cloud.jobs.delete(job.id)
+        else:
+            cloud.start_task(job_runner.run(cloud, job))
+    for several in cloud.multi_machine_jobs:
+        if not several.has_ended:
+            cloud.start_task(multi_machine.watch(cloud, several))
+
+
+def _remove_half_made(cloud: Cloud) -> None:
+    """Remove folders without a record: the record is written last, and deleted first."""
+    shutil.rmtree(cloud.root / "uploads" / "partial", ignore_errors=True)
+    _keep_only(cloud.root / "studios", (studio.id for studio in cloud.studios))
+    _keep_only(cloud.root / "commands", (studio.id for studio in cloud.studios))
+    _keep_only(cloud.root / "snapshots", (studio.id for studio in cloud.studios))
+    _keep_only(cloud.root / "jobs", (job.id for job in cloud.jobs))
+
+
+def _keep_only(folder: Path, names: Iterable[str]) -> None:
+    kept = set(names)
+    for entry in folder.iterdir() if folder.is_dir() else ():
+        if entry.name not in kept:
+            shutil.rmtree(entry, ignore_errors=True)
 
 
 async def _tick(cloud: Cloud) -> None:
@@ -40,6 +75,10 @@ async def _tick(cloud: Cloud) -> None:
 
 
 async def shut_down(cloud: Cloud) -> None:
-    """Stop every studio, so that nothing of this cloud is left running."""
+    """Stop every studio and job, so that nothing of this cloud is left running."""
     with contextlib.suppress(asyncio.CancelledError):
-        await asyncio.gather(*(studios.stop(cloud, studio) for studio in cloud.studios))
+        await asyncio.gather(
+            *(multi_machine.stop(cloud, several) for several in cloud.multi_machine_jobs),
+            *(job_runner.stop(cloud, job, message="the local cloud was stopped") for job in cloud.jobs),
+            *(studios.stop(cloud, studio) for studio in cloud.studios),
+        )

@@ -90,12 +90,29 @@ MACHINES = {
         *_gpus("lit-b200", "B200", 6.5, 28, 320, (1, 8)),
     ]
 }
-_INSTANCE_IDS = {f"local.{slug}": slug for slug in MACHINES}
+
+
+def _names() -> dict[str, str]:
+    names = {f"local.{slug}": slug for slug in MACHINES}
+    names |= {"CPU_SMALL": "cpu-2", "CPU": "cpu-4", "T4_SMALL": "lit-t4-1-small", "DATA_PREP": "data-prep-mid"}
+    names |= {"DATA_PREP_MAX": "data-prep-max-large", "DATA_PREP_ULTRA": "data-prep-ultra-extra-large"}
+    for slug in MACHINES:
+        kind, _, count = slug.removeprefix("lit-").upper().replace("RTX-6000-PRO", "RTXP_6000").rpartition("-")
+        kind = kind.replace("-", "_")
+        if (count.isdigit() and kind in ("CPU", "A100_40GB", "A100_80GB", "RTXP_6000")) or "_" not in kind:
+            names[f"{kind}_X_{count}"] = slug
+            if count == "1":
+                names[kind] = slug
+    return names
+
+
+# Jobs are also asked for with the SDK's own names, which it sends as they are.
+_NAMES = _names()
 
 
 def machine_type(name: str) -> MachineType:
-    """Return the machine of a slug or instance id; 400 when there is none."""
-    machine = MACHINES.get(_INSTANCE_IDS.get(name, name))
+    """Return the machine of a slug, an instance id or a name of the SDK; 400 when there is none."""
+    machine = MACHINES.get(_NAMES.get(name, name))
     if machine is None:
         raise ApiError(400, f"the local cloud has no machine {name}; it has {', '.join(MACHINES)}")
     return machine
@@ -158,7 +175,7 @@ async def _default_accelerators(request: Request) -> Response:
 async def _cluster_accelerators(request: Request) -> Response:
     cluster = request.path_params["id"]
     if cluster not in CLUSTERS:
-        raise ApiError(404, f"no cloud account {cluster}")
+        raise ApiError(404, f"cloud account {cluster} not found")
     return _accelerators(request, CLUSTERS[cluster][0], cluster)
 
 
@@ -175,7 +192,7 @@ async def _list_clusters(_request: Request) -> Response:
 async def _get_cluster(request: Request) -> Response:
     cluster = request.path_params["id"]
     if cluster not in CLUSTERS:
-        raise ApiError(404, f"no cloud account {cluster}")
+        raise ApiError(404, f"cloud account {cluster} not found")
     return reply(_cluster(cluster))
 
 

@@ -8,9 +8,11 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from lightning_native.errors import EmulatorError
@@ -28,26 +30,57 @@ def require_linux() -> None:
         )
 
 
-async def start(
-    argv: Sequence[str], *, directory: Path, environment: Mapping[str, str], output: Path
-) -> asyncio.subprocess.Process:
+@dataclass(frozen=True)
+class Process:
+    """A process that runs or ran, our own child or one that an earlier server started.
+
+    Attributes:
+        pid: its process id.
+        identity: when it started, which tells it from a later process with the same id.
+
+    """
+
+    pid: int
+    identity: str
+    _child: subprocess.Popen[bytes] | None = None
+
+    def is_running(self) -> bool:
+        """Whether it has not ended yet."""
+        return bool(self.identity) and start_time(self.pid) == self.identity
+
+    async def wait(self) -> None:
+        """Wait until it has ended."""
+        with contextlib.suppress(ProcessLookupError):
+            descriptor = os.pidfd_open(self.pid)
+            loop = asyncio.get_running_loop()
+            ended = asyncio.Event()
+            loop.add_reader(descriptor, ended.set)
+            try:
+                if self.is_running():
+                    await ended.wait()
+            finally:
+                loop.remove_reader(descriptor)
+                os.close(descriptor)
+        if self._child is not None:
+            self._child.wait()
+
+
+def start(argv: Sequence[str], *, directory: Path, environment: Mapping[str, str], output: Path) -> Process:
     """Start a process whose output, both streams, goes to a file.
 
     A file, not a pipe: the end of the process is then the end of the command, whatever it leaves running.
     """
-    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        return await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=descriptor,
-            stderr=descriptor,
+    with output.open("ab") as stream:
+        child = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=stream,
             cwd=directory,
-            env=dict(environment),
+            env=environment,
             start_new_session=True,
         )
-    finally:
-        os.close(descriptor)
+    return Process(child.pid, start_time(child.pid) or "", child)
 
 
 def start_time(pid: int) -> str | None:

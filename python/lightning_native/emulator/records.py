@@ -79,6 +79,68 @@ class Studio:
 
 
 @dataclass
+class Job:
+    """A job on one machine; also one machine of a job on several, or a step of a pipeline.
+
+    `specification` is what was asked for, `state` a word of the API, `spent` what earlier attempts cost.
+    """
+
+    id: str
+    teamspace_id: str
+    user_id: str
+    name: str
+    specification: dict[str, Any]
+    marker: str
+    created_at: float
+    machine: str
+    state: str = "pending"
+    attempt: int = 1
+    tags: list[str] = field(default_factory=list)
+    multi_machine_id: str = ""
+    pipeline_id: str = ""
+    rank: int = 0
+    extra_env: dict[str, str] = field(default_factory=dict)
+    started_at: float | None = None
+    stopped_at: float | None = None
+    pid: int = 0
+    process: str = ""
+    exit_code: int | None = None
+    message: str = ""
+    spent: float = 0.0
+    restarts: int = 0
+
+
+@dataclass
+class MultiMachineJob:
+    """A job on several machines; each of them is a `Job`."""
+
+    id: str
+    teamspace_id: str
+    user_id: str
+    name: str
+    specification: dict[str, Any]
+    created_at: float
+    machines: int
+    max_attempts: int = 1
+    attempt: int = 1
+    tags: list[str] = field(default_factory=list)
+    pipeline_id: str = ""
+    is_stopping: bool = False
+    has_ended: bool = False
+    spent: float = 0.0
+
+
+@dataclass
+class Tag:
+    """A name that jobs of a teamspace are marked with."""
+
+    id: str
+    teamspace_id: str
+    name: str
+    created_at: float
+
+
+@dataclass
 class Command:
     """A command that was executed in a studio; `process` is its id and start time."""
 

@@ -116,6 +116,7 @@ async def _serve(root: Path, settings: Settings, options: Options) -> None:
     config = uvicorn.Config(
         create_app(cloud),
         log_config=None,
+        log_level="warning",
         access_log=False,
         server_header=False,
         lifespan="off",

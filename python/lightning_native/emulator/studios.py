@@ -18,6 +18,7 @@ from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.environments import create_environment
 from lightning_native.emulator.home import environment_of, home_of
 from lightning_native.emulator.machines import CLUSTERS, DEFAULT_CLUSTER, DEFAULT_MACHINE, machine_type
+from lightning_native.emulator.names import free_name
 from lightning_native.emulator.records import Instance, Studio
 from lightning_native.emulator.state import new_id
 
@@ -28,14 +29,13 @@ FAILED = "CLOUD_SPACE_INSTANCE_STATE_FAILED"
 # Start and switch answer when they are done, so that the SDK's one-second polls find them done; yet before its
 # read timeout of 30 s, since it would then send the request again.
 _PATIENCE_SECONDS = 20.0
-_MAX_NAME = 255
 
 
 def studio_of(request: Request) -> Studio:
     """Return the studio that a request's path names; 404 when there is none."""
     studio = cloud_of(request).studios.get(request.path_params["studio"])
     if studio is None or studio.teamspace_id != request.path_params["project"]:
-        raise ApiError(404, f"no studio {request.path_params['studio']}")
+        raise ApiError(404, f"studio {request.path_params['studio']} not found")
     return studio
 
 
@@ -46,11 +46,14 @@ def require_running(studio: Studio) -> dict[str, Any]:
     return studio.instance
 
 
+def studio_names(cloud: Cloud, teamspace_id: str) -> list[str]:
+    """Return the names of all studios of a teamspace."""
+    return [studio.name for studio in cloud.studios if studio.teamspace_id == teamspace_id]
+
+
 def create(cloud: Cloud, teamspace_id: str, name: str, cluster_id: str | None, **fields: Any) -> Studio:
     """Create a studio with an empty folder."""
-    name = name.strip()
-    if not name or "/" in name or len(name) > _MAX_NAME:
-        raise ApiError(400, f"{name!r} is no name for a studio")
+    name = free_name(name, studio_names(cloud, teamspace_id))
     now = cloud.clock.now()
     studio = Studio(
         id=new_id(),
@@ -114,7 +117,8 @@ async def delete(cloud: Cloud, studio: Studio) -> None:
     for command in cloud.commands:
         if command.studio_id == studio.id:
             cloud.commands.delete(command.id)
-    shutil.rmtree(cloud.root / "commands" / studio.id, ignore_errors=True)
+    for folder in ("commands", "snapshots"):
+        shutil.rmtree(cloud.root / folder / studio.id, ignore_errors=True)
     await asyncio.to_thread(shutil.rmtree, cloud.studio_folder(studio), ignore_errors=True)
 
 
@@ -216,7 +220,8 @@ async def _get(request: Request) -> Response:
 async def _update(request: Request) -> Response:
     cloud, studio, body = cloud_of(request), studio_of(request), await body_of(request)
     if body.get("displayName"):
-        studio.name = studio.display_name = str(body.pop("displayName"))
+        others = [name for name in studio_names(cloud, studio.teamspace_id) if name != studio.name]
+        studio.name = studio.display_name = free_name(str(body.pop("displayName")), others)
     if body.get("env") is not None:
         env = [item for item in body.pop("env") if item.get("name")]
         studio.env = [{"name": str(item["name"]), "value": str(item.get("value", ""))} for item in env]
@@ -301,8 +306,10 @@ async def _confirm_switch(request: Request) -> Response:
 
 
 async def _keep_alive(request: Request) -> Response:
-    cloud, studio = cloud_of(request), studio_of(request)
-    studio.active_at = cloud.clock.now()
+    cloud = cloud_of(request)
+    # The SDK sends these from a thread of its own, maybe just after the studio was deleted.
+    if (studio := cloud.studios.get(request.path_params["studio"])) is not None:
+        studio.active_at = cloud.clock.now()
     return reply({})
 
 

@@ -1,0 +1,269 @@
+"""How a job runs: from a snapshot of its studio, as often as it may, until a state that is final.
+
+States: pending → running → completed, failed or stopped; restarting between attempts; stopping while processes end.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import shlex
+import shutil
+import stat
+from pathlib import Path
+
+from lightning_native.emulator import processes
+from lightning_native.emulator.api import ApiError
+from lightning_native.emulator.artifacts import drive_folder
+from lightning_native.emulator.cloud import Cloud, logger
+from lightning_native.emulator.environments import create_environment
+from lightning_native.emulator.home import environment_of, home_of, job_environment
+from lightning_native.emulator.job_log import record_times
+from lightning_native.emulator.machines import MACHINES
+from lightning_native.emulator.records import Job, Studio
+
+PENDING, RUNNING, RESTARTING, STOPPING = "pending", "running", "restarting", "stopping"
+COMPLETED, FAILED, STOPPED = "completed", "failed", "stopped"
+_FINAL = (COMPLETED, FAILED, STOPPED)
+_SHELL = 'bash "$0/command"; printf %s "$?" > "$0/exit_code"'
+_NO_COMMAND = 125
+# Left out of a job's artifacts: caches that its code did not mean to keep.
+_NO_ARTIFACTS = {".cache", "__pycache__", ".ipynb_checkpoints"}
+
+
+def folder_of(cloud: Cloud, job: Job) -> Path:
+    """Return the folder that holds all of a job."""
+    return cloud.root / "jobs" / job.id
+
+
+def output_of(cloud: Cloud, job: Job) -> Path:
+    """Return the file with what a job wrote, both streams of all attempts."""
+    return folder_of(cloud, job) / "output"
+
+
+def home_of_job(cloud: Cloud, job: Job) -> Path:
+    """Return the folder that a job's command runs in."""
+    return folder_of(cloud, job) / "home"
+
+
+def environment_of_job(cloud: Cloud, job: Job) -> Path:
+    """Return the folder of a job's Python environment."""
+    return folder_of(cloud, job) / "environment"
+
+
+def cost(cloud: Cloud, job: Job) -> float:
+    """Return what a job has cost so far, in dollars."""
+    if job.started_at is None:
+        return job.spent
+    hours = ((job.stopped_at or cloud.clock.now()) - job.started_at) / 3600
+    return job.spent + hours * MACHINES[job.machine].hourly(bool(job.specification.get("spot")))
+
+
+async def prepare(cloud: Cloud, job: Job) -> None:
+    """Make a job's folder: the studio's files as they are now, or as they were for the same snapshot."""
+    folder = folder_of(cloud, job)
+    folder.mkdir(parents=True)
+    studio = cloud.studios.get(job.specification.get("cloudspaceId") or "")
+    try:
+        if studio is None:
+            home_of_job(cloud, job).mkdir()
+        else:
+            source = await _snapshot(cloud, studio, str(job.specification.get("runId") or ""))
+            await _copy(source / "home", home_of_job(cloud, job))
+            if (source / "environment").exists():
+                await _copy(source / "environment", environment_of_job(cloud, job), link=True)
+        await asyncio.to_thread(create_environment, environment_of_job(cloud, job), cloud.root / "templates")
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    (folder / "output").touch()
+    (folder / "snapshot.json").write_text(json.dumps(await asyncio.to_thread(_manifest, home_of_job(cloud, job))))
+
+
+async def _snapshot(cloud: Cloud, studio: Studio, run_id: str) -> Path:
+    """Return a folder with a studio's files and environment: the studio's own, or the snapshot of a run."""
+    if not run_id:
+        return cloud.studio_folder(studio)
+    if not run_id.isalnum():
+        raise ApiError(400, f"{run_id!r} is no run")
+    folder = cloud.root / "snapshots" / studio.id / run_id
+    # The SDK reuses a snapshot for the whole life of its process: files that came later are not in it.
+    async with cloud.snapshot_lock:
+        if not folder.exists():
+            partial = folder.with_name(f".{run_id}")
+            shutil.rmtree(partial, ignore_errors=True)
+            partial.mkdir(parents=True)
+            await _copy(home_of(cloud, studio), partial / "home")
+            if environment_of(cloud, studio).exists():
+                await _copy(environment_of(cloud, studio), partial / "environment", link=True)
+            partial.rename(folder)
+    return folder
+
+
+async def _copy(source: Path, destination: Path, *, link: bool = False) -> None:
+    flags = ["-al"] if link else ["-a", "--reflink=auto"]
+    await _run("cp", *flags, "--", str(source), str(destination))
+    if link:
+        # Commands are small and some installers rewrite them in place, which a link would share.
+        await _run("cp", "-a", "--remove-destination", "--", f"{source}/bin/.", f"{destination}/bin/")
+
+
+async def _run(*argv: str) -> None:
+    process = await asyncio.create_subprocess_exec(*argv, stderr=asyncio.subprocess.PIPE)
+    _, message = await process.communicate()
+    # A file that vanished while it was copied is not in the snapshot; anything else is an error.
+    lines = [line for line in message.decode(errors="replace").splitlines() if "No such file" not in line]
+    if process.returncode and lines:
+        raise ApiError(500, f"cannot copy the studio: {lines[0]}")
+
+
+async def run(cloud: Cloud, job: Job) -> None:
+    """Bring a job from where it is to a final state."""
+    process = processes.Process(job.pid, job.process)
+    while True:
+        if job.state in (PENDING, RESTARTING):
+            await _wait_for_machine(cloud, job)
+            if job.state not in (PENDING, RESTARTING):
+                # It was stopped while it waited.
+                return
+            process = _start(cloud, job)
+        async with record_times(output_of(cloud, job), cloud.clock):
+            await process.wait()
+        if job.state == STOPPING or not _settle(cloud, job):
+            break
+    await _finish(cloud, job)
+
+
+async def _wait_for_machine(cloud: Cloud, job: Job) -> None:
+    await cloud.clock.sleep(cloud.settings.job_start_seconds_of(job.machine))
+
+
+def _start(cloud: Cloud, job: Job) -> processes.Process:
+    folder = folder_of(cloud, job)
+    (folder / "exit_code").unlink(missing_ok=True)
+    (folder / "command").write_text(_script(cloud, job), encoding="utf-8", errors="surrogateescape")
+    process = processes.start(
+        ["bash", "-c", _SHELL, str(folder)],
+        directory=home_of_job(cloud, job),
+        environment=job_environment(
+            cloud, job, home=home_of_job(cloud, job), environment=environment_of_job(cloud, job)
+        ),
+        output=output_of(cloud, job),
+    )
+    job.pid, job.process = process.pid, process.identity
+    job.started_at = cloud.clock.now()
+    job.state = RUNNING
+    cloud.jobs.save(job)
+    return process
+
+
+def _script(cloud: Cloud, job: Job) -> str:
+    command = str(job.specification.get("command") or "")
+    if job.specification.get("cloudspaceId"):
+        return f"set -e\n{command}\n"
+    image = str(job.specification.get("image"))
+    if not cloud.warned_of_images:
+        cloud.warned_of_images = True
+        logger.warning("no container engine: jobs from an image (%s) run on this computer itself", image)
+    entrypoint = shlex.split(str(job.specification.get("entrypoint") or ""))
+    if not entrypoint and not command:
+        return f"echo what {shlex.quote(image)} runs by itself cannot run in the local cloud\nexit {_NO_COMMAND}\n"
+    # A shell takes the command as one argument, any other entrypoint takes its words.
+    words = [command] if entrypoint and entrypoint[-1] == "-c" else shlex.split(command)
+    return f"exec {shlex.join([*entrypoint, *words])}\n"
+
+
+def _settle(cloud: Cloud, job: Job) -> bool:
+    """Record how an attempt ended; return whether there is another."""
+    try:
+        job.exit_code = int((folder_of(cloud, job) / "exit_code").read_text())
+    except (OSError, ValueError):
+        job.exit_code = None
+    job.pid = 0
+    if job.exit_code == 0:
+        job.state = COMPLETED
+        return False
+    reason = job.message or (
+        f"the command ended with exit code {job.exit_code}"
+        if job.exit_code is not None
+        else "its process was killed, or it was lost while the local cloud was not running"
+    )
+    if job.attempt < int(job.specification.get("maxRunAttempts") or 1):
+        job.spent = cost(cloud, job)
+        job.attempt += 1
+        job.restarts += 1
+        job.state, job.started_at, job.message = RESTARTING, None, ""
+        cloud.jobs.save(job)
+        return True
+    job.state, job.message = FAILED, reason
+    return False
+
+
+async def _finish(cloud: Cloud, job: Job) -> None:
+    final = job.state if job.state in _FINAL else STOPPED
+    # While the state is not final yet, so that who waits for it finds the artifacts.
+    await asyncio.to_thread(processes.end, job.marker)
+    if job.started_at is not None:
+        await asyncio.to_thread(_collect_artifacts, cloud, job)
+    job.state, job.pid = final, 0
+    job.stopped_at = cloud.clock.now()
+    if cloud.jobs.get(job.id) is job:
+        cloud.jobs.save(job)
+    shutil.rmtree(home_of_job(cloud, job), ignore_errors=True)
+    shutil.rmtree(environment_of_job(cloud, job), ignore_errors=True)
+    finished(cloud, job.id).set()
+
+
+async def interrupt(job: Job, message: str) -> None:
+    """Take a job's machine away: it starts again if it has attempts left."""
+    if job.state == RUNNING:
+        job.message = message
+        await asyncio.to_thread(processes.end, job.marker)
+
+
+def _manifest(home: Path) -> dict[str, list[int]]:
+    """Return what tells whether a file is still the same, by path."""
+    found = {}
+    for folder, folders, files in os.walk(home):
+        folders[:] = [name for name in folders if name not in _NO_ARTIFACTS]
+        for name in files:
+            path = Path(folder) / name
+            with contextlib.suppress(OSError):
+                status = path.stat(follow_symlinks=False)
+                if stat.S_ISREG(status.st_mode):
+                    key = os.fsencode(path.relative_to(home)).decode(errors="surrogateescape")
+                    found[key] = [status.st_ino, status.st_size, status.st_ctime_ns]
+    return found
+
+
+def _collect_artifacts(cloud: Cloud, job: Job) -> None:
+    """Move what a job wrote to the drive: the files that are not as they were in its snapshot."""
+    home = home_of_job(cloud, job)
+    before = json.loads((folder_of(cloud, job) / "snapshot.json").read_text())
+    destination = drive_folder(cloud, job.teamspace_id) / "jobs" / job.name
+    for path, state in _manifest(home).items():
+        if before.get(path) != state:
+            target = destination / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            (home / path).replace(target)
+
+
+async def stop(cloud: Cloud, job: Job, *, message: str = "") -> None:
+    """End a job and wait until it is in a final state; nothing to do for one that is."""
+    if job.state in _FINAL:
+        return
+    if job.state != STOPPING:
+        was_waiting = job.pid == 0
+        job.state, job.message = STOPPING, message
+        cloud.jobs.save(job)
+        if was_waiting:
+            # Its runner sleeps until a machine would be there.
+            await _finish(cloud, job)
+            return
+        await asyncio.to_thread(processes.end, job.marker)
+    await finished(cloud, job.id).wait()
+
+
+def finished(cloud: Cloud, job_id: str) -> asyncio.Event:
+    """Return the event that is set when a job is in a final state."""
+    return cloud.finished_jobs.setdefault(job_id, asyncio.Event())
