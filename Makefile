@@ -21,7 +21,7 @@ setup: .venv/.built ## Make .venv and build the Rust core into it
 .venv/.synced: pyproject.toml uv.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv sync --quiet --frozen --inexact --no-install-project --all-extras
+	$(BIN)/uv sync --quiet --frozen --inexact --no-install-project --all-extras --compile-bytecode
 	@touch $@
 
 .venv/.built: .venv/.synced $(RUST)

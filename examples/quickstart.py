@@ -32,7 +32,8 @@ def split(
     Annotated[np.ndarray, "train_digits"],
     Annotated[np.ndarray, "test_digits"],
 ]:
-    return tuple(train_test_split(images, digits, test_size=0.3, random_state=0, stratify=digits))
+    train_x, test_x, train_y, test_y = train_test_split(images, digits, test_size=0.3, random_state=0, stratify=digits)
+    return train_x, test_x, train_y, test_y
 
 
 @step

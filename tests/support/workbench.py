@@ -51,7 +51,8 @@ class Workbench:
     def python(self, code: str, environment: dict[str, str] | None = None) -> str:
         """Run code as the user and return what it prints."""
         result = subprocess.run(
-            [sys.executable, "-c", textwrap.dedent(code)],
+            # A file, because ZenML looks for the user's code beside the main module.
+            [sys.executable, str(self.write("as_user.py", code))],
             env={**self.environment, **(environment or {})},
             capture_output=True,
             text=True,

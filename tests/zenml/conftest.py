@@ -24,7 +24,9 @@ def zenml_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[
         "ZENML_ANALYTICS_OPT_IN": "false",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
-    subprocess.run([sys.executable, "-c", SETUP], env=environment, check=True, capture_output=True)
+    # `python -c` has no main module for ZenML to find the user's code by.
+    rooted = {**environment, "ZENML_CUSTOM_SOURCE_ROOT": str(folder)}
+    subprocess.run([sys.executable, "-c", SETUP], env=rooted, check=True, capture_output=True)
     # Held for the whole session, so that not every run starts and ends the local cloud.
     with attach(folder / "home" / "cloud") as cloud_environment:
         yield environment, cloud_environment

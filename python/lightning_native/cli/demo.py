@@ -53,6 +53,8 @@ def _demo(script: Path, folder: Path) -> bool:
             "LIGHTNING_NATIVE_HOME": str(folder / "home"),
             "ZENML_CONFIG_PATH": str(folder / "zenml"),
             "ZENML_ANALYTICS_OPT_IN": "false",
+            # Otherwise ZenML takes this package's folder for the user's code, because it holds the main module.
+            "ZENML_CUSTOM_SOURCE_ROOT": str(script.resolve().parent),
             "ZENML_LOGGING_VERBOSITY": "ERROR",
             "PYTHONWARNINGS": "ignore",
         }
@@ -74,6 +76,7 @@ def _demo(script: Path, folder: Path) -> bool:
                 live.update(_table(journal))
                 time.sleep(_REFRESH_SECONDS)
             live.update(_table(journal))
+        console.print()
         os.environ.update(environ)
         studios_left = _studios_now()
         return _report(journal, pipeline.returncode, output.read_text(errors="replace"), studios_left)

@@ -125,14 +125,15 @@ def check_plan(plan: RunPlan) -> tuple[StudioPlan, ...]:
     in_main = [step for step in plan.steps if _runs_in_main(step, main_machine)]
     apart = [step for step in plan.steps if not _runs_in_main(step, main_machine)]
     studios = []
+    short_id = plan.run_id[:12]
     if in_main:
-        name = plan.main_studio or unique_studio_name(plan.name, plan.run_id)
+        name = plan.main_studio or unique_studio_name(plan.name, short_id)
         kept = plan.main_studio is not None
         steps = tuple(step.name for step in in_main)
         studios.append(StudioPlan(name, main_machine, kept, steps, _merged(in_main)))
     studios += [
         StudioPlan(
-            unique_studio_name(plan.name, step.name, plan.run_id),
+            unique_studio_name(plan.name, step.name, short_id),
             canonical_machine(step.machine or DEFAULT_MACHINE),
             False,
             (step.name,),

@@ -2,7 +2,9 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
+from zenml.entrypoints.base_entrypoint_configuration import ENTRYPOINT_CONFIG_SOURCE_OPTION
 from zenml.entrypoints.step_entrypoint_configuration import StepEntrypointConfiguration
 
 
@@ -11,6 +13,17 @@ class LightningNativeStepEntrypointConfiguration(StepEntrypointConfiguration):
 
     ZenML's own configurations change to `/app`, which only root can make.
     """
+
+    @classmethod
+    def get_entrypoint_arguments(cls, **kwargs: Any) -> list[str]:
+        """Return the arguments of the entrypoint command, with this class named by the package it is installed as.
+
+        ZenML names it relative to the user's code when both share a folder, as in a checkout of this project.
+        """
+        arguments = super().get_entrypoint_arguments(**kwargs)
+        option = arguments.index(f"--{ENTRYPOINT_CONFIG_SOURCE_OPTION}")
+        arguments[option + 1] = f"{cls.__module__}.{cls.__qualname__}"
+        return arguments
 
     def prepare_code_environment(self) -> None:
         """Make the code in the working folder importable."""

@@ -112,8 +112,8 @@ class LightningNativeOrchestrator(BaseOrchestrator):
                 "does not run yet; run it without one"
             )
         settings = cast(LightningNativeOrchestratorSettings, self.get_settings(snapshot))
-        run_id = str(uuid4())
-        name = placeholder_run.name if placeholder_run else snapshot.pipeline_configuration.name
+        run_id = uuid4().hex
+        name = snapshot.pipeline_configuration.name
         plan = self._plan(run_id, name, snapshot, stack, settings)
         # Every mistake that can be found here is found before anything exists.
         check_plan(plan)

@@ -1,11 +1,11 @@
 """What a step needs installed, in the order ZenML gives it."""
 
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import zenml
 from zenml.utils.pipeline_docker_image_builder import PipelineDockerImageBuilder
 
-from lightning_native import __version__
 from lightning_native.engine.plan import RequirementSource
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def own_requirements() -> list[str]:
     """Return what every step needs: this package and ZenML, in the versions that plan the run."""
-    return [f"lightning-native=={__version__}", f"zenml=={zenml.__version__}"]
+    return [f"lightning-native=={version('lightning-native')}", f"zenml=={zenml.__version__}"]
 
 
 def step_requirements(docker_settings: "DockerSettings", stack: "Stack") -> tuple[RequirementSource, ...]:

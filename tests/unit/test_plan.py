@@ -1,0 +1,98 @@
+"""A plan says what runs where, and is refused before anything exists when it cannot run."""
+
+import pytest
+
+from lightning_native.engine.plan import RunPlan, StepPlan, check_plan
+from lightning_native.errors import ConflictError, CycleError, PlanError, RequirementError, UnknownMachineError
+
+
+def plan(*steps: StepPlan, **options: object) -> RunPlan:
+    return RunPlan(run_id="0123", name="a run", steps=steps, **options)  # type: ignore[arg-type]
+
+
+def step(name: str, **options: object) -> StepPlan:
+    return StepPlan(name=name, argv=("true",), **options)  # type: ignore[arg-type]
+
+
+def test_steps_share_the_main_studio_unless_they_ask_for_another_machine() -> None:
+    main, apart = check_plan(plan(step("a"), step("b", machine="CPU"), step("c", machine="l4"), step("d")))
+    assert main.steps == ("a", "b", "d")
+    assert (apart.steps, apart.machine) == (("c",), "L4")
+    assert main.name != apart.name
+
+
+def test_names_for_the_same_hardware_do_not_make_a_studio_of_their_own() -> None:
+    (main,) = check_plan(plan(step("a", machine="CPU_X_4"), step("b", machine="cpu-4"), main_machine="CPU"))
+    assert main.steps == ("a", "b")
+
+
+def test_a_studio_of_the_user_is_kept_and_ours_are_not() -> None:
+    kept, apart = check_plan(plan(step("a"), step("b", machine="T4"), main_studio="mine"))
+    assert (kept.name, kept.keep) == ("mine", True)
+    assert not apart.keep
+
+
+def test_two_runs_of_one_pipeline_get_different_studios() -> None:
+    (one,) = check_plan(RunPlan("1", "x; touch F #", (step("a"),)))
+    (two,) = check_plan(RunPlan("2", "x; touch F #", (step("a"),)))
+    assert one.name != two.name
+    assert len(one.name) <= 63
+
+
+def test_a_plan_survives_json() -> None:
+    original = plan(
+        step("a", requirements=(("r.txt", "numpy\n"),), timeout=3.5, scratch=("X",)),
+        step("b", upstream=("a",), machine="L4"),
+        custom_commands=("echo 'a b'",),
+        max_parallelism=3,
+        on_failure="fail_fast",
+    )
+    assert RunPlan.from_json(original.to_json()) == original
+
+
+def test_a_cycle_is_named() -> None:
+    with pytest.raises(CycleError) as error:
+        check_plan(plan(step("a", upstream=("c",)), step("b", upstream=("a",)), step("c", upstream=("b",))))
+    assert set(error.value.cycle) == {"a", "b", "c"}
+    for name in "abc":
+        assert name in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["A10G", "gpu", "", "L4_X_16"])
+def test_an_unknown_machine_is_refused_with_other_names(name: str) -> None:
+    if not name:
+        with pytest.raises(UnknownMachineError, match="the machines are: "):
+            check_plan(plan(step("a", machine="?")))
+        return
+    with pytest.raises(UnknownMachineError, match=f"unknown machine '{name}'"):
+        check_plan(plan(step("a", machine=name)))
+
+
+def test_a_requirement_that_does_not_parse_is_named_with_file_line_and_text() -> None:
+    with pytest.raises(RequirementError) as error:
+        check_plan(plan(step("a", requirements=(("requirements.txt", "numpy\nnot a requirement!\n"),))))
+    for part in ("requirements.txt", "2", "not a requirement!"):
+        assert part in str(error.value)
+
+
+def test_requirements_of_steps_in_one_studio_must_hold_together() -> None:
+    one = step("a", requirements=(("a.txt", "numpy==1.26"),))
+    two = step("b", requirements=(("b.txt", "numpy>=2"),))
+    with pytest.raises(ConflictError) as error:
+        check_plan(plan(one, two))
+    for part in ("a.txt", "b.txt", "numpy"):
+        assert part in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("steps", "options", "words"),
+    [
+        ((step("a"), step("a")), {}, "'a'"),
+        ((StepPlan("a", ()),), {}, "no command"),
+        ((step("a", timeout=0),), {}, "timeout"),
+        ((step("a"),), {"max_parallelism": 0}, "max_parallelism"),
+    ],
+)
+def test_what_makes_no_sense_is_refused(steps: tuple[StepPlan, ...], options: dict[str, object], words: str) -> None:
+    with pytest.raises(PlanError, match=words):
+        check_plan(plan(*steps, **options))
