@@ -1,5 +1,24 @@
 //! Python bindings: each verb converts its arguments, detaches from the interpreter, calls the core and maps the error.
 use pyo3::prelude::*;
 
+mod archive;
+mod dag;
+mod error;
+mod extract;
+mod heartbeat;
+mod names;
+mod requirements;
+
 #[pymodule(gil_used = false)]
-mod _native {}
+mod _native {
+    #[pymodule_export]
+    use super::archive::{ArchiveReport, Selection, create_archive, select_files};
+    #[pymodule_export]
+    use super::dag::{Dag, Scheduler};
+    #[pymodule_export]
+    use super::extract::{ExtractReport, extract_archive};
+    #[pymodule_export]
+    use super::names::{sanitize_studio_name, unique_studio_name};
+    #[pymodule_export]
+    use super::requirements::{Conflict, MergedRequirements, dedupe_requirements, merge_requirements};
+}

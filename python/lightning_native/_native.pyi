@@ -1,0 +1,416 @@
+"""The Rust core. All functions may be called from several threads at once; long ones release the interpreter."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from os import PathLike
+from typing import Literal, TypeAlias, final
+
+__all__ = [
+    "ArchiveReport",
+    "Conflict",
+    "Dag",
+    "ExtractReport",
+    "MergedRequirements",
+    "Scheduler",
+    "Selection",
+    "create_archive",
+    "dedupe_requirements",
+    "extract_archive",
+    "merge_requirements",
+    "sanitize_studio_name",
+    "select_files",
+    "unique_studio_name",
+]
+
+_Path: TypeAlias = str | PathLike[str]
+_Progress: TypeAlias = Callable[[int, int], object]
+
+def create_archive(
+    root: _Path,
+    destination: _Path,
+    *,
+    include: Sequence[str] = (),
+    exclude: Sequence[str] = (),
+    ignore_files: bool = True,
+    level: int = 6,
+    threads: int | None = None,
+    cache: _Path | None = None,
+    progress: _Progress | None = None,
+) -> ArchiveReport:
+    """Archive the selected files of a tree as a tar.gz that depends on their names, content and executable bits only.
+
+    The same tree gives the same bytes for any user, clock, umask, locale and number of threads. Symbolic links stay
+    links, empty folders stay. `destination` appears complete or not at all.
+
+    Args:
+        root: the folder; which of its files go in, `select_files` says.
+        destination: the file to write; its folder must exist. An existing file is replaced.
+        include: as in `select_files`.
+        exclude: as in `select_files`.
+        ignore_files: as in `select_files`.
+        level: 0 stores, 1 is fastest, 12 is smallest.
+        threads: how many threads read and compress; all processors if None.
+        cache: a folder (made if missing) that keeps compressed blocks, so that unchanged ones are not compressed again.
+            The result is the same with and without.
+        progress: called with bytes read and bytes in all, at most 20 times a second and once at the end;
+            what it raises stops the work.
+
+    Raises:
+        ArchiveError: the root is no folder, a file cannot be read, or the destination cannot be written.
+    """
+
+def select_files(
+    root: _Path, *, include: Sequence[str] = (), exclude: Sequence[str] = (), ignore_files: bool = True
+) -> Selection:
+    """Choose the files of a tree that belong in an archive of it.
+
+    The first of these that has something to say about a path decides:
+
+    1. `.git` stays out, and so do sockets, pipes and devices.
+    2. `include`: brings it in; a folder with all in it, but for caches and secrets, which have to be named themselves.
+    3. `exclude`: keeps it out, or with `!` brings it in.
+    4. `.lightningignore` files: likewise; the innermost wins.
+    5. Built-in rules: caches, virtual environments and secrets stay out.
+    6. In a git checkout: what is tracked goes in; otherwise ignore rules, as git applies them. Submodules and
+       checkouts inside of the tree have rules of their own.
+    7. Elsewhere: `.gitignore` and `.ignore` files.
+
+    Args:
+        root: the folder.
+        include: patterns with the syntax and meaning of a `.gitignore` in the root. A pattern without a slash does not
+            look into folders that `exclude`, `.lightningignore` or a built-in rule keeps out; one with a slash does.
+        exclude: patterns of the same kind.
+        ignore_files: False skips steps 4, 6 and 7.
+
+    Raises:
+        ArchiveError: the root is no folder, or something in it cannot be read.
+    """
+
+def extract_archive(
+    source: _Path,
+    destination: _Path,
+    *,
+    progress: _Progress | None = None,
+    max_bytes: int | None = None,
+    max_ratio: int | None = None,
+) -> ExtractReport:
+    """Extract a tar.gz, which may be hostile, into a folder that is new or empty; completely or not at all.
+
+    Owners and times are not restored; of the permissions, whether a file is executable is.
+
+    Args:
+        source: the archive.
+        destination: the folder; missing parents are made.
+        progress: called with bytes done and bytes in all (of the archive, roughly), at most 20 times a second and once
+            at the end; what it raises stops the work.
+        max_bytes: the most bytes the uncompressed archive may have; 1 TiB if None.
+        max_ratio: how many times larger than the archive its content may be, once it is over 64 MiB; 200 if None.
+
+    Raises:
+        UnsafeArchiveError: absolute paths, `..`, links that lead outside, devices, pipes, sparse files, entries that are
+            there twice or differ in case only, conflicting PAX records, decompression bombs.
+        ArchiveError: the archive is damaged or cut off, the destination is not empty, or cannot be written.
+    """
+
+def sanitize_studio_name(name: str) -> str:
+    """Make a valid studio name: a DNS-1123 label (`[a-z0-9]([a-z0-9-]*[a-z0-9])?`) of at most 63 characters.
+
+    Lower-cases, turns every character outside `[a-z0-9-]` into `-`, strips leading `-` and collapses runs of it. If that
+    is no valid name, what is readable stays and a short hash of `name` follows. A valid result is its own result.
+
+    Raises:
+        InvalidNameError: there is no letter or digit in `name`, in any script.
+    """
+
+def unique_studio_name(*parts: str) -> str:
+    """Make a valid studio name of at most 63 characters that is distinct for distinct parts: readable text, then a hash.
+
+    Raises:
+        InvalidNameError: there is no letter or digit in any part.
+    """
+
+def dedupe_requirements(lines: Iterable[str]) -> list[str]:
+    """Sort lines, strip them, and remove blank and repeated ones. Lines are not parsed: see `merge_requirements`."""
+
+def merge_requirements(
+    sources: Iterable[_Path | tuple[_Path, str] | Iterable[str]], *, on_conflict: Literal["error", "last"] = "error"
+) -> MergedRequirements:
+    """Merge requirements into one line for each package and marker, accepting exactly the versions that all accept.
+
+    Args:
+        sources: in order, each one of
+
+            - a path object: a requirement file;
+            - `(name, text)`: the text of a requirement file that is called `name` in messages; the includes in it are
+              relative to the folder of `name`;
+            - a list of lines;
+            - a str: a path if it ends in `.txt` or `.in` or has a slash (and no `@`, `;`, `://` or leading `-`),
+              requirement text otherwise.
+
+            Comments, continuations, `-r` and `-c` includes and options are understood as pip understands them.
+        on_conflict: "error" raises; "last" keeps what was read last and reports the rest as `conflicts`.
+
+    Raises:
+        RequirementError: something does not parse (the message has file, line and text), a file cannot be read, or
+            files include each other.
+        ConflictError: no version satisfies all requirements of a package; the message has all origins.
+    """
+
+@final
+class Selection:
+    """What `select_files` chose. All paths are relative to the root, with `/`, decoded as by `os.fsdecode`."""
+
+    @property
+    def files(self) -> list[str]:
+        """Files and symbolic links that go in, sorted by their bytes."""
+
+    @property
+    def folders(self) -> list[str]:
+        """Empty folders that go in, sorted by their bytes."""
+
+    @property
+    def excluded(self) -> list[tuple[str, str]]:
+        """Paths that stay out with the reason, sorted; a folder ends in `/` and stands for what is in it."""
+
+    def explain(self, path: _Path) -> tuple[bool, str]:
+        """Tell whether a path goes in, and by which rule.
+
+        Raises:
+            ArchiveError: the tree has no such path.
+        """
+
+@final
+class ArchiveReport:
+    """What `create_archive` wrote."""
+
+    @property
+    def digest(self) -> str:
+        """BLAKE3 of the uncompressed archive, 64 hexadecimal digits; the same at any level."""
+
+    @property
+    def files(self) -> int:
+        """How many files, links and empty folders are in it."""
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes of all files."""
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes of the archive."""
+
+    @property
+    def excluded(self) -> list[tuple[str, str]]:
+        """Paths that stayed out with the reason, sorted; a folder ends in `/` and stands for what is in it."""
+
+    @property
+    def largest(self) -> list[tuple[str, int]]:
+        """The ten largest files with their bytes, the largest first."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+
+    @property
+    def cached_bytes(self) -> int:
+        """Bytes of the uncompressed archive that came compressed from the cache."""
+
+@final
+class ExtractReport:
+    """What `extract_archive` wrote."""
+
+    @property
+    def files(self) -> int:
+        """How many files and links; folders do not count."""
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes of the archive."""
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes of all files."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it took."""
+
+@final
+class MergedRequirements:
+    """What `merge_requirements` made."""
+
+    @property
+    def lines(self) -> list[str]:
+        """PEP 508 requirements, sorted, names normalised (PEP 503), markers as first written."""
+
+    @property
+    def line_options(self) -> dict[str, list[str]]:
+        """`--hash` and other options of lines that have some."""
+
+    @property
+    def options(self) -> list[str]:
+        """What is no PEP 508 requirement, in the order read: `--index-url`, `-e`, paths, URLs without a name."""
+
+    @property
+    def constraints(self) -> list[str]:
+        """Constraints (`-c`) on packages that no line requires, sorted; those on required ones are in their lines."""
+
+    @property
+    def conflicts(self) -> list[Conflict]:
+        """Requirements that were given up for a later one (`on_conflict="last"`)."""
+
+    def to_text(self) -> str:
+        """Write a requirement file: options, then lines with their hashes. Constraints cannot be written in one."""
+
+@final
+class Conflict:
+    """Two requirements that cannot hold together; `str()` tells both with their origins."""
+
+    @property
+    def name(self) -> str:
+        """Normalised name of the package."""
+
+    @property
+    def first(self) -> tuple[str, str]:
+        """The requirement that was read first, and its origin as `file:line`."""
+
+    @property
+    def last(self) -> tuple[str, str]:
+        """The requirement that was read last, and its origin as `file:line`."""
+
+@final
+class Dag:
+    """A directed acyclic graph of named nodes.
+
+    Args:
+        upstream: for each node the nodes it waits for; each of those must be a key too. The same mapping in the same
+            order gives the same answers, whatever the order of upstream nodes.
+
+    Raises:
+        CycleError: there is a cycle; its `.cycle` names the nodes.
+        UnknownNodeError: an upstream node is no key.
+        DagError: a node names an upstream node twice.
+    """
+
+    def __new__(cls, upstream: Mapping[str, Iterable[str]]) -> Dag: ...
+    def order(self) -> list[str]:
+        """Return every node after all its upstream nodes."""
+
+    def generations(self) -> list[list[str]]:
+        """Return groups of nodes that can run at the same time; each waits only for those before it."""
+
+    def critical_path(self, durations: Mapping[str, float]) -> list[str]:
+        """Return the path whose durations (seconds, one for each node) add up to the most.
+
+        Raises:
+            UnknownNodeError: a duration is for no node.
+            DagError: a node has no duration, or one that is negative or not finite.
+        """
+
+    def descendants(self, node: str) -> list[str]:
+        """Return all nodes that wait for `node`, directly or not, in order.
+
+        Raises:
+            UnknownNodeError: there is no such node.
+        """
+
+    def ancestors(self, node: str) -> list[str]:
+        """Return all nodes that `node` waits for, directly or not, in order.
+
+        Raises:
+            UnknownNodeError: there is no such node.
+        """
+
+    def __len__(self) -> int: ...
+    def __contains__(self, key: object, /) -> bool: ...
+
+@final
+class Scheduler:
+    """Drives one run of a graph: says which nodes may start, and records how each ended.
+
+    A node is "waiting" until all its upstream nodes are "succeeded", then "ready", "running" and in the end
+    "succeeded", "failed" or "skipped". When a node fails or is skipped, all that wait for it are skipped.
+
+    Args:
+        dag: the graph.
+        max_parallel: how many nodes run at once, at least 1; no bound if None.
+        durations: seconds of nodes, where known. Ready nodes come with the longest remaining path first; a node
+            without a duration counts as the mean of the others.
+        on_failure: what a failure means for nodes that do not wait for the failed one. "continue": they run.
+            "stop": running ones go on, all others are skipped. "fail_fast": the same, and running ones are in
+            `to_cancel()` for the caller to end and `skip`.
+
+    Raises:
+        DagError: `max_parallel` is 0, or a duration is negative or not finite.
+        UnknownNodeError: a duration is for no node.
+    """
+
+    def __new__(
+        cls,
+        dag: Dag,
+        *,
+        max_parallel: int | None = None,
+        durations: Mapping[str, float | None] | None = None,
+        on_failure: Literal["continue", "stop", "fail_fast"] = "continue",
+    ) -> Scheduler: ...
+    def ready(self) -> list[str]:
+        """Return nodes that may start now, most urgent first, no more than there are free places.
+
+        Asking changes nothing: a node is in the answer until it is started.
+        """
+
+    def running(self) -> list[str]:
+        """Return nodes that were started and have not ended."""
+
+    def to_cancel(self) -> list[str]:
+        """Return running nodes that the caller should end now, because another failed under "fail_fast"."""
+
+    def start(self, node: str) -> None:
+        """Note that a ready node starts.
+
+        Raises:
+            DagError: it is not ready, or `max_parallel` nodes run already.
+            UnknownNodeError: there is no such node.
+        """
+
+    def succeed(self, node: str) -> None:
+        """Note that a running node ended well.
+
+        Raises:
+            DagError: it does not run.
+            UnknownNodeError: there is no such node.
+        """
+
+    def fail(self, node: str) -> None:
+        """Note that a running node ended badly.
+
+        Raises:
+            DagError: it does not run.
+            UnknownNodeError: there is no such node.
+        """
+
+    def retry(self, node: str) -> None:
+        """Make a running or failed node ready again; what was skipped because of it waits again.
+
+        Raises:
+            DagError: it neither runs nor failed.
+            UnknownNodeError: there is no such node.
+        """
+
+    def skip(self, node: str) -> None:
+        """Note that a node that has not ended will not run, and so none that waits for it.
+
+        Raises:
+            DagError: it has ended.
+            UnknownNodeError: there is no such node.
+        """
+
+    def state(self, node: str) -> Literal["waiting", "ready", "running", "succeeded", "failed", "skipped"]:
+        """Return where a node is.
+
+        Raises:
+            UnknownNodeError: there is no such node.
+        """
+
+    @property
+    def is_done(self) -> bool:
+        """Whether every node has ended."""

@@ -1,0 +1,41 @@
+"""A progress bar on stderr for work that takes more than a moment."""
+
+import os
+import sys
+import time
+from types import TracebackType
+
+from lightning_native.cli.units import human_bytes
+
+WIDTH = 24
+MOMENT = 0.5
+
+
+class ProgressBar:
+    """Shows bytes done; shows nothing when stderr is no terminal, or when the work is done in a moment."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._started = time.monotonic()
+        self._is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        self._is_shown = False
+
+    def __enter__(self) -> "ProgressBar":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._is_shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+    def __call__(self, done: int, total: int) -> None:
+        """Show that `done` of `total` bytes are done."""
+        if not self._is_terminal or time.monotonic() - self._started < MOMENT:
+            return
+        self._is_shown = True
+        share = done / total if total else 1.0
+        bar = "#" * int(share * WIDTH)
+        sys.stderr.write(f"\r{self._label} [{bar:<{WIDTH}}] {share:4.0%} of {human_bytes(total)}\x1b[K")
+        sys.stderr.flush()

@@ -1,0 +1,48 @@
+"""`requirements`: merge requirement files."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from lightning_native import merge_requirements
+
+EXAMPLE = "python -m lightning_native requirements requirements.txt extra.txt -o merged.txt"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's arguments."""
+    parser.add_argument("files", nargs="+", type=Path, metavar="FILE", help="a requirement file, or - for stdin")
+    parser.add_argument("-o", "--output", type=Path, help="write to this file instead of stdout")
+    parser.add_argument(
+        "--on-conflict", choices=["error", "last"], default="error", help="`last` keeps what was read last"
+    )
+    parser.add_argument("--json", action="store_true", help="print a JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command and return its exit code."""
+    sources = [("stdin", sys.stdin.read()) if str(file) == "-" else file for file in args.files]
+    merged = merge_requirements(sources, on_conflict=args.on_conflict)
+    for conflict in merged.conflicts:
+        print(f"warning: {conflict}; kept the last", file=sys.stderr)
+    for constraint in merged.constraints:
+        print(f"warning: no line requires what is constrained here: {constraint}", file=sys.stderr)
+    if args.json:
+        result = {
+            "lines": merged.lines,
+            "line_options": merged.line_options,
+            "options": merged.options,
+            "constraints": merged.constraints,
+            "conflicts": [
+                {"name": conflict.name, "first": conflict.first, "last": conflict.last} for conflict in merged.conflicts
+            ],
+        }
+        text = json.dumps(result, indent=2) + "\n"
+    else:
+        text = merged.to_text()
+    if args.output is None:
+        sys.stdout.write(text)
+    else:
+        args.output.write_text(text, encoding="utf-8")
+    return 0

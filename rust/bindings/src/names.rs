@@ -1,0 +1,23 @@
+//! `sanitize_studio_name` and `unique_studio_name`; too short to be worth leaving the interpreter for.
+use lightning_native_core::names;
+use pyo3::{prelude::*, types::PyString};
+
+use crate::error;
+
+#[pyfunction]
+pub fn sanitize_studio_name(name: &Bound<'_, PyString>) -> PyResult<String> {
+    let made = match name.to_str() {
+        Ok(name) => names::sanitize(name),
+        // Lone surrogates are no text.
+        Err(_) => names::sanitize(&name.to_string_lossy()),
+    };
+    made.map_err(error::to_python)
+}
+
+#[pyfunction]
+#[pyo3(signature = (*parts))]
+#[expect(clippy::needless_pass_by_value, reason = "extracted from Python arguments")]
+pub fn unique_studio_name(parts: Vec<Bound<'_, PyString>>) -> PyResult<String> {
+    let texts: Vec<_> = parts.iter().map(|part| part.to_string_lossy()).collect();
+    names::unique(&texts).map_err(error::to_python)
+}

@@ -1,0 +1,17 @@
+//! Archives of source trees: what goes in, deterministic writing, safe extraction.
+mod extract;
+mod git;
+mod gzip;
+mod layout;
+mod members;
+mod rules;
+mod select;
+mod tar_header;
+mod write;
+
+pub use extract::{ExtractReport, Limits, extract};
+pub use select::{Entry, Excluded, Kind, Selection, SelectionOptions, Stamp, select};
+pub use write::{ArchiveReport, WriteOptions, create};
+
+/// Told how many bytes are done and how many there are; `false` asks to stop.
+pub type Progress<'a> = dyn FnMut(u64, u64) -> bool + 'a;

@@ -1,0 +1,456 @@
+//! Extracts archives that may be hostile: all or nothing, into a new or empty folder, never outside of it.
+use std::{
+    ffi::OsStr,
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Write},
+    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
+    path::{Path, PathBuf},
+    sync::{Mutex, PoisonError, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use bstr::{BStr, BString, ByteSlice};
+use tar::EntryType;
+
+use super::{
+    Progress,
+    layout::{Layout, Node, refuse},
+    members::{Members, Stream},
+};
+use crate::{Error, Result};
+
+const HEARTBEAT: Duration = Duration::from_millis(50);
+/// Files up to this size are written by other threads than the one that reads the archive.
+const SMALL: u64 = 1 << 20;
+/// Names and PAX records beyond this are an attack on memory.
+const MAX_EXTENSION: u64 = 1 << 20;
+
+/// Bounds that no honest archive of source code comes near.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Bytes of the uncompressed archive.
+    pub bytes: u64,
+    /// Entries of any kind.
+    pub entries: u64,
+    /// How many times larger than the compressed archive its content may be, beyond the first 64 MiB.
+    pub ratio: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { bytes: 1 << 40, entries: 10_000_000, ratio: 200 }
+    }
+}
+
+/// What was extracted.
+#[derive(Debug, Default)]
+pub struct ExtractReport {
+    /// Files and links; folders do not count.
+    pub files: usize,
+    /// Bytes of the archive.
+    pub bytes_in: u64,
+    /// Bytes of all files.
+    pub bytes_out: u64,
+    /// Time it took.
+    pub seconds: f64,
+}
+
+/// Extracts a tar.gz into `destination`, which must be new or empty and is filled completely or not at all.
+///
+/// # Errors
+/// [`Error::UnsafeArchive`] for whatever could land outside of the folder, overwrite, or exhaust the machine;
+/// [`Error::Archive`] if something cannot be read or written; [`Error::Interrupted`] if `progress` says so.
+pub fn extract(
+    source: &Path,
+    destination: &Path,
+    limits: &Limits,
+    progress: &mut Progress<'_>,
+) -> Result<ExtractReport> {
+    let started = Instant::now();
+    let file = File::open(source).map_err(|error| Error::io("read", source, &error))?;
+    let total = file.metadata().map_err(|error| Error::io("read", source, &error))?.len();
+    check_is_gzip(source)?;
+    check_is_free(destination)?;
+    let write = |error: io::Error| Error::io("write", destination, &error);
+    let parent = destination.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(parent).map_err(write)?;
+    let temporary = tempfile::Builder::new()
+        .prefix(".lightning-native-")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777))
+        .tempdir_in(parent)
+        .map_err(write)?;
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let members = Members::new(file);
+    let (sender, receiver) = mpsc::sync_channel::<SmallFile>(256);
+    let receiver = Mutex::new(receiver);
+    let failure = Mutex::new(None);
+    let mut report = thread::scope(|scope| {
+        let stream = members.stream(scope, threads);
+        for _ in 0..threads {
+            scope.spawn(|| write_small_files(&receiver, &failure));
+        }
+        let mut unpacking = Unpacking {
+            folder: temporary.path(),
+            source,
+            limits,
+            total,
+            progress,
+            last_heartbeat: Instant::now(),
+            sender,
+            failure: &failure,
+            layout: Layout::default(),
+            hard_links: Vec::new(),
+            report: ExtractReport { bytes_in: total, ..ExtractReport::default() },
+        };
+        unpacking.run(stream)?;
+        Ok((unpacking.layout, unpacking.hard_links, unpacking.report))
+    })
+    .and_then(|(layout, hard_links, report)| {
+        let failure = failure.into_inner().unwrap_or_else(PoisonError::into_inner);
+        failure.map_or(Ok(()), Err)?;
+        make_links(temporary.path(), &layout, &hard_links)?;
+        Ok(report)
+    })?;
+    if !progress(total, total) {
+        return Err(Error::Interrupted);
+    }
+    fs::rename(temporary.path(), destination).map_err(write)?;
+    // Renamed, so there is nothing left to remove.
+    let _ = temporary.keep();
+    report.seconds = started.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+fn check_is_gzip(source: &Path) -> Result<()> {
+    let mut magic = [0; 2];
+    let read = File::open(source).and_then(|mut file| file.read_exact(&mut magic));
+    match read {
+        Ok(()) if magic == [0x1f, 0x8b] => Ok(()),
+        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(Error::io("read", source, &error)),
+        _ => Err(Error::Archive(format!("{} is no gzip file; give a tar.gz archive", source.display()))),
+    }
+}
+
+fn check_is_free(destination: &Path) -> Result<()> {
+    let shown = destination.display();
+    match fs::symlink_metadata(destination) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Error::io("write", destination, &error)),
+        Ok(metadata) if !metadata.is_dir() => {
+            Err(Error::Archive(format!("cannot extract to {shown}: it exists and is no folder; give a new folder")))
+        }
+        Ok(_) => match fs::read_dir(destination).map(|mut children| children.next().is_none()) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Error::Archive(format!("cannot extract to {shown}: it is not empty; give a new folder"))),
+            Err(error) => Err(Error::io("read", destination, &error)),
+        },
+    }
+}
+
+struct SmallFile {
+    path: PathBuf,
+    content: Vec<u8>,
+    executable: bool,
+}
+
+fn write_small_files(receiver: &Mutex<mpsc::Receiver<SmallFile>>, failure: &Mutex<Option<Error>>) {
+    loop {
+        let file = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(file) = file else { return };
+        let written = create(&file.path, file.executable).and_then(|mut new| new.write_all(&file.content));
+        if let Err(error) = written {
+            failure
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .get_or_insert(Error::io("write", &file.path, &error));
+        }
+    }
+}
+
+fn create(path: &Path, executable: bool) -> io::Result<File> {
+    let mode = if executable { 0o777 } else { 0o666 };
+    OpenOptions::new().write(true).create_new(true).mode(mode).open(path)
+}
+
+struct Unpacking<'a, 'progress> {
+    folder: &'a Path,
+    source: &'a Path,
+    limits: &'a Limits,
+    total: u64,
+    progress: &'a mut Progress<'progress>,
+    last_heartbeat: Instant,
+    sender: mpsc::SyncSender<SmallFile>,
+    failure: &'a Mutex<Option<Error>>,
+    layout: Layout,
+    hard_links: Vec<(BString, BString)>,
+    report: ExtractReport,
+}
+
+/// What the entries before one say about it.
+#[derive(Default)]
+struct Extensions {
+    path: Option<BString>,
+    link: Option<BString>,
+}
+
+impl Unpacking<'_, '_> {
+    fn run(&mut self, stream: Stream<'_>) -> Result<()> {
+        let mut archive = tar::Archive::new(Bounded { stream, count: 0, limits: self.limits });
+        let mut extensions = Extensions::default();
+        let mut count = 0;
+        let entries = archive.entries().map_err(|error| self.damaged(&error))?;
+        for entry in entries.raw(true) {
+            let mut entry = entry.map_err(|error| self.damaged(&error))?;
+            count += 1;
+            if count > self.limits.entries {
+                return Err(Error::UnsafeArchive(format!(
+                    "refused to extract {}: it has more than {} entries",
+                    self.source.display(),
+                    self.limits.entries
+                )));
+            }
+            self.heartbeat()?;
+            self.unpack(&mut entry, &mut extensions)?;
+        }
+        if extensions.path.is_some() || extensions.link.is_some() {
+            return Err(self.damaged(&io::Error::other("it ends after a long name")));
+        }
+        let mut rest = archive.into_inner();
+        if rest.stream.is_at_end {
+            return Err(self.damaged(&io::Error::other("it is cut off: the end mark is missing")));
+        }
+        let mut buffer = [0; 1 << 14];
+        loop {
+            self.heartbeat()?;
+            match rest.read(&mut buffer).map_err(|error| self.damaged(&error))? {
+                0 => return Ok(()),
+                count if buffer[..count].iter().all(|&byte| byte == 0) => {}
+                _ => {
+                    return Err(Error::UnsafeArchive(format!(
+                        "refused to extract {}: it goes on after its end mark",
+                        self.source.display()
+                    )));
+                }
+            }
+        }
+    }
+
+    fn unpack<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>, extensions: &mut Extensions) -> Result<()> {
+        let kind = entry.header().entry_type();
+        match kind {
+            EntryType::GNULongName => {
+                return self.long_name(entry).map(|name| extensions.path = Some(name));
+            }
+            EntryType::GNULongLink => {
+                return self.long_name(entry).map(|name| extensions.link = Some(name));
+            }
+            EntryType::XHeader => return self.pax(entry, extensions),
+            EntryType::XGlobalHeader => return self.pax_global(entry),
+            _ => {}
+        }
+        let Extensions { path, link } = std::mem::take(extensions);
+        let raw = path.unwrap_or_else(|| BString::from(entry.path_bytes().into_owned()));
+        let raw = raw.as_bstr();
+        let link = || link.clone().or_else(|| entry.link_name_bytes().map(|link| BString::from(link.into_owned())));
+        match kind {
+            EntryType::Directory => {
+                self.place(raw, Node::Folder)?;
+            }
+            EntryType::Symlink => {
+                let target = link().ok_or_else(|| refuse(raw, "it is a link to nothing"))?;
+                self.place(raw, Node::Symlink(target))?;
+                self.report.files += 1;
+            }
+            EntryType::Link => {
+                let target = link().ok_or_else(|| refuse(raw, "it is a link to nothing"))?;
+                let target = self.layout.file(raw, target.as_bstr())?;
+                if let Some(path) = self.place(raw, Node::File)? {
+                    self.hard_links.push((path, target));
+                    self.report.files += 1;
+                }
+            }
+            // Old archives mark folders by a slash at the end of a file's name.
+            EntryType::Regular if raw.ends_with(b"/") => {
+                self.place(raw, Node::Folder)?;
+            }
+            EntryType::Regular | EntryType::Continuous => {
+                if let Some(path) = self.place(raw, Node::File)? {
+                    self.file(entry, path.as_bstr())?;
+                    self.report.files += 1;
+                }
+            }
+            EntryType::Char | EntryType::Block => return Err(refuse(raw, "it is a device")),
+            EntryType::Fifo => return Err(refuse(raw, "it is a named pipe")),
+            EntryType::GNUSparse => return Err(refuse(raw, "it is a sparse file; archive it without --sparse")),
+            other => return Err(refuse(raw, &format!("it is of the unknown type {:?}", char::from(other.as_byte())))),
+        }
+        Ok(())
+    }
+
+    /// Claims a path and makes the folders it needs, itself included if it is one.
+    fn place(&mut self, raw: &BStr, node: Node) -> Result<Option<BString>> {
+        let is_folder = node == Node::Folder;
+        let Some((path, folders)) = self.layout.add(raw, node)? else { return Ok(None) };
+        let new = folders.iter().chain(is_folder.then_some(&path));
+        for folder in new {
+            let full = self.folder.join(OsStr::from_bytes(folder));
+            match fs::create_dir(&full) {
+                Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                    return Err(Error::io("create the folder", &full, &error));
+                }
+                _ => {}
+            }
+        }
+        Ok(Some(path))
+    }
+
+    fn file<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>, path: &BStr) -> Result<()> {
+        let size = entry.size();
+        let executable = entry.header().mode().is_ok_and(|mode| mode & 0o100 != 0);
+        let full = self.folder.join(OsStr::from_bytes(path));
+        self.report.bytes_out += size;
+        if size <= SMALL {
+            let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+            entry.read_to_end(&mut content).map_err(|error| self.damaged(&error))?;
+            self.check_length(content.len() as u64, size)?;
+            // Fails only after a writer panicked, which the scope reports.
+            let _ = self.sender.send(SmallFile { path: full, content, executable });
+            return Ok(());
+        }
+        let write = |error: io::Error| Error::io("write", &full, &error);
+        let mut file = create(&full, executable).map_err(write)?;
+        let mut buffer = vec![0; 1 << 18];
+        let mut written = 0;
+        loop {
+            self.heartbeat()?;
+            let count = entry.read(&mut buffer).map_err(|error| self.damaged(&error))?;
+            if count == 0 {
+                return self.check_length(written, size);
+            }
+            file.write_all(&buffer[..count]).map_err(write)?;
+            written += count as u64;
+        }
+    }
+
+    fn check_length(&self, length: u64, size: u64) -> Result<()> {
+        if length == size { Ok(()) } else { Err(self.damaged(&io::Error::other("it is cut off"))) }
+    }
+
+    fn long_name<R: Read>(&self, entry: &mut tar::Entry<'_, R>) -> Result<BString> {
+        let mut name = self.extension(entry)?;
+        let end = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
+        name.truncate(end);
+        Ok(name.into())
+    }
+
+    fn extension<R: Read>(&self, entry: &mut tar::Entry<'_, R>) -> Result<Vec<u8>> {
+        if entry.size() > MAX_EXTENSION {
+            return Err(Error::UnsafeArchive(format!(
+                "refused to extract {}: a name or record in it has {} bytes",
+                self.source.display(),
+                entry.size()
+            )));
+        }
+        let mut bytes = Vec::new();
+        entry.read_to_end(&mut bytes).map_err(|error| self.damaged(&error))?;
+        self.check_length(bytes.len() as u64, entry.size())?;
+        Ok(bytes)
+    }
+
+    fn pax<R: Read>(&self, entry: &mut tar::Entry<'_, R>, extensions: &mut Extensions) -> Result<()> {
+        let bytes = self.extension(entry)?;
+        for record in tar::PaxExtensions::new(&bytes) {
+            let record = record.map_err(|error| self.damaged(&error))?;
+            let value = || BString::from(record.value_bytes());
+            match record.key_bytes() {
+                b"path" => extensions.path = Some(value()),
+                b"linkpath" => extensions.link = Some(value()),
+                // Readers disagree on which of two sizes counts, and so on where the next entry is (CVE-2025-62518).
+                b"size" => return Err(self.trick("a size in a PAX record")),
+                key if key.starts_with(b"GNU.sparse") => return Err(self.trick("a sparse file")),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn pax_global<R: Read>(&self, entry: &mut tar::Entry<'_, R>) -> Result<()> {
+        let bytes = self.extension(entry)?;
+        for record in tar::PaxExtensions::new(&bytes) {
+            let record = record.map_err(|error| self.damaged(&error))?;
+            let key = record.key_bytes();
+            if matches!(key, b"path" | b"linkpath" | b"size") || key.starts_with(b"GNU.sparse") {
+                return Err(self.trick("a global PAX record that changes all entries"));
+            }
+        }
+        Ok(())
+    }
+
+    fn trick(&self, what: &str) -> Error {
+        Error::UnsafeArchive(format!("refused to extract {}: it has {what}", self.source.display()))
+    }
+
+    fn damaged(&self, error: &io::Error) -> Error {
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Bomb>());
+        match inner {
+            Some(bomb) => Error::UnsafeArchive(format!("refused to extract {}: {bomb}", self.source.display())),
+            None => Error::Archive(format!("cannot extract {}: {error}", self.source.display())),
+        }
+    }
+
+    fn heartbeat(&mut self) -> Result<()> {
+        if self.last_heartbeat.elapsed() < HEARTBEAT {
+            return Ok(());
+        }
+        self.last_heartbeat = Instant::now();
+        if let Some(error) = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
+            return Err(error);
+        }
+        // How much is read is close enough to how much is done.
+        let done = self.report.bytes_out.min(self.total);
+        if (self.progress)(done, self.total) { Ok(()) } else { Err(Error::Interrupted) }
+    }
+}
+
+/// Stops reading a stream that grows out of all proportion.
+struct Bounded<'a> {
+    stream: Stream<'a>,
+    count: u64,
+    limits: &'a Limits,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Bomb {
+    #[error("it unpacks to more than {0} bytes")]
+    Size(u64),
+    #[error("it unpacks to more than {0} times its size: a decompression bomb")]
+    Ratio(u64),
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.stream.read(buffer)?;
+        self.count += count as u64;
+        if self.count > self.limits.bytes {
+            return Err(io::Error::other(Bomb::Size(self.limits.bytes)));
+        }
+        const GRACE: u64 = 64 << 20;
+        if self.count > GRACE && self.count / self.limits.ratio > self.stream.consumed() {
+            return Err(io::Error::other(Bomb::Ratio(self.limits.ratio)));
+        }
+        Ok(count)
+    }
+}
+
+fn make_links(folder: &Path, layout: &Layout, hard_links: &[(BString, BString)]) -> Result<()> {
+    let full = |path: &BString| folder.join(OsStr::from_bytes(path));
+    for (path, target) in hard_links {
+        fs::hard_link(full(target), full(path)).map_err(|error| Error::io("link", &full(path), &error))?;
+    }
+    for (path, target) in layout.links()? {
+        std::os::unix::fs::symlink(OsStr::from_bytes(target), full(path))
+            .map_err(|error| Error::io("link", &full(path), &error))?;
+    }
+    Ok(())
+}

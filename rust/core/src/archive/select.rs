@@ -1,0 +1,664 @@
+//! Which files of a tree go into an archive, and why the others do not.
+use std::{
+    borrow::Cow,
+    ffi::OsStr,
+    fs,
+    os::unix::{
+        ffi::{OsStrExt, OsStringExt},
+        fs::{FileTypeExt, MetadataExt},
+    },
+    path::{Path, PathBuf},
+    sync::{Arc, Condvar, Mutex, PoisonError},
+    thread,
+};
+
+use bstr::{BStr, BString, ByteSlice};
+
+use super::{
+    git::Checkout,
+    rules::{self, BuiltIn, Patterns},
+};
+use crate::{Error, Result};
+
+/// More threads than this wait for each other rather than for the disk.
+const MAX_WALKERS: usize = 8;
+
+/// What the caller wants in or out.
+#[derive(Debug, Clone)]
+pub struct SelectionOptions {
+    /// Patterns of `.gitignore` syntax that bring files in whatever else says otherwise.
+    pub include: Vec<BString>,
+    /// Patterns of `.gitignore` syntax that keep files out.
+    pub exclude: Vec<BString>,
+    /// Whether git and `.gitignore`, `.ignore` and `.lightningignore` files have a say.
+    pub ignore_files: bool,
+    /// Files and folders that are ours, with the reason they stay out.
+    pub own: Vec<(PathBuf, &'static str)>,
+}
+
+impl Default for SelectionOptions {
+    fn default() -> Self {
+        Self { include: Vec::new(), exclude: Vec::new(), ignore_files: true, own: Vec::new() }
+    }
+}
+
+/// What kind of thing a path is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// A file, with its size in bytes.
+    File {
+        /// Bytes when it was selected.
+        size: u64,
+        /// Whether its owner may execute it.
+        executable: bool,
+    },
+    /// A symbolic link, and where it points.
+    Symlink(BString),
+    /// A folder with nothing in it.
+    Folder,
+}
+
+/// What tells whether a file changed without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stamp {
+    /// File system and file.
+    pub device: u64,
+    /// File within its file system.
+    pub inode: u64,
+    /// Nanoseconds since 1970 of the last change of content.
+    pub modified: i128,
+    /// Nanoseconds since 1970 of the last change of anything.
+    pub changed: i128,
+}
+
+/// A path that goes in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Relative to the root, with `/`.
+    pub path: BString,
+    /// What it is.
+    pub kind: Kind,
+    /// To tell whether it changed.
+    pub stamp: Stamp,
+    /// Why it goes in.
+    pub reason: Cow<'static, str>,
+}
+
+/// A path that stays out.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Excluded {
+    /// Relative to the root, with `/`; a folder ends in `/` and stands for all in it that is not listed elsewhere.
+    pub path: BString,
+    /// The rule that keeps it out.
+    pub reason: String,
+}
+
+/// The result of [`select`].
+#[derive(Debug)]
+pub struct Selection {
+    /// The tree.
+    pub root: PathBuf,
+    /// What goes in, sorted by the bytes of the path.
+    pub entries: Vec<Entry>,
+    /// What stays out, sorted.
+    pub excluded: Vec<Excluded>,
+}
+
+impl Selection {
+    /// Whether a path (relative to the root) goes in, and by which rule.
+    ///
+    /// # Errors
+    /// [`Error::Archive`] if the tree has no such path.
+    pub fn explain(&self, path: &BStr) -> Result<(bool, String)> {
+        let path = path.strip_prefix(b"./").unwrap_or(path).trim_end_with(|character| character == '/').as_bstr();
+        if let Ok(place) = self.entries.binary_search_by(|entry| entry.path.as_bstr().cmp(path)) {
+            return Ok((true, self.entries[place].reason.to_string()));
+        }
+        let find = |wanted: &BStr| {
+            let place = self.excluded.partition_point(|excluded| excluded.path.as_bstr() < wanted);
+            self.excluded.get(place).filter(|excluded| excluded.path == wanted)
+        };
+        if let Some(excluded) = find(path) {
+            return Ok((false, excluded.reason.clone()));
+        }
+        let mut below = path.to_owned();
+        below.push(b'/');
+        let first = self.entries.partition_point(|entry| entry.path < below);
+        let inside = self.entries[first..].iter().take_while(|entry| entry.path.starts_with(&below)).count();
+        if inside > 0 {
+            return Ok((true, format!("{inside} selected files are in it")));
+        }
+        let mut folder = below.as_bstr();
+        loop {
+            if let Some(excluded) = find(folder) {
+                return Ok((false, format!("{} (folder {})", excluded.reason, excluded.path)));
+            }
+            let Some(end) = folder[..folder.len() - 1].rfind_byte(b'/') else { break };
+            folder = folder[..=end].as_bstr();
+        }
+        let full = self.root.join(path.to_path_lossy());
+        if full.symlink_metadata().is_ok() {
+            return Ok((false, "a folder in which nothing is selected".to_owned()));
+        }
+        Err(Error::Archive(format!("{} does not exist; give a path relative to {}", path, self.root.display())))
+    }
+}
+
+/// Chooses the files of `root`.
+///
+/// In a git checkout: what is tracked, and what is neither tracked nor ignored; submodules and checkouts inside
+/// likewise. Elsewhere `.gitignore` and `.ignore` files decide. In both, `.lightningignore` files and the built-in rules
+/// for caches and secrets come before that, and `exclude` and `include` before all.
+///
+/// # Errors
+/// [`Error::Archive`] if `root` is no folder, or something in it cannot be read.
+pub fn select(root: &Path, options: &SelectionOptions) -> Result<Selection> {
+    let shown = root.display();
+    let root = fs::canonicalize(root).map_err(|error| {
+        Error::Archive(format!("cannot archive {shown}: {error}; give the folder that has the code"))
+    })?;
+    if !root.is_dir() {
+        return Err(Error::Archive(format!("cannot archive {shown}: it is not a folder; give the folder that has the code")));
+    }
+    let own = options
+        .own
+        .iter()
+        .filter_map(|(path, reason)| {
+            let folder = fs::canonicalize(path.parent().filter(|parent| !parent.as_os_str().is_empty())?).ok()?;
+            let full = folder.join(path.file_name()?);
+            Some((BString::from(full.strip_prefix(&root).ok()?.as_os_str().as_bytes()), *reason))
+        })
+        .collect();
+    let walk = Walk {
+        root: &root,
+        include: Patterns::from_arguments("include", &options.include)?,
+        exclude: Patterns::from_arguments("exclude", &options.exclude)?,
+        built_in: BuiltIn::new()?,
+        own,
+        ignore_files: options.ignore_files,
+        checkouts: Mutex::default(),
+    };
+    let (mut entries, mut excluded) = walk.run()?;
+    entries.sort_unstable_by(|left, right| left.path.cmp(&right.path));
+    walk.report_missing(&entries, &mut excluded);
+    excluded.sort_unstable();
+    excluded.dedup();
+    Ok(Selection { root, entries, excluded })
+}
+
+/// Ignore files from the outermost folder to this one.
+#[derive(Debug)]
+struct Chain {
+    patterns: Patterns,
+    outer: Option<Arc<Chain>>,
+}
+
+type Link = Option<Arc<Chain>>;
+
+fn push(chain: &mut Link, patterns: Option<Patterns>) {
+    if let Some(patterns) = patterns {
+        *chain = Some(Arc::new(Chain { patterns, outer: chain.take() }));
+    }
+}
+
+fn innermost<'a>(
+    chain: &'a Link,
+    path: &BStr,
+    is_folder: bool,
+) -> Option<(&'a Patterns, gix_ignore::search::Match<'a>)> {
+    let mut link = chain.as_deref();
+    while let Some(chain) = link {
+        if let Some(found) = chain.patterns.find(path, is_folder) {
+            return Some((&chain.patterns, found));
+        }
+        link = chain.outer.as_deref();
+    }
+    None
+}
+
+/// The checkout or plain folder that a path's ignore rules count from.
+#[derive(Debug)]
+struct Territory {
+    checkout: Option<Checkout>,
+    /// How paths from the root that are in this territory start, and what stands for that in its own paths.
+    start: BString,
+    prefix: BString,
+}
+
+impl Territory {
+    fn path<'a>(&self, path: &'a BStr) -> Cow<'a, BStr> {
+        let path = path[self.start.len().min(path.len())..].as_bstr();
+        if self.prefix.is_empty() {
+            return Cow::Borrowed(path);
+        }
+        let mut full = self.prefix.clone();
+        full.extend_from_slice(path);
+        Cow::Owned(full)
+    }
+}
+
+/// How the rules of the folders above bear on a folder.
+#[derive(Debug, Clone)]
+enum Above {
+    /// Not at all.
+    Free,
+    /// Brought in by `include` or `!`: ignore files have no say any more.
+    BroughtIn,
+    /// Kept out: only what `include` names goes in, and what is tracked if an ignore file says so.
+    KeptOut { reason: Arc<str>, by: By },
+}
+
+#[derive(Debug)]
+struct Folder {
+    /// Relative to the root; empty for the root.
+    path: BString,
+    territory: Arc<Territory>,
+    ignores: Link,
+    /// `.lightningignore` files.
+    last_words: Link,
+    above: Above,
+}
+
+/// Who keeps a path out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// `exclude` or a `.lightningignore`.
+    Caller,
+    BuiltIn,
+    IgnoreFile,
+}
+
+enum Verdict {
+    /// `explicit`: a rule names it, rather than no rule being against it.
+    In { reason: Cow<'static, str>, explicit: bool },
+    Out { reason: String, by: By },
+}
+
+#[derive(Debug)]
+struct Walk<'a> {
+    root: &'a Path,
+    include: Patterns,
+    exclude: Patterns,
+    built_in: BuiltIn,
+    own: Vec<(BString, &'static str)>,
+    ignore_files: bool,
+    checkouts: Mutex<Vec<Arc<Territory>>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    folders: Vec<Folder>,
+    busy: usize,
+    error: Option<Error>,
+}
+
+#[derive(Default)]
+struct Found {
+    entries: Vec<Entry>,
+    excluded: Vec<Excluded>,
+}
+
+impl Found {
+    fn exclude(&mut self, path: BString, is_folder: bool, reason: impl Into<String>) {
+        let mut path = path;
+        if is_folder {
+            path.push(b'/');
+        }
+        self.excluded.push(Excluded { path, reason: reason.into() });
+    }
+}
+
+impl Walk<'_> {
+    fn run(&self) -> Result<(Vec<Entry>, Vec<Excluded>)> {
+        let queue = Mutex::new(Queue { folders: vec![self.start()?], ..Queue::default() });
+        let changed = Condvar::new();
+        let walkers = thread::available_parallelism().map_or(1, usize::from).min(MAX_WALKERS);
+        let mut all = Found::default();
+        thread::scope(|scope| {
+            let others: Vec<_> = (1..walkers).map(|_| scope.spawn(|| self.work(&queue, &changed))).collect();
+            all = self.work(&queue, &changed);
+            for found in others.into_iter().filter_map(|other| other.join().ok()) {
+                all.entries.extend(found.entries);
+                all.excluded.extend(found.excluded);
+            }
+        });
+        let queue = queue.into_inner().unwrap_or_else(PoisonError::into_inner);
+        queue.error.map_or(Ok((all.entries, all.excluded)), Err)
+    }
+
+    fn work(&self, queue: &Mutex<Queue>, changed: &Condvar) -> Found {
+        let mut found = Found::default();
+        let mut next = Vec::new();
+        let mut state = queue.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            if state.error.is_some() {
+                return found;
+            }
+            let Some(folder) = state.folders.pop() else {
+                if state.busy == 0 {
+                    changed.notify_all();
+                    return found;
+                }
+                state = changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            };
+            state.busy += 1;
+            drop(state);
+            let result = self.visit(folder, &mut found, &mut next);
+            state = queue.lock().unwrap_or_else(PoisonError::into_inner);
+            state.busy -= 1;
+            if let Err(error) = result {
+                state.error = Some(error);
+                changed.notify_all();
+                return found;
+            }
+            if next.len() > 1 || state.busy == 0 {
+                changed.notify_all();
+            }
+            state.folders.append(&mut next);
+        }
+    }
+
+    fn start(&self) -> Result<Folder> {
+        let checkout = if self.ignore_files { Checkout::around(self.root)? } else { None };
+        let mut ignores = None;
+        let mut prefix = BString::default();
+        if let Some(checkout) = &checkout {
+            push_checkout_excludes(&mut ignores, checkout)?;
+            if let Ok(inside) = self.root.strip_prefix(&checkout.top) {
+                let mut folder = checkout.top.clone();
+                for part in inside.components() {
+                    let label = folder.join(".gitignore");
+                    push(&mut ignores, Patterns::from_file(&label, prefix.as_bstr(), label.display().to_string())?);
+                    folder.push(part);
+                    prefix.extend_from_slice(part.as_os_str().as_bytes());
+                    prefix.push(b'/');
+                }
+            }
+        }
+        Ok(Folder {
+            path: BString::default(),
+            territory: self.enter(Territory { checkout, start: BString::default(), prefix }),
+            ignores,
+            last_words: None,
+            above: Above::Free,
+        })
+    }
+
+    fn visit(&self, mut folder: Folder, found: &mut Found, next: &mut Vec<Folder>) -> Result<()> {
+        let full = join(self.root, folder.path.as_bstr());
+        let read = |error: std::io::Error| Error::io("read the folder", &full, &error);
+        let children: Vec<fs::DirEntry> =
+            fs::read_dir(&full).map_err(read)?.collect::<std::io::Result<_>>().map_err(read)?;
+        let is_root = folder.path.is_empty();
+        let has = |name: &str| children.iter().any(|child| child.file_name() == name);
+        if matches!(folder.above, Above::Free) && !is_root && has("pyvenv.cfg") {
+            let reason = "built-in rule: virtual environment (has pyvenv.cfg)";
+            if !self.include.may_match_below(folder.path.as_bstr(), false) {
+                found.exclude(folder.path, true, reason);
+                return Ok(());
+            }
+            folder.above = Above::KeptOut { reason: Arc::from(reason), by: By::BuiltIn };
+        }
+        if children.is_empty() && !is_root && !matches!(folder.above, Above::KeptOut { .. }) {
+            let metadata = fs::symlink_metadata(&full).map_err(read)?;
+            let reason = Cow::Borrowed("an empty folder");
+            found.entries.push(Entry { path: folder.path, kind: Kind::Folder, stamp: stamp(&metadata), reason });
+            return Ok(());
+        }
+        if self.ignore_files {
+            if !is_root && has(".git") {
+                self.enter_checkout(&mut folder, &full)?;
+            }
+            read_ignore_files(&mut folder, &full, &has)?;
+        }
+        children.iter().try_for_each(|child| self.visit_child(&folder, child, found, next))
+    }
+
+    /// A submodule, or a checkout that just lies there, has rules of its own.
+    fn enter_checkout(&self, folder: &mut Folder, full: &Path) -> Result<()> {
+        let Some(checkout) = Checkout::at(full)? else { return Ok(()) };
+        folder.ignores = None;
+        push_checkout_excludes(&mut folder.ignores, &checkout)?;
+        let mut start = folder.path.clone();
+        start.push(b'/');
+        folder.territory = self.enter(Territory { checkout: Some(checkout), start, prefix: BString::default() });
+        Ok(())
+    }
+
+    fn enter(&self, territory: Territory) -> Arc<Territory> {
+        let territory = Arc::new(territory);
+        if territory.checkout.is_some() {
+            self.checkouts.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&territory));
+        }
+        territory
+    }
+
+    fn visit_child(
+        &self,
+        folder: &Folder,
+        child: &fs::DirEntry,
+        found: &mut Found,
+        next: &mut Vec<Folder>,
+    ) -> Result<()> {
+        let name = child.file_name();
+        let mut path = folder.path.clone();
+        if !path.is_empty() {
+            path.push(b'/');
+        }
+        path.extend_from_slice(name.as_bytes());
+        let metadata = child.metadata().map_err(|error| Error::io("read", &child.path(), &error))?;
+        let is_folder = metadata.is_dir();
+        if name == ".git" {
+            found.exclude(path, is_folder, "built-in rule: version control data (.git)");
+            return Ok(());
+        }
+        if let Some((_, reason)) = self.own.iter().find(|(own, _)| *own == path) {
+            found.exclude(path, is_folder, *reason);
+            return Ok(());
+        }
+        let own_path = folder.territory.path(path.as_bstr()).into_owned();
+        let verdict = self.decide(folder, path.as_bstr(), own_path.as_bstr(), is_folder, child);
+        if is_folder {
+            if let Some(above) = self.descend(folder, verdict, &path, &own_path, found) {
+                next.push(Folder {
+                    path,
+                    territory: Arc::clone(&folder.territory),
+                    ignores: folder.ignores.clone(),
+                    last_words: folder.last_words.clone(),
+                    above,
+                });
+            }
+            return Ok(());
+        }
+        let reason = match verdict {
+            Verdict::In { reason, .. } => reason,
+            Verdict::Out { reason, .. } => {
+                found.exclude(path, false, reason);
+                return Ok(());
+            }
+        };
+        let kind = match kind(&metadata, child)? {
+            Ok(kind) => kind,
+            Err(special) => {
+                found.exclude(path, false, special);
+                return Ok(());
+            }
+        };
+        found.entries.push(Entry { path, kind, stamp: stamp(&metadata), reason });
+        Ok(())
+    }
+
+    /// Whether to look inside a folder, and how its contents are judged; reports it as excluded if not.
+    fn descend(
+        &self,
+        folder: &Folder,
+        verdict: Verdict,
+        path: &BString,
+        own_path: &BString,
+        found: &mut Found,
+    ) -> Option<Above> {
+        match verdict {
+            Verdict::In { explicit: true, .. } => Some(Above::BroughtIn),
+            Verdict::In { .. } => Some(folder.above.clone()),
+            Verdict::Out { reason, by, .. } => {
+                let checkout = folder.territory.checkout.as_ref();
+                let has_tracked = by == By::IgnoreFile
+                    && checkout.is_some_and(|git| {
+                        git.tracked_folders.contains(own_path) || git.submodules.contains(own_path)
+                    });
+                if has_tracked || self.include.may_match_below(path.as_bstr(), by != By::BuiltIn) {
+                    Some(Above::KeptOut { reason: Arc::from(reason), by })
+                } else {
+                    found.exclude(path.clone(), true, reason);
+                    None
+                }
+            }
+        }
+    }
+
+    /// `path` counts from the root, `own_path` from the top of the checkout.
+    fn decide(&self, folder: &Folder, path: &BStr, own_path: &BStr, is_folder: bool, child: &fs::DirEntry) -> Verdict {
+        if let Some(found) = self.include.find(path, is_folder).filter(|found| !found.pattern.is_negative()) {
+            return Verdict::In { reason: self.include.reason(&found).into(), explicit: true };
+        }
+        if let Some(found) = self.exclude.find(path, is_folder) {
+            return Verdict::by_pattern(&self.exclude, &found, By::Caller);
+        }
+        if let Some((patterns, found)) = innermost(&folder.last_words, path, is_folder) {
+            return Verdict::by_pattern(patterns, &found, By::Caller);
+        }
+        if let Some(reason) = self.built_in.find(path, is_folder) {
+            return Verdict::Out { reason, by: By::BuiltIn };
+        }
+        if !is_folder && rules::is_private_key(path, &child.path()) {
+            return Verdict::Out { reason: "built-in rule: secret: private key (by its content)".to_owned(), by: By::BuiltIn };
+        }
+        let checkout = folder.territory.checkout.as_ref();
+        let is_tracked = checkout.is_some_and(|git| git.tracked.contains(own_path) || git.submodules.contains(own_path));
+        match &folder.above {
+            Above::BroughtIn => {
+                return Verdict::In { reason: "in a folder that a rule brings in".into(), explicit: true };
+            }
+            Above::KeptOut { reason, by } if !(is_tracked && *by == By::IgnoreFile) => {
+                return Verdict::Out { reason: reason.to_string(), by: *by };
+            }
+            _ => {}
+        }
+        if is_tracked {
+            return Verdict::In { reason: "tracked by git".into(), explicit: false };
+        }
+        match innermost(&folder.ignores, own_path, is_folder) {
+            Some((patterns, found)) if !found.pattern.is_negative() => {
+                Verdict::by_pattern(patterns, &found, By::IgnoreFile)
+            }
+            Some((patterns, found)) => Verdict::In { reason: patterns.reason(&found).into(), explicit: false },
+            None if checkout.is_some() => Verdict::In { reason: "untracked, and no rule ignores it".into(), explicit: false },
+            None => Verdict::In { reason: "no rule keeps it out".into(), explicit: false },
+        }
+    }
+
+    /// Tracked files that are gone from the disk, or that a sparse checkout never put there.
+    fn report_missing(&self, entries: &[Entry], excluded: &mut Vec<Excluded>) {
+        let checkouts = self.checkouts.lock().unwrap_or_else(PoisonError::into_inner);
+        for territory in checkouts.iter() {
+            let Some(checkout) = &territory.checkout else { continue };
+            for tracked in &checkout.tracked {
+                let Some(inside) = tracked.strip_prefix(territory.prefix.as_slice()) else { continue };
+                let mut path = territory.start.clone();
+                path.extend_from_slice(inside);
+                let is_there = entries.binary_search_by(|entry| entry.path.cmp(&path)).is_ok()
+                    || join(self.root, path.as_bstr()).symlink_metadata().is_ok();
+                if !is_there {
+                    let reason = "tracked by git, but not on disk".to_owned();
+                    excluded.push(Excluded { path, reason });
+                }
+            }
+            for submodule in &checkout.submodules {
+                let Some(inside) = submodule.strip_prefix(territory.prefix.as_slice()) else { continue };
+                let mut path = territory.start.clone();
+                path.extend_from_slice(inside);
+                if !join(self.root, path.as_bstr()).join(".git").exists() {
+                    path.push(b'/');
+                    let reason = "submodule that is not checked out; `git submodule update --init` gets it".to_owned();
+                    excluded.push(Excluded { path, reason });
+                }
+            }
+        }
+    }
+}
+
+impl Verdict {
+    fn by_pattern(patterns: &Patterns, found: &gix_ignore::search::Match<'_>, by: By) -> Self {
+        let reason = patterns.reason(found);
+        if found.pattern.is_negative() {
+            Self::In { reason: reason.into(), explicit: true }
+        } else {
+            Self::Out { reason, by }
+        }
+    }
+}
+
+fn push_checkout_excludes(ignores: &mut Link, checkout: &Checkout) -> Result<()> {
+    for file in &checkout.excludes {
+        push(ignores, Patterns::from_file(file, BStr::new(""), file.display().to_string())?);
+    }
+    Ok(())
+}
+
+fn read_ignore_files(folder: &mut Folder, full: &Path, has: &dyn Fn(&str) -> bool) -> Result<()> {
+    let with_slash = |path: &BStr| {
+        let mut path = path.to_owned();
+        if !path.is_empty() && !path.ends_with(b"/") {
+            path.push(b'/');
+        }
+        path
+    };
+    let base = with_slash(folder.path.as_bstr());
+    let own_base = with_slash(folder.territory.path(folder.path.as_bstr()).as_ref());
+    let label = |name: &str| format!("{base}{name}");
+    let names: &[&str] = if folder.territory.checkout.is_some() { &[".gitignore"] } else { &[".gitignore", ".ignore"] };
+    for name in names {
+        if has(name) {
+            push(&mut folder.ignores, Patterns::from_file(&full.join(name), own_base.as_bstr(), label(name))?);
+        }
+    }
+    let name = ".lightningignore";
+    if has(name) {
+        push(&mut folder.last_words, Patterns::from_file(&full.join(name), base.as_bstr(), label(name))?);
+    }
+    Ok(())
+}
+
+fn join(root: &Path, path: &BStr) -> PathBuf {
+    if path.is_empty() { root.to_owned() } else { root.join(OsStr::from_bytes(path)) }
+}
+
+fn stamp(metadata: &fs::Metadata) -> Stamp {
+    let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+    Stamp {
+        device: metadata.dev(),
+        inode: metadata.ino(),
+        modified: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
+        changed: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
+    }
+}
+
+/// What a path is, or why no archive can carry it.
+fn kind(metadata: &fs::Metadata, child: &fs::DirEntry) -> Result<std::result::Result<Kind, &'static str>> {
+    let file_type = metadata.file_type();
+    if file_type.is_file() {
+        return Ok(Ok(Kind::File { size: metadata.len(), executable: metadata.mode() & 0o100 != 0 }));
+    }
+    if file_type.is_symlink() {
+        let target = fs::read_link(child.path()).map_err(|error| Error::io("read the link", &child.path(), &error))?;
+        return Ok(Ok(Kind::Symlink(BString::from(target.into_os_string().into_vec()))));
+    }
+    Ok(Err(if file_type.is_socket() {
+        "a socket: it has no content to archive"
+    } else if file_type.is_fifo() {
+        "a named pipe: it has no content to archive"
+    } else {
+        "a device: it has no content to archive"
+    }))
+}

@@ -1,0 +1,82 @@
+//! Tar headers that depend on nothing but path, kind, size and whether a file is executable.
+use bstr::ByteSlice;
+use tar::{EntryType, Header};
+
+use super::{Entry, Kind};
+use crate::{Error, Result};
+
+/// Names in a header have this many bytes; longer ones come before it in an entry of their own.
+const NAME: usize = 100;
+/// 1980-01-01: the earliest time that zip tools take as well.
+const MODIFIED: u64 = 315_532_800;
+
+/// Appends the header of an entry.
+pub(super) fn push(stream: &mut Vec<u8>, entry: &Entry) -> Result<()> {
+    let mut header = Header::new_gnu();
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(MODIFIED);
+    header.set_size(0);
+    let mut path = entry.path.clone();
+    let mut link = None;
+    match &entry.kind {
+        Kind::File { size, executable } => {
+            header.set_entry_type(EntryType::Regular);
+            header.set_mode(if *executable { 0o755 } else { 0o644 });
+            header.set_size(*size);
+        }
+        Kind::Symlink(target) => {
+            header.set_entry_type(EntryType::Symlink);
+            header.set_mode(0o777);
+            link = Some(target);
+        }
+        Kind::Folder => {
+            header.set_entry_type(EntryType::Directory);
+            header.set_mode(0o755);
+            path.push(b'/');
+        }
+    }
+    if let Some(target) = link {
+        push_long(stream, EntryType::GNULongLink, target);
+        fill(&mut header.as_old_mut().linkname, target);
+    }
+    push_long(stream, EntryType::GNULongName, &path);
+    fill(&mut header.as_old_mut().name, &path);
+    header.set_cksum();
+    if path.contains(&0) {
+        return Err(Error::Archive(format!("cannot archive {:?}: its name has a zero byte", path.as_bstr())));
+    }
+    stream.extend_from_slice(header.as_bytes());
+    Ok(())
+}
+
+/// Appends zeros up to the next multiple of 512 bytes after content of `size`.
+pub(super) fn pad(stream: &mut Vec<u8>, size: u64) {
+    let rest = usize::try_from(size.next_multiple_of(512) - size).unwrap_or(0);
+    stream.resize(stream.len() + rest, 0);
+}
+
+fn fill(field: &mut [u8; NAME], value: &[u8]) {
+    let length = value.len().min(NAME);
+    field[..length].copy_from_slice(&value[..length]);
+}
+
+/// A name that does not fit, as GNU tar writes it: bytes, not necessarily text, unlike in a PAX header.
+fn push_long(stream: &mut Vec<u8>, entry_type: EntryType, name: &[u8]) {
+    if name.len() <= NAME {
+        return;
+    }
+    let mut header = Header::new_gnu();
+    fill(&mut header.as_old_mut().name, b"././@LongLink");
+    header.set_mode(0o644);
+    header.set_uid(0);
+    header.set_gid(0);
+    header.set_mtime(0);
+    header.set_size(name.len() as u64 + 1);
+    header.set_entry_type(entry_type);
+    header.set_cksum();
+    stream.extend_from_slice(header.as_bytes());
+    stream.extend_from_slice(name);
+    stream.push(0);
+    pad(stream, name.len() as u64 + 1);
+}

@@ -1,0 +1,18 @@
+//! Requirements as people have them: reading requirement files, and merging them into one that means the same.
+mod merge;
+mod read;
+
+pub use merge::{Conflict, Merged, OnConflict, merge};
+pub use read::{Origin, Source};
+
+/// Sorts lines and removes blank and repeated ones; blanks around a line do not count.
+#[must_use]
+pub fn dedupe<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
+    // Python's str.strip also removes the separators U+001C to U+001F.
+    let is_blank = |character: char| character.is_whitespace() || matches!(character, '\u{1c}'..='\u{1f}');
+    let mut lines: Vec<&str> =
+        lines.into_iter().map(|line| line.trim_matches(is_blank)).filter(|line| !line.is_empty()).collect();
+    lines.sort_unstable();
+    lines.dedup();
+    lines
+}

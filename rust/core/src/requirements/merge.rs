@@ -1,0 +1,323 @@
+//! Merges requirements: one line for each name and marker, accepting exactly what all of them accept.
+use std::{collections::HashMap, fmt};
+
+use pep440_rs::{Operator, Version, VersionSpecifier, VersionSpecifiers};
+use pep508_rs::{MarkerTree, MarkerWarningKind, PackageName, Requirement, VerbatimUrl, VersionOrUrl};
+use version_ranges::Ranges;
+
+use super::read::{self, Kind, Line, Origin, Source};
+use crate::{Error, Result};
+
+/// What to do about requirements that no version satisfies together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnConflict {
+    /// Fail, naming all of them.
+    #[default]
+    Error,
+    /// The one read last stays; the others are reported.
+    Last,
+}
+
+/// Two requirements that cannot hold together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    /// Normalised name of the package.
+    pub name: String,
+    /// The one read first, and where.
+    pub first: (String, Origin),
+    /// The one read last, and where.
+    pub last: (String, Origin),
+}
+
+impl fmt::Display for Conflict {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ((first, first_origin), (last, last_origin)) = (&self.first, &self.last);
+        write!(formatter, "{first:?} ({first_origin}) and {last:?} ({last_origin}) cannot hold together")
+    }
+}
+
+/// The result of [`merge`].
+#[derive(Debug, Default)]
+pub struct Merged {
+    /// PEP 508 requirements, sorted.
+    pub lines: Vec<String>,
+    /// For each of the lines its `--hash` and other options.
+    pub line_options: Vec<Vec<String>>,
+    /// What is no PEP 508 requirement, in the order read: `--index-url`, `-e`, paths, URLs without a name.
+    pub options: Vec<String>,
+    /// Constraints on packages that no line requires, sorted.
+    pub constraints: Vec<String>,
+    /// Requirements that were given up for a later one.
+    pub conflicts: Vec<Conflict>,
+}
+
+impl Merged {
+    /// A requirement file: options first, then one requirement a line.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        for option in &self.options {
+            text.push_str(option);
+            text.push('\n');
+        }
+        for (line, options) in self.lines.iter().zip(&self.line_options) {
+            text.push_str(line);
+            for option in options {
+                text.push_str(" \\\n    ");
+                text.push_str(option);
+            }
+            text.push('\n');
+        }
+        text
+    }
+}
+
+/// Merges all requirements of `sources`, read in order.
+///
+/// # Errors
+/// [`Error::Requirement`] with file, line and text for what does not parse or cannot be read;
+/// [`Error::Conflict`] with both origins for what cannot hold together, unless `on_conflict` says otherwise.
+pub fn merge(sources: &[Source], on_conflict: OnConflict) -> Result<Merged> {
+    let lines = read::read(sources)?;
+    let mut merged = Merged::default();
+    let mut groups: Vec<Group> = Vec::new();
+    let mut places: HashMap<Key, usize> = HashMap::with_capacity(lines.len());
+    let mut constraints: Vec<(Key, Item)> = Vec::new();
+    for line in lines {
+        if line.kind == Kind::Option {
+            let text = [std::slice::from_ref(&line.text), &line.options].concat().join(" ");
+            if !merged.options.contains(&text) {
+                merged.options.push(text);
+            }
+            continue;
+        }
+        let is_constraint = line.kind == Kind::Constraint;
+        let (key, item) = parse(line)?;
+        if is_constraint {
+            constraints.push((key, item));
+            continue;
+        }
+        add(&mut groups, &mut places, key, item, &mut merged.conflicts);
+    }
+    let mut unused: Vec<Group> = Vec::new();
+    let mut unused_places = HashMap::new();
+    for (key, item) in constraints {
+        if places.contains_key(&key) {
+            add(&mut groups, &mut places, key, item, &mut merged.conflicts);
+        } else {
+            add(&mut unused, &mut unused_places, key, item, &mut merged.conflicts);
+        }
+    }
+    if on_conflict == OnConflict::Error && !merged.conflicts.is_empty() {
+        let all: Vec<String> = merged.conflicts.iter().map(ToString::to_string).collect();
+        return Err(Error::Conflict(format!("{}; change one of each pair, or let the last win", all.join("; "))));
+    }
+    let mut lines: Vec<(String, Vec<String>)> = groups.into_iter().map(Group::into_line).collect();
+    lines.sort();
+    (merged.lines, merged.line_options) = lines.into_iter().unzip();
+    merged.constraints = unused.into_iter().map(|group| group.into_line().0).collect();
+    merged.constraints.sort();
+    Ok(merged)
+}
+
+/// What is merged into one line.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Key {
+    name: PackageName,
+    marker: MarkerKey,
+    /// A URL and a version specifier cannot be written in one line.
+    is_url: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum MarkerKey {
+    /// Markers that mean the same are equal.
+    Meaning(MarkerTree),
+    /// A marker that the parser could only partly understand.
+    Text(String),
+}
+
+#[derive(Debug)]
+struct Item {
+    /// As it was read, for messages.
+    text: String,
+    origin: Origin,
+    extras: Vec<String>,
+    version: ItemVersion,
+    marker: String,
+    options: Vec<String>,
+}
+
+#[derive(Debug, PartialEq)]
+enum ItemVersion {
+    Specifiers(Vec<VersionSpecifier>),
+    Url(String),
+}
+
+#[derive(Debug)]
+struct Group {
+    name: String,
+    items: Vec<Item>,
+    /// The versions that all items accept, kept up to date as items come.
+    accepted: Ranges<Version>,
+}
+
+fn parse(line: Line) -> Result<(Key, Item)> {
+    let fail = |reason: &str| {
+        let reason = reason.lines().next().unwrap_or_default();
+        Error::Requirement(format!("{}: cannot parse the requirement {:?}: {reason}", line.origin, line.text))
+    };
+    let mut is_understood = true;
+    let mut reporter = |_: MarkerWarningKind, _: String| is_understood = false;
+    let requirement = Requirement::<VerbatimUrl>::parse_reporter(&line.text, "/", &mut reporter)
+        .map_err(|error| fail(&error.message.to_string()))?;
+    let (before, marker) = split_marker(&line.text);
+    let version = match requirement.version_or_url {
+        None => ItemVersion::Specifiers(Vec::new()),
+        Some(VersionOrUrl::VersionSpecifier(specifiers)) => ItemVersion::Specifiers(specifiers.iter().cloned().collect()),
+        Some(VersionOrUrl::Url(_)) => {
+            // As written: environment variables in it are the installer's to expand.
+            let (_, url) = before.split_once('@').ok_or_else(|| fail("a URL needs `name @` before it"))?;
+            ItemVersion::Url(url.trim().to_owned())
+        }
+    };
+    let key = Key {
+        name: requirement.name,
+        marker: if is_understood {
+            MarkerKey::Meaning(requirement.marker)
+        } else {
+            MarkerKey::Text(marker.to_owned())
+        },
+        is_url: matches!(version, ItemVersion::Url(_)),
+    };
+    let item = Item {
+        extras: requirement.extras.iter().map(ToString::to_string).collect(),
+        version,
+        marker: marker.to_owned(),
+        text: line.text,
+        origin: line.origin,
+        options: line.options,
+    };
+    Ok((key, item))
+}
+
+/// The marker as it was written: pep508_rs writes an equivalent one that few would recognise as theirs.
+fn split_marker(text: &str) -> (&str, &str) {
+    let is_url = text.split_once('@').is_some_and(|(before, _)| !before.contains([';', '<', '>', '=']));
+    let place = if is_url { text.find(" ;").or_else(|| text.find("\t;")).map(|place| place + 1) } else { text.find(';') };
+    place.map_or((text, ""), |place| (&text[..place], text[place + 1..].trim()))
+}
+
+fn add(
+    groups: &mut Vec<Group>,
+    places: &mut HashMap<Key, usize>,
+    key: Key,
+    item: Item,
+    conflicts: &mut Vec<Conflict>,
+) {
+    let name = key.name.to_string();
+    let place = *places.entry(key).or_insert_with(|| {
+        groups.push(Group { name, items: Vec::new(), accepted: Ranges::full() });
+        groups.len() - 1
+    });
+    groups[place].add(item, conflicts);
+}
+
+impl Group {
+    fn add(&mut self, item: Item, conflicts: &mut Vec<Conflict>) {
+        let own = accepted(&item);
+        let both = self.accepted.intersection(&own);
+        let fits = match &item.version {
+            ItemVersion::Url(_) => self.items.iter().all(|other| other.version == item.version),
+            ItemVersion::Specifiers(_) => !both.is_empty() || self.a_pin_fits(&item),
+        };
+        if fits {
+            self.accepted = both;
+            self.items.push(item);
+            return;
+        }
+        // Blame those that conflict on their own; failing that, all of them together do.
+        let blamed = |other: &Item| match &item.version {
+            ItemVersion::Url(_) => other.version != item.version,
+            ItemVersion::Specifiers(_) => accepted(other).intersection(&own).is_empty(),
+        };
+        let (mut out, mut stay): (Vec<Item>, Vec<Item>) = std::mem::take(&mut self.items).into_iter().partition(blamed);
+        let rest = stay.iter().map(accepted).fold(own.clone(), |all, one| all.intersection(&one));
+        if rest.is_empty() {
+            out.append(&mut stay);
+        }
+        for other in out {
+            conflicts.push(Conflict {
+                name: self.name.clone(),
+                first: (other.text, other.origin),
+                last: (item.text.clone(), item.origin.clone()),
+            });
+        }
+        self.items = stay;
+        self.items.push(item);
+        self.accepted = self.items.iter().map(accepted).fold(Ranges::full(), |all, one| all.intersection(&one));
+    }
+
+    /// Whether a pinned version satisfies all: ranges do not know that `==1.0` accepts `1.0+local`.
+    fn a_pin_fits(&self, item: &Item) -> bool {
+        let all = || self.items.iter().chain([item]).flat_map(specifiers);
+        all()
+            .filter(|specifier| matches!(specifier.operator(), Operator::Equal | Operator::ExactEqual))
+            .any(|pin| all().all(|specifier| specifier.contains(pin.version())))
+    }
+
+    fn into_line(self) -> (String, Vec<String>) {
+        let mut line = self.name;
+        let mut extras: Vec<&String> = self.items.iter().flat_map(|item| &item.extras).collect();
+        extras.sort();
+        extras.dedup();
+        if !extras.is_empty() {
+            let extras: Vec<&str> = extras.into_iter().map(String::as_str).collect();
+            line.push('[');
+            line.push_str(&extras.join(","));
+            line.push(']');
+        }
+        let mut written: Vec<String> = Vec::new();
+        for specifier in self.items.iter().flat_map(specifiers) {
+            let specifier = specifier.to_string();
+            if !written.contains(&specifier) {
+                written.push(specifier);
+            }
+        }
+        line.push_str(&written.join(","));
+        let marker = self.items.first().map(|item| item.marker.clone()).unwrap_or_default();
+        if let Some(ItemVersion::Url(url)) = self.items.first().map(|item| &item.version) {
+            line.push_str(" @ ");
+            line.push_str(url);
+            if !marker.is_empty() {
+                // The blank keeps the URL from swallowing the semicolon.
+                line.push(' ');
+            }
+        }
+        if !marker.is_empty() {
+            line.push_str("; ");
+            line.push_str(&marker);
+        }
+        let mut options: Vec<String> = Vec::new();
+        for option in self.items.into_iter().flat_map(|item| item.options) {
+            if !options.contains(&option) {
+                options.push(option);
+            }
+        }
+        (line, options)
+    }
+}
+
+fn specifiers(item: &Item) -> impl Iterator<Item = &VersionSpecifier> {
+    match &item.version {
+        ItemVersion::Specifiers(specifiers) => specifiers.iter(),
+        ItemVersion::Url(_) => [].iter(),
+    }
+}
+
+fn accepted(item: &Item) -> Ranges<Version> {
+    match &item.version {
+        ItemVersion::Specifiers(all) if !all.is_empty() => VersionSpecifiers::from_iter(all.iter().cloned()).into(),
+        _ => Ranges::full(),
+    }
+}

@@ -1,0 +1,224 @@
+//! Reads requirement files into logical lines, following their includes as pip does.
+use std::{
+    fmt, fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use crate::{Error, Result};
+
+/// Where requirements come from.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// A file to read.
+    Path(PathBuf),
+    /// A text, and the name to report it by; includes are relative to that name's folder.
+    Text {
+        /// File name, or a description such as `sources[0]`.
+        name: String,
+        /// The whole text.
+        text: String,
+    },
+}
+
+/// The place a requirement was read from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// The file, or the name the text was given under.
+    pub file: Arc<str>,
+    /// The first line of the requirement, from 1.
+    pub line: usize,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}:{}", self.file, self.line)
+    }
+}
+
+/// What a line of a requirement file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Requirement,
+    /// From a `-c` file: bounds a requirement, requires nothing.
+    Constraint,
+    /// `--index-url`, `-e`, a path or URL without a name: what is no PEP 508 requirement.
+    Option,
+}
+
+#[derive(Debug)]
+pub(super) struct Line {
+    pub kind: Kind,
+    /// Without comment and line options.
+    pub text: String,
+    /// `--hash=…` and other options of this requirement.
+    pub options: Vec<String>,
+    pub origin: Origin,
+}
+
+/// Reads all sources in order.
+pub(super) fn read(sources: &[Source]) -> Result<Vec<Line>> {
+    let mut lines = Vec::new();
+    for source in sources {
+        match source {
+            Source::Path(path) => read_file(path, Kind::Requirement, &mut Vec::new(), &mut lines)?,
+            Source::Text { name, text } => {
+                let folder = Path::new(name).parent().unwrap_or(Path::new("")).to_owned();
+                read_text(name, &folder, text, Kind::Requirement, &mut Vec::new(), &mut lines)?;
+            }
+        }
+    }
+    Ok(lines)
+}
+
+fn read_file(path: &Path, kind: Kind, including: &mut Vec<PathBuf>, lines: &mut Vec<Line>) -> Result<()> {
+    let shown = path.display();
+    let bytes =
+        fs::read(path).map_err(|error| Error::Requirement(format!("cannot read the requirement file {shown}: {error}")))?;
+    let text = String::from_utf8(bytes).map_err(|_| {
+        Error::Requirement(format!("cannot read the requirement file {shown}: it is not UTF-8 text; save it as UTF-8"))
+    })?;
+    let identity = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if let Some(start) = including.iter().position(|file| *file == identity) {
+        let mut cycle: Vec<String> = including[start..].iter().map(|file| file.display().to_string()).collect();
+        cycle.push(identity.display().to_string());
+        return Err(Error::Requirement(format!("requirement files include each other: {}", cycle.join(" -> "))));
+    }
+    including.push(identity);
+    let folder = path.parent().unwrap_or(Path::new("")).to_owned();
+    read_text(&shown.to_string(), &folder, &text, kind, including, lines)?;
+    including.pop();
+    Ok(())
+}
+
+fn read_text(
+    name: &str,
+    folder: &Path,
+    text: &str,
+    kind: Kind,
+    including: &mut Vec<PathBuf>,
+    lines: &mut Vec<Line>,
+) -> Result<()> {
+    let file: Arc<str> = Arc::from(name);
+    for (number, text) in logical_lines(text) {
+        let origin = Origin { file: Arc::clone(&file), line: number };
+        if !text.starts_with('-') {
+            lines.push(requirement(&text, kind, origin));
+            continue;
+        }
+        let (option, value) = split_option(&text);
+        let included = match option {
+            "-r" | "--requirement" => kind,
+            "-c" | "--constraint" => Kind::Constraint,
+            _ => {
+                lines.push(Line { kind: Kind::Option, text, options: Vec::new(), origin });
+                continue;
+            }
+        };
+        if value.is_empty() {
+            return Err(Error::Requirement(format!("{origin}: cannot parse {text:?}: {option} names no file")));
+        }
+        if value.contains("://") {
+            // Left to the installer, which can fetch it.
+            lines.push(Line { kind: Kind::Option, text, options: Vec::new(), origin });
+            continue;
+        }
+        read_file(&folder.join(value), included, including, lines).map_err(|error| match error {
+            Error::Requirement(message) if message.starts_with("cannot read") => {
+                Error::Requirement(format!("{origin}: {message}"))
+            }
+            other => other,
+        })?;
+    }
+    Ok(())
+}
+
+/// `--index-url=https://…`, `-r other.txt` and `-rother.txt` taken apart.
+fn split_option(text: &str) -> (&str, &str) {
+    let end = text.find(|character: char| character == '=' || character.is_whitespace()).unwrap_or(text.len());
+    let (option, value) = text.split_at(end);
+    let value = value.trim_start_matches(|character: char| character == '=' || character.is_whitespace());
+    let is_joined = !option.starts_with("--") && option.len() > 2 && option.is_char_boundary(2);
+    let (option, value) = if is_joined { (&option[..2], &text[2..]) } else { (option, value) };
+    (option, value.trim().trim_matches(['"', '\'']))
+}
+
+/// A requirement, apart from its `--hash` and other options.
+fn requirement(text: &str, kind: Kind, origin: Origin) -> Line {
+    let options_start = text
+        .match_indices(" -")
+        .chain(text.match_indices("\t-"))
+        .map(|(place, _)| place)
+        .filter(|&place| text[place + 2..].starts_with(|next: char| next == '-' || next.is_ascii_alphabetic()))
+        .min();
+    let (text, options) = text.split_at(options_start.unwrap_or(text.len()));
+    let mut grouped: Vec<String> = Vec::new();
+    for word in options.split_whitespace() {
+        match grouped.last_mut() {
+            // `--hash sha256:…` is `--hash=sha256:…`.
+            Some(last) if !word.starts_with('-') => {
+                last.push(if last.contains('=') { ' ' } else { '=' });
+                last.push_str(word);
+            }
+            _ => grouped.push(word.to_owned()),
+        }
+    }
+    let text = text.trim();
+    let (kind, text) = match unnamed(text) {
+        None => (kind, text.to_owned()),
+        Some(Some(name)) => (kind, format!("{name} @ {text}")),
+        Some(None) => (Kind::Option, text.to_owned()),
+    };
+    Line { kind, text, options: grouped, origin }
+}
+
+/// For a path, URL or VCS reference that no name stands before: the name its `#egg=` gives it, if any.
+fn unnamed(text: &str) -> Option<Option<&str>> {
+    let before = text.split([' ', '\t', ';']).next().unwrap_or_default();
+    let is_url = before.find("://").is_some_and(|place| !before[..place].contains('@'));
+    let is_path = before.starts_with(['.', '/', '~']) || before.starts_with("file:");
+    let is_archive = !text.contains('@')
+        && [".whl", ".tar.gz", ".zip", ".tar.bz2"].iter().any(|ending| before.ends_with(ending));
+    if !(is_url || is_path || is_archive) {
+        return None;
+    }
+    let egg = before.split_once('#').and_then(|(_, fragment)| {
+        fragment.split('&').find_map(|part| part.strip_prefix("egg=")).filter(|name| !name.is_empty())
+    });
+    Some(egg.filter(|_| is_url))
+}
+
+/// Lines joined over backslashes, without comments and blanks, each with the number of its first line.
+fn logical_lines(text: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    let mut pending: Option<(usize, String)> = None;
+    for (number, line) in (1..).zip(text.trim_start_matches('\u{feff}').lines()) {
+        let is_comment = line.trim_start().starts_with('#');
+        let (start, mut joined) = pending.take().unwrap_or((number, String::new()));
+        if !is_comment {
+            if let Some(line) = line.strip_suffix('\\') {
+                joined.push_str(line);
+                pending = Some((start, joined));
+                continue;
+            }
+            joined.push_str(line);
+        }
+        push_line(&mut found, start, &joined);
+    }
+    if let Some((start, joined)) = pending {
+        push_line(&mut found, start, &joined);
+    }
+    found
+}
+
+fn push_line(found: &mut Vec<(usize, String)>, number: usize, line: &str) {
+    // A comment starts the line or follows a blank: `#egg=` in a URL is none.
+    let comment = line
+        .match_indices('#')
+        .map(|(place, _)| place)
+        .find(|&place| line[..place].chars().next_back().is_none_or(char::is_whitespace));
+    let line = line[..comment.unwrap_or(line.len())].trim();
+    if !line.is_empty() {
+        found.push((number, line.to_owned()));
+    }
+}
