@@ -18,11 +18,15 @@ from lightning_native.emulator import (
     accounts,
     artifacts,
     commands,
+    documents,
     history,
     jobs,
     logs,
     machines,
     multi_machine,
+    pipelines,
+    schedules,
+    secret_store,
     studios,
     tags,
 )
@@ -41,9 +45,13 @@ _ROUTES = [
     *multi_machine.ROUTES,
     *logs.ROUTES,
     *tags.ROUTES,
+    *pipelines.ROUTES,
+    *schedules.ROUTES,
+    *secret_store.ROUTES,
+    *documents.ROUTES,
     *history.ROUTES,
 ]
-_SUPPORTED = "studios, commands, files, jobs, logs, machines, users, organizations and teamspaces"
+_SUPPORTED = "studios, jobs, pipelines, schedules, files, secrets, machines, teamspaces, users and organizations"
 
 
 class Gate:

@@ -69,6 +69,10 @@ class Cloud:
         self.jobs = Table(database, "job", records.Job)
         self.multi_machine_jobs = Table(database, "multi_machine_job", records.MultiMachineJob)
         self.tags = Table(database, "tag", records.Tag)
+        self.pipelines = Table(database, "pipeline", records.Pipeline)
+        self.schedules = Table(database, "schedule", records.Schedule)
+        self.secrets = Table(database, "secret", records.Secret)
+        self.documents = Table(database, "document", records.Document)
         seen = self.facts.get("clock")
         self.clock = Clock(settings.clock_rate)
         if seen is not None and seen.value > self.clock.now():
@@ -115,6 +119,12 @@ class Cloud:
     def out_of_capacity(self) -> set[str]:
         """Return the slugs of the machines that are out of capacity."""
         return set()
+
+    def secret_environment(self, teamspace_id: str) -> dict[str, str]:
+        """Return the secrets that code in a teamspace sees; those of the teamspace win over the user's."""
+        found = [secret for secret in self.secrets if secret.kind == records.GENERIC_SECRET]
+        user = {secret.name: secret.value for secret in found if not secret.teamspace_id}
+        return user | {secret.name: secret.value for secret in found if secret.teamspace_id == teamspace_id}
 
     def studio_folder(self, studio: records.Studio) -> Path:
         """Return the folder that holds all of a studio."""

@@ -82,6 +82,7 @@ def command_environment(cloud: Cloud, studio: Studio) -> dict[str, str]:
     )
     return {
         **base,
+        **_secrets(cloud, studio.teamspace_id, studio),
         **_account(cloud, studio.teamspace_id),
         **_studio(studio),
         "LIGHTNING_INTERACTIVE": "true",
@@ -94,6 +95,7 @@ def job_environment(cloud: Cloud, job: Job, *, home: Path, environment: Path) ->
     given = job.specification.get("env") or []
     return {
         **base_environment(cloud, home=home, environment=environment, marker=job.marker),
+        **_secrets(cloud, job.teamspace_id, studio),
         **_account(cloud, job.teamspace_id),
         **(_studio(studio) if studio else {}),
         "LIGHTNING_JOB_ID": job.id,
@@ -101,6 +103,12 @@ def job_environment(cloud: Cloud, job: Job, *, home: Path, environment: Path) ->
         **job.extra_env,
         **{str(item["name"]): str(item.get("value") or "") for item in given if item.get("name")},
     }
+
+
+def _secrets(cloud: Cloud, teamspace_id: str, studio: Studio | None) -> dict[str, str]:
+    if studio is not None and studio.recorded.get("disableSecrets"):
+        return {}
+    return cloud.secret_environment(teamspace_id)
 
 
 def _account(cloud: Cloud, teamspace_id: str) -> dict[str, str]:

@@ -16,6 +16,7 @@ from lightning_native.emulator import processes
 from lightning_native.emulator.api import ApiError
 from lightning_native.emulator.artifacts import drive_folder
 from lightning_native.emulator.cloud import Cloud, logger
+from lightning_native.emulator.copies import copy_tree
 from lightning_native.emulator.environments import create_environment
 from lightning_native.emulator.home import environment_of, home_of, job_environment
 from lightning_native.emulator.job_log import record_times
@@ -69,9 +70,9 @@ async def prepare(cloud: Cloud, job: Job) -> None:
             home_of_job(cloud, job).mkdir()
         else:
             source = await _snapshot(cloud, studio, str(job.specification.get("runId") or ""))
-            await _copy(source / "home", home_of_job(cloud, job))
+            await copy_tree(source / "home", home_of_job(cloud, job))
             if (source / "environment").exists():
-                await _copy(source / "environment", environment_of_job(cloud, job), link=True)
+                await copy_tree(source / "environment", environment_of_job(cloud, job), link=True)
         await asyncio.to_thread(create_environment, environment_of_job(cloud, job), cloud.root / "templates")
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -93,28 +94,11 @@ async def _snapshot(cloud: Cloud, studio: Studio, run_id: str) -> Path:
             partial = folder.with_name(f".{run_id}")
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
-            await _copy(home_of(cloud, studio), partial / "home")
+            await copy_tree(home_of(cloud, studio), partial / "home")
             if environment_of(cloud, studio).exists():
-                await _copy(environment_of(cloud, studio), partial / "environment", link=True)
+                await copy_tree(environment_of(cloud, studio), partial / "environment", link=True)
             partial.rename(folder)
     return folder
-
-
-async def _copy(source: Path, destination: Path, *, link: bool = False) -> None:
-    flags = ["-al"] if link else ["-a", "--reflink=auto"]
-    await _run("cp", *flags, "--", str(source), str(destination))
-    if link:
-        # Commands are small and some installers rewrite them in place, which a link would share.
-        await _run("cp", "-a", "--remove-destination", "--", f"{source}/bin/.", f"{destination}/bin/")
-
-
-async def _run(*argv: str) -> None:
-    process = await asyncio.create_subprocess_exec(*argv, stderr=asyncio.subprocess.PIPE)
-    _, message = await process.communicate()
-    # A file that vanished while it was copied is not in the snapshot; anything else is an error.
-    lines = [line for line in message.decode(errors="replace").splitlines() if "No such file" not in line]
-    if process.returncode and lines:
-        raise ApiError(500, f"cannot copy the studio: {lines[0]}")
 
 
 async def run(cloud: Cloud, job: Job) -> None:
@@ -217,7 +201,7 @@ async def _finish(cloud: Cloud, job: Job) -> None:
 async def interrupt(job: Job, message: str) -> None:
     """Take a job's machine away: it starts again if it has attempts left."""
     if job.state == RUNNING:
-        job.message = message
+        job.message, job.was_interrupted = message, True
         await asyncio.to_thread(processes.end, job.marker)
 
 

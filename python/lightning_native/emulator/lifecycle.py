@@ -6,7 +6,16 @@ import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from lightning_native.emulator import commands, job_runner, jobs, multi_machine, processes, studios
+from lightning_native.emulator import (
+    commands,
+    job_runner,
+    jobs,
+    multi_machine,
+    pipelines,
+    processes,
+    schedules,
+    studios,
+)
 from lightning_native.emulator.cloud import Cloud
 
 _TICK_SECONDS = 5.0
@@ -21,6 +30,11 @@ async def recover(cloud: Cloud) -> None:
             cloud.start_task(commands.follow(cloud, command, process))
     _recover_studios(cloud)
     await _recover_jobs(cloud)
+    for pipeline in cloud.pipelines:
+        if pipeline.state not in pipelines.FINAL:
+            cloud.start_task(pipelines.run(cloud, pipeline))
+    for schedule in cloud.schedules:
+        cloud.start_task(schedules.run(cloud, schedule))
     cloud.start_task(_tick(cloud))
 
 
@@ -77,6 +91,7 @@ async def _tick(cloud: Cloud) -> None:
 async def shut_down(cloud: Cloud) -> None:
     """Stop every studio and job, so that nothing of this cloud is left running."""
     with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.gather(*(pipelines.stop(cloud, pipeline) for pipeline in cloud.pipelines))
         await asyncio.gather(
             *(multi_machine.stop(cloud, several) for several in cloud.multi_machine_jobs),
             *(job_runner.stop(cloud, job, message="the local cloud was stopped") for job in cloud.jobs),

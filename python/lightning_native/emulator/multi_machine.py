@@ -105,7 +105,7 @@ async def _create_machines(cloud: Cloud, several: MultiMachineJob) -> None:
                 pipeline_id=several.pipeline_id,
                 rank=rank,
                 tags=several.tags,
-                extra_env={**address, "NODE_RANK": str(rank)},
+                extra_env={**several.extra_env, **address, "NODE_RANK": str(rank)},
             )
             for rank in range(several.machines)
         )
@@ -141,6 +141,9 @@ async def watch(cloud: Cloud, several: MultiMachineJob) -> None:
             return
         await _create_machines(cloud, several)
         cloud.multi_machine_jobs.save(several)
+        if several.is_stopping:
+            # Asked for while the machines were made again.
+            await asyncio.gather(*(job_runner.stop(cloud, job) for job in machines_of(cloud, several)))
     several.has_ended = True
     if cloud.multi_machine_jobs.get(several.id) is several:
         cloud.multi_machine_jobs.save(several)

@@ -108,6 +108,7 @@ class Job:
     message: str = ""
     spent: float = 0.0
     restarts: int = 0
+    was_interrupted: bool = False
 
 
 @dataclass
@@ -127,7 +128,73 @@ class MultiMachineJob:
     pipeline_id: str = ""
     is_stopping: bool = False
     has_ended: bool = False
+    extra_env: dict[str, str] = field(default_factory=dict)
     spent: float = 0.0
+
+
+@dataclass
+class Pipeline:
+    """A pipeline and its one run; `statuses` has one entry for each step, in the API's words."""
+
+    id: str
+    teamspace_id: str
+    user_id: str
+    name: str
+    steps: list[dict[str, Any]]
+    statuses: list[dict[str, Any]]
+    created_at: float
+    goes_on_after_failure: bool = False
+    interruption_retries: int = 0
+    parent_id: str = ""
+    schedule_id: str = ""
+    shared_filesystem: dict[str, Any] = field(default_factory=dict)
+    state: str = "PENDING"
+
+
+@dataclass
+class Schedule:
+    """When a pipeline runs again, or a studio starts or stops."""
+
+    id: str
+    teamspace_id: str
+    user_id: str
+    name: str
+    cron: str
+    timezone: str
+    resource_id: str
+    resource_type: str
+    parent_id: str
+    created_at: float
+    action: str = ""
+    parallel_runs: bool = False
+    is_paused: bool = False
+    next_at: float = 0.0
+    total: int = 0
+
+
+GENERIC_SECRET = "SECRET_TYPE_UNSPECIFIED"  # noqa: S105 - a word of the API
+
+
+@dataclass
+class Secret:
+    """A secret of a teamspace or, without one, of the user."""
+
+    id: str
+    teamspace_id: str
+    name: str
+    kind: str
+    value: str
+    created_at: float
+
+
+@dataclass
+class Document:
+    """Something that is only recorded and shown again, such as a port."""
+
+    id: str
+    kind: str
+    teamspace_id: str
+    content: dict[str, Any]
 
 
 @dataclass

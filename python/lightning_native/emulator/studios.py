@@ -15,6 +15,7 @@ from lightning_native.emulator.accounts import teamspace_of
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.cloud import Cloud
+from lightning_native.emulator.copies import copy_tree
 from lightning_native.emulator.environments import create_environment
 from lightning_native.emulator.home import environment_of, home_of
 from lightning_native.emulator.machines import CLUSTERS, DEFAULT_CLUSTER, DEFAULT_MACHINE, machine_type
@@ -235,6 +236,25 @@ async def _delete(request: Request) -> Response:
     return reply({})
 
 
+async def _fork(request: Request) -> Response:
+    cloud, studio, body = cloud_of(request), studio_of(request), await body_of(request)
+    target = cloud.teamspaces.get(str(body.get("targetProjectId") or studio.teamspace_id))
+    if target is None:
+        raise ApiError(404, f"teamspace {body['targetProjectId']} not found")
+    copy = create(cloud, target.id, str(body.get("newName") or studio.name), studio.cluster_id, env=studio.env)
+    copy.recorded = dict(studio.recorded)
+    try:
+        home_of(cloud, copy).rmdir()
+        await copy_tree(home_of(cloud, studio), home_of(cloud, copy))
+        if environment_of(cloud, studio).exists():
+            await copy_tree(environment_of(cloud, studio), environment_of(cloud, copy), link=True)
+    except BaseException:
+        await delete(cloud, copy)
+        raise
+    save(cloud, copy)
+    return reply(document(copy))
+
+
 async def _create_run(request: Request) -> Response:
     studio, body = studio_of(request), await body_of(request)
     return reply(
@@ -261,9 +281,8 @@ def _requested_machine(body: dict[str, Any], studio: Studio) -> tuple[str, bool]
     return machine.slug, bool(compute.get("spot"))
 
 
-async def _start(request: Request) -> Response:
-    cloud, studio, body = cloud_of(request), studio_of(request), await body_of(request)
-    machine, interruptible = _requested_machine(body, studio)
+async def start(cloud: Cloud, studio: Studio, machine: str, interruptible: bool) -> None:
+    """Ask for a machine and wait until it runs, though not for ever."""
     instance = studio.instance
     if instance is None or instance["phase"] == FAILED:
         instance = new_instance(cloud, machine, interruptible)
@@ -274,6 +293,11 @@ async def _start(request: Request) -> Response:
         raise ApiError(400, f"studio {studio.name} is stopping")
     elif instance["machine"] != machine:
         raise ApiError(400, f"studio {studio.name} runs on {instance['machine']} already")
+
+
+async def _start(request: Request) -> Response:
+    cloud, studio, body = cloud_of(request), studio_of(request), await body_of(request)
+    await start(cloud, studio, *_requested_machine(body, studio))
     return reply({})
 
 
@@ -353,6 +377,7 @@ ROUTES = [
     Route(_ONE, _update, methods=["PUT"]),
     Route(_ONE, _delete, methods=["DELETE"]),
     Route(_ONE + "/runs", _create_run, methods=["POST"]),
+    Route(_ONE + "/fork", _fork, methods=["PUT"]),
     Route(_ONE + "/codestatus", _get_status),
     Route(_ONE + "/codeconfig", _get_config),
     Route(_ONE + "/codeconfig", _switch, methods=["PUT"]),

@@ -1,0 +1,324 @@
+"""Pipelines: a graph of job steps that runs as soon as the pipeline is created.
+
+A pipeline that exists is changed by creating another under the same name, with the first as its parent; the newest
+one is found by the name. A schedule creates a run as a pipeline of its own, with a number behind the name.
+"""
+
+import asyncio
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from lightning_native.emulator import job_runner, jobs, multi_machine
+from lightning_native.emulator.accounts import teamspace_of
+from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
+from lightning_native.emulator.artifacts import drive_folder
+from lightning_native.emulator.clock import timestamp
+from lightning_native.emulator.cloud import Cloud
+from lightning_native.emulator.machines import DEFAULT_CLUSTER, machine_type
+from lightning_native.emulator.names import free_name
+from lightning_native.emulator.records import Job, MultiMachineJob, Pipeline
+from lightning_native.emulator.state import new_id
+
+_STATE = "PIPELINE_STATE_"
+_JOB, _MMT = "PIPELINE_STEP_TYPE_JOB", "PIPELINE_STEP_TYPE_MMT"
+PENDING, RUNNING, COMPLETED, FAILED, STOPPED = "PENDING", "RUNNING", "COMPLETED", "FAILED", "STOPPED"
+FINAL = (COMPLETED, FAILED, STOPPED)
+SKIPPED = "skipped"
+_STEP_FINAL = (job_runner.COMPLETED, job_runner.FAILED, job_runner.STOPPED, SKIPPED)
+
+
+def create(cloud: Cloud, teamspace_id: str, name: str, steps: list[dict[str, Any]], **fields: Any) -> Pipeline:
+    """Create a pipeline and start it."""
+    _check(cloud, steps)
+    pipeline = Pipeline(
+        id=f"pip_{new_id()}",
+        teamspace_id=teamspace_id,
+        user_id=cloud.user.id,
+        name=free_name(name, ()),
+        steps=steps,
+        statuses=[
+            {"name": step["name"], "type": step["type"], "state": job_runner.PENDING, "interruptionRetryCount": 0}
+            for step in steps
+        ],
+        created_at=cloud.clock.now(),
+        **fields,
+    )
+    if pipeline.shared_filesystem.get("enabled"):
+        _shared_folder(cloud, pipeline).mkdir(parents=True, exist_ok=True)
+    cloud.pipelines.save(pipeline)
+    cloud.start_task(run(cloud, pipeline))
+    return pipeline
+
+
+def _shared_folder(cloud: Cloud, pipeline: Pipeline) -> Any:
+    kind = "gcs_folders" if pipeline.shared_filesystem.get("gcsFolder") else "s3_folders"
+    cluster = next((_specification(step).get("clusterId") for step in pipeline.steps), None) or DEFAULT_CLUSTER
+    return drive_folder(cloud, pipeline.teamspace_id) / kind / f"pipelines-{cluster}"
+
+
+def _specification(step: dict[str, Any]) -> dict[str, Any]:
+    specification: dict[str, Any] = (step.get("job") or step.get("mmt") or {}).get("spec") or {}
+    return specification
+
+
+def _check(cloud: Cloud, steps: list[dict[str, Any]]) -> None:
+    """Refuse a graph that cannot run before anything of it does."""
+    if not steps:
+        raise ApiError(400, "a pipeline needs steps")
+    earlier: set[str] = set()
+    for step in steps:
+        name = str(step.get("name") or "")
+        if step.get("type") not in (_JOB, _MMT):
+            raise ApiError(501, f"step {name!r}: the local cloud has job steps only, no {step.get('type')}")
+        if not name or name in earlier:
+            raise ApiError(400, f"step {name!r}: every step needs a name of its own")
+        for other in step.get("waitFor") or []:
+            if other not in earlier:
+                raise ApiError(400, f"step {name!r} waits for {other!r}, which is no earlier step")
+        specification = _specification(step)
+        machine_type(str(specification.get("instanceName") or "cpu-4"))
+        jobs.check_source(cloud, specification)
+        earlier.add(name)
+
+
+async def run(cloud: Cloud, pipeline: Pipeline) -> None:
+    """Bring a pipeline from where it is to a final state."""
+    if pipeline.state == PENDING:
+        pipeline.state = RUNNING
+        cloud.pipelines.save(pipeline)
+    running: dict[asyncio.Task[None], str] = {}
+    while pipeline.state == RUNNING:
+        for step in _ready(pipeline, set(running.values())):
+            running[asyncio.create_task(_run_step(cloud, pipeline, step))] = step["name"]
+        if not running:
+            break
+        done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            del running[task]
+            task.result()
+    if running:
+        await asyncio.gather(*running)
+    states = [status["state"] for status in pipeline.statuses]
+    if pipeline.state == RUNNING:
+        pipeline.state = COMPLETED if all(state == job_runner.COMPLETED for state in states) else FAILED
+    if cloud.pipelines.get(pipeline.id) is pipeline:
+        cloud.pipelines.save(pipeline)
+    job_runner.finished(cloud, pipeline.id).set()
+
+
+def _ready(pipeline: Pipeline, running: set[str]) -> list[dict[str, Any]]:
+    """Return the steps that can start, and mark those that never will."""
+    states = {status["name"]: status["state"] for status in pipeline.statuses}
+    failed = any(state in (job_runner.FAILED, job_runner.STOPPED) for state in states.values())
+    found = []
+    for step in pipeline.steps:
+        status = _status(pipeline, step["name"])
+        if status["state"] in _STEP_FINAL or step["name"] in running:
+            continue
+        upstream = [states[name] for name in step.get("waitFor") or []]
+        if status.get("resourceId"):
+            # An earlier server started it.
+            found.append(step)
+        elif any(state in _STEP_FINAL and state != job_runner.COMPLETED for state in upstream) or (
+            failed and not pipeline.goes_on_after_failure
+        ):
+            status["state"] = states[step["name"]] = SKIPPED
+        elif all(state == job_runner.COMPLETED for state in upstream):
+            found.append(step)
+    return found
+
+
+def _status(pipeline: Pipeline, name: str) -> dict[str, Any]:
+    return next(status for status in pipeline.statuses if status["name"] == name)
+
+
+async def _run_step(cloud: Cloud, pipeline: Pipeline, step: dict[str, Any]) -> None:
+    status = _status(pipeline, step["name"])
+    while True:
+        resource = _resource(cloud, pipeline, step["name"]) or await _start_step(cloud, pipeline, step)
+        status.update(resourceId=resource.id, resourceName=resource.name, state=job_runner.RUNNING)
+        cloud.pipelines.save(pipeline)
+        if pipeline.state != RUNNING:
+            # The pipeline was stopped while this job was made.
+            await _stop_resource(cloud, resource)
+        await job_runner.finished(cloud, resource.id).wait()
+        _update(cloud, status, resource)
+        interrupted = isinstance(resource, Job) and resource.was_interrupted and resource.state == job_runner.FAILED
+        if not interrupted or status["interruptionRetryCount"] >= pipeline.interruption_retries:
+            break
+        status["interruptionRetryCount"] += 1
+        await _delete(cloud, resource)
+    if cloud.pipelines.get(pipeline.id) is pipeline:
+        cloud.pipelines.save(pipeline)
+
+
+def _resource(cloud: Cloud, pipeline: Pipeline, step: str) -> Job | MultiMachineJob | None:
+    """Return the job of a step, if it was created."""
+    everything: list[Job | MultiMachineJob] = [*cloud.multi_machine_jobs, *cloud.jobs]
+    for item in everything:
+        if item.pipeline_id == pipeline.id and item.extra_env.get("LIGHTNING_PIPELINE_STEP") == step:
+            return item
+    return None
+
+
+async def _start_step(cloud: Cloud, pipeline: Pipeline, step: dict[str, Any]) -> Job | MultiMachineJob:
+    environment = {"LIGHTNING_PIPELINE_ID": pipeline.id, "LIGHTNING_PIPELINE_STEP": step["name"]}
+    name = f"{pipeline.name}-{step['name']}"
+    fields: dict[str, Any] = {"pipeline_id": pipeline.id, "extra_env": environment}
+    if step["type"] == _MMT:
+        return await multi_machine.create(cloud, pipeline.teamspace_id, {**step["mmt"], "name": name}, **fields)
+    return await jobs.create(cloud, pipeline.teamspace_id, name, step["job"].get("spec") or {}, **fields)
+
+
+def _update(cloud: Cloud, status: dict[str, Any], resource: Job | MultiMachineJob) -> None:
+    if isinstance(resource, Job):
+        status.update(state=resource.state, message=resource.message)
+        times = (resource.started_at, resource.stopped_at)
+    else:
+        status.update(state=multi_machine.state_of(cloud, resource))
+        machines = multi_machine.machines_of(cloud, resource)
+        times = (
+            min((job.started_at for job in machines if job.started_at is not None), default=None),
+            max((job.stopped_at for job in machines if job.stopped_at is not None), default=None),
+        )
+    for name, value in zip(("startedAt", "stoppedAt"), times, strict=True):
+        if value is not None:
+            status[name] = timestamp(value)
+
+
+async def _delete(cloud: Cloud, resource: Job | MultiMachineJob) -> None:
+    if isinstance(resource, Job):
+        await jobs.delete(cloud, resource)
+    else:
+        await multi_machine.delete(cloud, resource)
+
+
+async def stop(cloud: Cloud, pipeline: Pipeline) -> None:
+    """End a pipeline with the steps that run; nothing to do when it has ended."""
+    if pipeline.state in FINAL:
+        return
+    pipeline.state = STOPPED
+    for status in pipeline.statuses:
+        resource = _resource(cloud, pipeline, status["name"])
+        if resource is not None:
+            await _stop_resource(cloud, resource)
+    await job_runner.finished(cloud, pipeline.id).wait()
+    for status in pipeline.statuses:
+        if status["state"] not in _STEP_FINAL:
+            status["state"] = job_runner.STOPPED
+    cloud.pipelines.save(pipeline)
+
+
+async def _stop_resource(cloud: Cloud, resource: Job | MultiMachineJob) -> None:
+    if isinstance(resource, Job):
+        await job_runner.stop(cloud, resource)
+    else:
+        await multi_machine.stop(cloud, resource)
+
+
+async def delete(cloud: Cloud, pipeline: Pipeline) -> None:
+    """Delete a pipeline with its jobs and its schedules."""
+    await stop(cloud, pipeline)
+    cloud.pipelines.delete(pipeline.id)
+    for schedule in cloud.schedules:
+        if pipeline.id in (schedule.resource_id, schedule.parent_id):
+            cloud.schedules.delete(schedule.id)
+    for status in pipeline.statuses:
+        resource = _resource(cloud, pipeline, status["name"])
+        if resource is not None:
+            await _delete(cloud, resource)
+
+
+def document(cloud: Cloud, pipeline: Pipeline) -> dict[str, Any]:
+    """Return a pipeline as the API shows it."""
+    for status in pipeline.statuses:
+        resource = _resource(cloud, pipeline, status["name"])
+        if resource is not None and status["state"] not in _STEP_FINAL:
+            _update(cloud, status, resource)
+    return {
+        "id": pipeline.id,
+        "name": pipeline.name,
+        "displayName": pipeline.name,
+        "projectId": pipeline.teamspace_id,
+        "userId": pipeline.user_id,
+        "parentPipelineId": pipeline.parent_id,
+        "scheduleId": pipeline.schedule_id,
+        "steps": pipeline.steps,
+        "statuses": pipeline.statuses,
+        "state": _STATE + pipeline.state,
+        "continueOnStepFailure": pipeline.goes_on_after_failure,
+        "interruptionRetryLimit": pipeline.interruption_retries,
+        "sharedFilesystem": pipeline.shared_filesystem or {"enabled": False},
+        "createdAt": timestamp(pipeline.created_at),
+        "updatedAt": timestamp(pipeline.created_at),
+    }
+
+
+def _pipeline_of(request: Request) -> Pipeline:
+    pipeline = cloud_of(request).pipelines.get(request.path_params["pipeline"])
+    if pipeline is None or pipeline.teamspace_id != request.path_params["project"]:
+        raise ApiError(404, f"pipeline {request.path_params['pipeline']} not found")
+    return pipeline
+
+
+async def _create(request: Request) -> Response:
+    cloud, teamspace, body = cloud_of(request), teamspace_of(request), await body_of(request)
+    pipeline = create(
+        cloud,
+        teamspace.id,
+        str(body.get("name") or ""),
+        body.get("steps") or [],
+        goes_on_after_failure=bool(body.get("continueOnStepFailure")),
+        interruption_retries=int(body.get("interruptionRetryLimit") or 0),
+        parent_id=str(body.get("parentPipelineId") or ""),
+        shared_filesystem=body.get("sharedFilesystem") or {},
+    )
+    return reply(document(cloud, pipeline))
+
+
+async def _list(request: Request) -> Response:
+    cloud, teamspace, query = cloud_of(request), teamspace_of(request), request.query_params
+    found = [
+        document(cloud, item)
+        for item in cloud.pipelines
+        if item.teamspace_id == teamspace.id and query.get("parentPipelineId") in (None, "", item.parent_id)
+    ]
+    return reply({"pipelines": found, "nextPageToken": ""})
+
+
+async def _get(request: Request) -> Response:
+    return reply(document(cloud_of(request), _pipeline_of(request)))
+
+
+async def _get_by_name(request: Request) -> Response:
+    cloud, teamspace, name = cloud_of(request), teamspace_of(request), request.path_params["name"]
+    for pipeline in reversed(list(cloud.pipelines)):
+        if pipeline.teamspace_id == teamspace.id and pipeline.name == name:
+            return reply(document(cloud, pipeline))
+    raise ApiError(404, f"pipeline {name} not found")
+
+
+async def _update_pipeline(request: Request) -> Response:
+    cloud, pipeline, body = cloud_of(request), _pipeline_of(request), await body_of(request)
+    if str(body.get("state", "")).removeprefix(_STATE).upper() in ("STOP", STOPPED):
+        await stop(cloud, pipeline)
+    return reply(document(cloud, pipeline))
+
+
+async def _delete_pipeline(request: Request) -> Response:
+    await delete(cloud_of(request), _pipeline_of(request))
+    return reply({})
+
+
+_ALL = "/v1/projects/{project}/pipelines"
+ROUTES = [
+    Route(_ALL, _list),
+    Route(_ALL, _create, methods=["POST"]),
+    Route(_ALL + "/{name:path}/getbyname", _get_by_name),
+    Route(_ALL + "/{pipeline}", _get),
+    Route(_ALL + "/{pipeline}", _update_pipeline, methods=["PUT"]),
+    Route(_ALL + "/{pipeline}", _delete_pipeline, methods=["DELETE"]),
+]
