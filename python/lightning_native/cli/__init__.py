@@ -39,10 +39,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             module = importlib.import_module(f"lightning_native.cli.{name}")
             subparser.epilog = f"example:\n  {module.EXAMPLE}"
             module.add_arguments(subparser)
-            subparser.set_defaults(run=module.run)
+            subparser.set_defaults(handler=module.run)
     args = parser.parse_args(arguments)
     try:
-        return int(args.run(args))
+        return int(args.handler(args))
     except LightningNativeError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

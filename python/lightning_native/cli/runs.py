@@ -14,7 +14,9 @@ EXAMPLE = "lightning-native runs --limit 5"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("run", nargs="?", help="a run's id, or the beginning of one: show its steps and leases")
+    parser.add_argument(
+        "run_id", nargs="?", metavar="RUN", help="a run's id, or the beginning of one: show its steps and leases"
+    )
     parser.add_argument("--limit", type=int, default=20, metavar="N", help="list the newest N runs (default: 20)")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -22,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """List runs, or show one."""
     with Journal() as journal:
-        return _show(journal, args) if args.run else _list(journal, args)
+        return _show(journal, args) if args.run_id else _list(journal, args)
 
 
 def _list(journal: Journal, args: argparse.Namespace) -> int:
@@ -41,11 +43,11 @@ def _list(journal: Journal, args: argparse.Namespace) -> int:
 
 
 def _show(journal: Journal, args: argparse.Namespace) -> int:
-    matches = [record for record in journal.runs(1_000_000) if record.run_id.startswith(args.run)]
+    matches = [record for record in journal.runs(1_000_000) if record.run_id.startswith(args.run_id)]
     if len(matches) != 1:
         found = "no run" if not matches else f"{len(matches)} runs"
         raise PlanError(
-            f"{found} in {journal.path} whose id begins with {args.run!r}; list them with: lightning-native runs"
+            f"{found} in {journal.path} whose id begins with {args.run_id!r}; list them with: lightning-native runs"
         )
     record = matches[0]
     steps, leases = journal.steps(record.run_id), journal.leases(record.run_id)
