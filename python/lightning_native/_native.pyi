@@ -106,23 +106,23 @@ def extract_archive(
         max_ratio: how many times larger than the archive its content may be, once it is over 64 MiB; 200 if None.
 
     Raises:
-        UnsafeArchiveError: absolute paths, `..`, links that lead outside, devices, pipes, sparse files, entries that are
-            there twice or differ in case only, conflicting PAX records, decompression bombs.
+        UnsafeArchiveError: absolute paths, `..`, links that lead outside, devices, pipes, sparse files, entries that
+            are there twice or differ in case only, conflicting PAX records, decompression bombs.
         ArchiveError: the archive is damaged or cut off, the destination is not empty, or cannot be written.
     """
 
 def sanitize_studio_name(name: str) -> str:
     """Make a valid studio name: a DNS-1123 label (`[a-z0-9]([a-z0-9-]*[a-z0-9])?`) of at most 63 characters.
 
-    Lower-cases, turns every character outside `[a-z0-9-]` into `-`, strips leading `-` and collapses runs of it. If that
-    is no valid name, what is readable stays and a short hash of `name` follows. A valid result is its own result.
+    Lower-cases, turns every character outside `[a-z0-9-]` into `-`, strips leading `-` and collapses runs of it. If
+    that is no valid name, what is readable stays and a short hash of `name` follows. A valid result is its own result.
 
     Raises:
         InvalidNameError: there is no letter or digit in `name`, in any script.
     """
 
 def unique_studio_name(*parts: str) -> str:
-    """Make a valid studio name of at most 63 characters that is distinct for distinct parts: readable text, then a hash.
+    """Make a valid studio name of at most 63 characters, distinct for distinct parts: readable text, then a hash.
 
     Raises:
         InvalidNameError: there is no letter or digit in any part.
@@ -390,6 +390,8 @@ class Scheduler:
 
     def retry(self, node: str) -> None:
         """Make a running or failed node ready again; what was skipped because of it waits again.
+
+        While another failure keeps the run stopped ("stop", "fail_fast"), the node is skipped instead.
 
         Raises:
             DagError: it neither runs nor failed.

@@ -93,7 +93,6 @@ impl Selection {
         pairs(py, &self.0.excluded)
     }
 
-    #[expect(clippy::needless_pass_by_value, reason = "extracted from a Python argument")]
     fn explain(&self, path: PathBuf) -> PyResult<(bool, String)> {
         self.0.explain(path.as_os_str().as_bytes().into()).map_err(error::to_python)
     }

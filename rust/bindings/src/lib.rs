@@ -1,4 +1,6 @@
 //! Python bindings: each verb converts its arguments, detaches from the interpreter, calls the core and maps the error.
+#![expect(clippy::needless_pass_by_value, reason = "arguments come from Python by value")]
+
 use pyo3::prelude::*;
 
 mod archive;

@@ -16,7 +16,6 @@ pub fn sanitize_studio_name(name: &Bound<'_, PyString>) -> PyResult<String> {
 
 #[pyfunction]
 #[pyo3(signature = (*parts))]
-#[expect(clippy::needless_pass_by_value, reason = "extracted from Python arguments")]
 pub fn unique_studio_name(parts: Vec<Bound<'_, PyString>>) -> PyResult<String> {
     let texts: Vec<_> = parts.iter().map(|part| part.to_string_lossy()).collect();
     names::unique(&texts).map_err(error::to_python)

@@ -12,12 +12,11 @@ use pyo3::{
 use crate::error;
 
 #[pyfunction]
-#[expect(clippy::needless_pass_by_value, reason = "extracted from a Python argument")]
 pub fn dedupe_requirements<'py>(py: Python<'py>, lines: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
     if lines.is_instance_of::<PyString>() {
         return Err(PyTypeError::new_err("lines is one str; give a list of lines"));
     }
-    let lines: Vec<PyBackedStr> = lines.try_iter()?.map(|line| Ok(line?.extract()?)).collect::<PyResult<_>>()?;
+    let lines: Vec<PyBackedStr> = lines.try_iter()?.map(|line| line?.extract()).collect::<PyResult<_>>()?;
     let kept = py.detach(|| requirements::dedupe(lines.iter().map(|line| &**line)));
     PyList::new(py, kept)
 }
@@ -65,7 +64,7 @@ fn source(place: usize, item: &Bound<'_, PyAny>) -> PyResult<Source> {
     }
     let lines: Vec<String> = item
         .try_iter()
-        .and_then(|lines| lines.map(|line| Ok(line?.extract::<String>()?)).collect())
+        .and_then(|lines| lines.map(|line| line?.extract::<String>()).collect())
         .map_err(|_| PyTypeError::new_err(format!("{name} is no path, no (name, text) and no list of lines")))?;
     Ok(Source::Text { name, text: lines.join("\n") })
 }

@@ -8,6 +8,8 @@ pub const MAX_LENGTH: usize = 63;
 const SHORT_HASH: usize = 8;
 /// Characters of the hash in a unique name: 75 bits, so that a million names collide with probability 1e-11.
 const LONG_HASH: usize = 15;
+/// Five bits of a byte choose one.
+const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 /// Stands in where nothing of the original is readable, as in `日本`.
 const NOTHING_READABLE: &str = "studio";
 
@@ -55,11 +57,7 @@ pub fn unique<S: AsRef<str>>(parts: &[S]) -> Result<String> {
 }
 
 fn require_letter_or_digit(name: &str, shown: impl FnOnce() -> String) -> Result<()> {
-    if name.chars().any(char::is_alphanumeric) {
-        Ok(())
-    } else {
-        Err(Error::InvalidName(shown()))
-    }
+    if name.chars().any(char::is_alphanumeric) { Ok(()) } else { Err(Error::InvalidName(shown())) }
 }
 
 /// Cuts `label` so that it ends in `length` characters of `hash` and is valid.
@@ -70,8 +68,6 @@ fn append_hash(label: &mut String, hash: &[u8; 32], length: usize) {
         label.push_str(NOTHING_READABLE);
     }
     label.push('-');
-    // 32 characters: five bits of each byte.
-    const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
     label.extend(hash[..length].iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)])));
 }
 
@@ -135,9 +131,8 @@ mod tests {
 
     #[test]
     fn a_million_unique_names_are_distinct() {
-        let names: HashSet<String> = (0..1_000_000)
-            .map(|number: u32| unique(&["run", &number.to_string()]).expect("has letters"))
-            .collect();
+        let names: HashSet<String> =
+            (0..1_000_000).map(|number: u32| unique(&["run", &number.to_string()]).expect("has letters")).collect();
         assert_eq!(names.len(), 1_000_000);
     }
 

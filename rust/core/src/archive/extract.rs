@@ -20,6 +20,8 @@ use super::{
 };
 use crate::{Error, Result};
 
+/// Content may grow to this before its proportion to the archive counts.
+const GRACE: u64 = 64 << 20;
 const HEARTBEAT: Duration = Duration::from_millis(50);
 /// Files up to this size are written by other threads than the one that reads the archive.
 const SMALL: u64 = 1 << 20;
@@ -282,8 +284,12 @@ impl Unpacking<'_, '_> {
             }
             EntryType::Char | EntryType::Block => return Err(refuse(raw, "it is a device")),
             EntryType::Fifo => return Err(refuse(raw, "it is a named pipe")),
-            EntryType::GNUSparse => return Err(refuse(raw, "it is a sparse file; archive it without --sparse")),
-            other => return Err(refuse(raw, &format!("it is of the unknown type {:?}", char::from(other.as_byte())))),
+            EntryType::GNUSparse => {
+                return Err(refuse(raw, "it is a sparse file; archive it without --sparse"));
+            }
+            other => {
+                return Err(refuse(raw, &format!("it is of the unknown type {:?}", char::from(other.as_byte()))));
+            }
         }
         Ok(())
     }
@@ -291,7 +297,9 @@ impl Unpacking<'_, '_> {
     /// Claims a path and makes the folders it needs, itself included if it is one.
     fn place(&mut self, raw: &BStr, node: Node) -> Result<Option<BString>> {
         let is_folder = node == Node::Folder;
-        let Some((path, folders)) = self.layout.add(raw, node)? else { return Ok(None) };
+        let Some((path, folders)) = self.layout.add(raw, node)? else {
+            return Ok(None);
+        };
         let new = folders.iter().chain(is_folder.then_some(&path));
         for folder in new {
             let full = self.folder.join(OsStr::from_bytes(folder));
@@ -395,6 +403,7 @@ impl Unpacking<'_, '_> {
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Bomb>());
         match inner {
             Some(bomb) => Error::UnsafeArchive(format!("refused to extract {}: {bomb}", self.source.display())),
+            None if error.kind() == io::ErrorKind::UnexpectedEof => self.damaged(&io::Error::other("it is cut off")),
             None => Error::Archive(format!("cannot extract {}: {error}", self.source.display())),
         }
     }
@@ -435,7 +444,6 @@ impl Read for Bounded<'_> {
         if self.count > self.limits.bytes {
             return Err(io::Error::other(Bomb::Size(self.limits.bytes)));
         }
-        const GRACE: u64 = 64 << 20;
         if self.count > GRACE && self.count / self.limits.ratio > self.stream.consumed() {
             return Err(io::Error::other(Bomb::Ratio(self.limits.ratio)));
         }

@@ -25,7 +25,9 @@ pub(super) struct Checkout {
 impl Checkout {
     /// The checkout whose top folder is `top`, if it is one.
     pub fn at(top: &Path) -> Result<Option<Self>> {
-        let Some(git_folder) = git_folder(top)? else { return Ok(None) };
+        let Some(git_folder) = git_folder(top)? else {
+            return Ok(None);
+        };
         let common = common_folder(&git_folder);
         let mut excludes: Vec<PathBuf> = global_excludes().into_iter().collect();
         excludes.push(common.join("info/exclude"));
@@ -86,12 +88,16 @@ impl Checkout {
 /// The repository of a top folder: its `.git` folder, or what its `.git` file names.
 fn git_folder(top: &Path) -> Result<Option<PathBuf>> {
     let path = top.join(".git");
-    let Ok(metadata) = fs::metadata(&path) else { return Ok(None) };
+    let Ok(metadata) = fs::metadata(&path) else {
+        return Ok(None);
+    };
     if metadata.is_dir() {
         return Ok(path.join("HEAD").exists().then_some(path));
     }
     let text = fs::read(&path).map_err(|error| Error::io("read", &path, &error))?;
-    let Some(folder) = text.strip_prefix(b"gitdir:") else { return Ok(None) };
+    let Some(folder) = text.strip_prefix(b"gitdir:") else {
+        return Ok(None);
+    };
     let folder = folder.trim().to_path().map_err(|error| Error::Archive(format!("{}: {error}", path.display())))?;
     Ok(Some(top.join(folder)))
 }

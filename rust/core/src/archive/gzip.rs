@@ -81,7 +81,8 @@ fn low_32_bits(length: usize) -> u32 {
 /// The length of the member that starts with `header`, if it is one of ours.
 pub(super) fn member_length(header: &[u8]) -> Option<u32> {
     let header: &[u8; HEADER] = header.try_into().ok()?;
-    let is_ours = header[..4] == [0x1f, 0x8b, 8, 4] && header[10..12] == [8, 0] && header[12..16] == [FIELD[0], FIELD[1], 4, 0];
+    let is_ours =
+        header[..4] == [0x1f, 0x8b, 8, 4] && header[10..12] == [8, 0] && header[12..16] == [FIELD[0], FIELD[1], 4, 0];
     let length = u32::from_le_bytes([header[16], header[17], header[18], header[19]]);
     (is_ours && length as usize >= HEADER + TRAILER).then_some(length)
 }

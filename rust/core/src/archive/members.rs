@@ -98,7 +98,9 @@ impl Members {
 impl State {
     /// The next member, or `None` at the end or where something begins that does not tell its length.
     fn read_member(&mut self) -> io::Result<Option<Vec<u8>>> {
-        let Some(file) = &mut self.file else { return Ok(None) };
+        let Some(file) = &mut self.file else {
+            return Ok(None);
+        };
         let start = file.stream_position()?;
         let mut header = [0; gzip::HEADER];
         let mut filled = 0;

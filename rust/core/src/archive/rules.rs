@@ -33,8 +33,8 @@ impl Patterns {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(Error::io("read", file, &error)),
         };
-        let mut list = List::from_bytes(&bytes, file.to_owned(), None, SYNTAX)
-            .map_err(|error| Error::io("read", file, &error))?;
+        let mut list =
+            List::from_bytes(&bytes, file.to_owned(), None, SYNTAX).map_err(|error| Error::io("read", file, &error))?;
         list.base = (!folder.is_empty()).then(|| folder.to_owned());
         Ok(Some(Self { list, label }))
     }

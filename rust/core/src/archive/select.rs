@@ -133,7 +133,9 @@ impl Selection {
             if let Some(excluded) = find(folder) {
                 return Ok((false, format!("{} (folder {})", excluded.reason, excluded.path)));
             }
-            let Some(end) = folder[..folder.len() - 1].rfind_byte(b'/') else { break };
+            let Some(end) = folder[..folder.len() - 1].rfind_byte(b'/') else {
+                break;
+            };
             folder = folder[..=end].as_bstr();
         }
         let full = self.root.join(path.to_path_lossy());
@@ -158,7 +160,9 @@ pub fn select(root: &Path, options: &SelectionOptions) -> Result<Selection> {
         Error::Archive(format!("cannot archive {shown}: {error}; give the folder that has the code"))
     })?;
     if !root.is_dir() {
-        return Err(Error::Archive(format!("cannot archive {shown}: it is not a folder; give the folder that has the code")));
+        return Err(Error::Archive(format!(
+            "cannot archive {shown}: it is not a folder; give the folder that has the code"
+        )));
     }
     let own = options
         .own
@@ -270,8 +274,14 @@ enum By {
 
 enum Verdict {
     /// `explicit`: a rule names it, rather than no rule being against it.
-    In { reason: Cow<'static, str>, explicit: bool },
-    Out { reason: String, by: By },
+    In {
+        reason: Cow<'static, str>,
+        explicit: bool,
+    },
+    Out {
+        reason: String,
+        by: By,
+    },
 }
 
 #[derive(Debug)]
@@ -417,7 +427,9 @@ impl Walk<'_> {
 
     /// A submodule, or a checkout that just lies there, has rules of its own.
     fn enter_checkout(&self, folder: &mut Folder, full: &Path) -> Result<()> {
-        let Some(checkout) = Checkout::at(full)? else { return Ok(()) };
+        let Some(checkout) = Checkout::at(full)? else {
+            return Ok(());
+        };
         folder.ignores = None;
         push_checkout_excludes(&mut folder.ignores, &checkout)?;
         let mut start = folder.path.clone();
@@ -504,9 +516,8 @@ impl Walk<'_> {
             Verdict::Out { reason, by, .. } => {
                 let checkout = folder.territory.checkout.as_ref();
                 let has_tracked = by == By::IgnoreFile
-                    && checkout.is_some_and(|git| {
-                        git.tracked_folders.contains(own_path) || git.submodules.contains(own_path)
-                    });
+                    && checkout
+                        .is_some_and(|git| git.tracked_folders.contains(own_path) || git.submodules.contains(own_path));
                 if has_tracked || self.include.may_match_below(path.as_bstr(), by != By::BuiltIn) {
                     Some(Above::KeptOut { reason: Arc::from(reason), by })
                 } else {
@@ -532,10 +543,14 @@ impl Walk<'_> {
             return Verdict::Out { reason, by: By::BuiltIn };
         }
         if !is_folder && rules::is_private_key(path, &child.path()) {
-            return Verdict::Out { reason: "built-in rule: secret: private key (by its content)".to_owned(), by: By::BuiltIn };
+            return Verdict::Out {
+                reason: "built-in rule: secret: private key (by its content)".to_owned(),
+                by: By::BuiltIn,
+            };
         }
         let checkout = folder.territory.checkout.as_ref();
-        let is_tracked = checkout.is_some_and(|git| git.tracked.contains(own_path) || git.submodules.contains(own_path));
+        let is_tracked =
+            checkout.is_some_and(|git| git.tracked.contains(own_path) || git.submodules.contains(own_path));
         match &folder.above {
             Above::BroughtIn => {
                 return Verdict::In { reason: "in a folder that a rule brings in".into(), explicit: true };
@@ -553,7 +568,9 @@ impl Walk<'_> {
                 Verdict::by_pattern(patterns, &found, By::IgnoreFile)
             }
             Some((patterns, found)) => Verdict::In { reason: patterns.reason(&found).into(), explicit: false },
-            None if checkout.is_some() => Verdict::In { reason: "untracked, and no rule ignores it".into(), explicit: false },
+            None if checkout.is_some() => {
+                Verdict::In { reason: "untracked, and no rule ignores it".into(), explicit: false }
+            }
             None => Verdict::In { reason: "no rule keeps it out".into(), explicit: false },
         }
     }
@@ -562,9 +579,13 @@ impl Walk<'_> {
     fn report_missing(&self, entries: &[Entry], excluded: &mut Vec<Excluded>) {
         let checkouts = self.checkouts.lock().unwrap_or_else(PoisonError::into_inner);
         for territory in checkouts.iter() {
-            let Some(checkout) = &territory.checkout else { continue };
+            let Some(checkout) = &territory.checkout else {
+                continue;
+            };
             for tracked in &checkout.tracked {
-                let Some(inside) = tracked.strip_prefix(territory.prefix.as_slice()) else { continue };
+                let Some(inside) = tracked.strip_prefix(territory.prefix.as_slice()) else {
+                    continue;
+                };
                 let mut path = territory.start.clone();
                 path.extend_from_slice(inside);
                 let is_there = entries.binary_search_by(|entry| entry.path.cmp(&path)).is_ok()
@@ -575,7 +596,9 @@ impl Walk<'_> {
                 }
             }
             for submodule in &checkout.submodules {
-                let Some(inside) = submodule.strip_prefix(territory.prefix.as_slice()) else { continue };
+                let Some(inside) = submodule.strip_prefix(territory.prefix.as_slice()) else {
+                    continue;
+                };
                 let mut path = territory.start.clone();
                 path.extend_from_slice(inside);
                 if !join(self.root, path.as_bstr()).join(".git").exists() {

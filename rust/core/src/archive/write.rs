@@ -93,12 +93,11 @@ pub fn create(
     }
     let selection = select(root, &selecting)?;
     let blocks = plan(&selection.entries);
-    let sizes = selection.entries.iter().map(|entry| if let Kind::File { size, .. } = entry.kind { size } else { 0 });
-    let bytes_in = sizes.clone().sum();
+    let bytes_in = selection.entries.iter().map(size).sum();
     let folder = destination.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = destination.file_name().ok_or_else(|| {
-        Error::Archive(format!("cannot write {}: it names no file", destination.display()))
-    })?;
+    let name = destination
+        .file_name()
+        .ok_or_else(|| Error::Archive(format!("cannot write {}: it names no file", destination.display())))?;
     let mut prefix = std::ffi::OsString::from(".");
     prefix.push(name);
     let temporary = tempfile::Builder::new()
@@ -107,10 +106,8 @@ pub fn create(
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666))
         .tempfile_in(folder)
         .map_err(|error| Error::io("write", destination, &error))?;
-    let threads = options
-        .threads
-        .unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from))
-        .min(blocks.len());
+    let threads =
+        options.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from)).min(blocks.len());
     let job = Job {
         selection: &selection,
         blocks: &blocks,
@@ -127,23 +124,33 @@ pub fn create(
     let output = job.output.into_inner().unwrap_or_else(PoisonError::into_inner);
     let (digest, bytes_out) = (output.digest.finalize().to_hex().to_string(), output.written);
     temporary.persist(destination).map_err(|error| Error::io("write", destination, &error.error))?;
-    let mut largest: Vec<(u64, &Entry)> = sizes.zip(&selection.entries).collect();
-    let top = largest.len().min(10);
-    if top < largest.len() {
-        largest.select_nth_unstable_by(top, |left, right| right.0.cmp(&left.0));
-    }
-    largest.truncate(top);
-    largest.sort_by(|left, right| right.0.cmp(&left.0).then_with(|| left.1.path.cmp(&right.1.path)));
     Ok(ArchiveReport {
         digest,
         files: selection.entries.len(),
         bytes_in,
         bytes_out,
-        largest: largest.into_iter().map(|(size, entry)| (entry.path.clone(), size)).collect(),
+        largest: largest(&selection.entries),
         excluded: selection.excluded,
         seconds: started.elapsed().as_secs_f64(),
         cached_bytes: 0,
     })
+}
+
+fn size(entry: &Entry) -> u64 {
+    if let Kind::File { size, .. } = entry.kind { size } else { 0 }
+}
+
+/// The ten largest files, the largest first.
+fn largest(entries: &[Entry]) -> Vec<(bstr::BString, u64)> {
+    let mut all: Vec<(u64, &Entry)> = entries.iter().map(|entry| (size(entry), entry)).collect();
+    let order =
+        |left: &(u64, &Entry), right: &(u64, &Entry)| right.0.cmp(&left.0).then_with(|| left.1.path.cmp(&right.1.path));
+    if all.len() > 10 {
+        all.select_nth_unstable_by(10, order);
+        all.truncate(10);
+    }
+    all.sort_by(order);
+    all.into_iter().map(|(size, entry)| (entry.path.clone(), size)).collect()
 }
 
 /// A part of the tar stream that is compressed on its own.
@@ -152,7 +159,10 @@ enum Block {
     /// Whole entries.
     Entries(Range<usize>),
     /// A part of a large file; the first has its header, the last its padding.
-    Piece { entry: usize, content: Range<u64> },
+    Piece {
+        entry: usize,
+        content: Range<u64>,
+    },
     End,
 }
 
@@ -163,7 +173,7 @@ fn plan(entries: &[Entry]) -> Vec<Block> {
     let mut start = 0;
     let mut bytes = 0;
     for (place, entry) in entries.iter().enumerate() {
-        let size = if let Kind::File { size, .. } = entry.kind { size } else { 0 };
+        let size = size(entry);
         if size > BLOCK {
             if start < place {
                 blocks.push(Block::Entries(start..place));
@@ -294,7 +304,9 @@ impl Job<'_> {
         state.is_writing = true;
         loop {
             let due = state.due;
-            let Some((content, compressed)) = state.finished.remove(&due) else { break };
+            let Some((content, compressed)) = state.finished.remove(&due) else {
+                break;
+            };
             drop(state);
             let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
             output.digest.update(&content);
@@ -326,7 +338,9 @@ impl Job<'_> {
             }
             Block::Piece { entry, content: range } => {
                 let entry = &self.selection.entries[*entry];
-                let Kind::File { size, .. } = entry.kind else { return Ok(content) };
+                let Kind::File { size, .. } = entry.kind else {
+                    return Ok(content);
+                };
                 if range.start == 0 {
                     tar_header::push(&mut content, entry)?;
                 }
@@ -343,11 +357,9 @@ impl Job<'_> {
 
     fn read_entry(&self, entry: &Entry, content: &mut Vec<u8>) -> Result<()> {
         tar_header::push(content, entry)?;
-        if let Kind::File { size, .. } = entry.kind {
-            if size > 0 {
-                self.read_content(entry, 0..size, content)?;
-                tar_header::pad(content, size);
-            }
+        if let Kind::File { size: size @ 1.., .. } = entry.kind {
+            self.read_content(entry, 0..size, content)?;
+            tar_header::pad(content, size);
         }
         Ok(())
     }

@@ -123,11 +123,7 @@ impl Builder {
         if self.names.ends.len() >= u32::MAX as usize - 1 {
             return Err(Error::Dag("a graph has at most 4294967294 nodes".to_owned()));
         }
-        if self.names.insert(name) {
-            Ok(())
-        } else {
-            Err(Error::Dag(format!("node {name:?} is there twice")))
-        }
+        if self.names.insert(name) { Ok(()) } else { Err(Error::Dag(format!("node {name:?} is there twice"))) }
     }
 
     /// Adds an upstream node to the node whose turn it is; see [`Builder::end_node`].
@@ -219,9 +215,7 @@ impl Dag {
     /// # Errors
     /// [`Error::UnknownNode`] if there is none.
     pub fn find(&self, name: &str) -> Result<NodeIndex> {
-        self.names
-            .find(name)
-            .ok_or_else(|| Error::UnknownNode(format!("the graph has no node {name:?}")))
+        self.names.find(name).ok_or_else(|| Error::UnknownNode(format!("the graph has no node {name:?}")))
     }
 
     /// The nodes a node waits for.
@@ -303,7 +297,9 @@ impl Dag {
             let duration = durations[node as usize];
             if !(duration.is_finite() && duration >= 0.0) {
                 let name = self.name(node);
-                return Err(Error::Dag(format!("node {name:?} has the duration {duration}; give seconds of at least 0")));
+                return Err(Error::Dag(format!(
+                    "node {name:?} has the duration {duration}; give seconds of at least 0"
+                )));
             }
             let after = self.downstream(node).iter().map(|&down| remaining[down as usize]).fold(0.0, f64::max);
             remaining[node as usize] = duration + after;
@@ -366,7 +362,9 @@ impl Dag {
             place[node as usize] = walk.len();
             walk.push(node);
             let waits_for = self.upstream(node).iter().copied().filter(|&up| !is_ordered[up as usize]);
-            let Some(next) = waits_for.min_by_key(|&up| Reverse(up)) else { return Vec::new() };
+            let Some(next) = waits_for.min_by_key(|&up| Reverse(up)) else {
+                return Vec::new();
+            };
             node = next;
         }
         let mut cycle = walk.split_off(place[node as usize]);

@@ -219,6 +219,8 @@ impl Scheduler {
 
     /// A running or failed node is to run again: it is ready, and what waited for it waits again.
     ///
+    /// While another failure keeps the run stopped, it is skipped instead.
+    ///
     /// # Errors
     /// [`Error::Dag`] if it neither runs nor failed.
     pub fn retry(&mut self, node: NodeIndex) -> Result<()> {
@@ -227,17 +229,24 @@ impl Scheduler {
         self.leave(node);
         if had_failed {
             self.failed -= 1;
-            self.unfinished += 1;
+        }
+        if self.is_stopped() {
+            // As good as never started: it is skipped like the rest, and what waits for it stays blocked.
+            self.states[node as usize] = State::Skipped;
+            if !had_failed {
+                self.unfinished -= 1;
+                self.block_downstream(node);
+            }
+            return Ok(());
         }
         self.set_ready(node);
         if had_failed {
+            self.unfinished += 1;
             self.unblock_downstream(node);
-            if self.on_failure != OnFailure::Continue && self.failed == 0 {
+            if self.on_failure != OnFailure::Continue {
                 // In topological order, so that a node's upstream nodes are settled before it.
                 let dag = Arc::clone(&self.dag);
-                for &other in dag.order() {
-                    self.revive(other);
-                }
+                dag.order().iter().for_each(|&other| self.revive(other));
             }
         }
         Ok(())
@@ -263,11 +272,7 @@ impl Scheduler {
         }
         let name = self.dag.name(node);
         let allowed: Vec<_> = allowed.iter().map(|state| state.as_str()).collect();
-        Err(Error::Dag(format!(
-            "cannot {verb} node {name:?}: it is {}, not {}",
-            state.as_str(),
-            allowed.join(" or ")
-        )))
+        Err(Error::Dag(format!("cannot {verb} node {name:?}: it is {}, not {}", state.as_str(), allowed.join(" or "))))
     }
 
     fn set_ready(&mut self, node: NodeIndex) {
@@ -326,11 +331,15 @@ impl Scheduler {
 
     /// Whether nothing keeps a skipped node from running any more.
     fn is_free(&self, node: NodeIndex) -> bool {
-        let stopped = self.on_failure != OnFailure::Continue && self.failed > 0;
         self.state(node) == State::Skipped
             && self.blocked_by[node as usize] == 0
             && !self.skipped_itself[node as usize]
-            && !stopped
+            && !self.is_stopped()
+    }
+
+    /// Whether nothing more may start.
+    fn is_stopped(&self) -> bool {
+        self.on_failure != OnFailure::Continue && self.failed > 0
     }
 
     fn revive(&mut self, node: NodeIndex) {

@@ -174,7 +174,9 @@ fn parse(line: Line) -> Result<(Key, Item)> {
     let (before, marker) = split_marker(&line.text);
     let version = match requirement.version_or_url {
         None => ItemVersion::Specifiers(Vec::new()),
-        Some(VersionOrUrl::VersionSpecifier(specifiers)) => ItemVersion::Specifiers(specifiers.iter().cloned().collect()),
+        Some(VersionOrUrl::VersionSpecifier(specifiers)) => {
+            ItemVersion::Specifiers(specifiers.iter().cloned().collect())
+        }
         Some(VersionOrUrl::Url(_)) => {
             // As written: environment variables in it are the installer's to expand.
             let (_, url) = before.split_once('@').ok_or_else(|| fail("a URL needs `name @` before it"))?;
@@ -183,11 +185,7 @@ fn parse(line: Line) -> Result<(Key, Item)> {
     };
     let key = Key {
         name: requirement.name,
-        marker: if is_understood {
-            MarkerKey::Meaning(requirement.marker)
-        } else {
-            MarkerKey::Text(marker.to_owned())
-        },
+        marker: if is_understood { MarkerKey::Meaning(requirement.marker) } else { MarkerKey::Text(marker.to_owned()) },
         is_url: matches!(version, ItemVersion::Url(_)),
     };
     let item = Item {
@@ -201,20 +199,15 @@ fn parse(line: Line) -> Result<(Key, Item)> {
     Ok((key, item))
 }
 
-/// The marker as it was written: pep508_rs writes an equivalent one that few would recognise as theirs.
+/// The marker as it was written: the parser writes an equivalent one that few would recognise as theirs.
 fn split_marker(text: &str) -> (&str, &str) {
     let is_url = text.split_once('@').is_some_and(|(before, _)| !before.contains([';', '<', '>', '=']));
-    let place = if is_url { text.find(" ;").or_else(|| text.find("\t;")).map(|place| place + 1) } else { text.find(';') };
+    let place =
+        if is_url { text.find(" ;").or_else(|| text.find("\t;")).map(|place| place + 1) } else { text.find(';') };
     place.map_or((text, ""), |place| (&text[..place], text[place + 1..].trim()))
 }
 
-fn add(
-    groups: &mut Vec<Group>,
-    places: &mut HashMap<Key, usize>,
-    key: Key,
-    item: Item,
-    conflicts: &mut Vec<Conflict>,
-) {
+fn add(groups: &mut Vec<Group>, places: &mut HashMap<Key, usize>, key: Key, item: Item, conflicts: &mut Vec<Conflict>) {
     let name = key.name.to_string();
     let place = *places.entry(key).or_insert_with(|| {
         groups.push(Group { name, items: Vec::new(), accepted: Ranges::full() });
@@ -277,13 +270,11 @@ impl Group {
             line.push_str(&extras.join(","));
             line.push(']');
         }
-        let mut written: Vec<String> = Vec::new();
-        for specifier in self.items.iter().flat_map(specifiers) {
-            let specifier = specifier.to_string();
-            if !written.contains(&specifier) {
-                written.push(specifier);
-            }
-        }
+        let mut all: Vec<(&Version, String)> =
+            self.items.iter().flat_map(specifiers).map(|one| (one.version(), one.to_string())).collect();
+        all.sort();
+        all.dedup_by(|left, right| left.1 == right.1);
+        let written: Vec<String> = all.into_iter().map(|(_, specifier)| specifier).collect();
         line.push_str(&written.join(","));
         let marker = self.items.first().map(|item| item.marker.clone()).unwrap_or_default();
         if let Some(ItemVersion::Url(url)) = self.items.first().map(|item| &item.version) {
@@ -317,7 +308,7 @@ fn specifiers(item: &Item) -> impl Iterator<Item = &VersionSpecifier> {
 
 fn accepted(item: &Item) -> Ranges<Version> {
     match &item.version {
-        ItemVersion::Specifiers(all) if !all.is_empty() => VersionSpecifiers::from_iter(all.iter().cloned()).into(),
+        ItemVersion::Specifiers(all) if !all.is_empty() => all.iter().cloned().collect::<VersionSpecifiers>().into(),
         _ => Ranges::full(),
     }
 }

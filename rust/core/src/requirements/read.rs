@@ -73,8 +73,8 @@ pub(super) fn read(sources: &[Source]) -> Result<Vec<Line>> {
 
 fn read_file(path: &Path, kind: Kind, including: &mut Vec<PathBuf>, lines: &mut Vec<Line>) -> Result<()> {
     let shown = path.display();
-    let bytes =
-        fs::read(path).map_err(|error| Error::Requirement(format!("cannot read the requirement file {shown}: {error}")))?;
+    let bytes = fs::read(path)
+        .map_err(|error| Error::Requirement(format!("cannot read the requirement file {shown}: {error}")))?;
     let text = String::from_utf8(bytes).map_err(|_| {
         Error::Requirement(format!("cannot read the requirement file {shown}: it is not UTF-8 text; save it as UTF-8"))
     })?;
@@ -164,28 +164,36 @@ fn requirement(text: &str, kind: Kind, origin: Origin) -> Line {
         }
     }
     let text = text.trim();
-    let (kind, text) = match unnamed(text) {
-        None => (kind, text.to_owned()),
-        Some(Some(name)) => (kind, format!("{name} @ {text}")),
-        Some(None) => (Kind::Option, text.to_owned()),
+    let (kind, text) = match naming(text) {
+        Named::ByItself => (kind, text.to_owned()),
+        Named::ByFragment(name) => (kind, format!("{name} @ {text}")),
+        Named::Not => (Kind::Option, text.to_owned()),
     };
     Line { kind, text, options: grouped, origin }
 }
 
-/// For a path, URL or VCS reference that no name stands before: the name its `#egg=` gives it, if any.
-fn unnamed(text: &str) -> Option<Option<&str>> {
+/// How a requirement says which package it is for.
+enum Named<'a> {
+    ByItself,
+    /// A URL that ends in `#egg=name`.
+    ByFragment(&'a str),
+    /// A path or URL that has to be fetched to know.
+    Not,
+}
+
+fn naming(text: &str) -> Named<'_> {
     let before = text.split([' ', '\t', ';']).next().unwrap_or_default();
     let is_url = before.find("://").is_some_and(|place| !before[..place].contains('@'));
     let is_path = before.starts_with(['.', '/', '~']) || before.starts_with("file:");
-    let is_archive = !text.contains('@')
-        && [".whl", ".tar.gz", ".zip", ".tar.bz2"].iter().any(|ending| before.ends_with(ending));
+    let is_archive =
+        !text.contains('@') && [".whl", ".tar.gz", ".zip", ".tar.bz2"].iter().any(|ending| before.ends_with(ending));
     if !(is_url || is_path || is_archive) {
-        return None;
+        return Named::ByItself;
     }
     let egg = before.split_once('#').and_then(|(_, fragment)| {
         fragment.split('&').find_map(|part| part.strip_prefix("egg=")).filter(|name| !name.is_empty())
     });
-    Some(egg.filter(|_| is_url))
+    egg.filter(|_| is_url).map_or(Named::Not, Named::ByFragment)
 }
 
 /// Lines joined over backslashes, without comments and blanks, each with the number of its first line.
