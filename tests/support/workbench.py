@@ -19,6 +19,10 @@ class Workbench:
     cloud_environment: dict[str, str]
     folder: Path
 
+    @property
+    def journal(self) -> Path:
+        return Path(self.environment["LIGHTNING_NATIVE_HOME"]) / "journal.db"
+
     def write(self, name: str, text: str) -> Path:
         path = self.folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,6 +41,29 @@ class Workbench:
             # As a shell starts a command: its own group, which Ctrl-C in a terminal reaches.
             process_group=0,
         )
+
+    def wait_for(self, process: "subprocess.Popen[str]", words: str) -> str:
+        """Read a started script's output until a line has these words, and return what was read."""
+        assert process.stdout is not None
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            if words in line:
+                return "".join(lines)
+        raise AssertionError(f"the script ended without {words!r}:\n" + "".join(lines))
+
+    def command(self, *arguments: str) -> str:
+        """Run a command of our command line and return what it prints."""
+        result = subprocess.run(
+            [sys.executable, "-m", "lightning_native", *arguments],
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
 
     def run(self, script: str, **environment: str) -> tuple[int, str]:
         """Run a pipeline script and return its exit code and everything it printed."""
@@ -77,7 +104,7 @@ class Workbench:
 
     def assert_nothing_left(self) -> None:
         """No lease in the journal, no studio on the cloud, no process of either."""
-        with Journal(Path(self.environment["LIGHTNING_NATIVE_HOME"]) / "journal.db") as journal:
+        with Journal(self.journal) as journal:
             assert journal.open_leases() == []
         studios = self.python(
             "from lightning_native.lightning.session import connect; print(connect().studio_names())",

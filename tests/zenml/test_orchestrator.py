@@ -5,6 +5,7 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
 from workbench import Workbench
 
 from lightning_native.engine.journal import Journal
@@ -136,17 +137,16 @@ if __name__ == "__main__":
 """
     )
     assert code == 0, output
-    with Journal(Path(workbench.environment["LIGHTNING_NATIVE_HOME"]) / "journal.db") as journal:
+    with Journal(workbench.journal) as journal:
         steps = {step.name: step for step in journal.steps(journal.runs(1)[0].run_id)}
     assert steps["a"].studio == steps["b"].studio != steps["c"].studio
     assert steps["c"].machine == "L4"
     workbench.assert_nothing_left()
 
 
-def test_ctrl_c_stops_the_run_and_leaves_nothing(workbench: Workbench) -> None:
-    process = workbench.start(
-        HEADER
-        + """
+ENDLESS = (
+    HEADER
+    + """
 @step(enable_cache=False)
 def endless() -> None:
     print("STEP IS UP", flush=True)
@@ -164,20 +164,34 @@ def long() -> None:
 if __name__ == "__main__":
     long()
 """
-    )
-    assert process.stdout is not None
-    lines = []
-    for line in process.stdout:
-        lines.append(line)
-        if "STEP IS UP" in line:
-            break
+)
+
+
+@pytest.mark.parametrize("moment", ["is driven by process", "STEP IS UP"])
+def test_ctrl_c_stops_the_run_and_leaves_nothing(workbench: Workbench, moment: str) -> None:
+    process = workbench.start(ENDLESS)
+    before = workbench.wait_for(process, moment)
     os.killpg(process.pid, signal.SIGINT)
     output, _ = process.communicate(timeout=60)
     assert process.returncode != 0
-    assert "was stopped by Ctrl-C" in output, "".join(lines) + output
+    assert "was stopped by Ctrl-C" in output, before + output
     statuses = workbench.statuses()
     assert statuses["run"] == "stopped"
     assert "after" not in statuses
+    workbench.assert_nothing_left()
+
+
+def test_what_a_killed_controller_leaves_over_is_shown_and_released_by_gc(workbench: Workbench) -> None:
+    process = workbench.start(ENDLESS)
+    workbench.wait_for(process, "STEP IS UP")
+    with Journal(workbench.journal) as journal:
+        record = journal.runs(1)[0]
+    assert record.controller is not None
+    os.kill(record.controller, signal.SIGKILL)
+    output, _ = process.communicate(timeout=60)
+    assert "died" in output
+    assert "NOT RELEASED" in workbench.command("runs", record.run_id)
+    assert "1 released" in workbench.command("gc", "--local", "--yes")
     workbench.assert_nothing_left()
 
 
@@ -202,7 +216,7 @@ if __name__ == "__main__":
     )
     assert code != 0
     assert "unknown machine 'A10G'; did you mean A100" in output
-    with Journal(Path(workbench.environment["LIGHTNING_NATIVE_HOME"]) / "journal.db") as journal:
+    with Journal(workbench.journal) as journal:
         assert [run for run in journal.runs() if run.started > started] == []
     workbench.assert_nothing_left()
 
@@ -259,26 +273,8 @@ if __name__ == "__main__":
 
 
 def test_stopping_through_zenml_ends_the_run(workbench: Workbench) -> None:
-    process = workbench.start(
-        HEADER
-        + """
-@step(enable_cache=False)
-def endless() -> None:
-    print("STEP IS UP", flush=True)
-    time.sleep(600)
-
-@pipeline
-def long() -> None:
-    endless()
-
-if __name__ == "__main__":
-    long()
-"""
-    )
-    assert process.stdout is not None
-    for line in process.stdout:
-        if "STEP IS UP" in line:
-            break
+    process = workbench.start(ENDLESS)
+    workbench.wait_for(process, "STEP IS UP")
     workbench.python(
         """
         from zenml.client import Client

@@ -31,6 +31,8 @@ def main() -> int:
     cancellation = Cancellation()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: cancellation.request())
+    # Our parent had it blocked until here, so that an early request to stop is not lost.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     folder = RunFolder(arguments.folder)
     try:
         with folder.driven():

@@ -2,10 +2,7 @@
 
 import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from uuid import UUID, uuid4
@@ -20,16 +17,15 @@ from zenml.stack import StackValidator
 from zenml.utils import source_utils
 
 from lightning_native.emulator.attach import default_root
-from lightning_native.engine.follow import LogFollower
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import FailureMode, RunPlan, StepPlan, check_plan
 from lightning_native.engine.run_folder import RunFolder
-from lightning_native.errors import PlanError, RunFailedError, RunStoppedError
+from lightning_native.errors import PlanError, RunStoppedError
 from lightning_native.lightning.credentials import Credentials
 from lightning_native.zenml.config import LightningNativeOrchestratorConfig, LightningNativeOrchestratorSettings
 from lightning_native.zenml.entrypoints import LightningNativeStepEntrypointConfiguration
-from lightning_native.zenml.publish import RunPublisher
 from lightning_native.zenml.requirements import own_requirements, step_requirements
+from lightning_native.zenml.watch import Watch
 
 if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse, PipelineSnapshotResponse
@@ -127,12 +123,17 @@ class LightningNativeOrchestrator(BaseOrchestrator):
         logger.info("Packed %d files (%.1f MB) of %s.", report.files, report.bytes_out / 1e6, plan.name)
         if placeholder_run:
             self._announce(placeholder_run.id, run_id)
-        controller = _start_controller(folder, environ, placeholder_run.id if placeholder_run else None, settings)
-        logger.info("Run %s is driven by process %d; its logs are in %s.", run_id, controller.pid, folder.path)
+        watch = Watch(
+            folder,
+            plan,
+            pipeline_run=placeholder_run.id if placeholder_run else None,
+            local_cloud=default_root() if settings.cloud == "local" else None,
+            environ=environ,
+            synchronous=settings.synchronous,
+        )
+        logger.info("Run %s is driven by process %d; its logs are in %s.", run_id, watch.pid, folder.path)
         return SubmissionResult(
-            wait_for_completion=self._waiter(controller, folder, plan, placeholder_run)
-            if settings.synchronous
-            else None,
+            wait_for_completion=watch.wait if settings.synchronous else None,
             metadata={"run_id": run_id, "code_digest": report.digest, "logs": str(folder.path / "logs")},
         )
 
@@ -196,33 +197,6 @@ class LightningNativeOrchestrator(BaseOrchestrator):
         update = PipelineRunUpdate(orchestrator_run_id=run_id)
         Client().zen_store.update_run(run_id=pipeline_run, run_update=update)
 
-    def _waiter(
-        self,
-        controller: "subprocess.Popen[bytes]",
-        folder: RunFolder,
-        plan: RunPlan,
-        placeholder_run: "PipelineRunResponse | None",
-    ) -> Callable[[], None]:
-        def wait() -> None:
-            follower = LogFollower(folder, [step.name for step in plan.steps], _show)
-            interrupted = False
-            while True:
-                try:
-                    while controller.poll() is None:
-                        follower.advance()
-                        time.sleep(0.1)
-                    break
-                except KeyboardInterrupt:
-                    sys.stderr.write("stopping the run and releasing its studios …\n")
-                    if not interrupted and placeholder_run:
-                        RunPublisher(placeholder_run.id).run_stopping("Interrupted by the user.")
-                    interrupted = True
-                    controller.send_signal(signal.SIGTERM)
-            follower.finish()
-            _raise_unless_completed(folder, plan, interrupted)
-
-        return wait
-
     def _stop_run_gracefully(self, pipeline_run: "PipelineRunResponse") -> None:
         self._stop_run_forcefully(pipeline_run)
 
@@ -234,47 +208,3 @@ class LightningNativeOrchestrator(BaseOrchestrator):
         if record is None or record.controller is None or not RunFolder.of(run_id).is_driven():
             raise RunStoppedError(f"run {run_id} is not driven by a process on this machine any more")
         os.kill(record.controller, signal.SIGTERM)
-
-
-def _start_controller(
-    folder: RunFolder,
-    environ: Mapping[str, str],
-    pipeline_run: UUID | None,
-    settings: LightningNativeOrchestratorSettings,
-) -> "subprocess.Popen[bytes]":
-    argv = [sys.executable, "-m", "lightning_native.zenml.controller", str(folder.path)]
-    if pipeline_run:
-        argv += ["--pipeline-run", str(pipeline_run)]
-    if settings.cloud == "local":
-        argv += ["--local-cloud", str(default_root())]
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("LIGHTNING_")}
-    kept = {
-        name: value for name, value in os.environ.items() if name in ("LIGHTNING_CLOUD_URL", "LIGHTNING_NATIVE_HOME")
-    }
-    with folder.controller_log.open("wb") as log:
-        # A session of its own: Ctrl-C in the terminal reaches the controller only through us, so that it ends in order.
-        return subprocess.Popen(
-            argv,
-            env={**inherited, **kept, **environ},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-
-
-def _show(step: str, line: str) -> None:
-    sys.stderr.write(f"[{step}] {line}\n")
-
-
-def _raise_unless_completed(folder: RunFolder, plan: RunPlan, interrupted: bool) -> None:
-    with Journal() as journal:
-        record = journal.run(plan.run_id)
-    if record is None or record.state == "running":
-        tail = folder.controller_log.read_text(errors="replace")[-2000:]
-        raise RunFailedError(f"the process that drove run {plan.run_id} died (see lightning-native runs):\n{tail}")
-    if record.state == "failed":
-        raise RunFailedError(f"{record.message}; the logs are in {folder.path / 'logs'}")
-    if record.state == "stopped":
-        by = "by Ctrl-C" if interrupted else "on request"
-        raise RunStoppedError(f"run {plan.run_id} was stopped {by}; none of its studios is left")

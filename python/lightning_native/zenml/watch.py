@@ -1,0 +1,145 @@
+"""Starting the controller of a run, and waiting for its end while showing what the steps print."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from uuid import UUID
+
+from lightning_native.engine.follow import LogFollower
+from lightning_native.engine.journal import Journal
+from lightning_native.engine.plan import RunPlan
+from lightning_native.engine.run_folder import RunFolder
+from lightning_native.errors import RunFailedError, RunStoppedError
+from lightning_native.zenml.publish import RunPublisher
+
+_REFRESH_SECONDS = 0.1
+
+
+class Watch:
+    """The controller process of one run, from its start on."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        plan: RunPlan,
+        *,
+        pipeline_run: UUID | None,
+        local_cloud: Path | None,
+        environ: Mapping[str, str],
+        synchronous: bool,
+    ) -> None:
+        """Start the controller, with `environ` in its environment and in no other's."""
+        self._folder = folder
+        self._plan = plan
+        self._pipeline_run = pipeline_run
+        self._interrupted = False
+        self._waiting = False
+        self._previous_handler: Any = None
+        # Before the controller exists: a Ctrl-C from now on stops it, also one that comes before we wait.
+        if synchronous and threading.current_thread() is threading.main_thread():
+            self._previous_handler = signal.signal(signal.SIGINT, self._interrupt)
+        argv = [sys.executable, "-m", "lightning_native.zenml.controller", str(folder.path)]
+        argv += ["--pipeline-run", str(pipeline_run)] if pipeline_run else []
+        argv += ["--local-cloud", str(local_cloud)] if local_cloud else []
+        with folder.controller_log.open("wb") as log, _sigterm_blocked():
+            # A session of its own: Ctrl-C in the terminal reaches it only through us, so that it ends in order.
+            self._controller = subprocess.Popen(
+                argv,
+                env={**_inherited(), **environ},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def pid(self) -> int:
+        """The controller's process id."""
+        return self._controller.pid
+
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        again, self._interrupted = self._interrupted, True
+        # Before `wait`, the caller is still submitting; it will wait in a moment, and then see the request.
+        if self._waiting or again:
+            raise KeyboardInterrupt
+
+    def wait(self) -> None:
+        """Show the steps' output until the run has ended.
+
+        Raises:
+            RunFailedError: steps failed, or the controller died.
+            RunStoppedError: the run was stopped, by Ctrl-C or on request.
+        """
+        try:
+            self._wait()
+        finally:
+            if self._previous_handler is not None:
+                signal.signal(signal.SIGINT, self._previous_handler)
+        self._raise_unless_completed()
+
+    def _wait(self) -> None:
+        follower = LogFollower(self._folder, [step.name for step in self._plan.steps], _show)
+        announced = False
+        while self._controller.poll() is None:
+            try:
+                self._waiting = True
+                if self._interrupted and not announced:
+                    announced = True
+                    # First, because ZenML shows a step that ends by a signal as failed unless its run is stopping.
+                    self._announce_stop()
+                    self._controller.send_signal(signal.SIGTERM)
+                follower.advance()
+                time.sleep(_REFRESH_SECONDS)
+            except KeyboardInterrupt:
+                self._interrupted = True
+                if announced:
+                    self._controller.send_signal(signal.SIGTERM)
+        self._waiting = False
+        follower.finish()
+
+    def _announce_stop(self) -> None:
+        sys.stderr.write("stopping the run and releasing its studios …\n")
+        if self._pipeline_run:
+            RunPublisher(self._pipeline_run).run_stopping("Interrupted by the user.")
+
+    def _raise_unless_completed(self) -> None:
+        with Journal() as journal:
+            record = journal.run(self._plan.run_id)
+        if record is None or record.state == "running":
+            tail = self._folder.controller_log.read_text(errors="replace")[-2000:]
+            raise RunFailedError(
+                f"the process that drove run {self._plan.run_id} died; release what it held with: "
+                f"lightning-native gc\n{tail}"
+            )
+        if record.state == "failed":
+            raise RunFailedError(f"{record.message}; the logs are in {self._folder.path / 'logs'}")
+        if record.state == "stopped":
+            by = "by Ctrl-C" if self._interrupted else "on request"
+            raise RunStoppedError(f"run {self._plan.run_id} was stopped {by}; none of its studios is left")
+
+
+@contextmanager
+def _sigterm_blocked() -> Iterator[None]:
+    """Have a process that is started inside keep a SIGTERM until it is ready to handle one."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _inherited() -> dict[str, str]:
+    kept = ("LIGHTNING_CLOUD_URL", "LIGHTNING_NATIVE_HOME")
+    return {name: value for name, value in os.environ.items() if name in kept or not name.startswith("LIGHTNING_")}
+
+
+def _show(step: str, line: str) -> None:
+    sys.stderr.write(f"[{step}] {line}\n")
