@@ -2,7 +2,8 @@
 
 import pytest
 
-from lightning_native.engine.plan import RunPlan, StepPlan, check_plan
+from lightning_native.engine.layout import studio_layout
+from lightning_native.engine.plan import Retry, RunPlan, StepPlan, check_plan
 from lightning_native.errors import ConflictError, CycleError, PlanError, RequirementError, UnknownMachineError
 
 
@@ -10,41 +11,43 @@ def plan(*steps: StepPlan, **options: object) -> RunPlan:
     return RunPlan(run_id="0123", name="a run", steps=steps, **options)  # type: ignore[arg-type]
 
 
-def step(name: str, **options: object) -> StepPlan:
-    return StepPlan(name=name, argv=("true",), **options)  # type: ignore[arg-type]
+def step(name: str, machine: str | None = None, **options: object) -> StepPlan:
+    machines = (machine,) if machine is not None else ()
+    return StepPlan(name=name, argv=("true",), machines=machines, **options)  # type: ignore[arg-type]
 
 
 def test_steps_share_the_main_studio_unless_they_ask_for_another_machine() -> None:
-    main, apart = check_plan(plan(step("a"), step("b", machine="CPU"), step("c", machine="l4"), step("d")))
+    main, apart = studio_layout(plan(step("a"), step("b", machine="CPU"), step("c", machine="l4"), step("d")))
     assert main.steps == ("a", "b", "d")
     assert (apart.steps, apart.machine) == (("c",), "L4")
     assert main.name != apart.name
 
 
 def test_names_for_the_same_hardware_do_not_make_a_studio_of_their_own() -> None:
-    (main,) = check_plan(plan(step("a", machine="CPU_X_4"), step("b", machine="cpu-4"), main_machine="CPU"))
+    (main,) = studio_layout(plan(step("a", machine="CPU_X_4"), step("b", machine="cpu-4"), main_machine="CPU"))
     assert main.steps == ("a", "b")
 
 
 def test_a_studio_of_the_user_is_kept_and_ours_are_not() -> None:
-    kept, apart = check_plan(plan(step("a"), step("b", machine="T4"), main_studio="mine"))
+    kept, apart = studio_layout(plan(step("a"), step("b", machine="T4"), main_studio="mine"))
     assert (kept.name, kept.keep) == ("mine", True)
     assert not apart.keep
 
 
 def test_two_runs_of_one_pipeline_get_different_studios() -> None:
-    (one,) = check_plan(RunPlan("1", "x; touch F #", (step("a"),)))
-    (two,) = check_plan(RunPlan("2", "x; touch F #", (step("a"),)))
+    (one,) = studio_layout(RunPlan("1", "x; touch F #", (step("a"),)))
+    (two,) = studio_layout(RunPlan("2", "x; touch F #", (step("a"),)))
     assert one.name != two.name
     assert len(one.name) <= 63
 
 
 def test_a_plan_survives_json() -> None:
     original = plan(
-        step("a", requirements=(("r.txt", "numpy\n"),), timeout=3.5, scratch=("X",)),
+        step("a", requirements=(("r.txt", "numpy\n"),), timeout=3.5, scratch=("X",), retry=Retry(2, 1.0)),
         step("b", upstream=("a",), machine="L4"),
         custom_commands=("echo 'a b'",),
         max_parallelism=3,
+        machine_limits=(("L4", 2),),
         on_failure="fail_fast",
     )
     assert RunPlan.from_json(original.to_json()) == original
@@ -70,7 +73,7 @@ def test_an_unknown_machine_is_refused_with_other_names(name: str) -> None:
 
 def test_a_requirement_that_does_not_parse_is_named_with_file_line_and_text() -> None:
     with pytest.raises(RequirementError) as error:
-        check_plan(plan(step("a", requirements=(("requirements.txt", "numpy\nnot a requirement!\n"),))))
+        studio_layout(plan(step("a", requirements=(("requirements.txt", "numpy\nnot a requirement!\n"),))))
     for part in ("requirements.txt", "2", "not a requirement!"):
         assert part in str(error.value)
 
@@ -79,7 +82,7 @@ def test_requirements_of_steps_in_one_studio_must_hold_together() -> None:
     one = step("a", requirements=(("a.txt", "numpy==1.26"),))
     two = step("b", requirements=(("b.txt", "numpy>=2"),))
     with pytest.raises(ConflictError) as error:
-        check_plan(plan(one, two))
+        studio_layout(plan(one, two))
     for part in ("a.txt", "b.txt", "numpy"):
         assert part in str(error.value)
 
@@ -91,6 +94,9 @@ def test_requirements_of_steps_in_one_studio_must_hold_together() -> None:
         ((StepPlan("a", ()),), {}, "no command"),
         ((step("a", timeout=0),), {}, "timeout"),
         ((step("a"),), {"max_parallelism": 0}, "max_parallelism"),
+        ((step("a"),), {"machine_limits": (("L4", 0),)}, "L4"),
+        ((step("a"),), {"timeout": -1}, "timeout"),
+        ((step("a", retry=Retry(-1)),), {}, "count"),
     ],
 )
 def test_what_makes_no_sense_is_refused(steps: tuple[StepPlan, ...], options: dict[str, object], words: str) -> None:

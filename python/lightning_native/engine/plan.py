@@ -1,17 +1,26 @@
 """What runs where: a run as data, checked before anything is created."""
 
 import json
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lightning_native import Dag, merge_requirements, unique_studio_name
+from lightning_native import Dag
 from lightning_native.errors import PlanError
-from lightning_native.lightning.machines import DEFAULT_MACHINE, canonical_machine, same_machine
+from lightning_native.lightning.machines import canonical_machine
 
 FailureMode = Literal["continue", "stop", "fail_fast"]
+PlacementName = Literal["studio", "job", "platform"]
 RequirementSource = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Retry:
+    """How often a failed step is tried again: `count` times, after `delay`, `delay * backoff`, … seconds."""
+
+    count: int = 0
+    delay: float = 0.0
+    backoff: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -21,21 +30,29 @@ class StepPlan:
     Attributes:
         name: unique within the run.
         argv: the command; nothing of it is read by a shell.
-        machine: the SDK's name of the machine it needs; None: the main studio's.
+        machines: the SDK's names of machines, the first that can be had is used; none: the main machine.
         upstream: names of the steps that must succeed first.
         requirements: (name of the source, its text) of each requirements file, in order.
-        timeout: seconds it may run; None: no limit.
+        timeout: seconds one attempt may run; None: no limit.
+        retry: what happens when it fails.
+        interruptible: run on a machine that may be reclaimed; a reclaimed attempt is repeated and does not count.
         scratch: environment variables that get a fresh private folder, removed when the step ends.
-
     """
 
     name: str
     argv: tuple[str, ...]
-    machine: str | None = None
+    machines: tuple[str, ...] = ()
     upstream: tuple[str, ...] = ()
     requirements: tuple[RequirementSource, ...] = ()
     timeout: float | None = None
+    retry: Retry = Retry()
+    interruptible: bool = False
     scratch: tuple[str, ...] = ()
+
+    @property
+    def machine(self) -> str | None:
+        """The machine that is asked for first."""
+        return self.machines[0] if self.machines else None
 
 
 @dataclass(frozen=True)
@@ -45,22 +62,27 @@ class RunPlan:
     Attributes:
         run_id: names the run for ever; letters, digits and `-`.
         name: for people.
+        placement: how steps run: commands in studios, jobs, or a pipeline that Lightning itself drives.
         main_studio: an existing or new studio of the user's to run in, which is kept; None: one of our own.
-        main_machine: the SDK's name of the main studio's machine; None: what it runs on, else the default.
-        custom_commands: shell commands run once in each studio, in the code's folder, after the requirements.
+        main_machine: the SDK's name of the main machine; None: what the main studio runs on, else the default.
+        custom_commands: shell commands run once in each environment, in the code's folder, after the requirements.
         max_parallelism: the most steps at the same time; None: no limit.
+        machine_limits: the most steps at the same time for single machines, by the SDK's name.
         on_failure: what happens to the other steps when one fails.
-
+        timeout: seconds the whole run may take; None: no limit.
     """
 
     run_id: str
     name: str
     steps: tuple[StepPlan, ...]
+    placement: PlacementName = "studio"
     main_studio: str | None = None
     main_machine: str | None = None
     custom_commands: tuple[str, ...] = ()
     max_parallelism: int | None = None
+    machine_limits: tuple[tuple[str, int], ...] = ()
     on_failure: FailureMode = "continue"
+    timeout: float | None = None
 
     def to_json(self) -> str:
         """Return the plan as JSON. It holds no secrets: environments travel apart from it."""
@@ -72,6 +94,7 @@ class RunPlan:
         data: dict[str, Any] = json.loads(text)
         steps = tuple(_step_from(step) for step in data.pop("steps"))
         data["custom_commands"] = tuple(data["custom_commands"])
+        data["machine_limits"] = tuple((machine, limit) for machine, limit in data["machine_limits"])
         return cls(steps=steps, **data)
 
     def step(self, name: str) -> StepPlan:
@@ -88,76 +111,51 @@ class RunPlan:
         return Dag({step.name: step.upstream for step in self.steps})
 
 
-@dataclass(frozen=True)
-class StudioPlan:
-    """One studio of a run and the steps that run in it."""
-
-    name: str
-    machine: str | None
-    keep: bool
-    steps: tuple[str, ...]
-    requirements: str
-
-
-def check_plan(plan: RunPlan) -> tuple[StudioPlan, ...]:
-    """Find every mistake that can be found without Lightning, and say in which studios the steps run.
+def check_plan(plan: RunPlan) -> None:
+    """Find every mistake that can be found without Lightning.
 
     Raises:
-        PlanError: a name twice, an empty command, a limit that is not positive.
+        PlanError: a name twice, an empty command, a limit that makes no sense.
         UnknownMachineError: a machine that Lightning does not offer.
         CycleError, UnknownNodeError: the steps cannot be ordered.
-        RequirementError, ConflictError: requirements that do not parse or cannot hold together.
-
+        RequirementError: requirements that do not parse or, in one environment, cannot hold together.
     """
     names = [step.name for step in plan.steps]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise PlanError(f"two steps are called {twice[0]!r}; step names must be unique")
     for step in plan.steps:
-        if not step.argv:
-            raise PlanError(f"step {step.name!r} has no command")
-        if step.timeout is not None and step.timeout <= 0:
-            raise PlanError(f"step {step.name!r} has a timeout of {step.timeout} s; it must be positive")
+        _check_step(step)
     if plan.max_parallelism is not None and plan.max_parallelism < 1:
         raise PlanError(f"max_parallelism is {plan.max_parallelism}; it must be at least 1, or None for no limit")
+    for machine, limit in plan.machine_limits:
+        canonical_machine(machine)
+        if limit < 1:
+            raise PlanError(f"the limit for machine {machine} is {limit}; it must be at least 1")
+    if plan.timeout is not None and plan.timeout <= 0:
+        raise PlanError(f"the run's timeout is {plan.timeout} s; it must be positive")
+    if plan.main_machine:
+        canonical_machine(plan.main_machine)
     plan.dag().order()
-    main_machine = canonical_machine(plan.main_machine) if plan.main_machine else None
-    in_main = [step for step in plan.steps if _runs_in_main(step, main_machine)]
-    apart = [step for step in plan.steps if not _runs_in_main(step, main_machine)]
-    studios = []
-    short_id = plan.run_id[:12]
-    if in_main:
-        name = plan.main_studio or unique_studio_name(plan.name, short_id)
-        kept = plan.main_studio is not None
-        steps = tuple(step.name for step in in_main)
-        studios.append(StudioPlan(name, main_machine, kept, steps, _merged(in_main)))
-    studios += [
-        StudioPlan(
-            unique_studio_name(plan.name, step.name, short_id),
-            canonical_machine(step.machine or DEFAULT_MACHINE),
-            False,
-            (step.name,),
-            _merged([step]),
+
+
+def _check_step(step: StepPlan) -> None:
+    if not step.argv:
+        raise PlanError(f"step {step.name!r} has no command")
+    if step.timeout is not None and step.timeout <= 0:
+        raise PlanError(f"step {step.name!r} has a timeout of {step.timeout} s; it must be positive")
+    if step.retry.count < 0 or step.retry.delay < 0 or step.retry.backoff < 1:
+        raise PlanError(
+            f"step {step.name!r} has {step.retry}; count and delay must not be negative, nor backoff below 1"
         )
-        for step in apart
-    ]
-    return tuple(studios)
-
-
-def _runs_in_main(step: StepPlan, main_machine: str | None) -> bool:
-    return step.machine is None or same_machine(step.machine, main_machine or DEFAULT_MACHINE)
-
-
-def _merged(steps: Iterable[StepPlan]) -> str:
-    # Steps of one studio often bring the same files; each distinct one is read once.
-    sources = list(dict.fromkeys(source for step in steps for source in step.requirements))
-    return merge_requirements(sources).to_text() if sources else ""
+    for machine in step.machines:
+        canonical_machine(machine)
 
 
 def _step_from(data: dict[str, Any]) -> StepPlan:
-    tuples = {name: tuple(data[name]) for name in ("argv", "upstream", "scratch")}
+    tuples = {name: tuple(data[name]) for name in ("argv", "machines", "upstream", "scratch")}
     requirements = tuple((name, text) for name, text in data["requirements"])
-    return StepPlan(**{**data, **tuples, "requirements": requirements})
+    return StepPlan(**{**data, **tuples, "requirements": requirements, "retry": Retry(**data["retry"])})
 
 
 def load_plan(folder: Path) -> RunPlan:

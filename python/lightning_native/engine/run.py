@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from lightning_native.engine.executor import Cancellation, StepResult, execute
 from lightning_native.engine.journal import Journal, RunState
+from lightning_native.engine.layout import studio_layout
 from lightning_native.engine.placements.studio import StudioPlacement
 from lightning_native.engine.plan import check_plan
 from lightning_native.engine.reconcile import release_leases
@@ -48,7 +49,8 @@ def run(
     """
     cancellation = cancellation or Cancellation()
     plan = folder.plan()
-    studios = check_plan(plan)
+    check_plan(plan)
+    studios = studio_layout(plan)
     journal.begin_run(plan.run_id, plan.name, cloud_name, os.getpid(), [step.name for step in plan.steps])
     placement = StudioPlacement(
         plan,

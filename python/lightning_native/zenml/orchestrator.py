@@ -18,6 +18,7 @@ from zenml.utils import source_utils
 
 from lightning_native.emulator.attach import default_root
 from lightning_native.engine.journal import Journal
+from lightning_native.engine.layout import studio_layout
 from lightning_native.engine.plan import FailureMode, RunPlan, StepPlan, check_plan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import PlanError, RunStoppedError
@@ -113,6 +114,7 @@ class LightningNativeOrchestrator(BaseOrchestrator):
         plan = self._plan(run_id, name, snapshot, stack, settings)
         # Every mistake that can be found here is found before anything exists.
         check_plan(plan)
+        studio_layout(plan)
         environ = {} if settings.cloud == "local" else self._credentials(settings)
         folder = RunFolder.of(run_id)
         environments = {
@@ -158,7 +160,7 @@ class LightningNativeOrchestrator(BaseOrchestrator):
                 StepPlan(
                     name=invocation,
                     argv=(*command, *arguments),
-                    machine=step_settings.machine_type,
+                    machines=(step_settings.machine_type,) if step_settings.machine_type else (),
                     upstream=tuple(step.spec.upstream_steps),
                     requirements=step_requirements(step.config.docker_settings, stack),
                     # Steps that share one configuration folder tear each other's files.

@@ -7,8 +7,9 @@ from concurrent.futures import Future
 from lightning_native import unique_studio_name
 from lightning_native.engine.executor import Cancellation, StepResult
 from lightning_native.engine.journal import Journal
+from lightning_native.engine.layout import StudioPlan
 from lightning_native.engine.operation import REMOTE_HOME, Agent, Operation, Outcome
-from lightning_native.engine.plan import RunPlan, StepPlan, StudioPlan
+from lightning_native.engine.plan import RunPlan, StepPlan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import CloudError
 from lightning_native.lightning.studios import StudioCloud, StudioHandle

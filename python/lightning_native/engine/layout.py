@@ -1,0 +1,64 @@
+"""Which studios a run needs, what each must have installed, and which steps run in it."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from lightning_native import merge_requirements, unique_studio_name
+from lightning_native.engine.plan import RunPlan, StepPlan
+from lightning_native.lightning.machines import DEFAULT_MACHINE, canonical_machine, same_machine
+
+
+@dataclass(frozen=True)
+class StudioPlan:
+    """One studio of a run and the steps that run in it."""
+
+    name: str
+    machine: str | None
+    keep: bool
+    steps: tuple[str, ...]
+    requirements: str
+
+
+def studio_layout(plan: RunPlan) -> tuple[StudioPlan, ...]:
+    """Give every step a studio: the main one, or one of its own if it asks for another machine.
+
+    Raises:
+        RequirementError: the requirements of steps in one studio do not parse or cannot hold together.
+    """
+    main_machine = canonical_machine(plan.main_machine) if plan.main_machine else None
+    in_main = [step for step in plan.steps if _runs_in_main(step, main_machine)]
+    apart = [step for step in plan.steps if not _runs_in_main(step, main_machine)]
+    studios = []
+    # Enough of the id to tell runs apart at a glance; what makes the name unique is its hash.
+    short_id = plan.run_id[:12]
+    if in_main:
+        name = plan.main_studio or unique_studio_name(plan.name, short_id)
+        kept = plan.main_studio is not None
+        steps = tuple(step.name for step in in_main)
+        studios.append(StudioPlan(name, main_machine, kept, steps, merged_requirements(in_main)))
+    studios += [
+        StudioPlan(
+            unique_studio_name(plan.name, step.name, short_id),
+            canonical_machine(step.machine or DEFAULT_MACHINE),
+            False,
+            (step.name,),
+            merged_requirements([step]),
+        )
+        for step in apart
+    ]
+    return tuple(studios)
+
+
+def merged_requirements(steps: Iterable[StepPlan]) -> str:
+    """Merge what steps that share an environment need into the text of one requirements file.
+
+    Raises:
+        RequirementError: they do not parse or cannot hold together.
+    """
+    # Steps often bring the same files; each distinct one is read once.
+    sources = list(dict.fromkeys(source for step in steps for source in step.requirements))
+    return merge_requirements(sources).to_text() if sources else ""
+
+
+def _runs_in_main(step: StepPlan, main_machine: str | None) -> bool:
+    return step.machine is None or same_machine(step.machine, main_machine or DEFAULT_MACHINE)
