@@ -1,15 +1,22 @@
 """`emulator`: run a Lightning cloud on this machine."""
 
 import argparse
+import json
 import logging
+import os
 import shutil
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
+from lightning_native.emulator import Faults, read_environ
+from lightning_native.emulator.faults import KINDS
 from lightning_native.errors import EmulatorError
+from lightning_native.home import home
 
 EXAMPLE = "lightning-native emulator --root ./cloud --clock-rate 60"
+FAULT_EXAMPLE = "lightning-native emulator fault add --match 'POST */execute' --status 503 --after-accept --times 1"
 
 
 def _seconds(text: str) -> float:
@@ -36,7 +43,7 @@ _seconds.__name__, _rate.__name__, _machine_seconds.__name__ = "seconds", "rate"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    place = parser.add_mutually_exclusive_group(required=True)
+    place = parser.add_mutually_exclusive_group()
     place.add_argument("--root", type=Path, metavar="DIR", help="the folder that keeps everything")
     place.add_argument("--ephemeral", action="store_true", help="keep everything in a temporary folder")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: that of last time)")
@@ -53,15 +60,90 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="both of these for one machine, such as lit-l4-1=30",
     )
     parser.add_argument("--clock-rate", type=_rate, default=1.0, metavar="R", help="simulated seconds in a real second")
+    parser.add_argument(
+        "--strip-home-prefix",
+        action="store_true",
+        help="take uploads to /teamspace/studios/this_studio/X as X, as older SDKs did",
+    )
+    parser.add_argument(
+        "--no-namespace", action="store_true", help="do not show studios their files at /teamspace/studios/this_studio"
+    )
     parser.add_argument("--stop-with-stdin", action="store_true", help="stop when stdin ends")
     parser.add_argument(
         "--exit-when-unused", type=Path, metavar="FILE", help="stop when nobody holds a lock on this file any more"
     )
     parser.add_argument("--verbose", action="store_true", help="log more")
+    parser.set_defaults(action=_serve)
+    actions = parser.add_subparsers(metavar="{fault}", title="talk to a server that runs")
+    fault = actions.add_parser("fault", help="make something go wrong", description="Make something go wrong.")
+    _add_fault_arguments(fault)
 
 
-def run(args: argparse.Namespace) -> int:
-    """Run the command."""
+def _add_fault_arguments(parser: argparse.ArgumentParser) -> None:
+    verbs = parser.add_subparsers(required=True, metavar="{add,list,remove}")
+    kinds = "\n".join(f"  {kind:16} {meaning}" for kind, meaning in KINDS.items())
+    add = verbs.add_parser(
+        "add",
+        help="add a fault",
+        epilog=f"kinds:\n{kinds}\n\nexample:\n  {FAULT_EXAMPLE}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add.add_argument("kind", nargs="?", default="status", choices=KINDS, metavar="KIND", help="(default: status)")
+    add.add_argument("--match", default="", metavar="'METHOD PATH'", help="the requests, with * for anything")
+    add.add_argument("--times", type=int, default=1, metavar="N", help="how often it fires; 0 for always (default: 1)")
+    add.add_argument("--status", type=int, default=503, metavar="CODE", help="the HTTP status (default: 503)")
+    add.add_argument("--seconds", type=_seconds, default=0.0, metavar="S", help="of delay, or until a loss")
+    add.add_argument("--after-accept", action="store_true", help="carry the request out all the same")
+    add.add_argument("--machine", default="", metavar="SLUG", help="the machine it is about")
+    add.add_argument("--name", default="", help="the studio or job it is about")
+    listing = verbs.add_parser("list", help="list the faults that are left")
+    listing.add_argument("--json", action="store_true", help="as JSON")
+    remove = verbs.add_parser("remove", help="remove a fault")
+    remove.add_argument("number", nargs="?", type=int, help="its number; all faults when left out")
+    for verb, action in ((add, _add_fault), (listing, _list_faults), (remove, _remove_fault)):
+        verb.add_argument("--root", type=Path, metavar="DIR", default=argparse.SUPPRESS, help="the server's folder")
+        verb.set_defaults(action=action)
+
+
+def _root(args: argparse.Namespace) -> Path:
+    root: Path = args.root or home() / "cloud"
+    return root.expanduser()
+
+
+def _faults(args: argparse.Namespace) -> Faults:
+    environ = read_environ(_root(args)) if args.root else os.environ
+    if not environ or "LIGHTNING_CLOUD_URL" not in environ:
+        environ = read_environ(_root(args))
+    if environ is None:
+        raise EmulatorError(f"no local cloud runs in {_root(args)}; give its --root")
+    return Faults(environ["LIGHTNING_CLOUD_URL"], environ["LIGHTNING_API_KEY"])
+
+
+def _add_fault(args: argparse.Namespace) -> None:
+    options = ("match", "times", "status", "seconds", "after_accept", "machine", "name")
+    fault = _faults(args).add(args.kind, **{name: getattr(args, name) for name in options})
+    print(fault.id)
+
+
+def _list_faults(args: argparse.Namespace) -> None:
+    faults = _faults(args).list()
+    if args.json:
+        print(json.dumps([asdict(fault) for fault in faults], indent=2))
+        return
+    for fault in faults:
+        about = " ".join(part for part in (fault.match, fault.machine, fault.name) if part)
+        print(f"{fault.id}  {fault.kind} {about}  fired {fault.fired} of {fault.times or 'any number of'} times")
+
+
+def _remove_fault(args: argparse.Namespace) -> None:
+    faults = _faults(args)
+    if args.number is None:
+        faults.clear()
+    else:
+        faults.remove(args.number)
+
+
+def _serve(args: argparse.Namespace) -> None:
     try:
         from lightning_native.emulator.cloud import Settings
         from lightning_native.emulator.server import Options, serve
@@ -74,12 +156,19 @@ def run(args: argparse.Namespace) -> int:
         job_start_seconds=args.job_start_seconds,
         machine_seconds=dict(args.machine_seconds),
         clock_rate=args.clock_rate,
+        strip_home_prefix=args.strip_home_prefix,
+        namespaces=not args.no_namespace,
     )
     options = Options(port=args.port, stop_with_stdin=args.stop_with_stdin, users_file=args.exit_when_unused)
-    root = Path(tempfile.mkdtemp(prefix="lightning-native-cloud-")) if args.ephemeral else args.root.expanduser()
+    root = Path(tempfile.mkdtemp(prefix="lightning-native-cloud-")) if args.ephemeral else _root(args)
     try:
         serve(root, settings, options)
     finally:
         if args.ephemeral:
             shutil.rmtree(root, ignore_errors=True)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command."""
+    args.action(args)
     return 0

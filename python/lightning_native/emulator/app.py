@@ -19,6 +19,7 @@ from lightning_native.emulator import (
     artifacts,
     commands,
     documents,
+    fault_gate,
     history,
     jobs,
     logs,
@@ -49,6 +50,7 @@ _ROUTES = [
     *schedules.ROUTES,
     *secret_store.ROUTES,
     *documents.ROUTES,
+    *fault_gate.ROUTES,
     *history.ROUTES,
 ]
 _SUPPORTED = "studios, jobs, pipelines, schedules, files, secrets, machines, teamspaces, users and organizations"
@@ -124,4 +126,4 @@ def create_app(cloud: Cloud) -> ASGIApp:
     )
     app.router.redirect_slashes = False
     app.state.cloud = cloud
-    return Gate(app, cloud)
+    return Gate(fault_gate.FaultGate(app, cloud), cloud)

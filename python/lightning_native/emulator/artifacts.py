@@ -20,13 +20,14 @@ from lightning_native.emulator.accounts import teamspace_of
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.cloud import Cloud
-from lightning_native.emulator.home import home_of
+from lightning_native.emulator.home import drive_folder, home_of
 from lightning_native.emulator.machines import DEFAULT_CLUSTER
 from lightning_native.emulator.state import new_id
 from lightning_native.emulator.studios import studio_of
 
 _PAGE = 1000
 _MAX_PARTS = 10_000
+_HOME_PREFIX = "teamspace/studios/this_studio/"
 
 
 def inside(folder: Path, path: str) -> Path:
@@ -40,6 +41,11 @@ def inside(folder: Path, path: str) -> Path:
     return target
 
 
+def _plain(cloud: Cloud, path: str) -> str:
+    """Return a path without the prefix of the studio's home, if the settings say so."""
+    return path.strip("/").removeprefix(_HOME_PREFIX) if cloud.settings.strip_home_prefix else path
+
+
 def scope_of(request: Request) -> tuple[str, Path]:
     """Return the name and the folder of the files that a request's path is about."""
     if "studio" in request.path_params:
@@ -47,13 +53,6 @@ def scope_of(request: Request) -> tuple[str, Path]:
         return f"cloudspaces/{studio.id}", home_of(cloud_of(request), studio)
     teamspace = teamspace_of(request)
     return f"projects/{teamspace.id}", drive_folder(cloud_of(request), teamspace.id)
-
-
-def drive_folder(cloud: Cloud, teamspace_id: str) -> Path:
-    """Return the folder with the files of a teamspace's drive."""
-    folder = cloud.root / "drives" / teamspace_id
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def _folder_of_scope(cloud: Cloud, scope: str) -> Path:
@@ -99,10 +98,13 @@ def _entries(folder: Path, prefix: str, recursive: bool) -> Iterator[dict[str, A
 
 
 async def _list(request: Request) -> Response:
-    _, folder = scope_of(request)
+    scope, folder = scope_of(request)
     query = request.query_params
     target = inside(folder, request.path_params["path"])
     entries = list(_entries(target, "", query.get("recursive") == "true"))
+    if scope.startswith("projects/") and target == folder:
+        # Where a studio's home is mounted in its own namespace.
+        entries = [entry for entry in entries if entry["path"] != "studios"]
     start = int(query.get("cursor") or 0)
     following = start + _PAGE
     return reply({"tree": entries[start:following], "nextCursor": str(following) if following < len(entries) else None})
@@ -110,7 +112,7 @@ async def _list(request: Request) -> Response:
 
 async def _download(request: Request) -> Response:
     _, folder = scope_of(request)
-    target = inside(folder, request.path_params["path"])
+    target = inside(folder, _plain(cloud_of(request), request.path_params["path"]))
     if not target.is_file():
         raise ApiError(404, f"no file {request.path_params['path']!r}")
     return FileResponse(target, media_type="application/octet-stream")
@@ -160,7 +162,7 @@ async def _request_uploads(request: Request) -> Response:
 
 
 def _upload(cloud: Cloud, scope: str, folder: Path, blob: dict[str, Any]) -> dict[str, Any]:
-    path = str(blob.get("path") or "")
+    path = _plain(cloud, str(blob.get("path") or ""))
     if inside(folder, path) == folder:
         raise ApiError(400, "a file needs a path")
     parts = int(blob.get("parts") or 1)
@@ -251,7 +253,7 @@ async def _complete_uploads(request: Request) -> Response:
 
 
 def _join_parts(cloud: Cloud, folder: Path, blob: dict[str, Any]) -> None:
-    target = inside(folder, str(blob.get("path") or ""))
+    target = inside(folder, _plain(cloud, str(blob.get("path") or "")))
     parts_folder = _parts_folder(cloud, str(blob["upload_id"]))
     if not parts_folder.is_dir():
         # The request may come twice: the first one did it.

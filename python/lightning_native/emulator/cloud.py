@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lightning_native.emulator import records
+from lightning_native.emulator import processes, records
 from lightning_native.emulator.clock import Clock
+from lightning_native.emulator.faults import Fault
+from lightning_native.emulator.namespaces import Namespace
+from lightning_native.emulator.namespaces import create as create_namespace
 from lightning_native.emulator.state import Database, Table, new_id
 
 logger = logging.getLogger("lightning_native.emulator")
@@ -30,6 +33,8 @@ class Settings:
         job_start_seconds: from the submission of a job until its command runs.
         machine_seconds: other durations than these two for single machines, by slug.
         clock_rate: simulated seconds for each real second.
+        strip_home_prefix: whether an upload to `/teamspace/studios/this_studio/X` goes to `X`, as older SDKs sent it.
+        namespaces: whether code finds its files at `/teamspace/studios/this_studio`, where the kernel allows it.
         upload_limit: the largest file that is accepted, in bytes.
 
     """
@@ -38,6 +43,8 @@ class Settings:
     job_start_seconds: float = 0.0
     machine_seconds: dict[str, float] = field(default_factory=dict)
     clock_rate: float = 1.0
+    strip_home_prefix: bool = False
+    namespaces: bool = True
     upload_limit: int = 50 * 1024**3
 
     def boot_seconds_of(self, machine: str) -> float:
@@ -80,9 +87,13 @@ class Cloud:
             self.clock = Clock(settings.clock_rate, seen.value)
         self.finished_commands: dict[str, asyncio.Event] = {}
         self.finished_jobs: dict[str, asyncio.Event] = {}
+        self._namespaces: dict[str, Namespace] = {}
+        self._namespace_locks: dict[str, asyncio.Lock] = {}
         self.snapshot_lock = asyncio.Lock()
         self.warned_of_images = False
         # What the SDK reported, newest last; never written anywhere.
+        self.faults: list[Fault] = []
+        self._next_fault = 1
         self.history: deque[dict[str, Any]] = deque(maxlen=200)
         self._tasks: set[asyncio.Task[None]] = set()
         self._create_accounts()
@@ -116,9 +127,32 @@ class Cloud:
             "LIGHTNING_KEEPALIVE_FREQUENCY": "0.2",
         }
 
-    def out_of_capacity(self) -> set[str]:
-        """Return the slugs of the machines that are out of capacity."""
-        return set()
+    def add_fault(self, fault: Fault) -> None:
+        """Add a fault and give it a number."""
+        fault.id = self._next_fault
+        self._next_fault += 1
+        self.faults.append(fault)
+
+    def active_faults(self) -> list[Fault]:
+        """Return the faults that have not fired as often as asked, oldest first."""
+        return [fault for fault in self.faults if fault.times == 0 or fault.fired < fault.times]
+
+    def fire(self, fault: Fault) -> None:
+        """Count a fault that fires now."""
+        fault.fired += 1
+        logger.info("fault %d fires: %s %s (%d times)", fault.id, fault.kind, fault.match, fault.fired)
+
+    def take_fault(self, kind: str, *, machine: str = "", name: str = "") -> Fault | None:
+        """Return the fault of a kind that is due for a machine and a name, and count it."""
+        for fault in self.active_faults():
+            if fault.kind == kind and fault.machine in ("", machine) and fault.name in ("", name):
+                self.fire(fault)
+                return fault
+        return None
+
+    def out_of_capacity(self, machine: str) -> bool:
+        """Whether a machine is not to be had now."""
+        return any(fault.kind == "out-of-capacity" and fault.machine in ("", machine) for fault in self.active_faults())
 
     def secret_environment(self, teamspace_id: str) -> dict[str, str]:
         """Return the secrets that code in a teamspace sees; those of the teamspace win over the user's."""
@@ -129,6 +163,30 @@ class Cloud:
     def studio_folder(self, studio: records.Studio) -> Path:
         """Return the folder that holds all of a studio."""
         return self.root / "studios" / studio.id
+
+    async def namespace_of(self, marker: str, home: Path, drive: Path) -> Namespace | None:
+        """Return the namespace of a studio or job, made on first use; None where there are none."""
+        if not self.settings.namespaces:
+            return None
+        async with self._namespace_locks.setdefault(marker, asyncio.Lock()):
+            if marker not in self._namespaces:
+                try:
+                    self._namespaces[marker] = await create_namespace(home, drive)
+                except OSError as error:
+                    logger.warning("%s; code finds its files in ~ only", error)
+                    self.settings.namespaces = False
+            return self._namespaces.get(marker)
+
+    async def end_processes(self, marker: str) -> None:
+        """End all processes of a studio or job."""
+        namespace = self._namespaces.get(marker)
+        await asyncio.to_thread(processes.end, marker, namespace.identity if namespace else None)
+
+    def forget_namespace(self, marker: str) -> None:
+        """Let go of the namespace of a studio or job."""
+        self._namespace_locks.pop(marker, None)
+        if (namespace := self._namespaces.pop(marker, None)) is not None:
+            namespace.close()
 
     def start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run something in the background until it is done or the server ends."""

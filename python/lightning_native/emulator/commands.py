@@ -14,10 +14,10 @@ from starlette.routing import Route
 from lightning_native.emulator import processes
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
 from lightning_native.emulator.cloud import Cloud
-from lightning_native.emulator.home import command_environment, home_of
+from lightning_native.emulator.home import command_environment, home_of, namespace_of
 from lightning_native.emulator.records import Command, Studio
 from lightning_native.emulator.state import new_id
-from lightning_native.emulator.studios import require_running, studio_of
+from lightning_native.emulator.studios import lose_machine, require_running, studio_of
 
 # The first answer to a command that still runs comes when `Studio.run_and_detach` stops waiting by default,
 # further ones well before the SDK's read timeout of 30 s. The SDK sleeps 1 s after each.
@@ -27,7 +27,7 @@ _LOST_EXIT_CODE = 137
 _KEPT_COMMANDS = 100
 # The command is a file, so that its length is not limited, and its exit code is another, so that a restarted
 # server still learns it.
-_SHELL = 'bash "$0/command"; printf %s "$?" > "$0/exit_code"'
+_SHELL = 'cd && bash "$0/command"; printf %s "$?" > "$0/exit_code"'
 
 
 def _folder(cloud: Cloud, command: Command) -> Path:
@@ -41,16 +41,20 @@ async def execute(cloud: Cloud, studio: Studio, text: str) -> Command:
     folder = _folder(cloud, command)
     folder.mkdir(parents=True)
     (folder / "command").write_text(text + "\n", encoding="utf-8", errors="surrogateescape")
+    namespace = await namespace_of(cloud, studio)
     process = processes.start(
         ["bash", "-c", _SHELL, str(folder)],
         directory=home_of(cloud, studio),
-        environment=command_environment(cloud, studio),
+        environment=command_environment(cloud, studio, namespace),
         output=folder / "output",
+        namespace=namespace,
     )
     command.pid, command.process = process.pid, process.identity
     cloud.commands.save(command)
     studio.active_at = cloud.clock.now()
     cloud.start_task(follow(cloud, command, process))
+    if fault := cloud.take_fault("studio-dies", machine=instance["machine"], name=studio.name):
+        cloud.start_task(lose_machine(cloud, studio, instance["id"], fault.seconds))
     return command
 
 

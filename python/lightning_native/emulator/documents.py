@@ -8,9 +8,10 @@ from starlette.routing import Route
 
 from lightning_native.emulator.accounts import teamspace_of
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
-from lightning_native.emulator.artifacts import drive_folder, inside
+from lightning_native.emulator.artifacts import inside
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.cloud import Cloud
+from lightning_native.emulator.home import drive_folder
 from lightning_native.emulator.records import Document
 from lightning_native.emulator.state import new_id
 

@@ -4,8 +4,9 @@ import os
 import sysconfig
 from pathlib import Path
 
-from lightning_native.emulator import processes
+from lightning_native.emulator import namespaces, processes
 from lightning_native.emulator.cloud import Cloud
+from lightning_native.emulator.namespaces import Namespace
 from lightning_native.emulator.records import Job, Studio
 
 # Of the server's own environment a command sees only what describes this computer and how it reaches packages.
@@ -53,7 +54,19 @@ def environment_of(cloud: Cloud, studio: Studio) -> Path:
     return cloud.studio_folder(studio) / "environment"
 
 
-def base_environment(cloud: Cloud, *, home: Path, environment: Path, marker: str) -> dict[str, str]:
+async def namespace_of(cloud: Cloud, studio: Studio) -> Namespace | None:
+    """Return the namespace in which a studio's commands run, if there is one."""
+    return await cloud.namespace_of(studio.marker, home_of(cloud, studio), drive_folder(cloud, studio.teamspace_id))
+
+
+def drive_folder(cloud: Cloud, teamspace_id: str) -> Path:
+    """Return the folder with the files of a teamspace's drive."""
+    folder = cloud.root / "drives" / teamspace_id
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def base_environment(cloud: Cloud, *, home: str, environment: Path, marker: str) -> dict[str, str]:
     """Return the variables of any process that runs in the cloud, without credentials."""
     passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     cache = cloud.root / "cache"
@@ -61,8 +74,8 @@ def base_environment(cloud: Cloud, *, home: Path, environment: Path, marker: str
     return {
         **passed,
         "PATH": os.pathsep.join(path),
-        "HOME": str(home),
-        "PWD": str(home),
+        "HOME": home,
+        "PWD": home,
         "SHELL": "/bin/bash",
         "USER": os.environ.get("USER", "lightning"),
         "VIRTUAL_ENV": str(environment),
@@ -75,11 +88,10 @@ def base_environment(cloud: Cloud, *, home: Path, environment: Path, marker: str
     }
 
 
-def command_environment(cloud: Cloud, studio: Studio) -> dict[str, str]:
+def command_environment(cloud: Cloud, studio: Studio, namespace: Namespace | None) -> dict[str, str]:
     """Return the variables of a command in a studio."""
-    base = base_environment(
-        cloud, home=home_of(cloud, studio), environment=environment_of(cloud, studio), marker=studio.marker
-    )
+    home = namespaces.HOME if namespace else str(home_of(cloud, studio))
+    base = base_environment(cloud, home=home, environment=environment_of(cloud, studio), marker=studio.marker)
     return {
         **base,
         **_secrets(cloud, studio.teamspace_id, studio),
@@ -89,7 +101,7 @@ def command_environment(cloud: Cloud, studio: Studio) -> dict[str, str]:
     }
 
 
-def job_environment(cloud: Cloud, job: Job, *, home: Path, environment: Path) -> dict[str, str]:
+def job_environment(cloud: Cloud, job: Job, *, home: str, environment: Path) -> dict[str, str]:
     """Return the variables of a job's command."""
     studio = cloud.studios.get(job.specification.get("cloudspaceId") or "")
     given = job.specification.get("env") or []

@@ -12,13 +12,12 @@ import shutil
 import stat
 from pathlib import Path
 
-from lightning_native.emulator import processes
+from lightning_native.emulator import namespaces, processes
 from lightning_native.emulator.api import ApiError
-from lightning_native.emulator.artifacts import drive_folder
 from lightning_native.emulator.cloud import Cloud, logger
 from lightning_native.emulator.copies import copy_tree
 from lightning_native.emulator.environments import create_environment
-from lightning_native.emulator.home import environment_of, home_of, job_environment
+from lightning_native.emulator.home import drive_folder, environment_of, home_of, job_environment
 from lightning_native.emulator.job_log import record_times
 from lightning_native.emulator.machines import MACHINES
 from lightning_native.emulator.records import Job, Studio
@@ -26,8 +25,9 @@ from lightning_native.emulator.records import Job, Studio
 PENDING, RUNNING, RESTARTING, STOPPING = "pending", "running", "restarting", "stopping"
 COMPLETED, FAILED, STOPPED = "completed", "failed", "stopped"
 _FINAL = (COMPLETED, FAILED, STOPPED)
-_SHELL = 'bash "$0/command"; printf %s "$?" > "$0/exit_code"'
+_SHELL = 'cd && bash "$0/command"; printf %s "$?" > "$0/exit_code"'
 _NO_COMMAND = 125
+_CAPACITY_POLL_SECONDS = 0.1
 # Left out of a job's artifacts: caches that its code did not mean to keep.
 _NO_ARTIFACTS = {".cache", "__pycache__", ".ipynb_checkpoints"}
 
@@ -110,7 +110,7 @@ async def run(cloud: Cloud, job: Job) -> None:
             if job.state not in (PENDING, RESTARTING):
                 # It was stopped while it waited.
                 return
-            process = _start(cloud, job)
+            process = await _start(cloud, job)
         async with record_times(output_of(cloud, job), cloud.clock):
             await process.wait()
         if job.state == STOPPING or not _settle(cloud, job):
@@ -120,25 +120,39 @@ async def run(cloud: Cloud, job: Job) -> None:
 
 async def _wait_for_machine(cloud: Cloud, job: Job) -> None:
     await cloud.clock.sleep(cloud.settings.job_start_seconds_of(job.machine))
+    waiting = job.state
+    while job.state == waiting and cloud.out_of_capacity(job.machine):
+        await asyncio.sleep(_CAPACITY_POLL_SECONDS)
 
 
-def _start(cloud: Cloud, job: Job) -> processes.Process:
+async def _start(cloud: Cloud, job: Job) -> processes.Process:
     folder = folder_of(cloud, job)
+    drive = drive_folder(cloud, job.teamspace_id)
+    namespace = await cloud.namespace_of(job.marker, home_of_job(cloud, job), drive)
+    home = namespaces.HOME if namespace else str(home_of_job(cloud, job))
     (folder / "exit_code").unlink(missing_ok=True)
     (folder / "command").write_text(_script(cloud, job), encoding="utf-8", errors="surrogateescape")
     process = processes.start(
         ["bash", "-c", _SHELL, str(folder)],
         directory=home_of_job(cloud, job),
-        environment=job_environment(
-            cloud, job, home=home_of_job(cloud, job), environment=environment_of_job(cloud, job)
-        ),
+        environment=job_environment(cloud, job, home=home, environment=environment_of_job(cloud, job)),
         output=output_of(cloud, job),
+        namespace=namespace,
     )
     job.pid, job.process = process.pid, process.identity
     job.started_at = cloud.clock.now()
     job.state = RUNNING
     cloud.jobs.save(job)
+    if job.specification.get("spot") and (fault := cloud.take_fault("reclaim", machine=job.machine, name=job.name)):
+        cloud.start_task(_reclaim(cloud, job, fault.seconds))
     return process
+
+
+async def _reclaim(cloud: Cloud, job: Job, seconds: float) -> None:
+    attempt = job.attempt
+    await cloud.clock.sleep(seconds)
+    if job.attempt == attempt:
+        await interrupt(cloud, job, "the interruptible machine was reclaimed")
 
 
 def _script(cloud: Cloud, job: Job) -> str:
@@ -186,7 +200,8 @@ def _settle(cloud: Cloud, job: Job) -> bool:
 async def _finish(cloud: Cloud, job: Job) -> None:
     final = job.state if job.state in _FINAL else STOPPED
     # While the state is not final yet, so that who waits for it finds the artifacts.
-    await asyncio.to_thread(processes.end, job.marker)
+    await cloud.end_processes(job.marker)
+    cloud.forget_namespace(job.marker)
     if job.started_at is not None:
         await asyncio.to_thread(_collect_artifacts, cloud, job)
     job.state, job.pid = final, 0
@@ -198,11 +213,11 @@ async def _finish(cloud: Cloud, job: Job) -> None:
     finished(cloud, job.id).set()
 
 
-async def interrupt(job: Job, message: str) -> None:
+async def interrupt(cloud: Cloud, job: Job, message: str) -> None:
     """Take a job's machine away: it starts again if it has attempts left."""
     if job.state == RUNNING:
         job.message, job.was_interrupted = message, True
-        await asyncio.to_thread(processes.end, job.marker)
+        await cloud.end_processes(job.marker)
 
 
 def _manifest(home: Path) -> dict[str, list[int]]:
@@ -244,7 +259,7 @@ async def stop(cloud: Cloud, job: Job, *, message: str = "") -> None:
             # Its runner sleeps until a machine would be there.
             await _finish(cloud, job)
             return
-        await asyncio.to_thread(processes.end, job.marker)
+        await cloud.end_processes(job.marker)
     await finished(cloud, job.id).wait()
 
 

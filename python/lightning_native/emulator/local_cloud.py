@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from lightning_native.emulator.faults import Faults
 from lightning_native.errors import EmulatorError
 
 _SERVER_FILE = "server.json"
@@ -34,6 +35,8 @@ class LocalCloud:
         job_start_seconds: simulated seconds from the submission of a job until its command runs.
         machine_seconds: durations for single machines instead of these two, by slug such as `lit-l4-1`.
         clock_rate: simulated seconds that pass in one real second.
+        strip_home_prefix: whether an upload to `/teamspace/studios/this_studio/X` goes to `X`, as older SDKs sent it.
+        namespaces: whether code finds its files at `/teamspace/studios/this_studio`, where the kernel allows it.
 
     Attributes:
         root: the folder.
@@ -55,6 +58,8 @@ class LocalCloud:
         job_start_seconds: float = 0.0,
         machine_seconds: Mapping[str, float] | None = None,
         clock_rate: float = 1.0,
+        strip_home_prefix: bool = False,
+        namespaces: bool = True,
     ) -> None:
         self._temporary = root is None
         self.root = Path(tempfile.mkdtemp(prefix="lightning-native-cloud-")) if root is None else Path(root).absolute()
@@ -63,6 +68,8 @@ class LocalCloud:
             f"--boot-seconds={boot_seconds}",
             f"--job-start-seconds={job_start_seconds}",
             f"--clock-rate={clock_rate}",
+            *([] if namespaces else ["--no-namespace"]),
+            *(["--strip-home-prefix"] if strip_home_prefix else []),
             *(f"--machine-seconds={slug}={seconds}" for slug, seconds in (machine_seconds or {}).items()),
         ]
         self._process: subprocess.Popen[bytes] | None = None
@@ -100,6 +107,11 @@ class LocalCloud:
             time.sleep(_POLL_SECONDS)
         self.url = server["url"]
         self.environ = read_environ(self.root) or {}
+
+    @property
+    def faults(self) -> Faults:
+        """The faults of this cloud, while it runs."""
+        return Faults(self.url, self.environ["LIGHTNING_API_KEY"])
 
     def _read_server_file(self) -> dict[str, Any] | None:
         server = _read(self.root)

@@ -156,7 +156,7 @@ def _accelerators(request: Request, provider: str, cluster: str) -> Response:
                     provider,
                     cluster,
                     cloud.settings.boot_seconds_of(machine.slug),
-                    machine.slug in cloud.out_of_capacity(),
+                    cloud.out_of_capacity(machine.slug),
                 )
                 for machine in MACHINES.values()
             ]

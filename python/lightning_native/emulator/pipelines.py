@@ -14,9 +14,9 @@ from starlette.routing import Route
 from lightning_native.emulator import job_runner, jobs, multi_machine
 from lightning_native.emulator.accounts import teamspace_of
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
-from lightning_native.emulator.artifacts import drive_folder
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.cloud import Cloud
+from lightning_native.emulator.home import drive_folder
 from lightning_native.emulator.machines import DEFAULT_CLUSTER, machine_type
 from lightning_native.emulator.names import free_name
 from lightning_native.emulator.records import Job, MultiMachineJob, Pipeline

@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lightning_native.emulator.namespaces import Namespace
 from lightning_native.errors import EmulatorError
 
 MARKER = "LIGHTNING_NATIVE_EMULATOR_MARKER"
@@ -65,14 +66,22 @@ class Process:
             self._child.wait()
 
 
-def start(argv: Sequence[str], *, directory: Path, environment: Mapping[str, str], output: Path) -> Process:
+def start(
+    argv: Sequence[str],
+    *,
+    directory: Path,
+    environment: Mapping[str, str],
+    output: Path,
+    namespace: Namespace | None = None,
+) -> Process:
     """Start a process whose output, both streams, goes to a file.
 
     A file, not a pipe: the end of the process is then the end of the command, whatever it leaves running.
     """
     with output.open("ab") as stream:
         child = subprocess.Popen(
-            argv,
+            namespace.wrap(argv) if namespace else argv,
+            pass_fds=namespace.descriptors if namespace else (),
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,
@@ -95,24 +104,43 @@ def start_time(pid: int) -> str | None:
     return None if fields[0] == "Z" else fields[19]
 
 
-def find(marker: str) -> list[int]:
-    """Return the ids of all processes that carry a marker."""
+def _mount_namespace(process: Path) -> int:
+    return (process / "ns" / "mnt").stat().st_ino
+
+
+def find(marker: str, namespace: int | None = None) -> list[int]:
+    """Return the ids of all processes that carry a marker or are in the namespace of one that does.
+
+    A process can wipe its environment; it does not leave its namespace.
+    """
     wanted = f"{MARKER}={marker}".encode()
-    found = []
+    own = _mount_namespace(Path("/proc/self"))
+    marked, namespaces, others = [], {namespace} - {None}, []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             # Processes end while we look, and those of other users cannot be read.
             with contextlib.suppress(OSError):
+                inside = _mount_namespace(entry)
                 if wanted in (entry / "environ").read_bytes().split(b"\0"):
-                    found.append(int(entry.name))
-    return found
+                    marked.append(int(entry.name))
+                    namespaces.add(inside)
+                elif inside != own:
+                    others.append((int(entry.name), inside))
+    return marked + [pid for pid, inside in others if inside in namespaces - {own}]
 
 
-def end(marker: str, grace: float = _GRACE_SECONDS) -> None:
-    """End all processes that carry a marker: ask them, wait at most `grace` seconds, then kill what is left."""
+def end(marker: str, namespace: int | None = None, grace: float = _GRACE_SECONDS) -> None:
+    """End all processes that carry a marker: ask them, wait at most `grace` seconds, then kill what is left.
+
+    Args:
+        marker: the marker.
+        namespace: the number of a mount namespace that is held open and in which all are, too.
+        grace: seconds.
+
+    """
     deadline = time.monotonic() + grace
     asked: set[int] = set()
-    while running := find(marker):
+    while running := find(marker, namespace):
         late = time.monotonic() > deadline
         for pid in running:
             if late or pid not in asked:

@@ -6,6 +6,7 @@ import fcntl
 import json
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
@@ -25,6 +26,7 @@ KEY_FILE = "api_key"
 SERVER_FILE = "server.json"
 _HOST = "127.0.0.1"
 _UNUSED_POLL_SECONDS = 0.1
+_OPEN_FILES = 65_536
 
 logger = logging.getLogger("lightning_native.emulator")
 
@@ -61,6 +63,9 @@ def serve(root: Path, settings: Settings, options: Options) -> None:
 
     """
     processes.require_linux()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    # Every studio and job holds its namespace open.
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, _OPEN_FILES)), hard))
     try:
         root.mkdir(parents=True, exist_ok=True)
         root = root.resolve()

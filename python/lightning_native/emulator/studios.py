@@ -10,14 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lightning_native.emulator import processes
 from lightning_native.emulator.accounts import teamspace_of
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.copies import copy_tree
 from lightning_native.emulator.environments import create_environment
-from lightning_native.emulator.home import environment_of, home_of
+from lightning_native.emulator.home import environment_of, home_of, namespace_of
 from lightning_native.emulator.machines import CLUSTERS, DEFAULT_CLUSTER, DEFAULT_MACHINE, machine_type
 from lightning_native.emulator.names import free_name
 from lightning_native.emulator.records import Instance, Studio
@@ -30,6 +29,7 @@ FAILED = "CLOUD_SPACE_INSTANCE_STATE_FAILED"
 # Start and switch answer when they are done, so that the SDK's one-second polls find them done; yet before its
 # read timeout of 30 s, since it would then send the request again.
 _PATIENCE_SECONDS = 20.0
+_FAILED_SECONDS = 2.0
 
 
 def studio_of(request: Request) -> Studio:
@@ -80,14 +80,56 @@ def new_instance(cloud: Cloud, machine: str, interruptible: bool) -> dict[str, A
 
 async def boot(cloud: Cloud, studio: Studio, instance: dict[str, Any]) -> None:
     """Bring a machine of a studio up; it may have been given up meanwhile."""
+    fault = next(
+        (
+            found
+            for kind in ("boot-hangs", "boot-fails", "out-of-capacity")
+            if (found := cloud.take_fault(kind, machine=instance["machine"], name=studio.name))
+        ),
+        None,
+    )
+    if fault is not None and fault.kind == "boot-hangs":
+        # Until it is stopped or deleted.
+        return
     await cloud.clock.sleep(cloud.settings.boot_seconds_of(instance["machine"]))
-    environment = environment_of(cloud, studio)
-    await asyncio.to_thread(create_environment, environment, cloud.root / "templates")
+    if fault is not None and instance["phase"] == PENDING:
+        reason = "out of capacity" if fault.kind == "out-of-capacity" else "the machine failed to start"
+        _fail(cloud, studio, instance, f"{instance['machine']}: {reason}")
+        return
+    try:
+        await asyncio.to_thread(create_environment, environment_of(cloud, studio), cloud.root / "templates")
+        await namespace_of(cloud, studio)
+    except OSError as error:
+        _fail(cloud, studio, instance, f"cannot make the environment: {error}")
+        return
     if instance["phase"] == PENDING:
         instance["phase"] = RUNNING
         instance["started_at"] = cloud.clock.now()
         studio.active_at = cloud.clock.now()
         save(cloud, studio)
+
+
+def _fail(cloud: Cloud, studio: Studio, instance: dict[str, Any], message: str) -> None:
+    instance["phase"], instance["message"] = FAILED, message
+    save(cloud, studio)
+    cloud.start_task(_forget_failed(cloud, studio, instance))
+
+
+async def _forget_failed(cloud: Cloud, studio: Studio, instance: dict[str, Any]) -> None:
+    # The SDK starts only what is stopped: after it had time to see the failure, the studio is that again.
+    await asyncio.sleep(_FAILED_SECONDS)
+    if studio.instance is instance:
+        studio.instance = None
+    elif studio.requested is instance:
+        studio.requested = None
+    save(cloud, studio)
+
+
+async def lose_machine(cloud: Cloud, studio: Studio, instance_id: str, seconds: float) -> None:
+    """Take a studio's machine away after some time, with all that runs on it."""
+    await cloud.clock.sleep(seconds)
+    if studio.instance is not None and studio.instance["id"] == instance_id:
+        await stop(cloud, studio)
 
 
 async def stop(cloud: Cloud, studio: Studio) -> None:
@@ -98,8 +140,9 @@ async def stop(cloud: Cloud, studio: Studio) -> None:
     if instance["phase"] != STOPPING:
         instance["phase"] = STOPPING
         save(cloud, studio)
-    await asyncio.to_thread(processes.end, studio.marker)
+    await cloud.end_processes(studio.marker)
     if studio.instance is instance:
+        cloud.forget_namespace(studio.marker)
         studio.instance = None
         save(cloud, studio)
 
@@ -115,6 +158,7 @@ async def delete(cloud: Cloud, studio: Studio) -> None:
     """Delete a studio with its processes and files."""
     cloud.studios.delete(studio.id)
     await stop(cloud, studio)
+    cloud.forget_namespace(studio.marker)
     for command in cloud.commands:
         if command.studio_id == studio.id:
             cloud.commands.delete(command.id)
@@ -323,7 +367,7 @@ async def _confirm_switch(request: Request) -> Response:
     if requested is None or requested["phase"] != RUNNING:
         raise ApiError(400, f"studio {studio.name} has no machine to switch to")
     # The new machine has the same files but none of the processes.
-    await asyncio.to_thread(processes.end, studio.marker)
+    await cloud.end_processes(studio.marker)
     studio.instance, studio.requested = requested, None
     save(cloud, studio)
     return reply({})

@@ -1,0 +1,134 @@
+"""Where faults happen to requests, and how they are added and removed."""
+
+from collections.abc import Iterator
+from dataclasses import asdict
+from fnmatch import fnmatchcase
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lightning_native.emulator.api import ApiError, body_of, cloud_of, failure, reply
+from lightning_native.emulator.cloud import Cloud
+from lightning_native.emulator.faults import REQUEST_KINDS, Fault
+from lightning_native.errors import EmulatorError
+
+_OWN_PATHS = "/emulator/"
+
+
+def _matches(fault: Fault, method: str, path: str) -> bool:
+    pattern = fault.match or REQUEST_KINDS[fault.kind]
+    wanted_method, _, wanted_path = pattern.rpartition(" ")
+    return fnmatchcase(method, wanted_method.strip() or "*") and fnmatchcase(path, wanted_path)
+
+
+class FaultGate:
+    """Makes requests fail as the faults say, or passes them on."""
+
+    def __init__(self, app: ASGIApp, cloud: Cloud) -> None:
+        self._app = app
+        self._cloud = cloud
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, unless a fault takes it."""
+        if scope["type"] == "http" and not scope["path"].startswith(_OWN_PATHS):
+            for fault in self._cloud.active_faults():
+                if fault.kind in REQUEST_KINDS and _matches(fault, scope["method"], scope["path"]):
+                    self._cloud.fire(fault)
+                    await self._fail(fault, scope, receive, send)
+                    return
+        await self._app(scope, receive, send)
+
+    async def _fail(self, fault: Fault, scope: Scope, receive: Receive, send: Send) -> None:
+        if fault.kind == "delay":
+            await self._cloud.clock.sleep(fault.seconds)
+            await self._app(scope, receive, send)
+        elif fault.kind in ("truncate", "corrupt"):
+            await self._app(scope, await _damaged(fault.kind, receive), send)
+        else:
+            if fault.after_accept:
+                await self._app(scope, receive, _nowhere)
+            if fault.kind == "reset":
+                _reset(send)
+                return
+            await _answer(fault)(scope, receive, send)
+
+
+def _answer(fault: Fault) -> Response:
+    if fault.kind == "expired-key":
+        return failure(401, "the API key has expired")
+    if fault.kind == "full-disk":
+        return failure(507, "no space is left on the device")
+    return failure(fault.status, "a fault that was asked for")
+
+
+async def _nowhere(_message: Message) -> None:
+    """Swallow the answer of a request that is carried out and yet fails."""
+
+
+def _reset(send: Send) -> None:
+    # No part of ASGI breaks a connection; the server's own object behind `send` has the transport.
+    transport = getattr(getattr(send, "__self__", None), "transport", None)
+    if transport is None:
+        raise EmulatorError("this version of uvicorn does not let a connection be broken")
+    transport.abort()
+
+
+async def _damaged(kind: str, receive: Receive) -> Receive:
+    content = b""
+    more = True
+    while more:
+        message = await receive()
+        content += message.get("body", b"")
+        more = message["type"] == "http.request" and message.get("more_body", False)
+    middle = len(content) // 2
+    if kind == "truncate":
+        content = content[:middle]
+    elif content:
+        content = content[:middle] + bytes([content[middle] ^ 0xFF]) + content[middle + 1 :]
+    messages: Iterator[Message] = iter([{"type": "http.request", "body": content, "more_body": False}])
+
+    async def damaged() -> Message:
+        return next(messages, {"type": "http.disconnect"})
+
+    return damaged
+
+
+async def _list(request: Request) -> Response:
+    return reply({"faults": [asdict(fault) for fault in cloud_of(request).active_faults()]})
+
+
+async def _add(request: Request) -> Response:
+    cloud, body = cloud_of(request), await body_of(request)
+    known: dict[str, Any] = {key: value for key, value in body.items() if key not in ("id", "fired")}
+    try:
+        fault = Fault(**known)
+        fault.check()
+    except (TypeError, EmulatorError) as error:
+        raise ApiError(400, str(error)) from None
+    cloud.add_fault(fault)
+    return reply(asdict(fault))
+
+
+async def _clear(request: Request) -> Response:
+    cloud_of(request).faults.clear()
+    return reply({})
+
+
+async def _remove(request: Request) -> Response:
+    cloud, number = cloud_of(request), request.path_params["number"]
+    left = [fault for fault in cloud.faults if fault.id != number]
+    if len(left) == len(cloud.faults):
+        raise ApiError(404, f"fault {number} not found")
+    cloud.faults[:] = left
+    return reply({})
+
+
+ROUTES = [
+    Route("/emulator/faults", _list),
+    Route("/emulator/faults", _add, methods=["POST"]),
+    Route("/emulator/faults", _clear, methods=["DELETE"]),
+    Route("/emulator/faults/{number:int}", _remove, methods=["DELETE"]),
+]
