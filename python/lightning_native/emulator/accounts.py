@@ -90,6 +90,16 @@ async def _list_memberships(request: Request) -> Response:
     return reply({"memberships": [_membership(cloud, teamspace) for teamspace in found]})
 
 
+async def _list_members(request: Request) -> Response:
+    cloud, teamspace = cloud_of(request), teamspace_of(request)
+    member = {
+        **_membership(cloud, teamspace),
+        "username": cloud.user.username,
+        "email": f"{cloud.user.username}@localhost",
+    }
+    return reply({"memberships": [member]})
+
+
 async def _list_organizations(request: Request) -> Response:
     return reply({"organizations": [_organization(item) for item in cloud_of(request).organizations]})
 
@@ -130,4 +140,5 @@ ROUTES = [
     Route("/v1/orgs/{id:path}", _get_organization),
     Route("/v1/projects", _create_project, methods=["POST"]),
     Route("/v1/projects/{project}", _get_project),
+    Route("/v1/projects/{project}/memberships", _list_members),
 ]

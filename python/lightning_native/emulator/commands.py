@@ -14,7 +14,7 @@ from starlette.routing import Route
 from lightning_native.emulator import processes
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
 from lightning_native.emulator.cloud import Cloud
-from lightning_native.emulator.home import command_environment, home_of, namespace_of
+from lightning_native.emulator.home import ENTER_HOME, command_environment, home_of, namespace_of
 from lightning_native.emulator.records import Command, Studio
 from lightning_native.emulator.state import new_id
 from lightning_native.emulator.studios import lose_machine, require_running, studio_of
@@ -27,7 +27,7 @@ _LOST_EXIT_CODE = 137
 _KEPT_COMMANDS = 100
 # The command is a file, so that its length is not limited, and its exit code is another, so that a restarted
 # server still learns it.
-_SHELL = 'cd && bash "$0/command"; printf %s "$?" > "$0/exit_code"'
+_SHELL = f'{ENTER_HOME}; bash "$0/command"; printf %s "$?" > "$0/exit_code"'
 
 
 def _folder(cloud: Cloud, command: Command) -> Path:

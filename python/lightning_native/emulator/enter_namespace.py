@@ -58,6 +58,8 @@ def make(home: str, drive: str, work: str) -> None:
             os.close(os.open(target, os.O_CREAT | os.O_WRONLY))
             _mount(libc, entry.path, target, "none", _MS_BIND)
     os.mkdir(f"{work}/{_TEAMSPACE}")  # noqa: PTH102 - as above
+    # Where ZenML unpacks code: a folder in `/` that an ordinary user could not make.
+    os.makedirs(f"{work}/app", exist_ok=True)  # noqa: PTH103 - as above
     _mount(libc, drive, f"{work}/{_TEAMSPACE}", "none", _MS_BIND | _MS_REC)
     _mount(libc, home, f"{work}/{_HOME}", "none", _MS_BIND | _MS_REC)
     os.chdir(work)

@@ -41,6 +41,9 @@ _PASSED_ON = (
     "UV_OFFLINE",
     "UV_SYSTEM_CERTS",
 )
+# How every command begins: at home, with what the user has a studio do first.
+STUDIORC = ".lightning_studio/.studiorc"
+ENTER_HOME = f"cd && if [ -f {STUDIORC} ]; then . ./{STUDIORC}; fi"
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 

@@ -17,7 +17,7 @@ from lightning_native.emulator.api import ApiError
 from lightning_native.emulator.cloud import Cloud, logger
 from lightning_native.emulator.copies import copy_tree
 from lightning_native.emulator.environments import create_environment
-from lightning_native.emulator.home import drive_folder, environment_of, home_of, job_environment
+from lightning_native.emulator.home import ENTER_HOME, drive_folder, environment_of, home_of, job_environment
 from lightning_native.emulator.job_log import record_times
 from lightning_native.emulator.machines import MACHINES
 from lightning_native.emulator.records import Job, Studio
@@ -25,7 +25,7 @@ from lightning_native.emulator.records import Job, Studio
 PENDING, RUNNING, RESTARTING, STOPPING = "pending", "running", "restarting", "stopping"
 COMPLETED, FAILED, STOPPED = "completed", "failed", "stopped"
 _FINAL = (COMPLETED, FAILED, STOPPED)
-_SHELL = 'cd && bash "$0/command"; printf %s "$?" > "$0/exit_code"'
+_SHELL = f'{ENTER_HOME}; bash "$0/command"; printf %s "$?" > "$0/exit_code"'
 _NO_COMMAND = 125
 _CAPACITY_POLL_SECONDS = 0.1
 # Left out of a job's artifacts: caches that its code did not mean to keep.

@@ -16,7 +16,7 @@ from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.copies import copy_tree
 from lightning_native.emulator.environments import create_environment
-from lightning_native.emulator.home import environment_of, home_of, namespace_of
+from lightning_native.emulator.home import STUDIORC, environment_of, home_of, namespace_of
 from lightning_native.emulator.machines import CLUSTERS, DEFAULT_CLUSTER, DEFAULT_MACHINE, machine_type
 from lightning_native.emulator.names import free_name
 from lightning_native.emulator.records import Instance, Studio
@@ -69,7 +69,7 @@ def create(cloud: Cloud, teamspace_id: str, name: str, cluster_id: str | None, *
         machine=DEFAULT_MACHINE,
         **fields,
     )
-    home_of(cloud, studio).mkdir(parents=True)
+    (home_of(cloud, studio) / STUDIORC).parent.mkdir(parents=True)
     return cloud.studios.save(studio)
 
 
@@ -288,7 +288,7 @@ async def _fork(request: Request) -> Response:
     copy = create(cloud, target.id, str(body.get("newName") or studio.name), studio.cluster_id, env=studio.env)
     copy.recorded = dict(studio.recorded)
     try:
-        home_of(cloud, copy).rmdir()
+        shutil.rmtree(home_of(cloud, copy))
         await copy_tree(home_of(cloud, studio), home_of(cloud, copy))
         if environment_of(cloud, studio).exists():
             await copy_tree(environment_of(cloud, studio), environment_of(cloud, copy), link=True)
