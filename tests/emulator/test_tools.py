@@ -82,13 +82,14 @@ for lr, depth in itertools.product([0.1, 0.2], [1, 2]):
     )
 printed = dict.fromkeys(jobs, 0)
 while True:
+    done = all(job.status in (Status.Completed, Status.Failed, Status.Stopped) for job in jobs.values())
     for name, job in jobs.items():
         if job.status in (Status.Running, Status.Completed):
             lines = str(job.logs).splitlines()
             for line in lines[printed[name]:]:
                 print(f"{name}: {line}")
             printed[name] = len(lines)
-    if all(job.status in (Status.Completed, Status.Failed, Status.Stopped) for job in jobs.values()):
+    if done:
         break
     time.sleep(0.2)
 for name, job in jobs.items():
@@ -96,7 +97,8 @@ for name, job in jobs.items():
     print(name, job.status, Path(f"out/{name}/project/metrics.json").read_text())
 
 # A smoke test waits for a marker in the logs, then stops.
-smoke = Job.run(name="smoke", machine="CPU", studio=studio, command="python project/train.py --lr 1 --depth 1; sleep 600")
+command = "python project/train.py --lr 1 --depth 1; sleep 600"
+smoke = Job.run(name="smoke", machine="CPU", studio=studio, command=command)
 deadline = time.time() + 60
 while "READY" not in (str(smoke.logs) if smoke.status == Status.Running else ""):
     assert time.time() < deadline

@@ -94,7 +94,7 @@ async def _list_members(request: Request) -> Response:
     cloud, teamspace = cloud_of(request), teamspace_of(request)
     member = {
         **_membership(cloud, teamspace),
-        "username": cloud.user.username,
+        **_user(cloud.user),
         "email": f"{cloud.user.username}@localhost",
     }
     return reply({"memberships": [member]})
