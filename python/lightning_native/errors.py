@@ -15,7 +15,9 @@
     │   └── UnknownMachineError          a machine that Lightning does not offer
     ├── CredentialsError                 no way to sign in to Lightning
     ├── CloudError                       Lightning refused or failed a call
+    │   └── OutOfCapacityError           no machine of the kind that was asked for is free
     ├── EmulatorError                    the local cloud cannot start or do what is asked
+    ├── StaleControllerError             another process has taken over the run
     ├── RunFailedError                   a run ended with failed steps
     └── RunStoppedError                  a run was stopped before its end
 """
@@ -82,8 +84,16 @@ class CloudError(LightningNativeError):
     """Lightning refused or failed a call."""
 
 
+class OutOfCapacityError(CloudError):
+    """No machine of the kind that was asked for is free."""
+
+
 class EmulatorError(LightningNativeError):
     """The local cloud cannot start, or cannot do what is asked of it."""
+
+
+class StaleControllerError(LightningNativeError):
+    """Another process has taken over the run that this one drove; it must not write about it any more."""
 
 
 class RunFailedError(LightningNativeError):

@@ -1,21 +1,24 @@
-"""The journal keeps first ends, open leases and nothing else."""
+"""The journal keeps first ends, open leases, and lets only one controller write about a run."""
 
 import threading
 from pathlib import Path
 
+import pytest
+
 from lightning_native.engine.journal import Journal
+from lightning_native.errors import StaleControllerError
 
 
 def test_a_terminal_state_is_never_overwritten(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.db") as journal:
-        journal.begin_run("r", "name", "cloud", 1, ["a"])
-        journal.step_preparing("r", "a", "studio", "CPU")
-        journal.step_running("r", "a")
-        journal.step_ended("r", "a", "succeeded", 0)
-        journal.step_ended("r", "a", "failed", 1, "late")
-        journal.step_running("r", "a")
-        journal.end_run("r", "completed")
-        journal.end_run("r", "failed", "late")
+        run = journal.drive("r", "name", "cloud", 1, ["a"])
+        run.step_preparing("a", 1, "studio", "CPU")
+        run.step_running("a")
+        run.step_ended("a", "succeeded", 0)
+        run.step_ended("a", "failed", 1, "late")
+        run.step_running("a")
+        run.end("completed")
+        run.end("failed", "late")
         (step,) = journal.steps("r")
         record = journal.run("r")
     assert (step.state, step.exit_code, step.message) == ("succeeded", 0, "")
@@ -23,22 +26,54 @@ def test_a_terminal_state_is_never_overwritten(tmp_path: Path) -> None:
     assert (record.state, record.message) == ("completed", "")
 
 
-def test_beginning_a_run_again_keeps_what_happened(tmp_path: Path) -> None:
+def test_driving_a_run_again_keeps_what_happened(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.db") as journal:
-        journal.begin_run("r", "name", "cloud", 1, ["a", "b"])
-        journal.step_ended("r", "a", "succeeded", 0)
-        journal.begin_run("r", "name", "cloud", 2, ["a", "b"])
+        journal.drive("r", "name", "cloud", 1, ["a", "b"]).step_ended("a", "succeeded", 0)
+        journal.drive("r", "name", "cloud", 2, ["a", "b"])
         assert [step.state for step in journal.steps("r")] == ["succeeded", "pending"]
 
 
-def test_a_lease_is_open_until_it_is_released(tmp_path: Path) -> None:
+def test_a_controller_whose_run_was_taken_over_cannot_write(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.db") as journal:
-        journal.begin_run("r", "name", "cloud", 1, [])
-        journal.lease("r", "studio", "one", "delete")
-        journal.lease("r", "studio", "two", "stop")
-        journal.released("r", "studio", "one")
+        stale = journal.drive("r", "name", "cloud", 1, ["a"])
+        new = journal.drive("r", "name", "cloud", 2, ["a"])
+        for write in (
+            lambda: stale.step_preparing("a", 1, "studio", None),
+            lambda: stale.step_ended("a", "failed"),
+            lambda: stale.lease("studio", "one", "delete"),
+            lambda: stale.end("failed"),
+            lambda: stale.event("x"),
+        ):
+            with pytest.raises(StaleControllerError):
+                write()
+        new.step_ended("a", "succeeded", 0)
+        assert [step.state for step in journal.steps("r")] == ["succeeded"]
+        assert journal.leases("r") == []
+
+
+def test_a_lease_is_open_until_it_is_released_and_can_be_taken_again(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.db") as journal:
+        run = journal.drive("r", "name", "cloud", 1, [])
+        run.lease("studio", "one", "delete")
+        run.lease("studio", "two", "stop")
+        run.released("studio", "one")
         assert [(lease.name, lease.on_release) for lease in journal.open_leases()] == [("two", "stop")]
-        assert len(journal.leases("r")) == 2
+        run.lease("studio", "one", "delete")
+        assert {lease.name for lease in journal.open_leases()} == {"one", "two"}
+
+
+def test_durations_of_past_runs_are_medians_of_what_succeeded(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.db") as journal:
+        for number in range(3):
+            run = journal.drive(f"r{number}", "name", "cloud", 1, ["a", "b"])
+            run.step_preparing("a", 1, "studio", None)
+            run.step_running("a")
+            run.step_ended("a", "succeeded", 0)
+            run.step_ended("b", "failed", 1)
+        durations = journal.step_durations("name")
+        assert set(durations) == {"a"}
+        assert 0 <= durations["a"] < 60
+        assert journal.step_durations("other") == {}
 
 
 def test_threads_and_processes_write_at_once_and_lose_nothing(tmp_path: Path) -> None:
@@ -47,7 +82,7 @@ def test_threads_and_processes_write_at_once_and_lose_nothing(tmp_path: Path) ->
     def write(number: int) -> None:
         with Journal(path) as journal:
             for step in range(20):
-                journal.begin_run(f"{number}-{step}", "name", "cloud", 1, ["a"])
+                journal.drive(f"{number}-{step}", "name", "cloud", 1, ["a"])
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(8)]
     for thread in threads:
@@ -56,3 +91,4 @@ def test_threads_and_processes_write_at_once_and_lose_nothing(tmp_path: Path) ->
         thread.join()
     with Journal(path) as journal:
         assert len(journal.runs(1000)) == 160
+        assert len(journal.runs_like("3-1")) == 11

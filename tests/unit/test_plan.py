@@ -19,7 +19,7 @@ def step(name: str, machine: str | None = None, **options: object) -> StepPlan:
 def test_steps_share_the_main_studio_unless_they_ask_for_another_machine() -> None:
     main, apart = studio_layout(plan(step("a"), step("b", machine="CPU"), step("c", machine="l4"), step("d")))
     assert main.steps == ("a", "b", "d")
-    assert (apart.steps, apart.machine) == (("c",), "L4")
+    assert (apart.steps, apart.machines) == (("c",), ("L4",))
     assert main.name != apart.name
 
 

@@ -139,7 +139,7 @@ if __name__ == "__main__":
     assert code == 0, output
     with Journal(workbench.journal) as journal:
         steps = {step.name: step for step in journal.steps(journal.runs(1)[0].run_id)}
-    assert steps["a"].studio == steps["b"].studio != steps["c"].studio
+    assert steps["a"].place == steps["b"].place != steps["c"].place
     assert steps["c"].machine == "L4"
     workbench.assert_nothing_left()
 

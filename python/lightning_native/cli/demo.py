@@ -97,7 +97,7 @@ def _table(journal: Journal) -> "Table":
         for step in journal.steps(record.run_id):
             seconds = "" if step.started is None else f"{(step.ended or time.time()) - step.started:.1f} s"
             colour = colours.get(step.state, "dim")
-            table.add_row(step.name, f"[{colour}]{step.state}", step.studio or "", step.machine or "", seconds)
+            table.add_row(step.name, f"[{colour}]{step.state}", step.place or "", step.machine or "", seconds)
     return table
 
 

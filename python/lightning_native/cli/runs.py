@@ -43,7 +43,7 @@ def _list(journal: Journal, args: argparse.Namespace) -> int:
 
 
 def _show(journal: Journal, args: argparse.Namespace) -> int:
-    matches = [record for record in journal.runs(1_000_000) if record.run_id.startswith(args.run_id)]
+    matches = journal.runs_like(args.run_id)
     if len(matches) != 1:
         found = "no run" if not matches else f"{len(matches)} runs"
         raise PlanError(
@@ -64,7 +64,7 @@ def _show(journal: Journal, args: argparse.Namespace) -> int:
     print(f"{record.name}  {record.state}  {driven}\n{record.message}".rstrip())
     for step in steps:
         seconds = "" if step.started is None else f"{(step.ended or time.time()) - step.started:.1f} s"
-        where = " on ".join(part for part in (step.studio, step.machine) if part)
+        where = " on ".join(part for part in (step.place, step.machine) if part)
         print(f"  {step.name:20} {step.state:9} {seconds:>9}  {where}  {step.message}".rstrip())
     for lease in leases:
         state = "released" if lease.released else f"NOT RELEASED ({lease.on_release} it with: lightning-native gc)"

@@ -2,21 +2,33 @@
 
 import queue
 import threading
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from lightning_native import Scheduler
 from lightning_native.engine.journal import StepState
 from lightning_native.engine.plan import RunPlan, StepPlan
+from lightning_native.lightning.machines import DEFAULT_MACHINE, canonical_machine
 
 
 @dataclass(frozen=True)
 class StepResult:
-    """How a step ended. `state` is a terminal one."""
+    """How a step ended.
+
+    Attributes:
+        state: a terminal state.
+        exit_code: of its command; negative for the signal that ended it; None if it never ran.
+        message: why it did not succeed.
+        cost: dollars, None where they are not known.
+        reclaimed: the machine was taken away; trying again does not count as a retry.
+    """
 
     state: StepState
     exit_code: int | None = None
     message: str = ""
+    cost: float | None = None
+    reclaimed: bool = False
 
 
 class Cancellation:
@@ -24,9 +36,11 @@ class Cancellation:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self.reason = ""
 
-    def request(self) -> None:
-        """Ask everything to stop. Safe to call from a signal handler and more than once."""
+    def request(self, reason: str = "the run was stopped") -> None:
+        """Ask everything to stop. Safe to call from a signal handler and more than once; the first reason stays."""
+        self.reason = self.reason or reason
         self._event.set()
 
     @property
@@ -46,6 +60,8 @@ def execute(
     stop_running: Callable[[], object],
     ended: Callable[[str, StepResult], object],
     cancellation: Cancellation,
+    done: Mapping[str, StepResult] | None = None,
+    durations: Mapping[str, float] | None = None,
 ) -> dict[str, StepResult]:
     """Run every step of a plan after its upstream steps, and return how each ended.
 
@@ -55,52 +71,114 @@ def execute(
         stop_running: asks all running steps to end; called at most once, must not block.
         ended: told of each step's end, in this thread.
         cancellation: when requested, no step is started any more and the running ones are stopped.
-
+        done: steps that succeeded before, and how.
+        durations: seconds that steps are expected to take; the longest remaining path goes first.
     """
-    scheduler = Scheduler(plan.dag(), max_parallel=plan.max_parallelism, on_failure=plan.on_failure)
-    steps = {step.name: step for step in plan.steps}
-    finished: queue.SimpleQueue[tuple[str, StepResult]] = queue.SimpleQueue()
-    results: dict[str, StepResult] = {}
-    running = 0
-    stopping = False
+    return _Execution(plan, run_step, stop_running, ended, cancellation, dict(done or {}), durations).run()
 
-    def settle(name: str, result: StepResult) -> None:
-        results[name] = result
-        ended(name, result)
 
-    def work(name: str) -> None:
-        finished.put((name, run_step(steps[name])))
+class _Execution:
+    def __init__(
+        self,
+        plan: RunPlan,
+        run_step: Callable[[StepPlan], StepResult],
+        stop_running: Callable[[], object],
+        ended: Callable[[str, StepResult], object],
+        cancellation: Cancellation,
+        done: dict[str, StepResult],
+        durations: Mapping[str, float] | None,
+    ) -> None:
+        self._plan = plan
+        self._run_step = run_step
+        self._stop_running = stop_running
+        self._ended = ended
+        self._cancellation = cancellation
+        self._results = done
+        self._steps = {step.name: step for step in plan.steps}
+        self._dag = plan.dag()
+        self._limits = {canonical_machine(machine): limit for machine, limit in plan.machine_limits}
+        self._scheduler = Scheduler(
+            self._dag,
+            # With limits for single machines the most urgent steps may have to wait while others start.
+            max_parallel=None if self._limits else plan.max_parallelism,
+            durations={step: seconds for step, seconds in (durations or {}).items() if step in self._steps},
+            on_failure=plan.on_failure,
+        )
+        self._finished: queue.SimpleQueue[tuple[str, StepResult]] = queue.SimpleQueue()
+        self._running: Counter[str] = Counter()
+        self._stopping = False
 
-    while True:
-        if not cancellation.requested and not stopping:
-            for name in scheduler.ready():
-                scheduler.start(name)
-                running += 1
-                # Daemon threads: a call that hangs in the SDK must not keep a cancelled run alive.
-                threading.Thread(target=work, args=(name,), name=f"step {name}", daemon=True).start()
-        if running == 0:
-            break
-        try:
-            name, result = finished.get(timeout=0.1)
-        except queue.Empty:
-            if cancellation.requested and not stopping:
-                stopping = True
-                stop_running()
-            continue
-        running -= 1
+    def run(self) -> dict[str, StepResult]:
+        for name in self._dag.order():
+            if name in self._results:
+                self._scheduler.start(name)
+                self._scheduler.succeed(name)
+        while True:
+            if not self._cancellation.requested and not self._stopping:
+                for name in self._startable():
+                    self._start(name)
+            if not self._running.total():
+                break
+            try:
+                name, result = self._finished.get(timeout=0.1)
+            except queue.Empty:
+                if self._cancellation.requested:
+                    self._stop()
+                continue
+            self._settle(name, result)
+        self._settle_the_rest()
+        return self._results
+
+    def _startable(self) -> list[str]:
+        ready = self._scheduler.ready()
+        if not self._limits:
+            return ready
+        places = (self._plan.max_parallelism or len(self._steps)) - self._running.total()
+        taken = Counter(self._running)
+        chosen: list[str] = []
+        for name in ready:
+            machine = self._machine(name)
+            if len(chosen) < places and taken[machine] < self._limits.get(machine, len(self._steps)):
+                taken[machine] += 1
+                chosen.append(name)
+        return chosen
+
+    def _machine(self, name: str) -> str:
+        return canonical_machine(self._steps[name].machine or self._plan.main_machine or DEFAULT_MACHINE)
+
+    def _start(self, name: str) -> None:
+        self._scheduler.start(name)
+        self._running[self._machine(name)] += 1
+        step = self._steps[name]
+        # Daemon threads: a call that hangs in the SDK must not keep a cancelled run alive.
+        threading.Thread(
+            target=lambda: self._finished.put((name, self._run_step(step))), name=f"step {name}", daemon=True
+        ).start()
+
+    def _stop(self) -> None:
+        if not self._stopping:
+            self._stopping = True
+            self._stop_running()
+
+    def _settle(self, name: str, result: StepResult) -> None:
+        self._running[self._machine(name)] -= 1
         if result.state == "succeeded":
-            scheduler.succeed(name)
+            self._scheduler.succeed(name)
         else:
-            scheduler.fail(name)
-            if plan.on_failure == "fail_fast" and not stopping:
-                stopping = True
-                stop_running()
-        settle(name, result)
+            self._scheduler.fail(name)
+            if self._plan.on_failure == "fail_fast":
+                self._stop()
+        self._results[name] = result
+        self._ended(name, result)
 
-    reason = "the run was stopped" if cancellation.requested else "an upstream step failed"
-    if plan.on_failure != "continue" and not cancellation.requested:
-        reason = "another step failed"
-    for name in plan.dag().order():
-        if name not in results:
-            settle(name, StepResult("stopped" if cancellation.requested else "skipped", None, reason))
-    return results
+    def _settle_the_rest(self) -> None:
+        if self._cancellation.requested:
+            never_ran = StepResult("stopped", None, self._cancellation.reason)
+        elif self._plan.on_failure == "continue":
+            never_ran = StepResult("skipped", None, "an upstream step failed")
+        else:
+            never_ran = StepResult("skipped", None, "another step failed")
+        for name in self._dag.order():
+            if name not in self._results:
+                self._results[name] = never_ran
+                self._ended(name, never_ran)

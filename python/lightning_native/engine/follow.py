@@ -14,36 +14,48 @@ class LogFollower:
     def __init__(self, folder: RunFolder, steps: Iterable[str], show: Callable[[str, str], object]) -> None:
         self._folder = folder
         self._show = show
-        self._offsets = dict.fromkeys(steps, 0)
-        self._partial = dict.fromkeys(self._offsets, b"")
+        self._attempts = dict.fromkeys(steps, 1)
+        self._offsets = dict.fromkeys(self._attempts, 0)
+        self._partial = dict.fromkeys(self._attempts, b"")
 
     def advance(self) -> None:
         """Show every line that has come since the last call."""
-        for step, offset in self._offsets.items():
-            try:
-                with self._folder.log(step).open("rb") as log:
-                    log.seek(offset)
-                    data = log.read()
-            except FileNotFoundError:
-                continue
-            if not data:
-                continue
-            self._offsets[step] += len(data)
-            *lines, rest = (self._partial[step] + data).split(b"\n")
-            if len(rest) > _LONGEST_LINE:
-                lines.append(rest)
-                rest = b""
-            self._partial[step] = rest
-            for line in lines:
-                self._show_line(step, line)
+        for step in self._attempts:
+            self._advance_step(step)
+            while self._folder.log(step, self._attempts[step] + 1).exists():
+                # What the attempt before it wrote last may have come since we looked.
+                self._advance_step(step)
+                self._finish_step(step)
+                self._attempts[step] += 1
+                self._offsets[step] = 0
+                self._advance_step(step)
+
+    def _advance_step(self, step: str) -> None:
+        try:
+            with self._folder.log(step, self._attempts[step]).open("rb") as log:
+                log.seek(self._offsets[step])
+                data = log.read()
+        except FileNotFoundError:
+            return
+        self._offsets[step] += len(data)
+        *lines, rest = (self._partial[step] + data).split(b"\n")
+        if len(rest) > _LONGEST_LINE:
+            lines.append(rest)
+            rest = b""
+        self._partial[step] = rest
+        for line in lines:
+            self._show_line(step, line)
 
     def finish(self) -> None:
         """Show what is left, also lines without an end."""
         self.advance()
-        for step, rest in self._partial.items():
-            if rest:
-                self._show_line(step, rest)
-        self._partial = dict.fromkeys(self._offsets, b"")
+        for step in self._attempts:
+            self._finish_step(step)
+
+    def _finish_step(self, step: str) -> None:
+        rest, self._partial[step] = self._partial[step], b""
+        if rest:
+            self._show_line(step, rest)
 
     def _show_line(self, step: str, line: bytes) -> None:
         # What a progress bar overwrote is not shown.

@@ -1,40 +1,51 @@
-"""What was intended and what happened: runs, their steps, and the leases on what costs money. SQLite, one file.
+"""What was intended and what happened: runs, steps, attempts, leases and events. SQLite, one file.
 
 A lease is written before the thing it names is created, and closed after the thing is confirmed gone, so that a
 crash at any point leaves a record to clean up by. No secret is ever written here.
 """
 
 import sqlite3
+import statistics
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from lightning_native.errors import StaleControllerError
 from lightning_native.home import home
 
 RunState = Literal["running", "completed", "failed", "stopped"]
 StepState = Literal["pending", "preparing", "running", "succeeded", "failed", "skipped", "stopped"]
+LeaseKind = Literal["studio", "job", "pipeline"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
     run_id TEXT PRIMARY KEY, name TEXT NOT NULL, cloud TEXT NOT NULL, state TEXT NOT NULL,
-    started REAL NOT NULL, ended REAL, controller INTEGER, message TEXT NOT NULL DEFAULT ''
+    started REAL NOT NULL, ended REAL, controller INTEGER, message TEXT NOT NULL DEFAULT '',
+    token INTEGER NOT NULL DEFAULT 0
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS runs_by_start ON runs (started);
+CREATE INDEX IF NOT EXISTS runs_by_name ON runs (name, started);
 CREATE TABLE IF NOT EXISTS steps (
     run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, position INTEGER NOT NULL, name TEXT NOT NULL,
-    state TEXT NOT NULL, studio TEXT, machine TEXT, started REAL, ended REAL, exit_code INTEGER,
-    message TEXT NOT NULL DEFAULT '', PRIMARY KEY (run_id, name)
+    state TEXT NOT NULL, attempt INTEGER NOT NULL DEFAULT 1, place TEXT, machine TEXT, started REAL, ended REAL,
+    exit_code INTEGER, cost REAL, message TEXT NOT NULL DEFAULT '', PRIMARY KEY (run_id, name)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS leases (
     run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, kind TEXT NOT NULL, name TEXT NOT NULL,
     on_release TEXT NOT NULL, created REAL NOT NULL, released REAL, PRIMARY KEY (run_id, kind, name)
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS open_leases ON leases (run_id) WHERE released IS NULL;
+CREATE INDEX IF NOT EXISTS open_leases ON leases (created) WHERE released IS NULL;
+CREATE TABLE IF NOT EXISTS events (
+    event_id INTEGER PRIMARY KEY, run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, at REAL NOT NULL,
+    step TEXT, text TEXT NOT NULL
+);
+CREATE INDEX IF NOT EXISTS events_by_run ON events (run_id);
 """
+_OPEN = "('pending', 'preparing', 'running')"
 
 
 @dataclass(frozen=True)
@@ -53,15 +64,20 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class StepRecord:
-    """A step of a run: where it ran, from when to when (seconds since the epoch), and how it ended."""
+    """A step of a run: its current attempt, where it ran, from when to when (seconds since the epoch), how it ended.
+
+    `place` is the studio or the job it ran in; `cost` is in dollars, None where it is not known.
+    """
 
     name: str
     state: StepState
-    studio: str | None
+    attempt: int
+    place: str | None
     machine: str | None
     started: float | None
     ended: float | None
     exit_code: int | None
+    cost: float | None
     message: str
 
 
@@ -70,11 +86,20 @@ class Lease:
     """Something of ours at Lightning. `on_release` says what giving it up means."""
 
     run_id: str
-    kind: Literal["studio"]
+    kind: LeaseKind
     name: str
     on_release: Literal["delete", "stop"]
     created: float
     released: float | None
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened in a run, for people; `at` is in seconds since the epoch."""
+
+    at: float
+    step: str | None
+    text: str
 
 
 class Journal:
@@ -99,93 +124,72 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def begin_run(self, run_id: str, name: str, cloud: str, controller: int, steps: list[str]) -> None:
-        """Record a run and its steps, all pending. A run that is recorded already is left as it is."""
-        with self._transaction() as connection:
+    def drive(self, run_id: str, name: str, cloud: str, controller: int, steps: list[str]) -> "RunJournal":
+        """Record a run and its steps unless they are recorded, and become the only one who may write about it."""
+        with self.transaction() as connection:
             connection.execute(
-                "INSERT OR IGNORE INTO runs (run_id, name, cloud, state, started, controller) "
-                "VALUES (?, ?, ?, 'running', ?, ?)",
-                (run_id, name, cloud, time.time(), controller),
+                "INSERT OR IGNORE INTO runs (run_id, name, cloud, state, started) VALUES (?, ?, ?, 'running', ?)",
+                (run_id, name, cloud, time.time()),
             )
+            connection.execute(
+                "UPDATE runs SET token = token + 1, controller = ? WHERE run_id = ?", (controller, run_id)
+            )
+            (token,) = connection.execute("SELECT token FROM runs WHERE run_id = ?", (run_id,)).fetchone()
             connection.executemany(
                 "INSERT OR IGNORE INTO steps (run_id, position, name, state) VALUES (?, ?, ?, 'pending')",
                 [(run_id, position, step) for position, step in enumerate(steps)],
             )
-
-    def end_run(self, run_id: str, state: RunState, message: str = "") -> None:
-        """Record how a run ended; the first end stays."""
-        with self._transaction() as connection:
-            connection.execute(
-                "UPDATE runs SET state = ?, ended = ?, message = ? WHERE run_id = ? AND state = 'running'",
-                (state, time.time(), message, run_id),
-            )
-
-    def step_preparing(self, run_id: str, step: str, studio: str, machine: str | None) -> None:
-        """Record that a step waits for its studio."""
-        self._execute(
-            "UPDATE steps SET state = 'preparing', studio = ?, machine = ? WHERE run_id = ? AND name = ?",
-            (studio, machine, run_id, step),
-        )
-
-    def step_running(self, run_id: str, step: str) -> None:
-        """Record that a step's command was started."""
-        self._execute(
-            "UPDATE steps SET state = 'running', started = ? WHERE run_id = ? AND name = ? AND state = 'preparing'",
-            (time.time(), run_id, step),
-        )
-
-    def step_ended(
-        self, run_id: str, step: str, state: StepState, exit_code: int | None = None, message: str = ""
-    ) -> None:
-        """Record a step's terminal state; the first one stays."""
-        self._execute(
-            "UPDATE steps SET state = ?, ended = CASE WHEN started IS NULL THEN NULL ELSE ? END, exit_code = ?, "
-            "message = ? WHERE run_id = ? AND name = ? AND state IN ('pending', 'preparing', 'running')",
-            (state, time.time(), exit_code, message, run_id, step),
-        )
-
-    def lease(self, run_id: str, kind: str, name: str, on_release: str) -> None:
-        """Record the intent to create or start something, before the call that does it."""
-        self._execute(
-            "INSERT OR IGNORE INTO leases (run_id, kind, name, on_release, created) VALUES (?, ?, ?, ?, ?)",
-            (run_id, kind, name, on_release, time.time()),
-        )
-
-    def released(self, run_id: str, kind: str, name: str) -> None:
-        """Record that a leased thing is confirmed gone."""
-        self._execute(
-            "UPDATE leases SET released = ? WHERE run_id = ? AND kind = ? AND name = ? AND released IS NULL",
-            (time.time(), run_id, kind, name),
-        )
+        return RunJournal(self, run_id, token)
 
     def run(self, run_id: str) -> RunRecord | None:
         """Return one run."""
-        rows = self._query("SELECT * FROM runs WHERE run_id = ?", (run_id,))
+        rows = self.query(f"SELECT {_columns(RunRecord)} FROM runs WHERE run_id = ?", (run_id,))
         return RunRecord(**rows[0]) if rows else None
 
     def runs(self, limit: int = 100) -> list[RunRecord]:
         """Return the newest runs, newest first."""
-        return [RunRecord(**row) for row in self._query("SELECT * FROM runs ORDER BY started DESC LIMIT ?", (limit,))]
+        sql = f"SELECT {_columns(RunRecord)} FROM runs ORDER BY started DESC LIMIT ?"
+        return [RunRecord(**row) for row in self.query(sql, (limit,))]
+
+    def runs_like(self, prefix: str) -> list[RunRecord]:
+        """Return the runs whose id begins with a text."""
+        sql = f"SELECT {_columns(RunRecord)} FROM runs WHERE substr(run_id, 1, ?) = ? ORDER BY started DESC"
+        return [RunRecord(**row) for row in self.query(sql, (len(prefix), prefix))]
 
     def steps(self, run_id: str) -> list[StepRecord]:
         """Return a run's steps in the order of its plan."""
-        columns = ", ".join(StepRecord.__dataclass_fields__)
-        return [
-            StepRecord(**row)
-            for row in self._query(f"SELECT {columns} FROM steps WHERE run_id = ? ORDER BY position", (run_id,))  # noqa: S608  our own field names
-        ]
+        sql = f"SELECT {_columns(StepRecord)} FROM steps WHERE run_id = ? ORDER BY position"
+        return [StepRecord(**row) for row in self.query(sql, (run_id,))]
+
+    def step_durations(self, run_name: str) -> dict[str, float]:
+        """Return the median seconds that each step of the newest runs of a name took, where it succeeded."""
+        sql = (
+            "SELECT steps.name AS step, steps.ended - steps.started AS seconds FROM steps JOIN "
+            "(SELECT run_id FROM runs WHERE name = ? ORDER BY started DESC LIMIT 20) USING (run_id) "
+            "WHERE steps.state = 'succeeded' AND steps.started IS NOT NULL"
+        )
+        seconds: dict[str, list[float]] = {}
+        for row in self.query(sql, (run_name,)):
+            seconds.setdefault(row["step"], []).append(row["seconds"])
+        return {step: statistics.median(values) for step, values in seconds.items()}
 
     def leases(self, run_id: str) -> list[Lease]:
         """Return every lease of a run, oldest first."""
-        rows = self._query("SELECT * FROM leases WHERE run_id = ? ORDER BY created", (run_id,))
+        rows = self.query("SELECT * FROM leases WHERE run_id = ? ORDER BY created", (run_id,))
         return [Lease(**row) for row in rows]
 
     def open_leases(self) -> list[Lease]:
         """Return the leases of all runs that were not released, oldest first."""
-        return [Lease(**row) for row in self._query("SELECT * FROM leases WHERE released IS NULL ORDER BY created")]
+        return [Lease(**row) for row in self.query("SELECT * FROM leases WHERE released IS NULL ORDER BY created")]
+
+    def events(self, run_id: str) -> list[Event]:
+        """Return what happened in a run, oldest first."""
+        rows = self.query("SELECT at, step, text FROM events WHERE run_id = ? ORDER BY event_id", (run_id,))
+        return [Event(**row) for row in rows]
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """Write all or nothing."""
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -195,12 +199,92 @@ class Journal:
                 raise
             self._connection.execute("COMMIT")
 
-    def _execute(self, sql: str, parameters: tuple[object, ...]) -> None:
-        with self._transaction() as connection:
-            connection.execute(sql, parameters)
-
-    def _query(self, sql: str, parameters: tuple[object, ...] = ()) -> list[dict[str, Any]]:
+    def query(self, sql: str, parameters: tuple[object, ...] = ()) -> list[dict[str, Any]]:
+        """Read rows as mappings."""
         with self._lock:
             cursor = self._connection.execute(sql, parameters)
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+class RunJournal:
+    """One run's part of the journal, for the controller that drives it.
+
+    Every write carries the token the controller got when it began; when another controller has taken the run over,
+    it raises StaleControllerError instead.
+    """
+
+    def __init__(self, journal: Journal, run_id: str, token: int) -> None:
+        self.journal = journal
+        self.run_id = run_id
+        self._token = token
+
+    def end(self, state: RunState, message: str = "") -> None:
+        """Record how the run ended; the first end stays."""
+        self._write(
+            "UPDATE runs SET state = ?, ended = ?, message = ? WHERE run_id = ? AND state = 'running'",
+            (state, time.time(), message, self.run_id),
+        )
+
+    def step_preparing(self, step: str, attempt: int, place: str, machine: str | None) -> None:
+        """Record that an attempt at a step waits for its place."""
+        self._write(
+            "UPDATE steps SET state = 'preparing', attempt = ?, place = ?, machine = ? "
+            f"WHERE run_id = ? AND name = ? AND state IN {_OPEN}",
+            (attempt, place, machine, self.run_id, step),
+        )
+
+    def step_running(self, step: str) -> None:
+        """Record that a step's command was started; the time of its first attempt stays."""
+        self._write(
+            "UPDATE steps SET state = 'running', started = coalesce(started, ?) "
+            "WHERE run_id = ? AND name = ? AND state = 'preparing'",
+            (time.time(), self.run_id, step),
+        )
+
+    def step_ended(
+        self,
+        step: str,
+        state: StepState,
+        exit_code: int | None = None,
+        message: str = "",
+        cost: float | None = None,
+    ) -> None:
+        """Record a step's terminal state; the first one stays."""
+        self._write(
+            "UPDATE steps SET state = ?, ended = CASE WHEN started IS NULL THEN NULL ELSE ? END, exit_code = ?, "
+            f"message = ?, cost = ? WHERE run_id = ? AND name = ? AND state IN {_OPEN}",
+            (state, time.time(), exit_code, message, cost, self.run_id, step),
+        )
+
+    def lease(self, kind: LeaseKind, name: str, on_release: Literal["delete", "stop"]) -> None:
+        """Record the intent to create or start something, before the call that does it."""
+        self._write(
+            "INSERT INTO leases (run_id, kind, name, on_release, created) VALUES (?, ?, ?, ?, ?) "
+            "ON CONFLICT DO UPDATE SET released = NULL",
+            (self.run_id, kind, name, on_release, time.time()),
+        )
+
+    def released(self, kind: LeaseKind, name: str) -> None:
+        """Record that a leased thing is confirmed gone."""
+        self._write(
+            "UPDATE leases SET released = ? WHERE run_id = ? AND kind = ? AND name = ? AND released IS NULL",
+            (time.time(), self.run_id, kind, name),
+        )
+
+    def event(self, text: str, step: str | None = None) -> None:
+        """Record that something happened."""
+        self._write(
+            "INSERT INTO events (run_id, at, step, text) VALUES (?, ?, ?, ?)", (self.run_id, time.time(), step, text)
+        )
+
+    def _write(self, sql: str, parameters: tuple[object, ...]) -> None:
+        with self.journal.transaction() as connection:
+            (token,) = connection.execute("SELECT token FROM runs WHERE run_id = ?", (self.run_id,)).fetchone()
+            if token != self._token:
+                raise StaleControllerError(f"run {self.run_id} is driven by another controller now; this one gives up")
+            connection.execute(sql, parameters)
+
+
+def _columns(record: type[RunRecord] | type[StepRecord]) -> str:
+    return ", ".join(field.name for field in fields(record))

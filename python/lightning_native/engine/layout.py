@@ -10,10 +10,13 @@ from lightning_native.lightning.machines import DEFAULT_MACHINE, canonical_machi
 
 @dataclass(frozen=True)
 class StudioPlan:
-    """One studio of a run and the steps that run in it."""
+    """One studio of a run and the steps that run in it.
+
+    `machines`: the first of them that can be had; none: what the studio runs on, else the default.
+    """
 
     name: str
-    machine: str | None
+    machines: tuple[str, ...]
     keep: bool
     steps: tuple[str, ...]
     requirements: str
@@ -35,11 +38,12 @@ def studio_layout(plan: RunPlan) -> tuple[StudioPlan, ...]:
         name = plan.main_studio or unique_studio_name(plan.name, short_id)
         kept = plan.main_studio is not None
         steps = tuple(step.name for step in in_main)
-        studios.append(StudioPlan(name, main_machine, kept, steps, merged_requirements(in_main)))
+        machines = (main_machine,) if main_machine else ()
+        studios.append(StudioPlan(name, machines, kept, steps, merged_requirements(in_main)))
     studios += [
         StudioPlan(
             unique_studio_name(plan.name, step.name, short_id),
-            canonical_machine(step.machine or DEFAULT_MACHINE),
+            tuple(canonical_machine(machine) for machine in step.machines),
             False,
             (step.name,),
             merged_requirements([step]),

@@ -14,7 +14,7 @@ from typing import Any
 
 from lightning_native import agent
 from lightning_native.errors import CloudError
-from lightning_native.lightning.studios import StudioHandle
+from lightning_native.lightning.cloud import StudioHandle
 
 AGENT_SOURCE = Path(agent.__file__)
 REMOTE_HOME = ".lightning-native"
@@ -99,10 +99,11 @@ class Operation:
         scratch: Sequence[str] = (),
         timeout: float | None = None,
         output: Callable[[bytes], object],
+        offset: int = 0,
         started: Callable[[], object] = lambda: None,
         pause: Callable[[float], object] = time.sleep,
     ) -> Outcome:
-        """Run the command to its end, giving its output to `output` as it comes.
+        """Run the command to its end, giving its output from byte `offset` on to `output` as it comes.
 
         Raises:
             CloudError: the studio lost the command, or no call got through for five minutes.
@@ -110,8 +111,7 @@ class Operation:
         """
         spec = {"argv": list(argv), "cwd": cwd, "env": dict(env), "scratch": list(scratch), "timeout": timeout}
         sha256 = self._upload_spec(json.dumps(spec).encode())
-        offset = 0
-        answer = self._call(pause, "start", self._id, "--spec-sha256", sha256, "--wait", "0.2")
+        answer = self._call(pause, "start", self._id, "--spec-sha256", sha256, "--offset", str(offset), "--wait", "0.2")
         started()
         while True:
             if answer["data"]:

@@ -99,9 +99,10 @@ class RunFolder:
         self._environments.unlink(missing_ok=True)
         self._archive.unlink(missing_ok=True)
 
-    def log(self, step: str) -> Path:
-        """Return where a step's output is kept."""
-        return self.path / "logs" / f"{unique_studio_name(step)}.log"
+    def log(self, step: str, attempt: int = 1) -> Path:
+        """Return where the output of one attempt at a step is kept."""
+        suffix = f".{attempt}" if attempt > 1 else ""
+        return self.path / "logs" / f"{unique_studio_name(step)}{suffix}.log"
 
     @contextmanager
     def driven(self) -> Iterator[None]:

@@ -4,7 +4,7 @@ import os
 import warnings
 
 from lightning_native.errors import CredentialsError, LightningNativeError
-from lightning_native.lightning.studios import LightningStudioCloud
+from lightning_native.lightning.teamspace import LightningCloud
 
 _LIGHTNING = "https://lightning.ai"
 
@@ -19,7 +19,7 @@ def cloud_name() -> str:
     return f"{where} {owner}/{os.environ.get('LIGHTNING_TEAMSPACE', '')}"
 
 
-def connect() -> LightningStudioCloud:
+def connect() -> LightningCloud:
     """Sign in with the credentials in this process's environment.
 
     Raises:
@@ -47,4 +47,4 @@ def connect() -> LightningStudioCloud:
             f"cannot open teamspace {name!r} of {organization or user!r} at {url}: {error}; "
             "check the API key, the user id and the names"
         ) from error
-    return LightningStudioCloud(teamspace)
+    return LightningCloud(teamspace)

@@ -63,8 +63,8 @@ def _fail(folder: RunFolder, pipeline_run: UUID | None, message: str) -> None:
     """Record a run that could not be driven at all."""
     plan = folder.plan()
     with Journal() as journal:
-        journal.begin_run(plan.run_id, plan.name, "", os.getpid(), [step.name for step in plan.steps])
-        journal.end_run(plan.run_id, "failed", message)
+        steps = [step.name for step in plan.steps]
+        journal.drive(plan.run_id, plan.name, "", os.getpid(), steps).end("failed", message)
     folder.discard_secrets()
     _publish_run(pipeline_run, "failed", message)
 

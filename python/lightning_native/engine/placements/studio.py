@@ -1,56 +1,29 @@
 """Steps as commands in studios: a main one, and one of its own for each step that asks for another machine."""
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import Future
+from typing import Literal
 
-from lightning_native import unique_studio_name
-from lightning_native.engine.executor import Cancellation, StepResult
-from lightning_native.engine.journal import Journal
-from lightning_native.engine.layout import StudioPlan
-from lightning_native.engine.operation import REMOTE_HOME, Agent, Operation, Outcome
-from lightning_native.engine.plan import RunPlan, StepPlan
-from lightning_native.engine.run_folder import RunFolder
-from lightning_native.errors import CloudError
-from lightning_native.lightning.studios import StudioCloud, StudioHandle
+from lightning_native.engine.executor import StepResult
+from lightning_native.engine.layout import StudioPlan, studio_layout
+from lightning_native.engine.operation import Operation, Outcome
+from lightning_native.engine.placements.base import Cancelled, RunContext, stopped
+from lightning_native.engine.plan import StepPlan
+from lightning_native.engine.setup import ReadyStudio, set_up
+from lightning_native.errors import OutOfCapacityError
+from lightning_native.lightning.cloud import StudioHandle
 
 # Time a stopped step has to save what it wants to save.
 GRACE_SECONDS = 10.0
-
-_SETUP = """\
-set -eu
-if [ -s "$1" ]; then
-    command -v uv >/dev/null 2>&1 || python3 -m pip install --quiet uv
-    uv pip install --python "$(command -v python || command -v python3)" -r "$1"
-fi
-shift
-for command in "$@"; do
-    printf '+ %s\\n' "$command"
-    sh -euc "$command"
-done
-"""
 
 
 class StudioPlacement:
     """Runs the steps of one plan in studios, each prepared once, by the first step that needs it."""
 
-    def __init__(
-        self,
-        plan: RunPlan,
-        studios: tuple[StudioPlan, ...],
-        *,
-        cloud: StudioCloud,
-        journal: Journal,
-        folder: RunFolder,
-        environments: Mapping[str, Mapping[str, str]],
-        cancellation: Cancellation,
-    ) -> None:
-        self._run_id = plan.run_id
-        self._journal = journal
-        self._folder = folder
-        self._environments = environments
-        self._cancellation = cancellation
-        self._studios = [_RunStudio(plan, studio, cloud, journal, folder, cancellation) for studio in studios]
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self._studios = [_RunStudio(context, studio) for studio in studio_layout(context.plan)]
         self._studio_of = {step: studio for studio in self._studios for step in studio.plan.steps}
         self._operations: dict[str, Operation] = {}
         self._operations_lock = threading.Lock()
@@ -61,53 +34,52 @@ class StudioPlacement:
             if len(studio.plan.steps) > 1:
                 studio.prepare_in_background()
 
-    def run_step(self, step: StepPlan) -> StepResult:
-        """Run one step to its end. Never raises: whatever goes wrong is the step's result."""
+    def run_attempt(self, step: StepPlan, attempt: int) -> StepResult:
+        """Run one attempt at a step to its end. Never raises: whatever goes wrong is the step's result."""
         studio = self._studio_of[step.name]
-        self._journal.step_preparing(self._run_id, step.name, studio.plan.name, studio.plan.machine)
         try:
-            outcome = self._run_in(studio, step)
-        except _Cancelled:
-            return StepResult("stopped", None, "the run was stopped")
+            self._context.journal.step_preparing(step.name, attempt, studio.plan.name, studio.machine)
+            outcome = self._run_in(studio, step, attempt)
+        except Cancelled:
+            return stopped(self._context)
         except Exception as error:
-            if self._cancellation.requested:
-                return StepResult("stopped", None, "the run was stopped")
+            if self._context.cancellation.requested:
+                return stopped(self._context)
             message = str(error) or type(error).__name__
-            with self._folder.log(step.name).open("ab") as log:
-                log.write(f"lightning-native: {message}\n".encode())
+            self._context.note(step.name, attempt, message)
             return StepResult("failed", None, message)
-        finally:
-            studio.step_done(step.name)
-        if outcome.stopped:
-            return StepResult("stopped", outcome.exit_code, "the step was stopped")
-        if outcome.timed_out:
-            return StepResult("failed", outcome.exit_code, f"it ran longer than its limit of {step.timeout:g} s")
-        if outcome.exit_code != 0:
-            return StepResult("failed", outcome.exit_code, f"its command ended with exit code {outcome.exit_code}")
-        return StepResult("succeeded", 0)
+        return _result(step, outcome)
 
-    def _run_in(self, studio: "_RunStudio", step: StepPlan) -> Outcome:
+    def _run_in(self, studio: "_RunStudio", step: StepPlan, attempt: int) -> Outcome:
         ready = studio.wait_until_prepared()
-        operation = ready.operation(f"{self._run_id}.{unique_studio_name(step.name)}.1")
+        operation = ready.operation(self._context.operation_id(step.name, attempt))
         with self._operations_lock:
             self._operations[step.name] = operation
         try:
-            if self._cancellation.requested:
-                raise _Cancelled
-            with self._folder.log(step.name).open("ab", buffering=0) as log:
+            if self._context.cancellation.requested:
+                raise Cancelled
+            path = self._context.folder.log(step.name, attempt)
+            with path.open("ab", buffering=0) as log:
                 return operation.run(
                     step.argv,
                     cwd=f"~/{ready.code}",
-                    env=self._environments.get(step.name, {}),
+                    env=self._context.environments.get(step.name, {}),
                     scratch=step.scratch,
                     timeout=step.timeout,
                     output=log.write,
-                    started=lambda: self._journal.step_running(self._run_id, step.name),
-                    pause=self._cancellation.wait,
+                    # What a controller that died had read already is not asked for again.
+                    offset=path.stat().st_size,
+                    started=lambda: self._context.journal.step_running(step.name),
+                    pause=self._context.cancellation.wait,
                 )
         finally:
             with self._operations_lock:
                 del self._operations[step.name]
+
+    def step_ended(self, step: str) -> None:
+        """Give a studio up as soon as its last step has ended."""
+        studio = self._studio_of[step]
+        threading.Thread(target=studio.step_ended, args=(step,), name=f"release {studio.plan.name}").start()
 
     def stop_running(self) -> None:
         """Ask every running step to end, without waiting for it."""
@@ -125,47 +97,20 @@ class StudioPlacement:
             thread.join()
 
 
-class _Cancelled(Exception):  # noqa: N818  not an error: the user's wish
-    """The run was stopped while something was being prepared."""
-
-
-class _ReadyStudio:
-    """A studio that has the code, the requirements and the agent."""
-
-    def __init__(self, handle: StudioHandle, agent: Agent, code: str) -> None:
-        self._handle = handle
-        self.agent = agent
-        self.code = code
-
-    def operation(self, operation_id: str) -> Operation:
-        return Operation(self.agent, self._handle, operation_id)
-
-
 class _RunStudio:
     """One studio of a run: leased, created, started, set up, given up."""
 
-    def __init__(
-        self,
-        plan: RunPlan,
-        studio: StudioPlan,
-        cloud: StudioCloud,
-        journal: Journal,
-        folder: RunFolder,
-        cancellation: Cancellation,
-    ) -> None:
+    def __init__(self, context: RunContext, studio: StudioPlan) -> None:
         self.plan = studio
-        self.prepared: Future[_ReadyStudio] = Future()
-        self._run = plan
-        self._cloud = cloud
-        self._journal = journal
-        self._folder = folder
-        self._cancellation = cancellation
+        self.machine = studio.machines[0] if studio.machines else None
+        self._context = context
+        self._prepared: Future[ReadyStudio] = Future()
         self._lock = threading.Lock()
         self._begun = False
         self._closed = False
-        self._handle: StudioHandle | None = None
         self._leased = False
-        self._ready: _ReadyStudio | None = None
+        self._handle: StudioHandle | None = None
+        self._ready: ReadyStudio | None = None
         self._open_steps = set(studio.steps)
 
     def prepare_in_background(self) -> None:
@@ -176,80 +121,74 @@ class _RunStudio:
             self._begun = True
         threading.Thread(target=self._prepare, name=f"prepare {self.plan.name}", daemon=True).start()
 
-    def wait_until_prepared(self) -> _ReadyStudio:
+    def wait_until_prepared(self) -> ReadyStudio:
         """Prepare the studio if nobody did, and wait for it.
 
         Raises:
             CloudError: the studio could not be prepared; every step of it gets the same error.
-
         """
         self.prepare_in_background()
-        while not self._cancellation.requested:
+        while not self._context.cancellation.requested:
             try:
-                return self.prepared.result(timeout=0.2)
+                return self._prepared.result(timeout=0.2)
             except TimeoutError:
-                if self.prepared.done():
+                if self._prepared.done():
                     raise
-        raise _Cancelled
+        raise Cancelled
 
     def _prepare(self) -> None:
         try:
-            self._ready = self._set_up(self._create())
-            self.prepared.set_result(self._ready)
+            handle = self._create()
+            self._start(handle)
+            self._ready = set_up(
+                handle,
+                self._context,
+                name=self.plan.name,
+                requirements=self.plan.requirements,
+                commands=self._context.plan.custom_commands,
+            )
+            self._prepared.set_result(self._ready)
         except BaseException as error:
-            self.prepared.set_exception(error)
+            self._prepared.set_exception(error)
 
     def _create(self) -> StudioHandle:
         # Under the lock, so that closing either prevents the creation or sees the studio.
         with self._lock:
-            if self._closed or self._cancellation.requested:
-                raise _Cancelled
+            if self._closed or self._context.cancellation.requested:
+                raise Cancelled
+            cloud = self._context.cloud
             if self.plan.keep:
-                handle = self._cloud.find_studio(self.plan.name)
+                handle = cloud.find_studio(self.plan.name)
                 if handle is None or not handle.is_running():
                     self._lease("stop")
-                self._handle = handle or self._cloud.create_studio(self.plan.name)
+                self._handle = handle or cloud.create_studio(self.plan.name)
             else:
                 self._lease("delete")
-                self._handle = self._cloud.create_studio(self.plan.name)
+                self._handle = cloud.create_studio(self.plan.name)
             return self._handle
 
-    def _lease(self, on_release: str) -> None:
-        self._journal.lease(self._run.run_id, "studio", self.plan.name, on_release)
+    def _lease(self, on_release: Literal["delete", "stop"]) -> None:
+        self._context.journal.lease("studio", self.plan.name, on_release)
         self._leased = True
 
-    def _set_up(self, handle: StudioHandle) -> _ReadyStudio:
-        handle.start(self.plan.machine)
-        agent = Agent(handle)
-        agent.install()
-        code = self._folder.code()
-        remote_code = agent.unpack(code.archive, code.sha256, code.digest)
-        ready = _ReadyStudio(handle, agent, remote_code)
-        if self.plan.requirements or self._run.custom_commands:
-            self._install(handle, ready)
-        return ready
+    def _start(self, handle: StudioHandle) -> None:
+        """Start the studio on the first of its machines that can be had."""
+        if not self.plan.machines:
+            handle.start(None)
+            return
+        for machine in self.plan.machines:
+            try:
+                handle.start(machine)
+            except OutOfCapacityError as error:
+                if machine == self.plan.machines[-1]:
+                    raise
+                self._context.journal.event(f"studio {self.plan.name}: {error}; trying the next machine")
+                continue
+            self.machine = machine
+            return
 
-    def _install(self, handle: StudioHandle, ready: _ReadyStudio) -> None:
-        name = f"setup-{self.plan.name}"
-        requirements = f"{self._run.run_id}.requirements.txt"
-        local = self._folder.path / f"{name}.requirements.txt"
-        local.write_text(self.plan.requirements)
-        handle.upload(local, f"{REMOTE_HOME}/{requirements}")
-        log_path = self._folder.log(name)
-        with log_path.open("ab", buffering=0) as log:
-            outcome = ready.operation(f"{self._run.run_id}.{unique_studio_name(name)}.1").run(
-                ["sh", "-c", _SETUP, "setup", f"../../{requirements}", *self._run.custom_commands],
-                cwd=f"~/{ready.code}",
-                env={},
-                output=log.write,
-                pause=self._cancellation.wait,
-            )
-        if outcome.exit_code != 0:
-            tail = "\n".join(log_path.read_text(errors="replace").splitlines()[-15:])
-            raise CloudError(f"studio {self.plan.name!r} cannot be set up (exit code {outcome.exit_code}):\n{tail}")
-
-    def step_done(self, step: str) -> None:
-        """Give the studio up as soon as its last step has ended: a machine that waits costs as much as a busy one."""
+    def step_ended(self, step: str) -> None:
+        """Give the studio up with its last step: a machine that waits costs as much as a busy one."""
         self._open_steps.discard(step)
         if not self._open_steps and not self.plan.keep:
             self.close()
@@ -260,17 +199,25 @@ class _RunStudio:
             self._closed = True
             ready, self._ready = self._ready, None
             if self.plan.keep and ready is not None:
-                _quietly(lambda: ready.agent.forget(self._run.run_id))
-            if not self._leased:
-                return
-            if _quietly(self._release):
+                _quietly(lambda: ready.agent.forget(self._context.plan.run_id))
+            if self._leased and _quietly(self._release):
                 self._leased = False
 
     def _release(self) -> None:
-        handle = self._handle or self._cloud.find_studio(self.plan.name)
+        handle = self._handle or self._context.cloud.find_studio(self.plan.name)
         if handle is not None:
             handle.release(delete=not self.plan.keep)
-        self._journal.released(self._run.run_id, "studio", self.plan.name)
+        self._context.journal.released("studio", self.plan.name)
+
+
+def _result(step: StepPlan, outcome: Outcome) -> StepResult:
+    if outcome.stopped:
+        return StepResult("stopped", outcome.exit_code, "the step was stopped")
+    if outcome.timed_out:
+        return StepResult("failed", outcome.exit_code, f"it ran longer than its limit of {step.timeout:g} s")
+    if outcome.exit_code != 0:
+        return StepResult("failed", outcome.exit_code, f"its command ended with exit code {outcome.exit_code}")
+    return StepResult("succeeded", 0)
 
 
 def _stop_quietly(operation: Operation) -> None:

@@ -1,0 +1,45 @@
+"""Tries a step again when it failed and may, or when its machine was taken away."""
+
+from collections.abc import Callable
+
+from lightning_native.engine.executor import Cancellation, StepResult
+from lightning_native.engine.journal import RunJournal
+from lightning_native.engine.plan import StepPlan
+
+# A machine that is reclaimed this often will not be had for long enough.
+_MOST_RECLAIMS = 20
+
+
+def run_attempts(
+    step: StepPlan,
+    first_attempt: int,
+    *,
+    run_attempt: Callable[[StepPlan, int], StepResult],
+    journal: RunJournal,
+    cancellation: Cancellation,
+) -> StepResult:
+    """Run a step until it succeeds, is stopped, or may not be tried again, and return its last result.
+
+    Args:
+        step: what to run.
+        first_attempt: the number of the first attempt: 1, or the one a dead controller was at.
+        run_attempt: runs one attempt to its end; never raises.
+        journal: where new attempts are recorded.
+        cancellation: ends the wait between attempts.
+    """
+    attempt, failures, reclaims = first_attempt, first_attempt - 1, 0
+    cost: float | None = None
+    while True:
+        result = run_attempt(step, attempt)
+        if result.cost is not None:
+            cost = (cost or 0.0) + result.cost
+        failures += not result.reclaimed
+        reclaims += result.reclaimed
+        again = reclaims <= _MOST_RECLAIMS if result.reclaimed else failures <= step.retry.count
+        if result.state != "failed" or not again or cancellation.requested:
+            return StepResult(result.state, result.exit_code, result.message, cost)
+        delay = 0.0 if result.reclaimed else step.retry.delay * step.retry.backoff ** (failures - 1)
+        journal.event(f"attempt {attempt} failed ({result.message}); trying again in {delay:g} s", step.name)
+        if cancellation.wait(delay):
+            return StepResult("stopped", result.exit_code, cancellation.reason, cost)
+        attempt += 1

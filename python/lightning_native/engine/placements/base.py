@@ -1,0 +1,61 @@
+"""What every placement does, and what it is given."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from lightning_native import unique_studio_name
+from lightning_native.engine.executor import Cancellation, StepResult
+from lightning_native.engine.journal import RunJournal
+from lightning_native.engine.plan import RunPlan, StepPlan
+from lightning_native.engine.run_folder import RunFolder
+from lightning_native.lightning.cloud import Cloud
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """One run, as its placement needs it."""
+
+    plan: RunPlan
+    cloud: Cloud
+    journal: RunJournal
+    folder: RunFolder
+    environments: Mapping[str, Mapping[str, str]]
+    cancellation: Cancellation
+
+    def operation_id(self, name: str, attempt: int) -> str:
+        """Return the id under which an attempt is known to the agent, the same after a restart of the controller."""
+        return f"{self.plan.run_id}.{unique_studio_name(name)}.{attempt}"
+
+    def note(self, step: str, attempt: int, message: str) -> None:
+        """Add a line of our own to a step's log."""
+        with self.folder.log(step, attempt).open("ab") as log:
+            log.write(f"lightning-native: {message}\n".encode())
+
+
+class Placement(Protocol):
+    """A way for the steps of one run to run."""
+
+    def prepare(self) -> None:
+        """Start preparing what steps will need, without waiting for it."""
+
+    def run_attempt(self, step: StepPlan, attempt: int) -> StepResult:
+        """Run one attempt at a step to its end. Never raises: whatever goes wrong is the step's result."""
+
+    def step_ended(self, step: str) -> None:
+        """Note that a step has ended for good: nothing more will be asked for it. Must not block."""
+
+    def stop_running(self) -> None:
+        """Ask every running step to end, without waiting for it."""
+
+    def close(self) -> None:
+        """Give everything up at once, whatever it is doing."""
+
+
+class Cancelled(Exception):  # noqa: N818  not an error: the user's wish
+    """The run was stopped while something was being prepared."""
+
+
+def stopped(context: RunContext) -> StepResult:
+    """Return the result of a step that was stopped before it ended."""
+    return StepResult("stopped", None, context.cancellation.reason)

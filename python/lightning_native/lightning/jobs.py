@@ -1,0 +1,56 @@
+"""Jobs through the SDK, with every call safe to repeat."""
+
+from typing import TYPE_CHECKING
+
+from lightning_native.lightning.cloud import JobState
+from lightning_native.lightning.errors import cloud_errors, is_gone
+
+if TYPE_CHECKING:
+    from lightning_sdk import Job
+
+
+class LightningJob:
+    """One job of the SDK."""
+
+    def __init__(self, job: "Job") -> None:
+        self._job = job
+
+    @property
+    def name(self) -> str:
+        """The job's name."""
+        return str(self._job.name)
+
+    def state(self) -> JobState:
+        """Return how the job stands."""
+        from lightning_sdk import Status
+
+        states: dict[Status, JobState] = {
+            Status.Running: "running",
+            Status.Stopping: "running",
+            Status.Completed: "completed",
+            Status.Failed: "failed",
+            Status.Stopped: "stopped",
+        }
+        with cloud_errors(f"see how job {self.name!r} stands"):
+            return states.get(self._job.status, "pending")
+
+    def output(self) -> str:
+        """Return all that the job has printed so far, line by line."""
+        with cloud_errors(f"read the logs of job {self.name!r}"):
+            return str(self._job.logs())
+
+    def cost(self) -> float:
+        """Return the dollars it has cost so far."""
+        with cloud_errors(f"ask what job {self.name!r} costs"):
+            return float(self._job.total_cost)
+
+    def release(self) -> None:
+        """Stop and delete the job. Gone already is a success."""
+        with cloud_errors(f"delete job {self.name!r}"):
+            try:
+                if self.state() in ("pending", "running"):
+                    self._job.stop()
+                self._job.delete()
+            except Exception as error:
+                if not is_gone(error):
+                    raise

@@ -1,0 +1,83 @@
+"""A teamspace of Lightning through the SDK."""
+
+import warnings
+from typing import TYPE_CHECKING
+
+from lightning_native.lightning.cloud import JobRequest
+from lightning_native.lightning.errors import cloud_errors, is_gone
+from lightning_native.lightning.jobs import LightningJob
+from lightning_native.lightning.machines import canonical_machine
+from lightning_native.lightning.studios import LightningStudio
+
+if TYPE_CHECKING:
+    from lightning_sdk import Teamspace
+
+
+class LightningCloud:
+    """The teamspace that the environment of this process names, through the SDK.
+
+    The SDK reads the environment once per process, so one process serves one cloud.
+    """
+
+    def __init__(self, teamspace: "Teamspace") -> None:
+        self._teamspace = teamspace
+
+    def find_studio(self, name: str) -> "LightningStudio | None":
+        """Return the studio of this name, running or not."""
+        from lightning_sdk import Studio
+
+        with cloud_errors(f"look for studio {name!r}"):
+            try:
+                return LightningStudio(Studio(name=name, teamspace=self._teamspace, create_ok=False))
+            except ValueError as error:
+                if "does not exist" in str(error):
+                    return None
+                raise
+
+    def create_studio(self, name: str) -> "LightningStudio":
+        """Return a studio of this name, created if it is not there; it is not started."""
+        from lightning_sdk import Studio
+
+        with cloud_errors(f"create studio {name!r}"):
+            return LightningStudio(Studio(name=name, teamspace=self._teamspace))
+
+    def studio_names(self) -> list[str]:
+        """Return the names of all studios of the teamspace."""
+        with cloud_errors("list the studios"):
+            return [str(studio.name) for studio in self._teamspace.studios]
+
+    def find_jobs(self, name: str) -> list[LightningJob]:
+        """Return the jobs submitted under a name: none, one, or more where a submission was delivered twice."""
+        from lightning_sdk import Job
+
+        found = []
+        with cloud_errors(f"look for job {name!r}"):
+            # The platform names the second of two submissions after the first.
+            for candidate in (name, *(job.name for job in self._teamspace.jobs if job.name.startswith(f"{name}-"))):
+                try:
+                    found.append(LightningJob(Job(name=candidate, teamspace=self._teamspace)))
+                except Exception as error:
+                    if not is_gone(error):
+                        raise
+        return found
+
+    def run_job(self, request: JobRequest) -> LightningJob:
+        """Submit a job."""
+        from lightning_sdk import Job, Machine, Studio
+
+        with cloud_errors(f"submit job {request.name!r} on {request.machine}"), warnings.catch_warnings():
+            # A taken name is looked for and dealt with by who asked for it.
+            warnings.simplefilter("ignore")
+            studio = Studio(name=request.studio, teamspace=self._teamspace, create_ok=False)
+            job = Job.run(
+                name=request.name,
+                machine=Machine.from_str(canonical_machine(request.machine)),
+                command=request.command,
+                studio=studio,
+                teamspace=self._teamspace,
+                interruptible=request.interruptible,
+                tags=list(request.tags) or None,
+                # The studio's files have changed since the last job: there is a step's specification among them.
+                reuse_snapshot=False,
+            )
+            return LightningJob(job)
