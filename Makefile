@@ -53,5 +53,19 @@ format: setup ## Format all code
 	$(BIN)/ruff format .
 	cargo fmt --all
 
+FUZZ_SECONDS ?= 600
+
+fuzz: ## Fuzz each native verb for FUZZ_SECONDS (needs cargo-fuzz; needs no nightly compiler)
+	cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --quiet
+	for target in extract requirements names dag; do \
+	  mkdir -p rust/fuzz/corpus/$$target; \
+	  cargo fuzz run --fuzz-dir rust/fuzz -s none $$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4000; \
+	done
+
+bench: setup ## Measure the native verbs beside their peers and write benches/results.json
+	$(BIN)/uv pip install --quiet --python $(BIN)/python 'rustworkx>=0.17'
+	command -v pigz >/dev/null || { apt-get update -qq && apt-get install -y -qq pigz; } >/dev/null
+	$(BIN)/python benches/run.py
+
 clean: ## Remove what setup and the demo made
 	rm -rf .venv target .demo

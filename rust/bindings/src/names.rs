@@ -1,6 +1,9 @@
 //! `sanitize_studio_name` and `unique_studio_name`; too short to be worth leaving the interpreter for.
 use lightning_native_core::names;
-use pyo3::{prelude::*, types::PyString};
+use pyo3::{
+    prelude::*,
+    types::{PyString, PyTuple},
+};
 
 use crate::error;
 
@@ -16,7 +19,8 @@ pub fn sanitize_studio_name(name: &Bound<'_, PyString>) -> PyResult<String> {
 
 #[pyfunction]
 #[pyo3(signature = (*parts))]
-pub fn unique_studio_name(parts: Vec<Bound<'_, PyString>>) -> PyResult<String> {
+pub fn unique_studio_name(parts: &Bound<'_, PyTuple>) -> PyResult<String> {
+    let parts: Vec<Bound<'_, PyString>> = parts.iter().map(|part| Ok(part.cast_into()?)).collect::<PyResult<_>>()?;
     let texts: Vec<_> = parts.iter().map(|part| part.to_string_lossy()).collect();
     names::unique(&texts).map_err(error::to_python)
 }

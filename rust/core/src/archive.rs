@@ -1,9 +1,11 @@
 //! Archives of source trees: what goes in, deterministic writing, safe extraction.
+mod cache;
 mod extract;
 mod git;
 mod gzip;
 mod layout;
 mod members;
+mod plan;
 mod rules;
 mod select;
 mod tar_header;

@@ -84,7 +84,7 @@ pub fn extract(
         .map_err(write)?;
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let members = Members::new(file);
-    let (sender, receiver) = mpsc::sync_channel::<SmallFile>(256);
+    let (sender, receiver) = mpsc::sync_channel::<Vec<SmallFile>>(8);
     let receiver = Mutex::new(receiver);
     let failure = Mutex::new(None);
     let mut report = thread::scope(|scope| {
@@ -100,6 +100,8 @@ pub fn extract(
             progress,
             last_heartbeat: Instant::now(),
             sender,
+            batch: Vec::new(),
+            batch_bytes: 0,
             failure: &failure,
             layout: Layout::default(),
             hard_links: Vec::new(),
@@ -156,16 +158,16 @@ struct SmallFile {
     executable: bool,
 }
 
-fn write_small_files(receiver: &Mutex<mpsc::Receiver<SmallFile>>, failure: &Mutex<Option<Error>>) {
+fn write_small_files(receiver: &Mutex<mpsc::Receiver<Vec<SmallFile>>>, failure: &Mutex<Option<Error>>) {
     loop {
-        let file = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(file) = file else { return };
-        let written = create(&file.path, file.executable).and_then(|mut new| new.write_all(&file.content));
-        if let Err(error) = written {
-            failure
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .get_or_insert(Error::io("write", &file.path, &error));
+        let files = receiver.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(files) = files else { return };
+        for file in files {
+            let written = create(&file.path, file.executable).and_then(|mut new| new.write_all(&file.content));
+            if let Err(error) = written {
+                let error = Error::io("write", &file.path, &error);
+                failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+            }
         }
     }
 }
@@ -182,7 +184,9 @@ struct Unpacking<'a, 'progress> {
     total: u64,
     progress: &'a mut Progress<'progress>,
     last_heartbeat: Instant,
-    sender: mpsc::SyncSender<SmallFile>,
+    sender: mpsc::SyncSender<Vec<SmallFile>>,
+    batch: Vec<SmallFile>,
+    batch_bytes: u64,
     failure: &'a Mutex<Option<Error>>,
     layout: Layout,
     hard_links: Vec<(BString, BString)>,
@@ -215,6 +219,7 @@ impl Unpacking<'_, '_> {
             self.heartbeat()?;
             self.unpack(&mut entry, &mut extensions)?;
         }
+        self.send_batch();
         if extensions.path.is_some() || extensions.link.is_some() {
             return Err(self.damaged(&io::Error::other("it ends after a long name")));
         }
@@ -322,8 +327,11 @@ impl Unpacking<'_, '_> {
             let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
             entry.read_to_end(&mut content).map_err(|error| self.damaged(&error))?;
             self.check_length(content.len() as u64, size)?;
-            // Fails only after a writer panicked, which the scope reports.
-            let _ = self.sender.send(SmallFile { path: full, content, executable });
+            self.batch.push(SmallFile { path: full, content, executable });
+            self.batch_bytes += size + SMALL / 256;
+            if self.batch_bytes > SMALL {
+                self.send_batch();
+            }
             return Ok(());
         }
         let write = |error: io::Error| Error::io("write", &full, &error);
@@ -339,6 +347,12 @@ impl Unpacking<'_, '_> {
             file.write_all(&buffer[..count]).map_err(write)?;
             written += count as u64;
         }
+    }
+
+    fn send_batch(&mut self) {
+        // Fails only after a writer panicked, which the scope reports.
+        let _ = self.sender.send(std::mem::take(&mut self.batch));
+        self.batch_bytes = 0;
     }
 
     fn check_length(&self, length: u64, size: u64) -> Result<()> {

@@ -2,75 +2,87 @@
 use libdeflater::{CompressionLvl, Crc};
 
 /// Marks the extra field that holds the length of the member.
-pub(super) const FIELD: [u8; 2] = *b"LN";
+const FIELD: [u8; 2] = *b"LN";
 /// Magic, method, flags (extra field), time, extra flags, system (unknown), length of the extra field, its one subfield.
 pub(super) const HEADER: usize = 12 + 4 + 4;
 const TRAILER: usize = 8;
 /// The most a stored deflate block can hold.
 const STORED: usize = 65_535;
+/// How much of a block is tried, at three places, to see whether it can be compressed at all.
+const SAMPLE: usize = 4096;
 
 /// Compresses blocks at one level.
 pub(super) struct Compressor {
     level: i32,
     deflate: libdeflater::Compressor,
+    sampler: libdeflater::Compressor,
+    sample: Vec<u8>,
 }
 
 impl Compressor {
     pub fn new(level: i32) -> Self {
-        let deflate = libdeflater::Compressor::new(CompressionLvl::new(level).unwrap_or_default());
-        Self { level, deflate }
+        Self {
+            level,
+            deflate: libdeflater::Compressor::new(CompressionLvl::new(level).unwrap_or_default()),
+            sampler: libdeflater::Compressor::new(CompressionLvl::new(1).unwrap_or_default()),
+            sample: vec![0; SAMPLE * 2],
+        }
     }
 
-    /// A whole gzip member.
-    pub fn compress(&mut self, content: &[u8]) -> Vec<u8> {
-        let mut member = Vec::new();
-        if self.level == 0 || !self.try_deflate(content, &mut member) {
-            member.clear();
-            member.resize(HEADER, 0);
-            store(content, &mut member);
+    /// Writes a whole gzip member to the start of `member`, which grows but never shrinks, and returns its length.
+    pub fn compress(&mut self, content: &[u8], member: &mut Vec<u8>) -> usize {
+        let bound = HEADER + content.len() + (content.len() / STORED + 1) * 5 + TRAILER;
+        if member.len() < bound {
+            member.resize(bound, 0);
         }
+        let deflated = if self.level == 0 || self.is_incompressible(content) {
+            None
+        } else {
+            self.deflate.deflate_compress(content, &mut member[HEADER..bound - TRAILER]).ok()
+        };
+        let end = HEADER + deflated.unwrap_or_else(|| store(content, &mut member[HEADER..]));
         let mut crc = Crc::new();
         crc.update(content);
-        member.extend_from_slice(&crc.sum().to_le_bytes());
-        member.extend_from_slice(&low_32_bits(content.len()).to_le_bytes());
-        let length = low_32_bits(member.len());
+        member[end..end + 4].copy_from_slice(&crc.sum().to_le_bytes());
+        member[end + 4..end + TRAILER].copy_from_slice(&low_32_bits(content.len()).to_le_bytes());
+        let length = end + TRAILER;
         let header = &mut member[..HEADER];
         header[..12].copy_from_slice(&[0x1f, 0x8b, 8, 4, 0, 0, 0, 0, 0, 255, 8, 0]);
         header[12..14].copy_from_slice(&FIELD);
         header[14..16].copy_from_slice(&4_u16.to_le_bytes());
-        header[16..20].copy_from_slice(&length.to_le_bytes());
-        member
+        header[16..20].copy_from_slice(&low_32_bits(length).to_le_bytes());
+        length
     }
 
-    /// Whether `content` became smaller.
-    fn try_deflate(&mut self, content: &[u8], member: &mut Vec<u8>) -> bool {
-        let bound = content.len() + content.len() / STORED * 5 + 5;
-        member.resize(HEADER + bound, 0);
-        match self.deflate.deflate_compress(content, &mut member[HEADER..]) {
-            Ok(length) => {
-                member.truncate(HEADER + length);
-                member.reserve(TRAILER);
-                true
-            }
-            Err(_) => false,
+    /// Whether samples of a block do not get smaller by even one in fifty.
+    fn is_incompressible(&mut self, content: &[u8]) -> bool {
+        if content.len() < SAMPLE * 8 {
+            return false;
         }
+        [content.len() / 8, content.len() / 2, content.len() - SAMPLE].into_iter().all(|place| {
+            let length = self.sampler.deflate_compress(&content[place..place + SAMPLE], &mut self.sample);
+            length.is_ok_and(|length| length > SAMPLE / 50 * 49)
+        })
     }
 }
 
-/// Appends a deflate stream that holds `content` as it is.
-fn store(content: &[u8], member: &mut Vec<u8>) {
-    member.reserve(content.len() + (content.len() / STORED + 1) * 5 + TRAILER);
-    let mut chunks = content.chunks(STORED).peekable();
-    if chunks.peek().is_none() {
-        member.extend_from_slice(&[1, 0, 0, 0xff, 0xff]);
+/// Writes a deflate stream that holds `content` as it is, and returns its length.
+fn store(content: &[u8], out: &mut [u8]) -> usize {
+    if content.is_empty() {
+        out[..5].copy_from_slice(&[1, 0, 0, 0xff, 0xff]);
+        return 5;
     }
+    let mut end = 0;
+    let mut chunks = content.chunks(STORED).peekable();
     while let Some(chunk) = chunks.next() {
         let length = u16::try_from(chunk.len()).unwrap_or(u16::MAX);
-        member.push(u8::from(chunks.peek().is_none()));
-        member.extend_from_slice(&length.to_le_bytes());
-        member.extend_from_slice(&(!length).to_le_bytes());
-        member.extend_from_slice(chunk);
+        out[end] = u8::from(chunks.peek().is_none());
+        out[end + 1..end + 3].copy_from_slice(&length.to_le_bytes());
+        out[end + 3..end + 5].copy_from_slice(&(!length).to_le_bytes());
+        out[end + 5..end + 5 + chunk.len()].copy_from_slice(chunk);
+        end += 5 + chunk.len();
     }
+    end
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "gzip stores sizes modulo 2^32")]

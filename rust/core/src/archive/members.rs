@@ -7,7 +7,9 @@ use std::{
     thread::Scope,
 };
 
-use flate2::{Crc, Decompress, FlushDecompress, Status, bufread::MultiGzDecoder};
+use flate2::{Decompress, FlushDecompress, Status, bufread::MultiGzDecoder};
+
+use libdeflater::Crc;
 
 use super::gzip;
 

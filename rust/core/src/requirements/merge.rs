@@ -1,5 +1,7 @@
 //! Merges requirements: one line for each name and marker, accepting exactly what all of them accept.
-use std::{collections::HashMap, fmt};
+use std::{fmt, thread};
+
+use hashbrown::{HashMap, hash_map::Entry};
 
 use pep440_rs::{Operator, Version, VersionSpecifier, VersionSpecifiers};
 use pep508_rs::{MarkerTree, MarkerWarningKind, PackageName, Requirement, VerbatimUrl, VersionOrUrl};
@@ -7,6 +9,9 @@ use version_ranges::Ranges;
 
 use super::read::{self, Kind, Line, Origin, Source};
 use crate::{Error, Result};
+
+/// Fewer lines are parsed before a thread has started.
+const WORTH_A_THREAD: usize = 500;
 
 /// What to do about requirements that no version satisfies together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -83,21 +88,19 @@ pub fn merge(sources: &[Source], on_conflict: OnConflict) -> Result<Merged> {
     let mut groups: Vec<Group> = Vec::new();
     let mut places: HashMap<Key, usize> = HashMap::with_capacity(lines.len());
     let mut constraints: Vec<(Key, Item)> = Vec::new();
-    for line in lines {
-        if line.kind == Kind::Option {
-            let text = [std::slice::from_ref(&line.text), &line.options].concat().join(" ");
-            if !merged.options.contains(&text) {
-                merged.options.push(text);
-            }
-            continue;
+    let (options, lines): (Vec<Line>, Vec<Line>) = lines.into_iter().partition(|line| line.kind == Kind::Option);
+    for line in options {
+        let text = [std::slice::from_ref(&line.text), &line.options].concat().join(" ");
+        if !merged.options.contains(&text) {
+            merged.options.push(text);
         }
-        let is_constraint = line.kind == Kind::Constraint;
-        let (key, item) = parse(line)?;
-        if is_constraint {
+    }
+    for (kind, key, item) in parse_all(lines)? {
+        if kind == Kind::Constraint {
             constraints.push((key, item));
-            continue;
+        } else {
+            add(&mut groups, &mut places, key, item, &mut merged.conflicts);
         }
-        add(&mut groups, &mut places, key, item, &mut merged.conflicts);
     }
     let mut unused: Vec<Group> = Vec::new();
     let mut unused_places = HashMap::new();
@@ -158,15 +161,39 @@ enum ItemVersion {
 struct Group {
     name: String,
     items: Vec<Item>,
-    /// The versions that all items accept, kept up to date as items come.
-    accepted: Ranges<Version>,
+    /// The versions that all items accept; worked out when there is a second item.
+    accepted: Option<Ranges<Version>>,
 }
 
-fn parse(line: Line) -> Result<(Key, Item)> {
+/// Parses lines in their order, many of them in several threads.
+fn parse_all(mut lines: Vec<Line>) -> Result<Vec<(Kind, Key, Item)>> {
+    let threads = thread::available_parallelism().map_or(1, usize::from).min(lines.len() / WORTH_A_THREAD).max(1);
+    let share = lines.len().div_ceil(threads).max(1);
+    let mut shares = Vec::with_capacity(threads);
+    while lines.len() > share {
+        shares.push(lines.split_off(lines.len() - share));
+    }
+    let parse_share = |lines: Vec<Line>| lines.into_iter().map(parse).collect::<Result<Vec<_>>>();
+    thread::scope(|scope| {
+        let others: Vec<_> = shares.into_iter().map(|share| scope.spawn(move || parse_share(share))).collect();
+        let mut all = parse_share(lines)?;
+        for other in others.into_iter().rev() {
+            let parsed = other.join().map_err(|_| Error::Requirement("the requirement parser failed".to_owned()))?;
+            all.append(&mut parsed?);
+        }
+        Ok(all)
+    })
+}
+
+fn parse(line: Line) -> Result<(Kind, Key, Item)> {
+    let kind = line.kind;
     let fail = |reason: &str| {
         let reason = reason.lines().next().unwrap_or_default();
         Error::Requirement(format!("{}: cannot parse the requirement {:?}: {reason}", line.origin, line.text))
     };
+    if !names_are_valid(&line.text) {
+        return Err(fail("a name must start and end with a letter or digit"));
+    }
     let mut is_understood = true;
     let mut reporter = |_: MarkerWarningKind, _: String| is_understood = false;
     let requirement = Requirement::<VerbatimUrl>::parse_reporter(&line.text, "/", &mut reporter)
@@ -196,7 +223,19 @@ fn parse(line: Line) -> Result<(Key, Item)> {
         origin: line.origin,
         options: line.options,
     };
-    Ok((key, item))
+    Ok((kind, key, item))
+}
+
+/// Checks the package's and its extras' names: the parser panics on some that end in a punctuation mark (`2-`).
+fn names_are_valid(text: &str) -> bool {
+    let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
+    let is_name = |name: &str| {
+        let is_end = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+        is_end(name.as_bytes().first()) && is_end(name.as_bytes().last()) && name.chars().all(is_part)
+    };
+    let (name, rest) = text.split_at(text.find(|character| !is_part(character)).unwrap_or(text.len()));
+    let extras = rest.trim_start().strip_prefix('[').and_then(|rest| rest.split_once(']')).map_or("", |(all, _)| all);
+    is_name(name) && (extras.trim().is_empty() || extras.split(',').all(|extra| is_name(extra.trim())))
 }
 
 /// The marker as it was written: the parser writes an equivalent one that few would recognise as theirs.
@@ -208,24 +247,30 @@ fn split_marker(text: &str) -> (&str, &str) {
 }
 
 fn add(groups: &mut Vec<Group>, places: &mut HashMap<Key, usize>, key: Key, item: Item, conflicts: &mut Vec<Conflict>) {
-    let name = key.name.to_string();
-    let place = *places.entry(key).or_insert_with(|| {
-        groups.push(Group { name, items: Vec::new(), accepted: Ranges::full() });
-        groups.len() - 1
-    });
+    let place = match places.entry(key) {
+        Entry::Occupied(entry) => *entry.get(),
+        Entry::Vacant(entry) => {
+            groups.push(Group { name: entry.key().name.to_string(), items: Vec::new(), accepted: None });
+            *entry.insert(groups.len() - 1)
+        }
+    };
     groups[place].add(item, conflicts);
 }
 
 impl Group {
     fn add(&mut self, item: Item, conflicts: &mut Vec<Conflict>) {
+        if self.items.is_empty() || self.adds_nothing(&item) {
+            self.items.push(item);
+            return;
+        }
         let own = accepted(&item);
-        let both = self.accepted.intersection(&own);
+        let both = self.accepted().intersection(&own);
         let fits = match &item.version {
             ItemVersion::Url(_) => self.items.iter().all(|other| other.version == item.version),
             ItemVersion::Specifiers(_) => !both.is_empty() || self.a_pin_fits(&item),
         };
         if fits {
-            self.accepted = both;
+            self.accepted = Some(both);
             self.items.push(item);
             return;
         }
@@ -248,7 +293,19 @@ impl Group {
         }
         self.items = stay;
         self.items.push(item);
-        self.accepted = self.items.iter().map(accepted).fold(Ranges::full(), |all, one| all.intersection(&one));
+        self.accepted = None;
+    }
+
+    fn accepted(&mut self) -> &Ranges<Version> {
+        let items = &self.items;
+        self.accepted
+            .get_or_insert_with(|| items.iter().map(accepted).fold(Ranges::full(), |all, one| all.intersection(&one)))
+    }
+
+    /// Whether an item accepts all versions, or what another one does.
+    fn adds_nothing(&self, item: &Item) -> bool {
+        item.version == ItemVersion::Specifiers(Vec::new())
+            || self.items.iter().rev().take(4).any(|other| other.version == item.version)
     }
 
     /// Whether a pinned version satisfies all: ranges do not know that `==1.0` accepts `1.0+local`.

@@ -1,6 +1,7 @@
 //! Reads requirement files into logical lines, following their includes as pip does.
 use std::{
     fmt, fs,
+    os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -73,11 +74,13 @@ pub(super) fn read(sources: &[Source]) -> Result<Vec<Line>> {
 
 fn read_file(path: &Path, kind: Kind, including: &mut Vec<PathBuf>, lines: &mut Vec<Line>) -> Result<()> {
     let shown = path.display();
-    let bytes = fs::read(path)
-        .map_err(|error| Error::Requirement(format!("cannot read the requirement file {shown}: {error}")))?;
-    let text = String::from_utf8(bytes).map_err(|_| {
-        Error::Requirement(format!("cannot read the requirement file {shown}: it is not UTF-8 text; save it as UTF-8"))
-    })?;
+    let fail =
+        |reason: &dyn fmt::Display| Error::Requirement(format!("cannot read the requirement file {shown}: {reason}"));
+    if fs::metadata(path).map_err(|error| fail(&error))?.file_type().is_char_device() {
+        return Err(fail(&"it is a device"));
+    }
+    let bytes = fs::read(path).map_err(|error| fail(&error))?;
+    let text = String::from_utf8(bytes).map_err(|_| fail(&"it is not UTF-8 text; save it as UTF-8"))?;
     let identity = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     if let Some(start) = including.iter().position(|file| *file == identity) {
         let mut cycle: Vec<String> = including[start..].iter().map(|file| file.display().to_string()).collect();
