@@ -11,7 +11,7 @@ export LIGHTNING_DISABLE_VERSION_CHECK := 1
 export ZENML_ANALYTICS_OPT_IN := false
 unexport VIRTUAL_ENV
 
-.PHONY: help setup demo test test-rust test-python lint format bench fuzz clean
+.PHONY: help setup demo test test-rust test-python test-browser lint format bench fuzz clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,10 @@ test-rust:
 
 test-python: .venv/.built
 	$(BIN)/python -m pytest
+
+test-browser: .venv/.built ## Test the local cloud's page in a real browser
+	command -v chromium > /dev/null || (apt-get update -qq && apt-get install -qq --no-install-recommends chromium > /dev/null)
+	$(BIN)/python -m pytest tests/browser
 
 lint: setup ## Check style, types, stubs, layers and Rust lints
 	$(BIN)/ruff check .

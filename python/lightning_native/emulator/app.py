@@ -9,7 +9,7 @@ from collections import Counter
 from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import Request, cookie_parser
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
@@ -25,6 +25,7 @@ from lightning_native.emulator import (
     logs,
     machines,
     multi_machine,
+    page,
     pipelines,
     schedules,
     secret_store,
@@ -52,6 +53,7 @@ _ROUTES = [
     *documents.ROUTES,
     *fault_gate.ROUTES,
     *history.ROUTES,
+    *page.ROUTES,
 ]
 _SUPPORTED = "studios, jobs, pipelines, schedules, files, secrets, machines, teamspaces, users and organizations"
 
@@ -73,14 +75,22 @@ class Gate:
         # A page of another site that resolves its own name to this computer must not reach the server.
         if headers.get("host", "").rpartition(":")[0] not in ("127.0.0.1", "localhost"):
             response = failure(400, "this server answers only for 127.0.0.1 and localhost")
-        elif not scope["path"].startswith("/storage/") and not self._is_key(headers.get("authorization", "")):
-            response = failure(401, "the API key is missing or wrong")
+        elif not self._may_pass(scope["path"], headers):
+            refused = failure(401, "the API key is missing or wrong")
+            response = page.login_form() if page.is_page(scope["path"]) else refused
         if response is None:
             await self._app(scope, receive, send)
         elif scope["type"] == "websocket":
             await WebSocketClose(1008)(scope, receive, send)
         else:
             await response(scope, receive, send)
+
+    def _may_pass(self, path: str, headers: Headers) -> bool:
+        # Addresses below /storage/ are signed, and the form that asks for the key must be sent without it.
+        if path.startswith("/storage/") or path == "/login" or self._is_key(headers.get("authorization", "")):
+            return True
+        cookies = cookie_parser(headers.get("cookie", ""))
+        return page.is_page(path) and hmac.compare_digest(cookies.get(page.COOKIE, ""), page.session_of(self._cloud))
 
     def _is_key(self, authorization: str) -> bool:
         scheme, _, value = authorization.partition(" ")

@@ -106,8 +106,14 @@ async def _execute(request: Request) -> Response:
     return reply({"sessionName": command.id, "exitCode": -1, "output": ""})
 
 
+def output_of(cloud: Cloud, command: Command) -> tuple[str, bytes]:
+    """Return what a command was and what it wrote so far, both streams."""
+    folder = _folder(cloud, command)
+    return (folder / "command").read_text(errors="replace"), (folder / "output").read_bytes()
+
+
 def _output(cloud: Cloud, command: Command) -> str:
-    return (_folder(cloud, command) / "output").read_bytes().decode(errors="replace")
+    return output_of(cloud, command)[1].decode(errors="replace")
 
 
 async def _stream(request: Request) -> Response:

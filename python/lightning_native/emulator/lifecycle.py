@@ -18,7 +18,7 @@ from lightning_native.emulator import (
 )
 from lightning_native.emulator.cloud import Cloud
 
-_TICK_SECONDS = 5.0
+_TICK_SECONDS = 1.0
 
 
 async def recover(cloud: Cloud) -> None:
@@ -86,6 +86,7 @@ async def _tick(cloud: Cloud) -> None:
     while True:
         await asyncio.sleep(_TICK_SECONDS)
         cloud.remember_time()
+        await studios.sleep_when_idle(cloud)
 
 
 async def shut_down(cloud: Cloud) -> None:

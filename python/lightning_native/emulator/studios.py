@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from lightning_native.emulator import processes
 from lightning_native.emulator.accounts import teamspace_of
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
 from lightning_native.emulator.clock import timestamp
@@ -17,7 +18,7 @@ from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.copies import copy_tree
 from lightning_native.emulator.environments import create_environment
 from lightning_native.emulator.home import STUDIORC, environment_of, home_of, namespace_of
-from lightning_native.emulator.machines import CLUSTERS, DEFAULT_CLUSTER, DEFAULT_MACHINE, machine_type
+from lightning_native.emulator.machines import CLUSTERS, DEFAULT_CLUSTER, DEFAULT_MACHINE, MACHINES, machine_type
 from lightning_native.emulator.names import free_name
 from lightning_native.emulator.records import Instance, Studio
 from lightning_native.emulator.state import new_id
@@ -143,8 +144,28 @@ async def stop(cloud: Cloud, studio: Studio) -> None:
     await cloud.end_processes(studio.marker)
     if studio.instance is instance:
         cloud.forget_namespace(studio.marker)
+        studio.cost = cost(cloud, studio)
         studio.instance = None
         save(cloud, studio)
+
+
+def cost(cloud: Cloud, studio: Studio) -> float:
+    """Return what a studio's machines have cost so far, in dollars."""
+    return studio.cost + _cost_of_instance(cloud, studio.instance)
+
+
+def _cost_of_instance(cloud: Cloud, instance: dict[str, Any] | None) -> float:
+    if instance is None or instance["started_at"] is None:
+        return 0.0
+    hours: float = (cloud.clock.now() - instance["started_at"]) / 3600
+    return hours * MACHINES[instance["machine"]].hourly(instance["interruptible"])
+
+
+def phase_of(studio: Studio) -> str:
+    """Return a studio's state in one word."""
+    if studio.instance is None:
+        return "stopped"
+    return str(studio.instance["phase"]).rpartition("_")[2].lower()
 
 
 def save(cloud: Cloud, studio: Studio) -> None:
@@ -368,9 +389,24 @@ async def _confirm_switch(request: Request) -> Response:
         raise ApiError(400, f"studio {studio.name} has no machine to switch to")
     # The new machine has the same files but none of the processes.
     await cloud.end_processes(studio.marker)
+    studio.cost += _cost_of_instance(cloud, studio.instance)
     studio.instance, studio.requested = requested, None
     save(cloud, studio)
     return reply({})
+
+
+async def sleep_when_idle(cloud: Cloud) -> None:
+    """Stop the studios that have nothing to do, each after the idle time that it is set to."""
+    for studio in cloud.studios:
+        if studio.instance is None or studio.instance["phase"] != RUNNING or studio.disable_auto_shutdown:
+            continue
+        if cloud.clock.now() - studio.active_at < studio.idle_shutdown_seconds:
+            continue
+        if await asyncio.to_thread(processes.find, studio.marker):
+            # What runs on detached from any command is something to do, too.
+            studio.active_at = cloud.clock.now()
+            continue
+        await stop(cloud, studio)
 
 
 async def _keep_alive(request: Request) -> Response:
