@@ -3,9 +3,13 @@ import hashlib
 import io
 import json
 import os
+import signal
 import socket
 import subprocess
+import sys
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -297,3 +301,112 @@ def test_any_reader_of_several_members_reads_it(tree, tmp_path):
         assert archive.getnames() == ["large"]
     subprocess.run(["tar", "tzf", tmp_path / "a.tar.gz"], check=True, capture_output=True)
     subprocess.run(["gzip", "-t", tmp_path / "a.tar.gz"], check=True, capture_output=True)
+
+
+def test_this_repository_is_selected_as_git_lists_it():
+    root = Path(__file__).parents[2]
+    listed = [
+        subprocess.run(["git", "ls-files", "-z", *options], cwd=root, check=True, capture_output=True).stdout
+        for options in (["--cached"], ["--others", "--exclude-standard"])
+    ]
+    expected = {os.fsdecode(path) for path in b"".join(listed).split(b"\0") if path}
+    selection = select_files(root)
+    built_in = {path for path, reason in selection.excluded if reason.startswith("built-in") or "not on disk" in reason}
+    assert set(selection.files) == {path for path in expected if path not in built_in}
+
+
+def test_the_users_own_ignore_file_counts_as_in_git(tree, tmp_path, monkeypatch):
+    git(tree, "init", "-q")
+    put(tree, "a.own", "b.other", "c")
+    (tmp_path / "ignores").write_text("*.own\n")
+    git(tree, "config", "core.excludesFile", str(tmp_path / "ignores"))
+    assert select_files(tree).files == ["b.other", "c"]
+    git(tree, "config", "--unset", "core.excludesFile")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    (tmp_path / "config/git").mkdir(parents=True)
+    (tmp_path / "config/git/ignore").write_text("*.other\n")
+    assert select_files(tree).files == ["a.own", "c"]
+
+
+def test_a_second_run_takes_unchanged_blocks_from_the_cache_and_gives_the_same_bytes(tree, tmp_path):
+    for number in range(300):
+        (tree / f"file-{number}.py").write_text(f"{number} = {'x' * 3000}")
+    (tree / "large.bin").write_bytes(bytes(range(256)) * 20_000)
+    cache = tmp_path / "cache"
+    assert create_archive(tree, tmp_path / "a", cache=cache).cached_bytes == 0
+    (tree / "file-7.py").write_text("changed")
+    (tree / "large.bin").touch()  # other times, same content
+    warm = create_archive(tree, tmp_path / "a", cache=cache)
+    cold = create_archive(tree, tmp_path / "b", cache=tmp_path / "other")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert warm.digest == cold.digest == create_archive(tree, tmp_path / "c").digest
+    assert warm.cached_bytes > 5_500_000
+
+
+def test_a_change_that_keeps_size_and_modification_time_is_seen(tree, tmp_path):
+    put(tree, "a")
+    first = create_archive(tree, tmp_path / "a.tar.gz", cache=tmp_path / "cache")
+    before = (tree / "a").stat()
+    (tree / "a").write_text("b")
+    os.utime(tree / "a", ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert create_archive(tree, tmp_path / "a.tar.gz", cache=tmp_path / "cache").digest != first.digest
+
+
+@pytest.mark.parametrize("place", [0, 20, 60, 100, 200, -5])
+def test_a_damaged_cache_is_not_used(tree, tmp_path, place):
+    put(tree, "a")
+    create_archive(tree, tmp_path / "a", cache=tmp_path / "cache")
+    [file] = (tmp_path / "cache").iterdir()
+    content = bytearray(file.read_bytes())
+    content[place] ^= 1
+    file.write_bytes(content)
+    create_archive(tree, tmp_path / "b", cache=tmp_path / "cache")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_several_writers_may_share_a_cache(tree, tmp_path):
+    put(tree, *(f"f{number}" for number in range(50)))
+    with ThreadPoolExecutor(8) as pool:
+        jobs = [
+            pool.submit(create_archive, tree, tmp_path / f"{number}.tar.gz", cache=tmp_path / "cache")
+            for number in range(16)
+        ]
+    assert len({job.result().digest for job in jobs}) == 1
+    assert len({path.read_bytes() for path in tmp_path.glob("*.tar.gz")}) == 1
+
+
+def test_the_bytes_depend_on_neither_times_umask_locale_folder_nor_threads(tree, tmp_path):
+    put(tree, "b", "a/c", "Z", "é")
+    (tree / "large").write_bytes(b"abc" * 1_000_000)
+    create_archive(tree, tmp_path / "one.tar.gz", threads=1)
+    other = tmp_path / "other"
+    script = (
+        "import os, shutil, sys; os.umask(0o077); from lightning_native import create_archive\n"
+        "root, copy, out = sys.argv[1:]; os.mkdir(copy)\n"
+        "for name in sorted(os.listdir(root), reverse=True):\n"
+        "    copier = shutil.copytree if os.path.isdir(f'{root}/{name}') else shutil.copyfile\n"
+        "    copier(f'{root}/{name}', f'{copy}/{name}')\n"
+        "create_archive(copy, out, threads=4)"
+    )
+    environment = os.environ | {"LC_ALL": "C", "TZ": "Asia/Tokyo", "PYTHONUTF8": "1"}
+    command = [sys.executable, "-c", script, str(tree), str(other), str(tmp_path / "two.tar.gz")]
+    subprocess.run(command, check=True, env=environment)
+    assert (tmp_path / "one.tar.gz").read_bytes() == (tmp_path / "two.tar.gz").read_bytes()
+
+
+def test_ctrl_c_stops_and_leaves_no_file(tree, tmp_path):
+    with (tree / "large").open("wb") as file:
+        file.truncate(4 << 30)
+    script = (
+        "import sys; from lightning_native import create_archive; print(flush=True)\n"
+        "create_archive(*sys.argv[1:], level=12)"
+    )
+    command = [sys.executable, "-c", script, str(tree), str(tmp_path / "a.tar.gz")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.readline()
+        while len(list(tmp_path.iterdir())) == 1:  # until the temporary file is there
+            assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate()
+    assert b"KeyboardInterrupt" in errors
+    assert [path.name for path in tmp_path.iterdir()] == ["tree"]

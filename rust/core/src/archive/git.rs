@@ -3,6 +3,7 @@ use std::{
     collections::HashSet,
     env, fs,
     path::{Path, PathBuf},
+    process::{Command, Stdio},
 };
 
 use bstr::{BStr, BString, ByteSlice};
@@ -29,7 +30,7 @@ impl Checkout {
             return Ok(None);
         };
         let common = common_folder(&git_folder);
-        let mut excludes: Vec<PathBuf> = global_excludes().into_iter().collect();
+        let mut excludes: Vec<PathBuf> = global_excludes(top).into_iter().collect();
         excludes.push(common.join("info/exclude"));
         let mut checkout = Self {
             top: top.to_owned(),
@@ -119,8 +120,19 @@ fn object_hash(common: &Path) -> gix_hash::Kind {
     if is_sha256 { gix_hash::Kind::Sha256 } else { gix_hash::Kind::Sha1 }
 }
 
-/// The user's own ignore file for all checkouts.
-fn global_excludes() -> Option<PathBuf> {
+/// The user's own ignore file for all checkouts: where git's settings say, or where git looks by itself.
+fn global_excludes(top: &Path) -> Option<PathBuf> {
+    // git itself knows best which of its many settings files count; without git there is the usual place.
+    let asked = Command::new("git")
+        .args(["config", "--type=path", "--get", "core.excludesFile"])
+        .current_dir(top)
+        .stderr(Stdio::null())
+        .output();
+    if let Some(path) = asked.ok().and_then(|output| output.stdout.trim_end().to_path().ok().map(Path::to_owned))
+        && !path.as_os_str().is_empty()
+    {
+        return Some(top.join(path));
+    }
     let settings = env::var_os("XDG_CONFIG_HOME")
         .map(PathBuf::from)
         .or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".config")))?;
