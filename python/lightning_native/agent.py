@@ -7,11 +7,14 @@ The engine uploads this file and calls it through the studio's shell::
     python agent.py stop OPID [--grace S]                     SIGTERM to its process group, then SIGKILL
     python agent.py unpack ARCHIVE SHA256 DESTINATION         verify an uploaded archive and unpack it atomically
     python agent.py forget PREFIX                             stop and remove every operation whose id starts so
+    python agent.py job OPID --spec-sha256 HEX                run the operation here and now, as the command of a job
 
 Every call prints one line of JSON. An operation is a folder `ops/OPID` beside this file. Making that folder is the
 claim: however often `start` is delivered, the command runs once. Its specification `ops/OPID.json` is uploaded
 before `start` and removed as soon as it is claimed, because it carries the step's secrets:
-`{"argv": [...], "cwd": ..., "env": {...}, "scratch": [names of variables that get a private folder], "timeout": s}`.
+`{"argv": [...], "cwd": ..., "env": {...}, "scratch": [names of variables that get a private folder], "timeout": s}`,
+and for a job `"code": [archive, SHA-256, destination]` to unpack first. A job prints the command's output, and its
+result on a last line that begins with RESULT_MARK.
 """
 
 from __future__ import annotations
@@ -43,6 +46,7 @@ HOME = os.path.dirname(os.path.abspath(__file__))
 OPERATIONS = os.path.join(HOME, "ops")
 LOG_LIMIT = 64 * 1024 * 1024
 CHUNK = 256 * 1024
+RESULT_MARK = "lightning-native-result: "
 # An upload is not always visible at once in the studio's file system.
 UPLOAD_PATIENCE = 60.0
 # Between the claim and the runner's lock an operation looks dead for a moment.
@@ -132,6 +136,30 @@ def start(operation: str, spec_sha256: str) -> None:
             raise
         os.unlink(spec_path)
         detach(lambda: run(folder, spec))
+
+
+def run_as_job(operation: str, spec_sha256: str) -> int:
+    """Run an operation in the foreground. A job is submitted once, so there is nothing to claim."""
+    spec_path = operation_folder(operation) + ".json"
+    wait_for_upload(spec_path, spec_sha256)
+    with open(spec_path) as stream:
+        spec = json.load(stream)
+    os.unlink(spec_path)
+    if spec.get("code"):
+        unpack(*spec["code"])
+    folder = tempfile.mkdtemp(prefix=operation + "-", dir=OPERATIONS)
+    scratch = os.path.join(folder, "scratch")
+    os.mkdir(scratch)
+    stopping = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stopping.set())
+    result: dict[str, Any] = {"started": time.time()}
+    with open(1, "wb", buffering=0, closefd=False) as output:
+        result.update(run_command(folder, spec, scratch, output, stopping))
+        result["ended"] = time.time()
+        shutil.rmtree(folder, ignore_errors=True)
+        output.write(("\n%s%s\n" % (RESULT_MARK, json.dumps(result))).encode())
+    code = int(result["exit_code"])
+    return code if code >= 0 else 128 - code
 
 
 def detach(action: Callable[[], None]) -> None:
@@ -359,7 +387,12 @@ def main() -> None:
     command.add_argument("destination")
     command = commands.add_parser("forget")
     command.add_argument("prefix")
+    command = commands.add_parser("job")
+    command.add_argument("operation")
+    command.add_argument("--spec-sha256", required=True)
     arguments = parser.parse_args()
+    if arguments.command == "job":
+        sys.exit(run_as_job(arguments.operation, arguments.spec_sha256))
     if arguments.command == "start":
         start(arguments.operation, arguments.spec_sha256)
     if arguments.command in ("start", "poll"):

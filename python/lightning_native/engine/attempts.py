@@ -1,6 +1,7 @@
 """Tries a step again when it failed and may, or when its machine was taken away."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from lightning_native.engine.executor import Cancellation, StepResult
 from lightning_native.engine.journal import RunJournal
@@ -37,9 +38,9 @@ def run_attempts(
         reclaims += result.reclaimed
         again = reclaims <= _MOST_RECLAIMS if result.reclaimed else failures <= step.retry.count
         if result.state != "failed" or not again or cancellation.requested:
-            return StepResult(result.state, result.exit_code, result.message, cost)
+            return replace(result, cost=cost, reclaimed=False)
         delay = 0.0 if result.reclaimed else step.retry.delay * step.retry.backoff ** (failures - 1)
         journal.event(f"attempt {attempt} failed ({result.message}); trying again in {delay:g} s", step.name)
         if cancellation.wait(delay):
-            return StepResult("stopped", result.exit_code, cancellation.reason, cost)
+            return replace(result, state="stopped", message=cancellation.reason, cost=cost)
         attempt += 1

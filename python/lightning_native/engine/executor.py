@@ -21,6 +21,7 @@ class StepResult:
         exit_code: of its command; negative for the signal that ended it; None if it never ran.
         message: why it did not succeed.
         cost: dollars, None where they are not known.
+        seconds: how long its command ran, by its own machine's clock; None if it never ran.
         reclaimed: the machine was taken away; trying again does not count as a retry.
     """
 
@@ -28,6 +29,7 @@ class StepResult:
     exit_code: int | None = None
     message: str = ""
     cost: float | None = None
+    seconds: float | None = None
     reclaimed: bool = False
 
 

@@ -4,6 +4,7 @@ A lease is written before the thing it names is created, and closed after the th
 crash at any point leaves a record to clean up by. No secret is ever written here.
 """
 
+import secrets
 import sqlite3
 import statistics
 import threading
@@ -44,6 +45,14 @@ CREATE TABLE IF NOT EXISTS events (
     step TEXT, text TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS events_by_run ON events (run_id);
+CREATE TABLE IF NOT EXISTS environments (
+    cloud TEXT NOT NULL, fingerprint TEXT NOT NULL, studio TEXT NOT NULL, ready INTEGER NOT NULL,
+    created REAL NOT NULL, used REAL NOT NULL, PRIMARY KEY (cloud, fingerprint)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS uploads (
+    cloud TEXT NOT NULL, studio TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (cloud, studio, sha256)
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
 _OPEN = "('pending', 'preparing', 'running')"
 
@@ -91,6 +100,18 @@ class Lease:
     on_release: Literal["delete", "stop"]
     created: float
     released: float | None
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A template studio with what a fingerprint stands for installed; usable only when `ready`."""
+
+    cloud: str
+    fingerprint: str
+    studio: str
+    ready: bool
+    created: float
+    used: float
 
 
 @dataclass(frozen=True)
@@ -187,6 +208,44 @@ class Journal:
         rows = self.query("SELECT at, step, text FROM events WHERE run_id = ? ORDER BY event_id", (run_id,))
         return [Event(**row) for row in rows]
 
+    def home_id(self) -> str:
+        """Return what tells this journal's things at Lightning from another's: eight hexadecimal digits."""
+        with self.transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO facts VALUES ('home', ?)", (secrets.token_hex(4),))
+            (value,) = connection.execute("SELECT value FROM facts WHERE name = 'home'").fetchone()
+        return str(value)
+
+    def environments(self, cloud: str) -> list[Environment]:
+        """Return the environments on a cloud, the one that was used last first."""
+        rows = self.query("SELECT * FROM environments WHERE cloud = ? ORDER BY used DESC", (cloud,))
+        return [Environment(**{**row, "ready": bool(row["ready"])}) for row in rows]
+
+    def environment_used(self, cloud: str, fingerprint: str, studio: str, *, ready: bool) -> None:
+        """Record that an environment is being prepared, or is ready and used."""
+        now = time.time()
+        with self.transaction() as connection:
+            connection.execute(
+                "INSERT INTO environments VALUES (?, ?, ?, ?, ?, ?) "
+                "ON CONFLICT DO UPDATE SET ready = excluded.ready, used = excluded.used",
+                (cloud, fingerprint, studio, ready, now, now),
+            )
+
+    def forget_studio(self, cloud: str, studio: str) -> None:
+        """Forget an environment and what was uploaded to it."""
+        with self.transaction() as connection:
+            connection.execute("DELETE FROM environments WHERE cloud = ? AND studio = ?", (cloud, studio))
+            connection.execute("DELETE FROM uploads WHERE cloud = ? AND studio = ?", (cloud, studio))
+
+    def is_uploaded(self, cloud: str, studio: str, sha256: str) -> bool:
+        """Tell whether a file was uploaded to a studio before."""
+        sql = "SELECT 1 FROM uploads WHERE cloud = ? AND studio = ? AND sha256 = ?"
+        return bool(self.query(sql, (cloud, studio, sha256)))
+
+    def uploaded(self, cloud: str, studio: str, sha256: str) -> None:
+        """Record that a file was uploaded to a studio."""
+        with self.transaction() as connection:
+            connection.execute("INSERT OR IGNORE INTO uploads VALUES (?, ?, ?)", (cloud, studio, sha256))
+
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Write all or nothing."""
@@ -249,12 +308,17 @@ class RunJournal:
         exit_code: int | None = None,
         message: str = "",
         cost: float | None = None,
+        seconds: float | None = None,
     ) -> None:
-        """Record a step's terminal state; the first one stays."""
+        """Record a step's terminal state; the first one stays. `seconds` is how long its command ran, where known."""
+        now = time.time()
+        # What we saw of its start may be late: a short job has ended before anybody looks.
+        started = None if seconds is None else now - seconds
         self._write(
-            "UPDATE steps SET state = ?, ended = CASE WHEN started IS NULL THEN NULL ELSE ? END, exit_code = ?, "
-            f"message = ?, cost = ? WHERE run_id = ? AND name = ? AND state IN {_OPEN}",
-            (state, time.time(), exit_code, message, cost, self.run_id, step),
+            "UPDATE steps SET state = ?, started = coalesce(?, started), "
+            "ended = CASE WHEN coalesce(?, started) IS NULL THEN NULL ELSE ? END, exit_code = ?, message = ?, cost = ? "
+            f"WHERE run_id = ? AND name = ? AND state IN {_OPEN}",
+            (state, started, started, now, exit_code, message, cost, self.run_id, step),
         )
 
     def lease(self, kind: LeaseKind, name: str, on_release: Literal["delete", "stop"]) -> None:

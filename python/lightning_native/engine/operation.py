@@ -30,7 +30,15 @@ class Outcome:
     exit_code: int
     timed_out: bool
     stopped: bool
+    seconds: float
     peak_memory: int
+
+    @classmethod
+    def from_agent(cls, result: Mapping[str, Any]) -> "Outcome":
+        """Read the result that `agent.py` gives."""
+        # One machine's clock, so that the difference means something.
+        seconds = result["ended"] - result["started"]
+        return cls(result["exit_code"], result["timed_out"], result["stopped"], seconds, result["peak_memory"])
 
 
 class Agent:
@@ -118,9 +126,7 @@ class Operation:
                 output(base64.b64decode(answer["data"]))
             offset = answer["offset"]
             if answer["state"] == "done" and not answer["more"]:
-                result = answer["result"]
-                fields = ("exit_code", "timed_out", "stopped", "peak_memory")
-                return Outcome(**{field: result[field] for field in fields})
+                return Outcome.from_agent(answer["result"])
             if answer["state"] in ("lost", "unknown"):
                 raise CloudError(f"studio {self._studio.name!r} lost the command: it stopped or restarted meanwhile")
             answer = self._call(pause, "poll", self._id, "--offset", str(offset), "--wait", str(POLL_SECONDS))

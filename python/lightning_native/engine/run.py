@@ -9,6 +9,7 @@ from lightning_native.engine.attempts import run_attempts
 from lightning_native.engine.executor import Cancellation, StepResult, execute
 from lightning_native.engine.journal import Journal, RunState
 from lightning_native.engine.placements.base import Placement, RunContext
+from lightning_native.engine.placements.job import JobPlacement
 from lightning_native.engine.placements.studio import StudioPlacement
 from lightning_native.engine.plan import PlacementName, StepPlan, check_plan
 from lightning_native.engine.reconcile import release_leases
@@ -16,7 +17,7 @@ from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import StaleControllerError
 from lightning_native.lightning.cloud import Cloud
 
-_PLACEMENTS: dict[PlacementName, Callable[[RunContext], Placement]] = {"studio": StudioPlacement}
+_PLACEMENTS: dict[PlacementName, Callable[[RunContext], Placement]] = {"studio": StudioPlacement, "job": JobPlacement}
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ def run(
     check_plan(plan)
     run_journal = journal.drive(plan.run_id, plan.name, cloud_name, os.getpid(), [step.name for step in plan.steps])
     before = {record.name: record for record in journal.steps(plan.run_id)}
-    context = RunContext(plan, cloud, run_journal, folder, folder.environments(), cancellation)
+    context = RunContext(plan, cloud, cloud_name, run_journal, folder, folder.environments(), cancellation)
     placement = _PLACEMENTS[plan.placement](context)
 
     def run_step(step: StepPlan) -> StepResult:
@@ -71,7 +72,7 @@ def run(
         )
 
     def settle(name: str, result: StepResult) -> None:
-        run_journal.step_ended(name, result.state, result.exit_code, result.message, result.cost)
+        run_journal.step_ended(name, result.state, result.exit_code, result.message, result.cost, result.seconds)
         placement.step_ended(name)
         step_ended(name, result)
 

@@ -30,6 +30,9 @@ class StudioHandle(Protocol):
     def upload(self, path: Path, remote_path: str) -> None:
         """Upload a file to a path relative to the studio's home."""
 
+    def remove(self, remote_path: str) -> None:
+        """Remove a file below the studio's home. Gone already is a success."""
+
     def release(self, *, delete: bool) -> None:
         """Stop the studio, and delete it if so asked. Gone already is a success."""
 
@@ -61,6 +64,9 @@ class JobHandle(Protocol):
 
     def cost(self) -> float:
         """Return the dollars it has cost so far."""
+
+    def stop(self) -> None:
+        """Ask the job to end. Ended already is a success."""
 
     def release(self) -> None:
         """Stop and delete the job. Gone already is a success."""

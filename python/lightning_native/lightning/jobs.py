@@ -44,12 +44,17 @@ class LightningJob:
         with cloud_errors(f"ask what job {self.name!r} costs"):
             return float(self._job.total_cost)
 
+    def stop(self) -> None:
+        """Ask the job to end. Ended already is a success."""
+        with cloud_errors(f"stop job {self.name!r}"):
+            if self.state() in ("pending", "running"):
+                self._job.stop()
+
     def release(self) -> None:
         """Stop and delete the job. Gone already is a success."""
         with cloud_errors(f"delete job {self.name!r}"):
             try:
-                if self.state() in ("pending", "running"):
-                    self._job.stop()
+                self.stop()
                 self._job.delete()
             except Exception as error:
                 if not is_gone(error):

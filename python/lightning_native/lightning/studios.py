@@ -1,6 +1,7 @@
 """Studios through the SDK, with every call safe to repeat."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from shlex import join as shell_join
 from typing import TYPE_CHECKING
@@ -51,6 +52,12 @@ class LightningStudio:
         """Upload a file to a path relative to the studio's home."""
         with cloud_errors(f"upload {remote_path} to studio {self.name!r}"):
             self._studio.upload_file(str(path), remote_path, progress_bar=False)
+
+    def remove(self, remote_path: str) -> None:
+        """Remove a file below the studio's home. Gone already is a success."""
+        with cloud_errors(f"remove {remote_path} from studio {self.name!r}"), suppress(FileNotFoundError):
+            # As the SDK's own command line does: `Studio` has no method for it.
+            self._studio._studio_api.remove_file(self._studio.id, self._studio.teamspace.id, remote_path)
 
     def release(self, *, delete: bool) -> None:
         """Stop the studio, and delete it if so asked. Gone already is a success."""

@@ -48,6 +48,11 @@ class LightningNativeOrchestratorSettings(BaseSettings):
         default="lightning",
         description="`lightning`: Lightning AI. `local`: the local cloud on this machine, started if none is running.",
     )
+    placement: Literal["studio", "job"] = Field(
+        default="studio",
+        description="`studio`: steps are commands in studios made for the run. `job`: each step is a Lightning job, "
+        "from a template studio that is prepared once for each environment and kept, stopped, for later runs.",
+    )
     max_parallelism: int | None = Field(
         default=None, ge=1, description="The most steps that run at the same time; without it, all that are ready."
     )

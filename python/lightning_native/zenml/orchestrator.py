@@ -171,6 +171,7 @@ class LightningNativeOrchestrator(BaseOrchestrator):
             run_id=run_id,
             name=name,
             steps=tuple(steps),
+            placement=settings.placement,
             main_studio=settings.main_studio_name,
             main_machine=settings.machine_type,
             custom_commands=tuple(settings.custom_commands or ()),

@@ -1,6 +1,6 @@
 """What every placement does, and what it is given."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,6 +18,7 @@ class RunContext:
 
     plan: RunPlan
     cloud: Cloud
+    cloud_name: str
     journal: RunJournal
     folder: RunFolder
     environments: Mapping[str, Mapping[str, str]]
@@ -59,3 +60,12 @@ class Cancelled(Exception):  # noqa: N818  not an error: the user's wish
 def stopped(context: RunContext) -> StepResult:
     """Return the result of a step that was stopped before it ended."""
     return StepResult("stopped", None, context.cancellation.reason)
+
+
+def quietly(action: Callable[[], object]) -> bool:
+    """Do what may fail without harm, because the journal keeps what is left to do; tell whether it went well."""
+    try:
+        action()
+    except Exception:
+        return False
+    return True

@@ -1,14 +1,15 @@
 """Steps as commands in studios: a main one, and one of its own for each step that asks for another machine."""
 
 import threading
-from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Literal
 
 from lightning_native.engine.executor import StepResult
 from lightning_native.engine.layout import StudioPlan, studio_layout
 from lightning_native.engine.operation import Operation, Outcome
-from lightning_native.engine.placements.base import Cancelled, RunContext, stopped
+from lightning_native.engine.placements.base import Cancelled, RunContext, quietly, stopped
+from lightning_native.engine.placements.outcome import result_of
 from lightning_native.engine.plan import StepPlan
 from lightning_native.engine.setup import ReadyStudio, set_up
 from lightning_native.errors import OutOfCapacityError
@@ -48,7 +49,7 @@ class StudioPlacement:
             message = str(error) or type(error).__name__
             self._context.note(step.name, attempt, message)
             return StepResult("failed", None, message)
-        return _result(step, outcome)
+        return result_of(step, outcome)
 
     def _run_in(self, studio: "_RunStudio", step: StepPlan, attempt: int) -> Outcome:
         ready = studio.wait_until_prepared()
@@ -86,7 +87,8 @@ class StudioPlacement:
         with self._operations_lock:
             operations = list(self._operations.values())
         for operation in operations:
-            threading.Thread(target=_stop_quietly, args=(operation,), daemon=True).start()
+            stop = partial(operation.stop, GRACE_SECONDS)
+            threading.Thread(target=quietly, args=(stop,), daemon=True).start()
 
     def close(self) -> None:
         """Give up every studio at once, whatever it is doing."""
@@ -199,8 +201,8 @@ class _RunStudio:
             self._closed = True
             ready, self._ready = self._ready, None
             if self.plan.keep and ready is not None:
-                _quietly(lambda: ready.agent.forget(self._context.plan.run_id))
-            if self._leased and _quietly(self._release):
+                quietly(lambda: ready.agent.forget(self._context.plan.run_id))
+            if self._leased and quietly(self._release):
                 self._leased = False
 
     def _release(self) -> None:
@@ -208,26 +210,3 @@ class _RunStudio:
         if handle is not None:
             handle.release(delete=not self.plan.keep)
         self._context.journal.released("studio", self.plan.name)
-
-
-def _result(step: StepPlan, outcome: Outcome) -> StepResult:
-    if outcome.stopped:
-        return StepResult("stopped", outcome.exit_code, "the step was stopped")
-    if outcome.timed_out:
-        return StepResult("failed", outcome.exit_code, f"it ran longer than its limit of {step.timeout:g} s")
-    if outcome.exit_code != 0:
-        return StepResult("failed", outcome.exit_code, f"its command ended with exit code {outcome.exit_code}")
-    return StepResult("succeeded", 0)
-
-
-def _stop_quietly(operation: Operation) -> None:
-    _quietly(lambda: operation.stop(GRACE_SECONDS))
-
-
-def _quietly(action: Callable[[], object]) -> bool:
-    """Do what may fail without harm, because the journal keeps what is left to do; tell whether it went well."""
-    try:
-        action()
-    except Exception:
-        return False
-    return True

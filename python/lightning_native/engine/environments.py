@@ -1,0 +1,152 @@
+"""Environments once: a template studio for each set of requirements and commands, prepared once and reused."""
+
+import fcntl
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
+from pathlib import Path
+
+from lightning_native import unique_studio_name
+from lightning_native.engine.layout import merged_requirements
+from lightning_native.engine.operation import AGENT_SOURCE, REMOTE_HOME
+from lightning_native.engine.placements.base import Cancelled, RunContext
+from lightning_native.engine.plan import StepPlan
+from lightning_native.engine.setup import set_up
+from lightning_native.home import home
+from lightning_native.lightning.cloud import StudioHandle
+
+
+class Environments:
+    """The template studios of one run."""
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self._templates: dict[str, Template] = {}
+        for step in context.plan.steps:
+            requirements = merged_requirements([step])
+            template = Template(context, requirements)
+            self._templates.setdefault(template.fingerprint, template)
+        self._of_step = {step.name: fingerprint(context, merged_requirements([step])) for step in context.plan.steps}
+
+    def prepare(self) -> None:
+        """Start preparing all of them, without waiting."""
+        for template in self._templates.values():
+            template.prepare_in_background()
+
+    def of(self, step: StepPlan) -> "Template":
+        """Return the template a step runs from."""
+        return self._templates[self._of_step[step.name]]
+
+
+def fingerprint(context: RunContext, requirements: str) -> str:
+    """Return what names an environment: the digest of everything that goes into it."""
+    content = json.dumps([requirements, context.plan.custom_commands])
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+class Template:
+    """One template studio. It runs only while it is being prepared."""
+
+    def __init__(self, context: RunContext, requirements: str) -> None:
+        self._context = context
+        self._requirements = requirements
+        self.fingerprint = fingerprint(context, requirements)
+        self.studio_name = unique_studio_name("env", self.fingerprint[:12], context.journal.journal.home_id())
+        self._begun = threading.Lock()
+        self._prepared: Future[StudioHandle] = Future()
+
+    def prepare_in_background(self) -> None:
+        """Prepare the template in a thread of its own; only the first call does anything."""
+        if self._begun.acquire(blocking=False):
+            threading.Thread(target=self._prepare, name=f"prepare {self.studio_name}", daemon=True).start()
+
+    def wait_until_prepared(self) -> StudioHandle:
+        """Prepare the template if nobody did, and wait for it.
+
+        Raises:
+            CloudError: it could not be prepared; every step of it gets the same error.
+        """
+        self.prepare_in_background()
+        while not self._context.cancellation.requested:
+            try:
+                return self._prepared.result(timeout=0.2)
+            except TimeoutError:
+                if self._prepared.done():
+                    raise
+        raise Cancelled
+
+    def _prepare(self) -> None:
+        try:
+            # Runs of other processes wait here, and then find it ready.
+            with _alone(self.fingerprint):
+                self._prepared.set_result(self._find() or self._make())
+        except BaseException as error:
+            self._prepared.set_exception(error)
+
+    def _find(self) -> StudioHandle | None:
+        journal, cloud = self._context.journal.journal, self._context.cloud
+        ready = any(
+            known.ready for known in journal.environments(self._context.cloud_name) if known.studio == self.studio_name
+        )
+        handle = cloud.find_studio(self.studio_name)
+        if ready and handle is not None:
+            self._record(ready=True)
+            self._upload_code(handle)
+            return handle
+        if handle is not None:
+            # Half prepared by a run that died.
+            handle.release(delete=True)
+        journal.forget_studio(self._context.cloud_name, self.studio_name)
+        return None
+
+    def _make(self) -> StudioHandle:
+        self._record(ready=False)
+        self._context.journal.lease("studio", self.studio_name, "stop")
+        handle = self._context.cloud.create_studio(self.studio_name)
+        handle.start(self._context.plan.main_machine)
+        set_up(
+            handle,
+            self._context,
+            name=self.studio_name,
+            requirements=self._requirements,
+            commands=self._context.plan.custom_commands,
+        )
+        handle.release(delete=False)
+        self._context.journal.released("studio", self.studio_name)
+        self._record(ready=True)
+        self._upload_code(handle)
+        return handle
+
+    def _record(self, *, ready: bool) -> None:
+        journal = self._context.journal.journal
+        journal.environment_used(self._context.cloud_name, self.fingerprint, self.studio_name, ready=ready)
+
+    def _upload_code(self, handle: StudioHandle) -> None:
+        """Upload the run's code and the agent, unless this studio has them."""
+        code = self._context.folder.code()
+        self._upload_once(handle, code.archive, code_archive(code.digest))
+        self._upload_once(handle, AGENT_SOURCE, f"{REMOTE_HOME}/agent.py")
+
+    def _upload_once(self, handle: StudioHandle, path: Path, remote: str) -> None:
+        journal, cloud = self._context.journal.journal, self._context.cloud_name
+        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
+        if not journal.is_uploaded(cloud, self.studio_name, sha256):
+            handle.upload(path, remote)
+            journal.uploaded(cloud, self.studio_name, sha256)
+
+
+def code_archive(digest: str) -> str:
+    """Return where an archive lies, relative to a studio's home."""
+    return f"{REMOTE_HOME}/code/{digest[:32]}.tar.gz"
+
+
+@contextmanager
+def _alone(name: str) -> Iterator[None]:
+    folder = home() / "locks"
+    folder.mkdir(exist_ok=True)
+    with (folder / name).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield

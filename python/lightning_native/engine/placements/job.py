@@ -1,0 +1,204 @@
+"""Steps as jobs: each on a machine of its own, from the files of a template studio."""
+
+import hashlib
+import json
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from lightning_native import unique_studio_name
+from lightning_native.agent import RESULT_MARK
+from lightning_native.engine.environments import Environments, Template, code_archive
+from lightning_native.engine.executor import StepResult
+from lightning_native.engine.operation import PATIENCE_SECONDS, REMOTE_HOME, Outcome
+from lightning_native.engine.placements.base import Cancelled, RunContext, quietly, stopped
+from lightning_native.engine.placements.outcome import result_of
+from lightning_native.engine.plan import StepPlan
+from lightning_native.errors import CloudError, OutOfCapacityError
+from lightning_native.lightning.cloud import JobHandle, JobRequest
+from lightning_native.lightning.machines import DEFAULT_MACHINE, canonical_machine
+
+_SHORTEST_POLL = 0.1
+_LONGEST_POLL = 5.0
+
+
+class JobPlacement:
+    """Runs each attempt at a step as a job under a name of its own, found before it is submitted."""
+
+    def __init__(self, context: RunContext) -> None:
+        self._context = context
+        self._environments = Environments(context)
+        self._jobs: dict[str, JobHandle] = {}
+        self._submitted: dict[str, list[tuple[str, JobHandle]]] = {}
+        self._stopped: set[str] = set()
+        self._releasing: list[threading.Thread] = []
+        # One step at a time gives the template its specification and has the platform copy the template's files.
+        self._submitting = threading.Lock()
+
+    def prepare(self) -> None:
+        """Start preparing the environments."""
+        self._environments.prepare()
+
+    def run_attempt(self, step: StepPlan, attempt: int) -> StepResult:
+        """Run one attempt at a step to its end. Never raises: whatever goes wrong is the step's result."""
+        name = unique_studio_name(
+            self._context.plan.name, step.name, self._context.plan.run_id[:12], f"attempt-{attempt}"
+        )
+        try:
+            self._context.journal.step_preparing(step.name, attempt, name, self._machines(step)[0])
+            return self._run_job(step, attempt, name)
+        except Cancelled:
+            return stopped(self._context)
+        except Exception as error:
+            if self._context.cancellation.requested:
+                return stopped(self._context)
+            message = str(error) or type(error).__name__
+            self._context.note(step.name, attempt, message)
+            return StepResult("failed", None, message)
+        finally:
+            self._jobs.pop(step.name, None)
+
+    def _machines(self, step: StepPlan) -> tuple[str, ...]:
+        machines = step.machines or ((self._context.plan.main_machine or DEFAULT_MACHINE),)
+        return tuple(canonical_machine(machine) for machine in machines)
+
+    def _run_job(self, step: StepPlan, attempt: int, name: str) -> StepResult:
+        job = self._find(name) or self._submit(step, attempt, name)
+        self._jobs[step.name] = job
+        self._submitted.setdefault(step.name, []).append((name, job))
+        if self._context.cancellation.requested:
+            raise Cancelled
+        outcome = self._follow(job, step, attempt)
+        cost = job.cost()
+        if step.name in self._stopped and (outcome is None or outcome.exit_code != 0):
+            # Lightning signals all processes of a job at once, so the agent may not know why its command ended.
+            exit_code = outcome.exit_code if outcome else None
+            return StepResult("stopped", exit_code, "the step was stopped", cost)
+        if outcome is None:
+            message = "its machine was taken away" if step.interruptible else "its job ended without a result"
+            return StepResult("failed", None, message, cost, reclaimed=step.interruptible)
+        return result_of(step, outcome, cost)
+
+    def _find(self, name: str) -> JobHandle | None:
+        """Return the job of this name, and delete every other that a submission delivered twice has made."""
+        first, *others = [*self._context.cloud.find_jobs(name), None]
+        for other in others:
+            if other is not None:
+                other.release()
+        return first
+
+    def _submit(self, step: StepPlan, attempt: int, name: str) -> JobHandle:
+        template = self._environments.of(step)
+        studio = template.wait_until_prepared()
+        operation = self._context.operation_id(step.name, attempt)
+        with self._submitting:
+            sha256 = self._upload_spec(template, step, operation)
+            command = f"python3 {REMOTE_HOME}/agent.py job {operation} --spec-sha256 {sha256}"
+            self._context.journal.lease("job", name, "delete")
+            try:
+                self._submit_where_possible(step, name, template.studio_name, command)
+            finally:
+                # The job has a copy of its own; nobody else needs the secrets in it.
+                studio.remove(f"{REMOTE_HOME}/ops/{operation}.json")
+        # A submission that was delivered twice has made two jobs.
+        found = self._find(name)
+        if found is None:
+            raise CloudError(f"job {name!r} was submitted but cannot be found")
+        return found
+
+    def _submit_where_possible(self, step: StepPlan, name: str, studio: str, command: str) -> None:
+        machines = self._machines(step)
+        for machine in machines:
+            if self._context.cancellation.requested:
+                raise Cancelled
+            try:
+                self._context.cloud.run_job(JobRequest(name, machine, command, studio, step.interruptible))
+            except OutOfCapacityError as error:
+                if machine == machines[-1]:
+                    raise
+                self._context.journal.event(f"{error}; trying the next machine", step.name)
+                continue
+            return
+
+    def _upload_spec(self, template: Template, step: StepPlan, operation: str) -> str:
+        code = self._context.folder.code()
+        destination = f"{REMOTE_HOME}/code/{code.digest[:32]}"
+        spec = {
+            "argv": list(step.argv),
+            "cwd": f"~/{destination}",
+            "env": dict(self._context.environments.get(step.name, {})),
+            "scratch": list(step.scratch),
+            "timeout": step.timeout,
+            "code": [f"~/{code_archive(code.digest)}", code.sha256, f"~/{destination}"],
+        }
+        content = json.dumps(spec).encode()
+        descriptor, path = tempfile.mkstemp(prefix="lightning-native-")
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(content)
+            template.wait_until_prepared().upload(Path(path), f"{REMOTE_HOME}/ops/{operation}.json")
+        finally:
+            Path(path).unlink()
+        return hashlib.sha256(content).hexdigest()
+
+    def _follow(self, job: JobHandle, step: StepPlan, attempt: int) -> Outcome | None:
+        """Copy the job's output to the step's log until it ends; None if it ended without a result."""
+        path = self._context.folder.log(step.name, attempt)
+        shown = path.stat().st_size if path.exists() else 0
+        delay = _SHORTEST_POLL
+        failing_since: float | None = None
+        while True:
+            try:
+                # The state first: what is printed after it is terminal is all there will ever be.
+                state = job.state()
+                text = job.output() if state != "pending" else ""
+                failing_since = None
+            except CloudError:
+                failing_since = failing_since or time.monotonic()
+                if time.monotonic() - failing_since > PATIENCE_SECONDS:
+                    raise
+                self._context.cancellation.wait(delay)
+                continue
+            if state == "running":
+                self._context.journal.step_running(step.name)
+            output, mark, result = text.rpartition(RESULT_MARK)
+            data = (output.removesuffix("\n") if mark else text).encode()
+            if len(data) > shown:
+                with path.open("ab") as log:
+                    log.write(data[shown:])
+                shown = len(data)
+                delay = _SHORTEST_POLL
+            if mark:
+                return Outcome.from_agent(json.loads(result.splitlines()[0]))
+            if state in ("completed", "failed", "stopped"):
+                return None
+            self._context.cancellation.wait(delay)
+            delay = min(delay * 1.3, _LONGEST_POLL)
+            if self._context.cancellation.requested and state == "pending":
+                raise Cancelled
+
+    def step_ended(self, step: str) -> None:
+        """Give up the jobs of all attempts at a step; not before, because until its end is recorded they prove it."""
+        release = threading.Thread(target=self._release, args=(self._submitted.pop(step, ()),), name=f"release {step}")
+        self._releasing.append(release)
+        release.start()
+
+    def _release(self, jobs: Sequence[tuple[str, JobHandle]]) -> None:
+        for name, job in jobs:
+            if quietly(job.release):
+                quietly(partial(self._context.journal.released, "job", name))
+
+    def stop_running(self) -> None:
+        """Stop every running job, without waiting for it."""
+        for step, job in list(self._jobs.items()):
+            self._stopped.add(step)
+            threading.Thread(target=quietly, args=(job.stop,), daemon=True).start()
+
+    def close(self) -> None:
+        """Wait until what is being given up is; the rest is in the journal's leases."""
+        for release in self._releasing:
+            release.join()

@@ -1,0 +1,140 @@
+"""The same plan gives the same results however its steps run."""
+
+import json
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from lightning_native.engine.journal import Journal
+from lightning_native.engine.plan import PlacementName, Retry, StepPlan
+
+PLACEMENTS: list[PlacementName] = ["studio", "job"]
+
+
+def shell(name: str, script: str, *upstream: str, **options: object) -> StepPlan:
+    return StepPlan(name, ("sh", "-c", script), upstream=upstream, **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_order_output_environment_failures_and_retries(runner, placement: PlacementName) -> None:  # type: ignore[no-untyped-def]
+    (runner.code / "my tool.sh").write_text(f'echo "$1 $VALUE"; echo "$1" >>"{runner.results}/order"\n')
+    count = runner.results / "count"
+    folder = runner.make(
+        placement,
+        shell("load", "sh 'my tool.sh' load"),
+        shell("left", "sh 'my tool.sh' left", "load", machines=("L4",)),
+        shell("right", "sh 'my tool.sh' right", "load"),
+        shell("join", "sh 'my tool.sh' join", "left", "right"),
+        shell("flaky", f"echo x >>'{count}'; test $(wc -l <'{count}') -ge 3", retry=Retry(2)),
+        shell("bad", "echo broken; exit 5"),
+        shell("never", "sh 'my tool.sh' never", "bad"),
+        shell("slow", "sleep 60", timeout=0.2),
+        environments={name: {"VALUE": 'it\'s "$HOME"'} for name in ("load", "left", "right", "join")},
+    )
+    assert runner.drive(folder) == 1
+    assert runner.states(folder) == {
+        **dict.fromkeys(("load", "left", "right", "join", "flaky"), "succeeded"),
+        **dict.fromkeys(("bad", "slow"), "failed"),
+        "never": "skipped",
+    }
+    order = runner.lines("order")
+    assert order[0] == "load"
+    assert sorted(order[1:3]) == ["left", "right"]
+    assert order[3:] == ["join"]
+    with Journal() as journal:
+        steps = {step.name: step for step in journal.steps(folder.path.name)}
+    assert (steps["bad"].exit_code, steps["flaky"].attempt) == (5, 3)
+    assert "limit of 0.2 s" in steps["slow"].message
+    assert steps["left"].machine == "L4"
+    assert folder.log("left").read_text() == 'left it\'s "$HOME"\n'
+    assert folder.log("bad").read_text() == "broken\n"
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_no_secret_is_left_anywhere(runner, lightning_cloud, placement: PlacementName) -> None:  # type: ignore[no-untyped-def]
+    folder = runner.make(
+        placement, shell("use", "test ${#TOKEN} -eq 12"), environments={"use": {"TOKEN": "s3cr3t-t0ken"}}
+    )
+    assert runner.drive(folder) == 0
+    for root in (folder.path.parents[1], lightning_cloud.root):
+        files = [path for path in Path(root).rglob("*") if path.is_file()]
+        assert [path for path in files if b"s3cr3t-t0ken" in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize("placement", PLACEMENTS)
+def test_stopping_ends_running_steps_and_starts_no_other(runner, placement: PlacementName) -> None:  # type: ignore[no-untyped-def]
+    # The driver has no handler for SIGTERM: the plan's own limit stops the run.
+    folder = runner.make(placement, shell("long", "echo up; sleep 600"), shell("after", "true", "long"))
+    plan = json.loads((folder.path / "plan.json").read_text())
+    (folder.path / "plan.json").write_text(json.dumps({**plan, "timeout": 6.0}))
+    process = runner.start(folder)
+    assert process.wait(timeout=60) == 1
+    assert runner.states(folder) == {"long": "stopped", "after": "stopped"}
+    with Journal() as journal:
+        record = journal.run(folder.path.name)
+    assert record is not None
+    assert (record.state, record.message) == ("stopped", "it ran longer than its limit of 6.0 s")
+
+
+def test_an_environment_is_prepared_once_and_a_changed_one_anew(runner) -> None:  # type: ignore[no-untyped-def]
+    def run(*requirements: tuple[str, str]) -> str:
+        folder = runner.make("job", shell("a", "true", requirements=requirements))
+        assert runner.drive(folder) == 0
+        return " ".join(path.name for path in (folder.path / "logs").iterdir())
+
+    assert "setup-env-" in run(("r.txt", "packaging"))
+    assert "setup-env-" not in run(("r.txt", "packaging  # the same"))
+    assert "setup-env-" in run(("r.txt", "pytest"))
+
+
+@pytest.mark.parametrize(
+    ("placement", "moment"),
+    [
+        ("studio", moment)
+        for moment in (
+            "before create_studio 1",
+            "after create_studio 1",
+            "before start 1",
+            "after start 1",
+            "before upload 1",
+            "after upload 2",
+            "before run 2",
+            "after run 3",
+            "after run 4",
+            "before release 1",
+            "after release 1",
+        )
+    ]
+    + [
+        ("job", moment)
+        for moment in (
+            "after create_studio 1",
+            "before release 1",
+            "after release 1",
+            "before run_job 1",
+            "after run_job 1",
+            "before remove 1",
+            "after find_jobs 2",
+            "before run_job 2",
+            "before cost 1",
+            "after release 2",
+        )
+    ],
+)
+def test_a_run_whose_controller_was_killed_is_resumed_and_repeats_nothing(  # type: ignore[no-untyped-def]
+    runner, placement: PlacementName, moment: str
+) -> None:
+    folder = runner.make(
+        placement,
+        shell("one", f"echo one >>'{runner.results}/one'; sleep 0.3"),
+        shell("two", f"echo two >>'{runner.results}/two'; sleep 0.3", "one", machines=("L4",)),
+        shell("three", f"echo three >>'{runner.results}/three'", "two"),
+    )
+    assert runner.drive(folder, moment) == -signal.SIGKILL
+    time.sleep(0.2)
+    assert runner.drive(folder) == 0
+    assert runner.states(folder) == dict.fromkeys(("one", "two", "three"), "succeeded")
+    for name in ("one", "two", "three"):
+        assert runner.lines(name) == [name]
