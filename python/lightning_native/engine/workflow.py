@@ -1,0 +1,310 @@
+"""A workflow file, `workflow.yaml`, as a plan of a run. What it may hold is described in docs/workflow.md."""
+
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from lightning_native import merge_requirements
+from lightning_native.engine.layout import studio_layout
+from lightning_native.engine.machines import MachineOffer, ResourceRequest, cheapest, gpu_kinds, known_gpu
+from lightning_native.engine.plan import RequirementSource, Retry, RunPlan, StepPlan, check_plan
+from lightning_native.engine.workflow_schema import Resources, StepDocument, WorkflowDocument, validate
+from lightning_native.engine.yaml_document import Document, Location, did_you_mean, read_yaml
+from lightning_native.errors import DagError, PlanError, RequirementError, UnknownMachineError
+from lightning_native.lightning.machines import canonical_machine
+
+# As GitHub Actions runs commands: a script ends at its first failure, also inside of a pipe.
+SHELL = ("bash", "-eo", "pipefail", "-c")
+# A step falls back to dearer machines that satisfy its request, but not to any that exists.
+_MOST_FALLBACKS = 3
+_INCLUDE = re.compile(r"^\s*(-r|-c|--requirement|--constraint)\b", re.MULTILINE)
+_VARIABLE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|(?P<bad>))")
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """What a workflow file asks for.
+
+    Attributes:
+        plan: the run; a step that asks for resources has no machines before `resolve_machines`.
+        root: the folder of the code.
+        environments: each step's environment variables; they may hold secrets.
+        requests: what steps ask of their machine instead of naming one.
+        main_request: what the workflow asks of its main machine instead of naming one.
+    """
+
+    plan: RunPlan
+    root: Path
+    environments: dict[str, dict[str, str]] = field(repr=False)
+    requests: dict[str, ResourceRequest] = field(default_factory=dict)
+    main_request: ResourceRequest | None = None
+
+    @property
+    def needs_offers(self) -> bool:
+        """Whether machines must be chosen from the price list before the plan can run."""
+        return bool(self.requests) or self.main_request is not None
+
+
+def load_workflow(
+    path: Path | str, *, environment: Mapping[str, str] = os.environ, run_id: str | None = None
+) -> Workflow:
+    """Read a workflow file and check everything that can be checked without Lightning.
+
+    Args:
+        path: the file.
+        environment: where `${NAME}` in values of `env` comes from.
+        run_id: of the plan; a new one if None.
+
+    Raises:
+        PlanError: it cannot be read or run as it is written; a line for each mistake, with file, line and place.
+
+    """
+    document = read_yaml(Path(path))
+    described, problems = validate(document)
+    if described is None:
+        raise PlanError("\n".join(problems))
+    return _Loader(document, described, Path(path), environment).load(run_id or uuid4().hex)
+
+
+def resolve_machines(workflow: Workflow, offers: Iterable[MachineOffer]) -> Workflow:
+    """Return the workflow with a machine, and some to fall back to, for every request for resources.
+
+    Raises:
+        PlanError: no machine satisfies one of them; the message says what comes nearest.
+    """
+    known = list(offers)
+    steps = []
+    for step in workflow.plan.steps:
+        request = workflow.requests.get(step.name)
+        if request is None:
+            steps.append(step)
+            continue
+        names = _choose(f"step {step.name!r}", request, known, interruptible=step.interruptible)
+        steps.append(replace(step, machines=tuple(names)))
+    main = workflow.plan.main_machine
+    if workflow.main_request is not None:
+        main = _choose("the main machine", workflow.main_request, known, interruptible=False)[0]
+    plan = replace(workflow.plan, steps=tuple(steps), main_machine=main)
+    return replace(workflow, plan=plan, requests={}, main_request=None)
+
+
+def _choose(who: str, request: ResourceRequest, offers: list[MachineOffer], *, interruptible: bool) -> list[str]:
+    try:
+        return cheapest(request, offers, interruptible=interruptible)[:_MOST_FALLBACKS]
+    except PlanError as error:
+        raise PlanError(f"{who}: {error}") from error
+
+
+class _Loader:
+    """Makes a workflow of a document whose types are right, collecting whatever else is wrong with it."""
+
+    def __init__(
+        self, document: Document, described: WorkflowDocument, path: Path, environment: Mapping[str, str]
+    ) -> None:
+        self._document = document
+        self._described = described
+        self._path = path
+        self._folder = path.parent
+        self._environment = environment
+        self._problems: list[tuple[Location, str]] = []
+
+    def load(self, run_id: str) -> Workflow:
+        described = self._described
+        requests: dict[str, ResourceRequest] = {}
+        common = self._requirements(described.requirements, ("requirements",))
+        steps = tuple(self._step(name, step, common, requests) for name, step in described.steps.items())
+        shared = self._variables(described.env, ("env",))
+        environments = {
+            name: shared | self._variables(step.env, ("steps", name, "env")) for name, step in described.steps.items()
+        }
+        main_machine, main_request = None, None
+        if isinstance(described.machine, Resources):
+            main_request = self._request(described.machine, ("machine",))
+        elif described.machine is not None:
+            main_machine = self._machine(described.machine, ("machine",))
+        plan = RunPlan(
+            run_id=run_id,
+            name=described.name or self._path.stem,
+            steps=steps,
+            main_studio=described.main_studio,
+            main_machine=main_machine,
+            custom_commands=tuple(described.setup),
+            max_parallelism=described.max_parallelism,
+            machine_limits=tuple(
+                (self._machine(machine, ("machine_limits", machine)), limit)
+                for machine, limit in described.machine_limits.items()
+            ),
+            on_failure=described.on_failure,
+            timeout=described.timeout,
+            # Without one, the plan's own default.
+            **({"placement": described.placement} if described.placement else {}),
+        )
+        root = self._root()
+        self._raise_problems()
+        self._check(plan)
+        return Workflow(plan, root, environments, requests, main_request)
+
+    def _step(
+        self,
+        name: str,
+        step: StepDocument,
+        common: tuple[RequirementSource, ...],
+        requests: dict[str, ResourceRequest],
+    ) -> StepPlan:
+        location = ("steps", name)
+        machines: tuple[str, ...] = ()
+        if isinstance(step.machine, Resources):
+            request = self._request(step.machine, (*location, "machine"))
+            if request is not None:
+                requests[name] = request
+        elif isinstance(step.machine, str):
+            machines = (self._machine(step.machine, (*location, "machine")),)
+        elif step.machine is not None:
+            machines = tuple(
+                self._machine(machine, (*location, "machine", index)) for index, machine in enumerate(step.machine)
+            )
+        for index, needed in enumerate(step.needs):
+            if needed not in self._described.steps:
+                hint = did_you_mean(needed, self._described.steps, "the steps are")
+                self._problem((*location, "needs", index), f"there is no step {needed!r}; {hint}")
+            elif needed in step.needs[:index]:
+                self._problem((*location, "needs", index), f"{needed!r} is there twice; remove one")
+        requirements = (*common, *self._requirements(step.requirements, (*location, "requirements")))
+        if len(requirements) > 1:
+            self._merge(requirements, (*location, "requirements"))
+        retry = Retry(step.retries) if isinstance(step.retries, int) else Retry(**step.retries.model_dump())
+        return StepPlan(
+            name=name,
+            argv=(*SHELL, step.command) if isinstance(step.command, str) else tuple(step.command),
+            machines=tuple(dict.fromkeys(machines)),
+            upstream=tuple(step.needs),
+            requirements=tuple(dict.fromkeys(requirements)),
+            timeout=step.timeout,
+            retry=retry,
+            interruptible=step.interruptible,
+        )
+
+    def _machine(self, name: str, location: Location) -> str:
+        try:
+            return canonical_machine(name)
+        except UnknownMachineError as error:
+            self._problem(location, str(error))
+            return name
+
+    def _request(self, resources: Resources, location: Location) -> ResourceRequest | None:
+        if resources.gpu_type is not None and not known_gpu(resources.gpu_type):
+            hint = did_you_mean(resources.gpu_type.upper(), gpu_kinds(), "the kinds are")
+            self._problem((*location, "gpu_type"), f"there is no GPU {resources.gpu_type!r}; {hint}")
+            return None
+        try:
+            return ResourceRequest(
+                gpus=resources.gpu,
+                gpu_type=resources.gpu_type,
+                cpus=resources.cpu,
+                memory_gb=resources.memory,
+                gpu_memory_gb=resources.gpu_memory,
+            )
+        except PlanError as error:
+            self._problem(location, str(error))
+            return None
+
+    def _variables(self, values: Mapping[str, Any], location: Location) -> dict[str, str]:
+        variables = {}
+        for name in values:
+            # As written: `1.10` stays `1.10`.
+            text = self._document.texts[(*location, name)]
+            if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
+                self._problem((*location, name), "is no name of a variable; take letters, digits and _")
+            elif "\0" in text:
+                self._problem((*location, name), "a variable cannot hold a NUL character")
+            else:
+                variables[name] = _VARIABLE.sub(self._substitute((*location, name)), text)
+        return variables
+
+    def _substitute(self, location: Location) -> Callable[["re.Match[str]"], str]:
+        def value_of(match: "re.Match[str]") -> str:
+            name, default = match["name"], match["default"]
+            if match["dollar"]:
+                return "$"
+            if name is None:
+                # The text itself may be a secret: it is not shown.
+                self._problem(location, "a lone $; write $$ for a dollar, or ${NAME} for your variable NAME")
+                return ""
+            if name in self._environment:
+                return self._environment[name]
+            if default is None:
+                message = f"the environment has no {name}; set it, or give a default: ${{{name}:-…}}"
+                self._problem(location, message)
+            return default or ""
+
+        return value_of
+
+    def _requirements(self, given: str | list[str] | None, location: Location) -> tuple[RequirementSource, ...]:
+        if given is None:
+            return ()
+        if isinstance(given, str):
+            path = self._folder / given
+            try:
+                text = path.read_text(encoding="utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                self._problem(location, f"the requirements file {path} cannot be read: {_reason(error)}")
+                return ()
+            # What it includes is looked for relative to its name, perhaps by a process with another working folder.
+            source = (str(path.absolute() if _INCLUDE.search(text) else path), text)
+            return (source,) if self._merge((source,), location) else ()
+        lines: list[str] = []
+        for index, requirement in enumerate(given):
+            if self._merge(((str(self._path), requirement),), (*location, index), inline=True):
+                # In the line it has in our file, so that conflicts name it.
+                lines += [""] * (self._document.line((*location, index)) - 1 - len(lines))
+                lines.append(requirement)
+        name = self._path.absolute() if any(map(_INCLUDE.search, lines)) else self._path
+        return ((str(name), "\n".join(lines)),) if lines else ()
+
+    def _merge(self, sources: tuple[RequirementSource, ...], location: Location, *, inline: bool = False) -> bool:
+        """Note what is wrong with requirements; tell whether nothing is."""
+        try:
+            merge_requirements(sources)
+        except RequirementError as error:
+            # A line of the list has its place in our file, not in a file of its own.
+            message = str(error).removeprefix(f"{self._path}:1: ") if inline else str(error)
+            self._problem(location, message)
+            return False
+        return True
+
+    def _root(self) -> Path:
+        root = self._folder / Path(self._described.root).expanduser()
+        if not root.is_dir():
+            self._problem(("root",), f"{root} is no folder; name the folder of your code, relative to this file")
+        return root
+
+    def _check(self, plan: RunPlan) -> None:
+        with self._located(("steps",)):
+            check_plan(plan)
+        if plan.placement == "studio":
+            with self._located(("requirements",)):
+                studio_layout(plan)
+
+    @contextmanager
+    def _located(self, location: Location) -> Iterator[None]:
+        try:
+            yield
+        except (DagError, PlanError, RequirementError) as error:
+            raise PlanError(self._document.problem(location, str(error))) from error
+
+    def _problem(self, location: Location, message: str) -> None:
+        self._problems.append((location, message))
+
+    def _raise_problems(self) -> None:
+        if self._problems:
+            by_line = sorted(self._problems, key=lambda problem: self._document.line(problem[0]))
+            raise PlanError("\n".join(dict.fromkeys(self._document.problem(*problem) for problem in by_line)))
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else f"it is not UTF-8 text ({error.reason})"

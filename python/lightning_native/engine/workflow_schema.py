@@ -1,0 +1,230 @@
+"""What a workflow file may hold: its keys, their types, and the words for what is wrong with them."""
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, get_args
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StringConstraints,
+    Tag,
+    ValidationError,
+)
+from pydantic_core import ErrorDetails
+
+from lightning_native.engine.plan import FailureMode, PlacementName
+from lightning_native.engine.yaml_document import Document, Location, did_you_mean
+
+_SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
+_GIGABYTES = re.compile(r"(\d+(?:\.\d+)?) ?(M|G|T)?i?B?", re.IGNORECASE)
+
+
+def parse_duration(value: object) -> float:
+    """Return the seconds of `90`, `"90s"`, `"1h30m"` or `"2d"`.
+
+    Raises:
+        ValueError: it is none of these, or not finite.
+    """
+    seconds = -1.0
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        seconds = float(value)
+    elif isinstance(value, str) and _DURATION.fullmatch(value.replace(" ", "")):
+        parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", value)
+        seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if not math.isfinite(seconds) or seconds < 0:
+        raise ValueError(f'must be seconds, or a text such as "90s", "15m" or "1h30m"; it is {value!r}')
+    return seconds
+
+
+def parse_gigabytes(value: object) -> float:
+    """Return the gigabytes of `64`, `"64GB"` or `"512MB"`; GB and GiB are the same, as machines are sold.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+        return float(value)
+    match = _GIGABYTES.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError(f'must be gigabytes, or a text such as "64GB"; it is {value!r}')
+    number, unit = float(match[1]), (match[2] or "G").upper()
+    return number / 1024 if unit == "M" else number * 1024 if unit == "T" else number
+
+
+def _printable(name: str) -> str:
+    if not name.strip() or not name.isprintable():
+        raise ValueError("must be printable text")
+    return name
+
+
+def _count(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"must be a whole number; it is {value!r}")  # noqa: TRY004  pydantic collects ValueErrors
+    return value
+
+
+def _scalar(value: object) -> object:
+    if value is None or isinstance(value, list | dict):
+        raise ValueError('must be text or a number; write "" for an empty value')
+    return value
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+# Tags of a union's members are part of pydantic's locations; no key of a file can hold a NUL.
+def _kind(value: object) -> str | None:
+    for kind, name in ((str, "\0text"), (list, "\0list"), (dict, "\0mapping")):
+        if isinstance(value, kind):
+            return name
+    return "\0number" if isinstance(value, int) and not isinstance(value, bool) else None
+
+
+def _one_of(message: str) -> Discriminator:
+    return Discriminator(_kind, custom_error_type="kind", custom_error_message=message)
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+Text = Annotated[str, StringConstraints(min_length=1)]
+Name = Annotated[str, AfterValidator(_printable), StringConstraints(max_length=100)]
+Duration = Annotated[float, BeforeValidator(parse_duration)]
+Limit = Annotated[Duration, Field(gt=0)]
+Count = Annotated[int, BeforeValidator(_count)]
+
+
+class Resources(_Model):
+    """What a machine must have at least."""
+
+    gpu: Annotated[Count, Field(ge=0)] | None = None
+    gpu_type: Text | None = None
+    gpu_memory: Annotated[float, BeforeValidator(parse_gigabytes), Field(gt=0)] | None = None
+    cpu: Annotated[float, Field(gt=0, strict=False)] | None = None
+    memory: Annotated[float, BeforeValidator(parse_gigabytes), Field(gt=0)] | None = None
+
+
+class Retries(_Model):
+    """How often a failed step is tried again."""
+
+    count: Annotated[Count, Field(ge=0)]
+    delay: Duration = 0.0
+    backoff: Annotated[float, Field(ge=1)] = 1.0
+
+
+Names = Annotated[list[Text], Field(min_length=1)]
+Command = Annotated[
+    Annotated[Text, Tag("\0text")] | Annotated[Names, Tag("\0list")],
+    _one_of("must be a shell command (text) or a list of arguments"),
+]
+Requirements = Annotated[
+    Annotated[Text, Tag("\0text")] | Annotated[list[Text], Tag("\0list")],
+    _one_of("must be a list of requirements, or the name of a requirements file"),
+]
+MachineChoice = Annotated[
+    Annotated[Text, Tag("\0text")] | Annotated[Names, Tag("\0list")] | Annotated[Resources, Tag("\0mapping")],
+    _one_of("must be a machine's name, a list of names, or resources such as {gpu: 1, gpu_type: L4}"),
+]
+MainMachine = Annotated[
+    Annotated[Text, Tag("\0text")] | Annotated[Resources, Tag("\0mapping")],
+    _one_of("must be a machine's name, or resources such as {cpu: 8, memory: 32GB}; lists are for steps"),
+]
+RetryChoice = Annotated[
+    Annotated[Count, Field(ge=0), Tag("\0number")] | Annotated[Retries, Tag("\0mapping")],
+    _one_of("must be a number of retries, or {count: …, delay: …, backoff: …}"),
+]
+Environment = dict[Text, Annotated[Any, BeforeValidator(_scalar)]]
+
+
+class StepDocument(_Model):
+    """One step."""
+
+    command: Command
+    machine: MachineChoice | None = None
+    needs: Annotated[list[Text], BeforeValidator(_as_list)] = []
+    env: Environment = {}
+    requirements: Requirements | None = None
+    retries: RetryChoice = 0
+    timeout: Limit | None = None
+    interruptible: bool = False
+
+
+class WorkflowDocument(_Model):
+    """A whole workflow file."""
+
+    name: Name | None = None
+    root: Text = "."
+    placement: PlacementName | None = None
+    machine: MainMachine | None = None
+    main_studio: Text | None = None
+    max_parallelism: Annotated[Count, Field(ge=1)] | None = None
+    machine_limits: dict[Text, Annotated[Count, Field(ge=1)]] = {}
+    on_failure: FailureMode = "continue"
+    timeout: Limit | None = None
+    env: Environment = {}
+    requirements: Requirements | None = None
+    setup: list[Text] = []
+    steps: Annotated[dict[Name, StepDocument], Field(min_length=1)]
+
+
+def validate(document: Document) -> tuple[WorkflowDocument | None, list[str]]:
+    """Return the checked document, or what is wrong with it, in the order of the file."""
+    # Room for anchors, as in Compose files.
+    value = {key: item for key, item in document.value.items() if not key.startswith("x-")}
+    try:
+        return WorkflowDocument.model_validate(value), []
+    except ValidationError as error:
+        details = [(_location(detail["loc"]), detail) for detail in error.errors(include_url=False)]
+        details.sort(key=lambda found: document.line(found[0]))
+        return None, [document.problem(*_described(*found)) for found in details]
+
+
+def _location(loc: tuple[int | str, ...]) -> Location:
+    return tuple(part for part in loc if not (isinstance(part, str) and ("\0" in part or part == "[key]")))
+
+
+def _described(location: Location, detail: ErrorDetails) -> tuple[Location, str]:
+    kind = detail["type"]
+    if kind == "extra_forbidden":
+        *around, key = location
+        hint = did_you_mean(str(key), _keys_at(tuple(around)), "the keys here are")
+        return location, f"unknown key {key!r}; {hint}"
+    if kind == "missing":
+        *around, key = location
+        example = {"command": ": `command: python train.py`", "steps": ": `steps: {hello: {command: echo hello}}`"}
+        return tuple(around), f"`{key}` is missing; add it{example.get(str(key), '')}"
+    if kind in ("value_error", "kind"):
+        return location, detail["msg"].removeprefix("Value error, ")
+    if kind == "literal_error":
+        known = _literals(location)
+        return location, f"must be {', '.join(known[:-1])} or {known[-1]}; it is {detail['input']!r}"
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return location, "must be a mapping of keys and values"
+    message = re.sub(r"^(Input|Dictionary|List|String) should (be a valid|be|have)", _must, detail["msg"])
+    # A value of an environment may be a secret.
+    shown = "" if "env" in location or isinstance(detail["input"], dict | list) else f"; it is {detail['input']!r}"
+    return location, message + shown
+
+
+def _must(match: re.Match[str]) -> str:
+    return "must be a" if match[2] == "be a valid" else f"must {match[2]}"
+
+
+def _literals(location: Location) -> tuple[str, ...]:
+    return get_args(PlacementName if location[-1] == "placement" else FailureMode)
+
+
+def _keys_at(location: Location) -> Iterator[str]:
+    models: Mapping[Any, type[BaseModel]] = {"machine": Resources, "retries": Retries}
+    if len(location) == 2:
+        return iter(StepDocument.model_fields)
+    return iter(models[location[-1]].model_fields if location else WorkflowDocument.model_fields)

@@ -1,0 +1,204 @@
+"""YAML as data that knows where each value stands, so that every mistake can be shown at its line.
+
+Values are read as YAML 1.2 reads them: `on`, `no` and `012:30` are text, only `true` and `false` are booleans.
+"""
+
+import difflib
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+from lightning_native.errors import PlanError
+
+Location = tuple[str | int, ...]
+_T = TypeVar("_T")
+
+# Far more than people write; less than what nested aliases make of a few lines.
+_MOST_VALUES = 100_000
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+class _Loader(yaml.SafeLoader):
+    """The resolver of YAML 1.2's core schema instead of 1.1's."""
+
+    yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012  the base class's own design
+
+
+for _tag, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9]+", list("-+0123456789")),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)", list("-+.0123456789")),
+    ("merge", r"<<", ["<"]),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
+
+
+@dataclass
+class Document:
+    """A YAML mapping.
+
+    Attributes:
+        name: the file's name as the user gave it.
+        value: the data.
+        lines: the line of each value, by its location; 1 is the first.
+        texts: each scalar as it is written, by its location.
+    """
+
+    name: str
+    value: dict[str, Any] = field(default_factory=dict)
+    lines: dict[Location, int] = field(default_factory=dict)
+    texts: dict[Location, str] = field(default_factory=dict)
+
+    def problem(self, location: Location, message: str) -> str:
+        """Return a message that says where in the file something is wrong."""
+        return f"{self.place(location)}: {_path(location)}{message}"
+
+    def place(self, location: Location) -> str:
+        """Return `file:line` of a value; of the whole document the file alone."""
+        return f"{self.name}:{self.line(location)}" if location else self.name
+
+    def line(self, location: Location) -> int:
+        """Return the line of a value, or of the nearest one around it that is there."""
+        while location not in self.lines:
+            location = location[:-1]
+        return self.lines[location]
+
+
+def read_yaml(path: Path) -> Document:
+    """Read a file that holds one YAML mapping.
+
+    Raises:
+        PlanError: it cannot be read, is no YAML, holds anything but one mapping, or has a key twice.
+    """
+    name = str(path)
+    try:
+        loader = _Loader(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise PlanError(f"{name} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise PlanError(f"{name} is not UTF-8 text: {error}") from error
+    except yaml.YAMLError as error:
+        raise PlanError(f"{name} is no YAML: {error}") from error
+    try:
+        root = loader.get_single_node()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{name}:{mark.line + 1}" if mark else name
+        raise PlanError(f"{where}: this is no YAML: {error.problem or error}") from error
+    except (yaml.YAMLError, RecursionError) as error:
+        raise PlanError(f"{name} is no YAML: {error}") from error
+    finally:
+        loader.dispose()
+    if not isinstance(root, yaml.MappingNode):
+        found = "is empty" if root is None else "does not hold a mapping"
+        raise PlanError(f"{name} {found}; write keys and values, such as `steps:`")
+    document = Document(name)
+    document.value = _Reader(document).mapping(root, ())
+    return document
+
+
+class _Reader:
+    """Turns nodes into values and notes where they stand."""
+
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._open: list[yaml.Node] = []
+        self._count = 0
+
+    def mapping(self, node: yaml.MappingNode, location: Location) -> dict[str, Any]:
+        """Read a mapping; its keys are text as written."""
+        self._document.lines.setdefault(location, node.start_mark.line + 1)
+        value: dict[str, Any] = {}
+        for key, (key_node, value_node) in self._entries(node, location).items():
+            inner = (*location, key)
+            self._document.lines[inner] = key_node.start_mark.line + 1
+            value[key] = self._value(value_node, inner)
+        return value
+
+    def _entries(self, node: yaml.MappingNode, location: Location) -> dict[str, tuple[yaml.Node, yaml.Node]]:
+        own: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+        merged: dict[str, tuple[yaml.Node, yaml.Node]] = {}
+        for key_node, value_node in node.value:
+            if key_node.tag == _MERGE:
+                for base in value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]:
+                    if not isinstance(base, yaml.MappingNode) or base is node:
+                        raise self._error(key_node, location, "<< takes a mapping or a list of mappings")
+                    merged = {**self._guarded(base, partial(self._entries, base, location)), **merged}
+                continue
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise self._error(key_node, location, "a key must be text")
+            if key_node.value in own:
+                first = own[key_node.value][0].start_mark.line + 1
+                message = f"key {key_node.value!r} is there twice, first in line {first}; remove one"
+                raise self._error(key_node, location, message)
+            own[key_node.value] = (key_node, value_node)
+        return {**merged, **own}
+
+    def _value(self, node: yaml.Node, location: Location) -> Any:
+        self._count += 1
+        if self._count > _MOST_VALUES:
+            raise self._error(node, location, f"there are more than {_MOST_VALUES} values; are there nested aliases?")
+        self._document.lines.setdefault(location, node.start_mark.line + 1)
+        if isinstance(node, yaml.MappingNode):
+            return self._guarded(node, partial(self.mapping, node, location))
+        if isinstance(node, yaml.SequenceNode):
+            return self._guarded(node, partial(self._items, node, location))
+        if not isinstance(node, yaml.ScalarNode):
+            raise self._error(node, location, "this is neither text nor a list nor a mapping")
+        self._document.texts[location] = node.value
+        return self._scalar(node, location)
+
+    def _items(self, node: yaml.SequenceNode, location: Location) -> list[Any]:
+        return [self._value(item, (*location, index)) for index, item in enumerate(node.value)]
+
+    def _scalar(self, node: yaml.ScalarNode, location: Location) -> Any:
+        kind = node.tag.removeprefix("tag:yaml.org,2002:")
+        try:
+            if kind == "null":
+                return None
+            if kind == "bool":
+                return bool(node.value.lower() == "true")
+            if kind == "int":
+                return int(node.value)
+            if kind == "float":
+                return float(re.sub(r"\.(?=inf)", "", node.value.lower()))
+        except ValueError as error:
+            raise self._error(node, location, f"{node.value[:40]!r} is no number: {error}") from error
+        if kind in ("str", "merge"):
+            return str(node.value)
+        raise self._error(node, location, f"the tag {node.tag!r} is not understood; write plain text")
+
+    def _guarded(self, node: yaml.Node, read: Callable[[], _T]) -> _T:
+        """Read what is inside a node, unless it is inside of itself."""
+        if any(node is outer for outer in self._open):
+            raise self._error(node, (), "an alias stands for something that holds the alias itself")
+        self._open.append(node)
+        try:
+            return read()
+        finally:
+            self._open.pop()
+
+    def _error(self, node: yaml.Node, location: Location, message: str) -> PlanError:
+        return PlanError(f"{self._document.name}:{node.start_mark.line + 1}: {_path(location)}{message}")
+
+
+def _path(location: Location) -> str:
+    """Return `steps.train.machine: `, or nothing for the whole document."""
+    text = ""
+    for part in location:
+        plain = isinstance(part, str) and re.fullmatch(r"[\w-]+", part)
+        text += f".{part}" if plain else f"[{part!r}]"
+    return f"{text.lstrip('.')}: " if text else ""
+
+
+def did_you_mean(wrong: str, known: Iterable[str], what: str) -> str:
+    """Return a hint with the nearest of the known names, or with all of them when none is near."""
+    names = list(known)
+    near = difflib.get_close_matches(wrong, names, n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(map(repr, near))}?" if near else f"{what}: {', '.join(names) or 'none'}"

@@ -1,0 +1,127 @@
+"""The live price list: what machines there are, what they have, cost, and how long they take to come."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lightning_native.errors import CloudError
+from lightning_native.lightning.machines import machine_slugs
+from lightning_native.lightning.session import connect
+
+if TYPE_CHECKING:
+    from lightning_sdk import Teamspace
+
+# Gigabytes of one GPU, which the price list does not say; of a name that stands for several kinds, the least.
+_GPU_MEMORY_GB = {
+    "T4": 16, "L4": 24, "L40S": 48, "RTXP_6000": 96, "A100": 40, "A100_40GB": 40, "A100_80GB": 80,
+    "H100": 80, "H200": 141, "B200": 180,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class MachineOffer:
+    """A machine that can be had.
+
+    Attributes:
+        name: the SDK's name.
+        hourly_cost: dollars an hour.
+        interruptible_hourly_cost: dollars an hour when it may be reclaimed; None: not offered so.
+        cpus: of the whole machine.
+        memory_gb: main memory of the whole machine; 0 where the list does not say.
+        gpus: how many GPUs.
+        gpu_type: the kind of GPU by the SDK's name, such as `A100_80GB`; empty without one.
+        gpu_memory_gb: memory of each GPU; 0 where it is not known.
+        wait_seconds: how long it is expected to take until it runs; None: not known.
+        available: whether there is capacity now.
+    """
+
+    name: str
+    hourly_cost: float
+    interruptible_hourly_cost: float | None = None
+    cpus: int = 0
+    memory_gb: float = 0.0
+    gpus: int = 0
+    gpu_type: str = ""
+    gpu_memory_gb: float = 0.0
+    wait_seconds: float | None = None
+    available: bool = True
+
+    def cost(self, *, interruptible: bool = False) -> float:
+        """Return dollars an hour."""
+        if interruptible and self.interruptible_hourly_cost is not None:
+            return self.interruptible_hourly_cost
+        return self.hourly_cost
+
+
+def fetch_offers() -> list[MachineOffer]:
+    """Read the price list of the teamspace that this process's environment names: one offer a machine, by cost.
+
+    Where several cloud accounts offer a machine, the teamspace's own choice counts, else the cheapest that has one.
+
+    Raises:
+        CredentialsError: the credentials or the teamspace are missing or refused.
+        CloudError: the list cannot be read.
+    """
+    teamspace = connect()._teamspace
+    offers: dict[str, MachineOffer] = {}
+    try:
+        for account in _accounts(teamspace):
+            found = [offer for accelerator in _accelerators(teamspace, account) if (offer := _offer(accelerator))]
+            for offer in sorted(found, key=lambda offer: (not offer.available, offer.hourly_cost)):
+                known = offers.get(offer.name)
+                if known is None or (offer.available and not known.available):
+                    offers[offer.name] = offer
+    except Exception as error:
+        raise CloudError(f"cannot read the price list of Lightning: {error}") from error
+    if not offers:
+        raise CloudError("the price list of Lightning is empty: no cloud account of the teamspace offers machines")
+    return sorted(offers.values(), key=lambda offer: (offer.hourly_cost, offer.name))
+
+
+def _accounts(teamspace: "Teamspace") -> list[str]:
+    """Return the cloud accounts to ask, the one that machines come from unless told otherwise first."""
+    from lightning_sdk.api.cloud_account_api import CloudAccountApi
+
+    chosen = os.environ.get("LIGHTNING_CLUSTER_ID") or teamspace.default_cloud_account
+    known = [str(account.id) for account in CloudAccountApi().list_global_cloud_accounts(teamspace_id=teamspace.id)]
+    return [chosen, *(account for account in known if account != chosen)] if chosen else known
+
+
+def _accelerators(teamspace: "Teamspace", account: str) -> Iterator[Any]:
+    # `Teamspace.list_machines` gives no CPUs and no memory, and leaves out what has no capacity now.
+    from lightning_sdk import Organization
+    from lightning_sdk.api.teamspace_api import TeamspaceApi
+
+    owner = teamspace.owner
+    yield from TeamspaceApi().list_machines(
+        teamspace.id, cloud_accounts=[account], org_id=owner.id if isinstance(owner, Organization) else None
+    )
+
+
+def _offer(accelerator: Any) -> MachineOffer | None:
+    """Return the offer; None for a machine that the SDK has no name for, or that cannot be rented."""
+    from lightning_sdk import Machine
+
+    slugs = [accelerator.slug_multi_cloud, accelerator.slug, accelerator.instance_id, accelerator.secondary_instance_id]
+    first, *others = [slug for slug in slugs if slug] or [""]
+    name = Machine.from_str(first, *others).name
+    if name not in machine_slugs() or accelerator.enabled is False or accelerator.cost is None:
+        return None
+    resources = accelerator.resources
+    gpus = int(resources.gpu or 0)
+    # The SDK's names carry what tells kinds apart: A100_80GB_X_4 is four A100_80GB.
+    kind = name.removesuffix(f"_X_{gpus}").removesuffix("_SMALL") if gpus else ""
+    wait = accelerator.available_in_seconds
+    return MachineOffer(
+        name=name,
+        hourly_cost=float(accelerator.cost),
+        interruptible_hourly_cost=float(accelerator.spot_price) if accelerator.spot_price else None,
+        cpus=int(resources.cpu or 0),
+        memory_gb=float(resources.memory_mb or 0) / 1024,
+        gpus=gpus,
+        gpu_type=kind,
+        gpu_memory_gb=float(_GPU_MEMORY_GB.get(kind, 0)),
+        wait_seconds=float(wait) if wait not in (None, "") else None,
+        available=not accelerator.out_of_capacity,
+    )
