@@ -92,6 +92,24 @@ def test_little_is_enough(tmp_path: Path) -> None:
     assert not workflow.needs_offers
 
 
+def test_numbers_and_booleans_are_text_as_written_where_text_is_wanted(tmp_path: Path) -> None:
+    text = """\
+    name: 2026
+    steps:
+      1:
+        command: true
+        env: {A: True, B: 0x10, C: 1e3}
+      2:
+        command: [python, --lr, 0.10, --fast, True]
+        needs: 1
+    """
+    workflow = load(tmp_path, text)
+    first, second = workflow.plan.steps
+    assert (workflow.plan.name, first.argv[-1], second.upstream) == ("2026", "true", ("1",))
+    assert second.argv == ("python", "--lr", "0.10", "--fast", "True")
+    assert workflow.environments["1"] == {"A": "True", "B": "0x10", "C": "1e3"}
+
+
 def test_a_secret_is_in_neither_the_plan_nor_the_repr(tmp_path: Path) -> None:
     text = "steps: {hello: {command: echo, env: {TOKEN: '${SECRET}', KEY: plain-text-key}}}"
     workflow = load(tmp_path, text, {"SECRET": "s3cret"})
@@ -111,7 +129,7 @@ def test_a_secret_is_in_neither_the_plan_nor_the_repr(tmp_path: Path) -> None:
         ("steps: {a: {command: x, comand: y}}", "unknown key 'comand'; did you mean 'command'?"),
         ("nmae: x\nsteps: {a: {command: x}}", "workflow.yaml:1: nmae: unknown key 'nmae'; did you mean 'name'?"),
         ("steps:\n  a:\n    needs: []", "workflow.yaml:2: steps.a: `command` is missing"),
-        ("steps: {a: {command: 5}}", "steps.a.command: must be a shell command (text) or a list of arguments"),
+        ("steps: {a: {command: {b: c}}}", "steps.a.command: must be a shell command (text) or a list of arguments"),
         ("steps: {a: {command: []}}", "steps.a.command: must have at least 1 item"),
         ("steps: {a: {command: x, needs: [b]}}", "steps.a.needs[0]: there is no step 'b'; the steps are: a"),
         ("steps: {a: {command: x, needs: a}}", "steps: "),
@@ -128,6 +146,8 @@ def test_a_secret_is_in_neither_the_plan_nor_the_repr(tmp_path: Path) -> None:
         ("steps: {a: {command: x, timeout: .inf}}", "must be seconds"),
         ("steps: {a: {command: x, retries: -1}}", "steps.a.retries: must be greater than or equal to 0"),
         ("steps: {a: {command: x, retries: {count: 1, backof: 2}}}", "did you mean 'backoff'?"),
+        ("steps: {a: {command: x, interruptible: yes}}", "must be true or false; it is 'yes'"),
+        ("steps: {a: {command: x, retries: true}}", "must be a number of retries"),
         ("placement: jobs\nsteps: {a: {command: x}}", "placement: must be studio, job or platform; it is 'jobs'"),
         ("on_failure: fail-fast\nsteps: {a: {command: x}}", "must be continue, stop or fail_fast; it is 'fail-fast'"),
         ("max_parallelism: 0\nsteps: {a: {command: x}}", "must be greater than or equal to 1; it is 0"),

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 from lightning_native import merge_requirements
@@ -213,11 +212,9 @@ class _Loader:
             self._problem(location, str(error))
             return None
 
-    def _variables(self, values: Mapping[str, Any], location: Location) -> dict[str, str]:
+    def _variables(self, values: Mapping[str, str], location: Location) -> dict[str, str]:
         variables = {}
-        for name in values:
-            # As written: `1.10` stays `1.10`.
-            text = self._document.texts[(*location, name)]
+        for name, text in values.items():
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
                 self._problem((*location, name), "is no name of a variable; take letters, digits and _")
             elif "\0" in text:

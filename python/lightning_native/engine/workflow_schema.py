@@ -2,8 +2,8 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, get_args
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, TypeGuard, get_args
 
 from pydantic import (
     AfterValidator,
@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from lightning_native.engine.plan import FailureMode, PlacementName
-from lightning_native.engine.yaml_document import Document, Location, did_you_mean
+from lightning_native.engine.yaml_document import Document, Location, Written, WrittenBool, did_you_mean
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
@@ -33,13 +33,13 @@ def parse_duration(value: object) -> float:
         ValueError: it is none of these, or not finite.
     """
     seconds = -1.0
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if _is_number(value):
         seconds = float(value)
     elif isinstance(value, str) and _DURATION.fullmatch(value.replace(" ", "")):
         parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", value)
         seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
     if not math.isfinite(seconds) or seconds < 0:
-        raise ValueError(f'must be seconds, or a text such as "90s", "15m" or "1h30m"; it is {value!r}')
+        raise ValueError(f'must be seconds, or a text such as "90s", "15m" or "1h30m"; it is {_shown(value)}')
     return seconds
 
 
@@ -49,11 +49,11 @@ def parse_gigabytes(value: object) -> float:
     Raises:
         ValueError: it is none of these.
     """
-    if isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value):
+    if _is_number(value) and math.isfinite(value):
         return float(value)
     match = _GIGABYTES.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
-        raise ValueError(f'must be gigabytes, or a text such as "64GB"; it is {value!r}')
+        raise ValueError(f'must be gigabytes, or a text such as "64GB"; it is {_shown(value)}')
     number, unit = float(match[1]), (match[2] or "G").upper()
     return number / 1024 if unit == "M" else number * 1024 if unit == "T" else number
 
@@ -64,42 +64,72 @@ def _printable(name: str) -> str:
     return name
 
 
-def _count(value: object) -> object:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"must be a whole number; it is {value!r}")  # noqa: TRY004  pydantic collects ValueErrors
-    return value
+def _is_number(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool | WrittenBool)
 
 
-def _scalar(value: object) -> object:
-    if value is None or isinstance(value, list | dict):
-        raise ValueError('must be text or a number; write "" for an empty value')
-    return value
+def _number(value: object) -> float:
+    if not _is_number(value):
+        raise ValueError(f"must be a number; it is {_shown(value)}")
+    return float(value)
+
+
+def _count(value: object) -> int:
+    if not _is_number(value) or not isinstance(value, int):
+        raise ValueError(f"must be a whole number; it is {_shown(value)}")
+    return int(value)
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool | WrittenBool):
+        raise ValueError(f"must be true or false; it is {_shown(value)}")  # noqa: TRY004  pydantic collects ValueErrors
+    return bool(value)
+
+
+def _text(value: object) -> object:
+    return value.text if isinstance(value, Written) else value
+
+
+def _shown(value: object) -> str:
+    return value.text if isinstance(value, Written) else repr(value)
+
+
+def _variable(value: object) -> object:
+    if not isinstance(value, str | Written):
+        raise ValueError('must be text or a number; write "" for an empty value')  # noqa: TRY004  as above
+    return _text(value)
 
 
 def _as_list(value: object) -> object:
-    return [value] if isinstance(value, str) else value
+    return [value] if isinstance(value, str | Written) else value
 
 
 # Tags of a union's members are part of pydantic's locations; no key of a file can hold a NUL.
 def _kind(value: object) -> str | None:
-    for kind, name in ((str, "\0text"), (list, "\0list"), (dict, "\0mapping")):
+    for kind, name in ((str | Written, "\0text"), (list, "\0list"), (dict, "\0mapping")):
         if isinstance(value, kind):
             return name
-    return "\0number" if isinstance(value, int) and not isinstance(value, bool) else None
+    return None
 
 
-def _one_of(message: str) -> Discriminator:
-    return Discriminator(_kind, custom_error_type="kind", custom_error_message=message)
+def _kind_of_retries(value: object) -> str | None:
+    return "\0number" if _is_number(value) else _kind(value)
+
+
+def _one_of(message: str, kind: Callable[[object], str | None] = _kind) -> Discriminator:
+    return Discriminator(kind, custom_error_type="kind", custom_error_message=message)
 
 
 class _Model(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
-Text = Annotated[str, StringConstraints(min_length=1)]
-Name = Annotated[str, AfterValidator(_printable), StringConstraints(max_length=100)]
+Text = Annotated[str, BeforeValidator(_text), StringConstraints(min_length=1)]
+Name = Annotated[str, BeforeValidator(_text), AfterValidator(_printable), StringConstraints(max_length=100)]
 Duration = Annotated[float, BeforeValidator(parse_duration)]
 Limit = Annotated[Duration, Field(gt=0)]
+Number = Annotated[float, BeforeValidator(_number)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
 Count = Annotated[int, BeforeValidator(_count)]
 
 
@@ -109,7 +139,7 @@ class Resources(_Model):
     gpu: Annotated[Count, Field(ge=0)] | None = None
     gpu_type: Text | None = None
     gpu_memory: Annotated[float, BeforeValidator(parse_gigabytes), Field(gt=0)] | None = None
-    cpu: Annotated[float, Field(gt=0, strict=False)] | None = None
+    cpu: Annotated[Number, Field(gt=0)] | None = None
     memory: Annotated[float, BeforeValidator(parse_gigabytes), Field(gt=0)] | None = None
 
 
@@ -118,7 +148,7 @@ class Retries(_Model):
 
     count: Annotated[Count, Field(ge=0)]
     delay: Duration = 0.0
-    backoff: Annotated[float, Field(ge=1)] = 1.0
+    backoff: Annotated[Number, Field(ge=1)] = 1.0
 
 
 Names = Annotated[list[Text], Field(min_length=1)]
@@ -140,9 +170,9 @@ MainMachine = Annotated[
 ]
 RetryChoice = Annotated[
     Annotated[Count, Field(ge=0), Tag("\0number")] | Annotated[Retries, Tag("\0mapping")],
-    _one_of("must be a number of retries, or {count: …, delay: …, backoff: …}"),
+    _one_of("must be a number of retries, or {count: …, delay: …, backoff: …}", _kind_of_retries),
 ]
-Environment = dict[Text, Annotated[Any, BeforeValidator(_scalar)]]
+Environment = dict[Text, Annotated[str, BeforeValidator(_variable)]]
 
 
 class StepDocument(_Model):
@@ -155,7 +185,7 @@ class StepDocument(_Model):
     requirements: Requirements | None = None
     retries: RetryChoice = 0
     timeout: Limit | None = None
-    interruptible: bool = False
+    interruptible: Flag = False
 
 
 class WorkflowDocument(_Model):
@@ -206,12 +236,14 @@ def _described(location: Location, detail: ErrorDetails) -> tuple[Location, str]
         return location, detail["msg"].removeprefix("Value error, ")
     if kind == "literal_error":
         known = _literals(location)
-        return location, f"must be {', '.join(known[:-1])} or {known[-1]}; it is {detail['input']!r}"
+        return location, f"must be {', '.join(known[:-1])} or {known[-1]}; it is {_shown(detail['input'])}"
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return location, "must be a mapping of keys and values"
     message = re.sub(r"^(Input|Dictionary|List|String) should (be a valid|be|have)", _must, detail["msg"])
     # A value of an environment may be a secret.
-    shown = "" if "env" in location or isinstance(detail["input"], dict | list) else f"; it is {detail['input']!r}"
+    shown = (
+        "" if "env" in location or isinstance(detail["input"], dict | list) else f"; it is {_shown(detail['input'])}"
+    )
     return location, message + shown
 
 

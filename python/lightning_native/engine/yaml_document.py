@@ -39,21 +39,40 @@ for _tag, _pattern, _first in (
     _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(f"^(?:{_pattern})$"), _first)
 
 
+class Written:
+    """A number or boolean that remembers how it is written, for where text is wanted: `1.10`, or the command `true`."""
+
+    text: str
+
+
+class WrittenInt(Written, int):
+    """A whole number."""
+
+
+class WrittenFloat(Written, float):
+    """A number."""
+
+
+class WrittenBool(Written, int):
+    """`true` or `false`; Python's own class can have no attributes."""
+
+
+_Scalar = TypeVar("_Scalar", bound=Written)
+
+
 @dataclass
 class Document:
     """A YAML mapping.
 
     Attributes:
         name: the file's name as the user gave it.
-        value: the data.
+        value: the data: text, None, lists, dicts, and numbers and booleans as `Written`.
         lines: the line of each value, by its location; 1 is the first.
-        texts: each scalar as it is written, by its location.
     """
 
     name: str
     value: dict[str, Any] = field(default_factory=dict)
     lines: dict[Location, int] = field(default_factory=dict)
-    texts: dict[Location, str] = field(default_factory=dict)
 
     def problem(self, location: Location, message: str) -> str:
         """Return a message that says where in the file something is wrong."""
@@ -151,7 +170,6 @@ class _Reader:
             return self._guarded(node, partial(self._items, node, location))
         if not isinstance(node, yaml.ScalarNode):
             raise self._error(node, location, "this is neither text nor a list nor a mapping")
-        self._document.texts[location] = node.value
         return self._scalar(node, location)
 
     def _items(self, node: yaml.SequenceNode, location: Location) -> list[Any]:
@@ -163,11 +181,11 @@ class _Reader:
             if kind == "null":
                 return None
             if kind == "bool":
-                return bool(node.value.lower() == "true")
+                return _written(WrittenBool(node.value.lower() == "true"), node)
             if kind == "int":
-                return int(node.value)
+                return _written(WrittenInt(node.value), node)
             if kind == "float":
-                return float(re.sub(r"\.(?=inf)", "", node.value.lower()))
+                return _written(WrittenFloat(re.sub(r"\.(?=inf)", "", node.value.lower())), node)
         except ValueError as error:
             raise self._error(node, location, f"{node.value[:40]!r} is no number: {error}") from error
         if kind in ("str", "merge"):
@@ -186,6 +204,11 @@ class _Reader:
 
     def _error(self, node: yaml.Node, location: Location, message: str) -> PlanError:
         return PlanError(f"{self._document.name}:{node.start_mark.line + 1}: {_path(location)}{message}")
+
+
+def _written(value: _Scalar, node: yaml.ScalarNode) -> _Scalar:
+    value.text = node.value
+    return value
 
 
 def _path(location: Location) -> str:
