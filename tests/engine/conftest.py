@@ -1,58 +1,15 @@
-"""Runs of the engine against the local cloud, in processes of their own as in real life."""
+"""Runs of the engine against one local cloud, each test with a journal of its own."""
 
-import os
-import subprocess
-import sys
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from runner import Runner
 
 from lightning_native.emulator.local_cloud import LocalCloud
 from lightning_native.engine.journal import Journal
-from lightning_native.engine.plan import PlacementName, RunPlan, StepPlan
-from lightning_native.engine.run_folder import RunFolder
-
-DRIVER = Path(__file__).parents[1] / "support" / "driver.py"
 
 pytest_plugins = ["lightning_native.emulator.pytest_plugin"]
-
-
-class Runner:
-    """Makes and drives runs in a home and a code folder of their own."""
-
-    def __init__(self, cloud: LocalCloud, folder: Path) -> None:
-        self._cloud = cloud
-        self.code = folder / "code"
-        self.code.mkdir()
-        self.results = folder / "results"
-        self.results.mkdir()
-
-    def make(
-        self, placement: PlacementName, *steps: StepPlan, environments: dict[str, dict[str, str]] | None = None
-    ) -> RunFolder:
-        plan = RunPlan(uuid.uuid4().hex, "engine test", steps, placement=placement)
-        folder = RunFolder.of(plan.run_id)
-        folder.write(plan, self.code, environments or {})
-        return folder
-
-    def start(self, folder: RunFolder, moment: str = "") -> "subprocess.Popen[bytes]":
-        return subprocess.Popen(
-            [sys.executable, str(DRIVER), str(folder.path), moment], env={**os.environ, **self._cloud.environ}
-        )
-
-    def drive(self, folder: RunFolder, moment: str = "") -> int:
-        """Drive a run, until a moment if one is named, and return the driver's exit code."""
-        return self.start(folder, moment).wait(timeout=120)
-
-    def states(self, folder: RunFolder) -> dict[str, str]:
-        with Journal() as journal:
-            return {step.name: step.state for step in journal.steps(folder.path.name)}
-
-    def lines(self, name: str) -> list[str]:
-        path = self.results / name
-        return path.read_text().split() if path.exists() else []
 
 
 @pytest.fixture

@@ -6,7 +6,9 @@ import time
 from pathlib import Path
 
 import pytest
+from runner import Runner
 
+from lightning_native.emulator.local_cloud import LocalCloud
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import PlacementName, Retry, StepPlan
 
@@ -14,11 +16,11 @@ PLACEMENTS: list[PlacementName] = ["studio", "job"]
 
 
 def shell(name: str, script: str, *upstream: str, **options: object) -> StepPlan:
-    return StepPlan(name, ("sh", "-c", script), upstream=upstream, **options)  # type: ignore[arg-type]
+    return StepPlan(name, ("sh", "-c", script), upstream=upstream, **options)
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)
-def test_order_output_environment_failures_and_retries(runner, placement: PlacementName) -> None:  # type: ignore[no-untyped-def]
+def test_order_output_environment_failures_and_retries(runner: Runner, placement: PlacementName) -> None:
     (runner.code / "my tool.sh").write_text(f'echo "$1 $VALUE"; echo "$1" >>"{runner.results}/order"\n')
     count = runner.results / "count"
     folder = runner.make(
@@ -53,7 +55,7 @@ def test_order_output_environment_failures_and_retries(runner, placement: Placem
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)
-def test_no_secret_is_left_anywhere(runner, lightning_cloud, placement: PlacementName) -> None:  # type: ignore[no-untyped-def]
+def test_no_secret_is_left_anywhere(runner: Runner, lightning_cloud: LocalCloud, placement: PlacementName) -> None:
     folder = runner.make(
         placement, shell("use", "test ${#TOKEN} -eq 12"), environments={"use": {"TOKEN": "s3cr3t-t0ken"}}
     )
@@ -64,7 +66,7 @@ def test_no_secret_is_left_anywhere(runner, lightning_cloud, placement: Placemen
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)
-def test_stopping_ends_running_steps_and_starts_no_other(runner, placement: PlacementName) -> None:  # type: ignore[no-untyped-def]
+def test_stopping_ends_running_steps_and_starts_no_other(runner: Runner, placement: PlacementName) -> None:
     # The driver has no handler for SIGTERM: the plan's own limit stops the run.
     folder = runner.make(placement, shell("long", "echo up; sleep 600"), shell("after", "true", "long"))
     plan = json.loads((folder.path / "plan.json").read_text())
@@ -78,7 +80,7 @@ def test_stopping_ends_running_steps_and_starts_no_other(runner, placement: Plac
     assert (record.state, record.message) == ("stopped", "it ran longer than its limit of 6.0 s")
 
 
-def test_an_environment_is_prepared_once_and_a_changed_one_anew(runner) -> None:  # type: ignore[no-untyped-def]
+def test_an_environment_is_prepared_once_and_a_changed_one_anew(runner: Runner) -> None:
     def run(*requirements: tuple[str, str]) -> str:
         folder = runner.make("job", shell("a", "true", requirements=requirements))
         assert runner.drive(folder) == 0
@@ -123,8 +125,8 @@ def test_an_environment_is_prepared_once_and_a_changed_one_anew(runner) -> None:
         )
     ],
 )
-def test_a_run_whose_controller_was_killed_is_resumed_and_repeats_nothing(  # type: ignore[no-untyped-def]
-    runner, placement: PlacementName, moment: str
+def test_a_run_whose_controller_was_killed_is_resumed_and_repeats_nothing(
+    runner: Runner, placement: PlacementName, moment: str
 ) -> None:
     folder = runner.make(
         placement,

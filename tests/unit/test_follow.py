@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,7 +27,9 @@ def test_a_line_is_shown_when_it_is_whole_and_the_rest_at_the_end(tmp_path: Path
 
 
 @given(chunks=st.lists(st.binary(max_size=40), max_size=12))
-def test_however_the_bytes_arrive_every_line_is_shown_once(tmp_path_factory, chunks: list[bytes]) -> None:  # type: ignore[no-untyped-def]
+def test_however_the_bytes_arrive_every_line_is_shown_once(
+    tmp_path_factory: pytest.TempPathFactory, chunks: list[bytes]
+) -> None:
     folder = RunFolder(tmp_path_factory.mktemp("run"))
     log = folder.log("s")
     log.parent.mkdir()

@@ -8,12 +8,12 @@ from lightning_native.errors import ConflictError, CycleError, PlanError, Requir
 
 
 def plan(*steps: StepPlan, **options: object) -> RunPlan:
-    return RunPlan(run_id="0123", name="a run", steps=steps, **options)  # type: ignore[arg-type]
+    return RunPlan(run_id="0123", name="a run", steps=steps, **options)
 
 
 def step(name: str, machine: str | None = None, **options: object) -> StepPlan:
     machines = (machine,) if machine is not None else ()
-    return StepPlan(name=name, argv=("true",), machines=machines, **options)  # type: ignore[arg-type]
+    return StepPlan(name=name, argv=("true",), machines=machines, **options)
 
 
 def test_steps_share_the_main_studio_unless_they_ask_for_another_machine() -> None:

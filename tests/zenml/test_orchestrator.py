@@ -190,7 +190,7 @@ def test_what_a_killed_controller_leaves_over_is_shown_and_released_by_gc(workbe
     os.kill(record.controller, signal.SIGKILL)
     output, _ = process.communicate(timeout=60)
     assert "died" in output
-    assert "NOT RELEASED" in workbench.command("runs", record.run_id)
+    assert "NOT RELEASED" in workbench.command("runs", "show", record.run_id)
     assert "1 released" in workbench.command("gc", "--local", "--yes")
     workbench.assert_nothing_left()
 

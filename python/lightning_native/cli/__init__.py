@@ -21,7 +21,8 @@ COMMANDS = {
     "dag": "order a graph, or find its cycle",
     "emulator": "run a Lightning cloud on this machine",
     "demo": "run a real pipeline on the local cloud",
-    "runs": "list runs and what they leased",
+    "runs": "list, show, follow and stop runs",
+    "environments": "list and delete the template studios that runs start from",
     "gc": "release what dead runs left over",
 }
 

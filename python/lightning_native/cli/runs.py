@@ -1,30 +1,58 @@
-"""`lightning-native runs`: what ran, how it ended, and what it still holds."""
+"""`lightning-native runs`: what ran, how it ended, what it still holds, what it printed; stop and resume it."""
 
 import argparse
 import json
+import os
+import signal
+import sys
 import time
 from dataclasses import asdict
 
-from lightning_native.engine.journal import Journal
+from lightning_native.engine.follow import LogFollower
+from lightning_native.engine.journal import Journal, RunRecord
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import PlanError
 
-EXAMPLE = "lightning-native runs --limit 5"
+EXAMPLE = "lightning-native runs show 3f2a"
+
+_REFRESH_SECONDS = 0.1
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument(
-        "run_id", nargs="?", metavar="RUN", help="a run's id, or the beginning of one: show its steps and leases"
-    )
-    parser.add_argument("--limit", type=int, default=20, metavar="N", help="list the newest N runs (default: 20)")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    commands = parser.add_subparsers(dest="action", metavar="ACTION")
+    parser.set_defaults(action="list", limit=20, json=False)
+    listing = commands.add_parser("list", help="list the newest runs (also without an action)")
+    listing.add_argument("--limit", type=int, default=20, metavar="N", help="how many (default: 20)")
+    show = commands.add_parser("show", help="show a run's steps, what they cost, and what the run holds")
+    logs = commands.add_parser("logs", help="print what a run's steps printed")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
+    logs.add_argument("--step", metavar="NAME", help="only this step, without its name before each line")
+    stop = commands.add_parser("stop", help="stop a run and wait until it has released what it held")
+    for command in (listing, show):
+        command.add_argument("--json", action="store_true", help="print JSON")
+    for command in (show, logs, stop):
+        command.add_argument("run_id", metavar="RUN", help="a run's id, or the beginning of one")
 
 
 def run(args: argparse.Namespace) -> int:
-    """List runs, or show one."""
+    """Do what the action says."""
+    actions = {"list": _list, "show": _show, "logs": _logs, "stop": _stop}
     with Journal() as journal:
-        return _show(journal, args) if args.run_id else _list(journal, args)
+        return actions[args.action](journal, args)
+
+
+def find_run(journal: Journal, prefix: str) -> RunRecord:
+    """Return the one run whose id begins with a text.
+
+    Raises:
+        PlanError: there is none, or more than one.
+    """
+    matches = journal.runs_like(prefix)
+    if len(matches) != 1:
+        found = "no run" if not matches else f"{len(matches)} runs"
+        raise PlanError(f"{found} in {journal.path} with an id that begins with {prefix!r}; see: lightning-native runs")
+    return matches[0]
 
 
 def _list(journal: Journal, args: argparse.Namespace) -> int:
@@ -43,20 +71,16 @@ def _list(journal: Journal, args: argparse.Namespace) -> int:
 
 
 def _show(journal: Journal, args: argparse.Namespace) -> int:
-    matches = journal.runs_like(args.run_id)
-    if len(matches) != 1:
-        found = "no run" if not matches else f"{len(matches)} runs"
-        raise PlanError(
-            f"{found} in {journal.path} whose id begins with {args.run_id!r}; list them with: lightning-native runs"
-        )
-    record = matches[0]
+    record = find_run(journal, args.run_id)
     steps, leases = journal.steps(record.run_id), journal.leases(record.run_id)
+    events = journal.events(record.run_id)
     folder = RunFolder.of(record.run_id)
     if args.json:
         shown = {
             **asdict(record),
             "steps": [asdict(step) for step in steps],
             "leases": [asdict(lease) for lease in leases],
+            "events": [asdict(event) for event in events],
         }
         print(json.dumps(shown, indent=1))
         return 0
@@ -64,10 +88,50 @@ def _show(journal: Journal, args: argparse.Namespace) -> int:
     print(f"{record.name}  {record.state}  {driven}\n{record.message}".rstrip())
     for step in steps:
         seconds = "" if step.started is None else f"{(step.ended or time.time()) - step.started:.1f} s"
+        cost = "" if step.cost is None else f"${step.cost:.4f}"
+        attempt = f"attempt {step.attempt}" if step.attempt > 1 else ""
         where = " on ".join(part for part in (step.place, step.machine) if part)
-        print(f"  {step.name:20} {step.state:9} {seconds:>9}  {where}  {step.message}".rstrip())
+        parts = (f"{step.name:20} {step.state:9} {seconds:>9} {cost:>9}", where, attempt, step.message)
+        print("  " + "  ".join(part for part in parts if part))
+    costs = [step.cost for step in steps if step.cost is not None]
+    if costs:
+        print(f"  cost of {len(costs)} steps: ${sum(costs):.4f}")
+    for event in events:
+        print(f"  {time.strftime('%H:%M:%S', time.localtime(event.at))}  {event.step or ''}  {event.text}")
     for lease in leases:
         state = "released" if lease.released else f"NOT RELEASED ({lease.on_release} it with: lightning-native gc)"
         print(f"  {lease.kind} {lease.name}: {state}")
     print(f"  logs: {folder.path / 'logs'}")
+    return 0
+
+
+def _logs(journal: Journal, args: argparse.Namespace) -> int:
+    record = find_run(journal, args.run_id)
+    steps = [step.name for step in journal.steps(record.run_id)]
+    if args.step and args.step not in steps:
+        raise PlanError(f"run {record.run_id} has no step {args.step!r}; its steps are {', '.join(steps)}")
+
+    def show(step: str, line: str) -> None:
+        print(line if args.step else f"[{step}] {line}", flush=True)
+
+    folder = RunFolder.of(record.run_id)
+    follower = LogFollower(folder, [args.step] if args.step else steps, show)
+    while args.follow and folder.is_driven():
+        follower.advance()
+        time.sleep(_REFRESH_SECONDS)
+    follower.finish()
+    return 0
+
+
+def _stop(journal: Journal, args: argparse.Namespace) -> int:
+    record = find_run(journal, args.run_id)
+    folder = RunFolder.of(record.run_id)
+    if record.controller is None or not folder.is_driven():
+        print(f"run {record.run_id} is not driven by any process; it is {record.state}", file=sys.stderr)
+        return 0 if record.state != "running" else 1
+    os.kill(record.controller, signal.SIGTERM)
+    while folder.is_driven():
+        time.sleep(_REFRESH_SECONDS)
+    after = journal.run(record.run_id)
+    print(f"run {record.run_id} is {after.state if after else 'gone'}")
     return 0

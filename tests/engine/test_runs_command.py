@@ -1,0 +1,62 @@
+"""`lightning-native runs` and `environments` tell what ran, what it printed and what is kept."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from runner import Runner
+
+from lightning_native.emulator.local_cloud import LocalCloud
+from lightning_native.engine.plan import Retry, StepPlan
+
+
+def command(*arguments: str, environ: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "lightning_native", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+        env={**os.environ, **(environ or {})},
+    )
+
+
+def test_a_run_is_listed_shown_and_its_logs_are_printed(runner: Runner) -> None:
+    count = runner.results / "count"
+    twice = f"echo try; echo x >>'{count}'; test $(wc -l <'{count}') -ge 2"
+    folder = runner.make(
+        "job",
+        StepPlan("hello", ("echo", "hello there")),
+        StepPlan("flaky", ("sh", "-c", twice), retry=Retry(1)),
+    )
+    assert runner.drive(folder) == 0
+    run_id = folder.path.name
+    assert f"{run_id}  completed" in command("runs").stdout
+    shown = command("runs", "show", run_id[:8]).stdout
+    for words in ("hello", "attempt 2", "cost of 2 steps: $", "trying again", ": released"):
+        assert words in shown
+    as_json = json.loads(command("runs", "show", run_id, "--json").stdout)
+    assert [step["state"] for step in as_json["steps"]] == ["succeeded", "succeeded"]
+    logs = command("runs", "logs", run_id).stdout.splitlines()
+    assert sorted(logs) == ["[flaky] try", "[flaky] try", "[hello] hello there"]
+    assert command("runs", "logs", run_id, "--step", "hello").stdout == "hello there\n"
+
+
+def test_environments_are_listed_and_pruned(runner: Runner, lightning_cloud: LocalCloud) -> None:
+    assert runner.drive(runner.make("job", StepPlan("a", ("true",)))) == 0
+    environ = lightning_cloud.environ
+    (environment,) = json.loads(command("environments", "list", "--json", environ=environ).stdout)
+    assert environment["ready"]
+    assert "0 deleted, 1 kept" in command("environments", "prune", "--unused-days", "1", environ=environ).stdout
+    assert "1 deleted, 0 kept" in command("environments", "prune", environ=environ).stdout
+    assert json.loads(command("environments", "list", "--json", environ=environ).stdout) == []
+
+
+@pytest.mark.usefixtures("runner")
+def test_a_run_that_is_not_there_is_one_clear_error() -> None:
+    result = command("runs", "show", "nope")
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: no run in ")
+    assert "'nope'" in result.stderr
