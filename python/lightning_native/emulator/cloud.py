@@ -5,12 +5,14 @@ import logging
 import secrets
 from collections import deque
 from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lightning_native.emulator import processes, records
 from lightning_native.emulator.clock import Clock
+from lightning_native.emulator.copies import discard, remove
 from lightning_native.emulator.faults import Fault
 from lightning_native.emulator.namespaces import Namespace
 from lightning_native.emulator.namespaces import create as create_namespace
@@ -95,6 +97,7 @@ class Cloud:
         self.faults: list[Fault] = []
         self._next_fault = 1
         self.history: deque[dict[str, Any]] = deque(maxlen=200)
+        self._remover = ThreadPoolExecutor(1, "remover")
         self._tasks: set[asyncio.Task[None]] = set()
         self._create_accounts()
 
@@ -160,6 +163,17 @@ class Cloud:
         user = {secret.name: secret.value for secret in found if not secret.teamspace_id}
         return user | {secret.name: secret.value for secret in found if secret.teamspace_id == teamspace_id}
 
+    def discard(self, folder: Path) -> None:
+        """Remove a folder: at once out of sight, and in the background from the disk, which takes long."""
+        if (target := discard(folder, self.root / "trash")) is not None:
+            self._remover.submit(remove, target)
+
+    def empty_trash(self) -> None:
+        """Remove what an earlier server did not come to remove."""
+        trash = self.root / "trash"
+        for entry in trash.iterdir() if trash.is_dir() else ():
+            self._remover.submit(remove, entry)
+
     def studio_folder(self, studio: records.Studio) -> Path:
         """Return the folder that holds all of a studio."""
         return self.root / "studios" / studio.id
@@ -211,6 +225,8 @@ class Cloud:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.remember_time()
         self._database.close()
+        # What is left is removed by the next server.
+        self._remover.shutdown(wait=False, cancel_futures=True)
 
     def remember_time(self) -> None:
         """Note the simulated time for the next start."""

@@ -1,39 +1,42 @@
-"""Copies of a studio's folders, for snapshots and duplicates."""
+"""Copies of a studio's folders, for snapshots and duplicates, and what becomes of folders that are done with."""
 
 import asyncio
+import shutil
 from pathlib import Path
+from uuid import uuid4
 
 from lightning_native.emulator.api import ApiError
-
-_MAX_SCRIPT_BYTES = 100_000
-
-
-async def copy_tree(source: Path, destination: Path, *, link: bool = False) -> None:
-    """Copy a folder; with `link`, an environment, whose packages become hard links.
-
-    Installers replace the files of packages, so that links are safe there.
-    """
-    flags = ["-al"] if link else ["-a", "--reflink=auto"]
-    await _run("cp", *flags, "--", str(source), str(destination))
-    if link:
-        # Commands are small and some installers rewrite them in place, which a link would share.
-        await _run("cp", "-a", "--remove-destination", "--", f"{source}/bin/.", f"{destination}/bin/")
-        await asyncio.to_thread(_relocate, destination / "bin", str(source).encode(), str(destination).encode())
+from lightning_native.emulator.environments import copy_environment
 
 
-def _relocate(commands: Path, old: bytes, new: bytes) -> None:
-    """Let the commands that an installer wrote find the copy's interpreter."""
-    for path in commands.iterdir():
-        if path.is_file() and not path.is_symlink() and path.stat().st_size <= _MAX_SCRIPT_BYTES:
-            content = path.read_bytes()
-            if old in content and content.startswith(b"#!"):
-                path.write_bytes(content.replace(old, new))
+async def copy_folders(source: Path, destination: Path) -> None:
+    """Copy the files of a studio, and its environment if there is one yet, into an empty folder."""
+    await _copy_files(source / "home", destination / "home")
+    if (source / "environment").exists():
+        await asyncio.to_thread(copy_environment, source / "environment", destination / "environment")
 
 
-async def _run(*argv: str) -> None:
+async def _copy_files(source: Path, destination: Path) -> None:
+    argv = ["cp", "-a", "--reflink=auto", "--", str(source), str(destination)]
     process = await asyncio.create_subprocess_exec(*argv, stderr=asyncio.subprocess.PIPE)
     _, message = await process.communicate()
     # A file that vanished while it was copied is not in the copy; anything else is an error.
     lines = [line for line in message.decode(errors="replace").splitlines() if "No such file" not in line]
     if process.returncode and lines:
         raise ApiError(500, f"cannot copy the files: {lines[0]}")
+
+
+def discard(folder: Path, trash: Path) -> Path | None:
+    """Put a folder out of sight at once; return where it is until it is removed, None if it was not there."""
+    trash.mkdir(exist_ok=True)
+    target = trash / uuid4().hex
+    try:
+        folder.rename(target)
+    except FileNotFoundError:
+        return None
+    return target
+
+
+def remove(folder: Path) -> None:
+    """Remove a folder with all that is in it, whatever its modes."""
+    shutil.rmtree(folder, ignore_errors=True)

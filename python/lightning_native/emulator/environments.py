@@ -9,9 +9,9 @@ has, and another version that it installs replaces the shadow and comes first on
 import configparser
 import csv
 import hashlib
-import os
 import shutil
 import site
+import subprocess
 import sys
 import sysconfig
 import uuid
@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _SHADOWED_FILES = ("METADATA", "entry_points.txt", "WHEEL", "INSTALLER", "top_level.txt")
+_MAX_SCRIPT_BYTES = 100_000
 _HOST_PTH = "_lightning_native_host.pth"
 # Works from any folder, so that an environment can be copied.
 _LAUNCHER = """#!/bin/sh
@@ -70,19 +71,34 @@ def create_environment(destination: Path, templates: Path) -> None:
 
 
 def copy_environment(source: Path, destination: Path) -> None:
-    """Copy an environment; the files of its packages are shared as hard links, which installers replace."""
-    shutil.copytree(source, destination, symlinks=True, copy_function=_link_or_copy)
+    """Copy an environment; the files of its packages are shared as hard links, which installers replace.
+
+    Raises:
+        OSError: it cannot be copied.
+
+    """
+    _copy("-al", str(source), str(destination))
+    # Commands are small and some installers rewrite them in place, which a link would share.
+    _copy("-a", "--remove-destination", f"{source}/bin/.", f"{destination}/bin/")
+    _relocate(destination / "bin", str(source).encode(), str(destination).encode())
 
 
-def _link_or_copy(source: str, destination: str) -> None:
-    # Commands are small and some installers rewrite them in place.
-    if Path(source).parent.name == "bin":
-        shutil.copy2(source, destination)
-        return
-    try:
-        os.link(source, destination)
-    except OSError:
-        shutil.copy2(source, destination)
+def _copy(*arguments: str) -> None:
+    # Many small files: a program of its own leaves the interpreter to the server.
+    result = subprocess.run(["cp", *arguments], check=False, capture_output=True)
+    # A file that vanished while it was copied is not in the copy; anything else is an error.
+    lines = [line for line in result.stderr.decode(errors="replace").splitlines() if "No such file" not in line]
+    if result.returncode and lines:
+        raise OSError(f"cannot copy an environment: {lines[0]}")
+
+
+def _relocate(commands: Path, old: bytes, new: bytes) -> None:
+    """Let the commands that an installer wrote find the copy's interpreter."""
+    for path in commands.iterdir():
+        if path.is_file() and not path.is_symlink() and path.stat().st_size <= _MAX_SCRIPT_BYTES:
+            content = path.read_bytes()
+            if old in content and content.startswith(b"#!"):
+                path.write_bytes(content.replace(old, new))
 
 
 def _publish(destination: Path, build: Callable[[Path], None]) -> None:

@@ -15,9 +15,9 @@ from pathlib import Path
 from lightning_native.emulator import namespaces, processes
 from lightning_native.emulator.api import ApiError
 from lightning_native.emulator.cloud import Cloud, logger
-from lightning_native.emulator.copies import copy_tree
+from lightning_native.emulator.copies import copy_folders
 from lightning_native.emulator.environments import create_environment
-from lightning_native.emulator.home import ENTER_HOME, drive_folder, environment_of, home_of, job_environment
+from lightning_native.emulator.home import ENTER_HOME, drive_folder, job_environment
 from lightning_native.emulator.job_log import record_times
 from lightning_native.emulator.machines import MACHINES
 from lightning_native.emulator.records import Job, Studio
@@ -70,12 +70,10 @@ async def prepare(cloud: Cloud, job: Job) -> None:
             home_of_job(cloud, job).mkdir()
         else:
             source = await _snapshot(cloud, studio, str(job.specification.get("runId") or ""))
-            await copy_tree(source / "home", home_of_job(cloud, job))
-            if (source / "environment").exists():
-                await copy_tree(source / "environment", environment_of_job(cloud, job), link=True)
+            await copy_folders(source, folder)
         await asyncio.to_thread(create_environment, environment_of_job(cloud, job), cloud.root / "templates")
     except BaseException:
-        shutil.rmtree(folder, ignore_errors=True)
+        cloud.discard(folder)
         raise
     (folder / "output").touch()
     (folder / "snapshot.json").write_text(json.dumps(await asyncio.to_thread(_manifest, home_of_job(cloud, job))))
@@ -94,9 +92,7 @@ async def _snapshot(cloud: Cloud, studio: Studio, run_id: str) -> Path:
             partial = folder.with_name(f".{run_id}")
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
-            await copy_tree(home_of(cloud, studio), partial / "home")
-            if environment_of(cloud, studio).exists():
-                await copy_tree(environment_of(cloud, studio), partial / "environment", link=True)
+            await copy_folders(cloud.studio_folder(studio), partial)
             partial.rename(folder)
     return folder
 
@@ -208,8 +204,8 @@ async def _finish(cloud: Cloud, job: Job) -> None:
     job.stopped_at = cloud.clock.now()
     if cloud.jobs.get(job.id) is job:
         cloud.jobs.save(job)
-    shutil.rmtree(home_of_job(cloud, job), ignore_errors=True)
-    shutil.rmtree(environment_of_job(cloud, job), ignore_errors=True)
+    cloud.discard(home_of_job(cloud, job))
+    cloud.discard(environment_of_job(cloud, job))
     finished(cloud, job.id).set()
 
 

@@ -1,8 +1,6 @@
 """Jobs on one machine: submitted, listed, renamed, stopped, deleted."""
 
-import asyncio
 import secrets
-import shutil
 from typing import Any
 
 from starlette.requests import Request
@@ -72,7 +70,7 @@ async def delete(cloud: Cloud, job: Job) -> None:
     cloud.jobs.delete(job.id)
     cloud.finished_jobs.pop(job.id, None)
     for folder in (job_runner.folder_of(cloud, job), drive_folder(cloud, job.teamspace_id) / "jobs" / job.name):
-        await asyncio.to_thread(shutil.rmtree, folder, ignore_errors=True)
+        cloud.discard(folder)
 
 
 def document(cloud: Cloud, job: Job) -> dict[str, Any]:

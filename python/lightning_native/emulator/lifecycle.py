@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -68,18 +67,19 @@ async def _recover_jobs(cloud: Cloud) -> None:
 
 def _remove_half_made(cloud: Cloud) -> None:
     """Remove folders without a record: the record is written last, and deleted first."""
-    shutil.rmtree(cloud.root / "uploads" / "partial", ignore_errors=True)
-    _keep_only(cloud.root / "studios", (studio.id for studio in cloud.studios))
-    _keep_only(cloud.root / "commands", (studio.id for studio in cloud.studios))
-    _keep_only(cloud.root / "snapshots", (studio.id for studio in cloud.studios))
-    _keep_only(cloud.root / "jobs", (job.id for job in cloud.jobs))
+    cloud.discard(cloud.root / "uploads" / "partial")
+    cloud.empty_trash()
+    _keep_only(cloud, cloud.root / "studios", (studio.id for studio in cloud.studios))
+    _keep_only(cloud, cloud.root / "commands", (studio.id for studio in cloud.studios))
+    _keep_only(cloud, cloud.root / "snapshots", (studio.id for studio in cloud.studios))
+    _keep_only(cloud, cloud.root / "jobs", (job.id for job in cloud.jobs))
 
 
-def _keep_only(folder: Path, names: Iterable[str]) -> None:
+def _keep_only(cloud: Cloud, folder: Path, names: Iterable[str]) -> None:
     kept = set(names)
     for entry in folder.iterdir() if folder.is_dir() else ():
         if entry.name not in kept:
-            shutil.rmtree(entry, ignore_errors=True)
+            cloud.discard(entry)
 
 
 async def _tick(cloud: Cloud) -> None:

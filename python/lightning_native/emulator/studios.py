@@ -2,7 +2,6 @@
 
 import asyncio
 import secrets
-import shutil
 from dataclasses import asdict
 from typing import Any
 
@@ -15,7 +14,7 @@ from lightning_native.emulator.accounts import teamspace_of
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.cloud import Cloud
-from lightning_native.emulator.copies import copy_tree
+from lightning_native.emulator.copies import copy_folders
 from lightning_native.emulator.environments import create_environment
 from lightning_native.emulator.home import STUDIORC, environment_of, home_of, namespace_of
 from lightning_native.emulator.machines import CLUSTERS, DEFAULT_CLUSTER, DEFAULT_MACHINE, MACHINES, machine_type
@@ -184,8 +183,8 @@ async def delete(cloud: Cloud, studio: Studio) -> None:
         if command.studio_id == studio.id:
             cloud.commands.delete(command.id)
     for folder in ("commands", "snapshots"):
-        shutil.rmtree(cloud.root / folder / studio.id, ignore_errors=True)
-    await asyncio.to_thread(shutil.rmtree, cloud.studio_folder(studio), ignore_errors=True)
+        cloud.discard(cloud.root / folder / studio.id)
+    cloud.discard(cloud.studio_folder(studio))
 
 
 def _instance_status(studio: Studio, instance: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -309,10 +308,8 @@ async def _fork(request: Request) -> Response:
     copy = create(cloud, target.id, str(body.get("newName") or studio.name), studio.cluster_id, env=studio.env)
     copy.recorded = dict(studio.recorded)
     try:
-        shutil.rmtree(home_of(cloud, copy))
-        await copy_tree(home_of(cloud, studio), home_of(cloud, copy))
-        if environment_of(cloud, studio).exists():
-            await copy_tree(environment_of(cloud, studio), environment_of(cloud, copy), link=True)
+        cloud.discard(home_of(cloud, copy))
+        await copy_folders(cloud.studio_folder(studio), cloud.studio_folder(copy))
     except BaseException:
         await delete(cloud, copy)
         raise
