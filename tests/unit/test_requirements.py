@@ -127,3 +127,9 @@ def test_command_line_merges_reports_and_fails_without_a_traceback(tmp_path, cap
     printed = capsys.readouterr()
     assert json.loads(printed.out)["lines"] == ["a==2", "b"]
     assert "kept the last" in printed.err
+
+
+def test_a_repeated_requirement_that_had_lost_a_conflict_wins_when_it_comes_last():
+    merged = merge_requirements([["a==1", "a==2", "a==1", "b", "b"]], on_conflict="last")
+    assert merged.lines == ["a==1", "b"]
+    assert [conflict.last[1] for conflict in merged.conflicts] == ["sources[0]:2", "sources[0]:3"]

@@ -95,10 +95,27 @@ pub fn merge(sources: &[Source], on_conflict: OnConflict) -> Result<Merged> {
             merged.options.push(text);
         }
     }
-    for (kind, key, item) in parse_all(lines)? {
-        if kind == Kind::Constraint {
-            constraints.push((key, item));
-        } else {
+    let twins = twins(&lines);
+    let (distinct, repeated): (Vec<_>, Vec<_>) = lines.into_iter().zip(&twins).partition(|(_, twin)| twin.is_none());
+    let mut distinct = parse_all(distinct.into_iter().map(|(line, _)| line).collect())?.into_iter();
+    let mut repeated = repeated.into_iter();
+    let mut group_of = Vec::with_capacity(distinct.len());
+    for twin in &twins {
+        let Some(twin) = *twin else {
+            let Some((kind, key, item)) = distinct.next() else { break };
+            if kind == Kind::Constraint {
+                constraints.push((key, item));
+                group_of.push(None);
+            } else {
+                group_of.push(Some(add(&mut groups, &mut places, key, item, &mut merged.conflicts)));
+            }
+            continue;
+        };
+        let Some((line, _)) = repeated.next() else { break };
+        let is_there =
+            group_of[twin].is_some_and(|place| groups[place].items.iter().any(|item| item.text == line.text));
+        if !is_there {
+            let (_, key, item) = parse(line)?;
             add(&mut groups, &mut places, key, item, &mut merged.conflicts);
         }
     }
@@ -163,6 +180,25 @@ struct Group {
     items: Vec<Item>,
     /// The versions that all items accept; worked out when there is a second item.
     accepted: Option<Ranges<Version>>,
+}
+
+/// For each line that says again what an earlier one says, the place of that one among the lines that do not.
+fn twins(lines: &[Line]) -> Vec<Option<usize>> {
+    let mut first: HashMap<&str, usize> = HashMap::with_capacity(lines.len());
+    let mut twins = Vec::with_capacity(lines.len());
+    let mut distinct = 0;
+    for line in lines {
+        let is_plain = line.kind == Kind::Requirement && line.options.is_empty();
+        let twin = if is_plain { first.get(line.text.as_str()).copied() } else { None };
+        if twin.is_none() {
+            if is_plain {
+                first.insert(&line.text, distinct);
+            }
+            distinct += 1;
+        }
+        twins.push(twin);
+    }
+    twins
 }
 
 /// Parses lines in their order, many of them in several threads.
@@ -246,7 +282,13 @@ fn split_marker(text: &str) -> (&str, &str) {
     place.map_or((text, ""), |place| (&text[..place], text[place + 1..].trim()))
 }
 
-fn add(groups: &mut Vec<Group>, places: &mut HashMap<Key, usize>, key: Key, item: Item, conflicts: &mut Vec<Conflict>) {
+fn add(
+    groups: &mut Vec<Group>,
+    places: &mut HashMap<Key, usize>,
+    key: Key,
+    item: Item,
+    conflicts: &mut Vec<Conflict>,
+) -> usize {
     let place = match places.entry(key) {
         Entry::Occupied(entry) => *entry.get(),
         Entry::Vacant(entry) => {
@@ -255,6 +297,7 @@ fn add(groups: &mut Vec<Group>, places: &mut HashMap<Key, usize>, key: Key, item
         }
     };
     groups[place].add(item, conflicts);
+    place
 }
 
 impl Group {
