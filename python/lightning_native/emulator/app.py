@@ -29,7 +29,7 @@ from lightning_native.emulator import (
     pipelines,
     schedules,
     secret_store,
-    studios,
+    studio_endpoints,
     tags,
 )
 from lightning_native.emulator.api import ApiError, failure
@@ -40,7 +40,7 @@ logger = logging.getLogger("lightning_native.emulator")
 _ROUTES = [
     *accounts.ROUTES,
     *machines.ROUTES,
-    *studios.ROUTES,
+    *studio_endpoints.ROUTES,
     *commands.ROUTES,
     *artifacts.ROUTES,
     *jobs.ROUTES,

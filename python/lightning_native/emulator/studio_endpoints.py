@@ -1,0 +1,258 @@
+"""The endpoints of studios."""
+
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from lightning_native.emulator import studios
+from lightning_native.emulator.accounts import teamspace_of
+from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
+from lightning_native.emulator.clock import timestamp
+from lightning_native.emulator.copies import copy_folders
+from lightning_native.emulator.home import home_of
+from lightning_native.emulator.machines import CLUSTERS, DEFAULT_MACHINE, machine_type
+from lightning_native.emulator.names import free_name
+from lightning_native.emulator.records import Studio
+from lightning_native.emulator.state import new_id
+from lightning_native.emulator.studios import studio_of
+
+
+def _instance_status(studio: Studio, instance: dict[str, Any] | None) -> dict[str, Any] | None:
+    if instance is None:
+        return None
+    ready = instance["started_at"] is not None
+    return {
+        "cloudSpaceId": studio.id,
+        "cloudSpaceInstanceId": instance["id"],
+        "clusterId": studio.cluster_id,
+        "computeConfig": {"name": instance["machine"], "spot": instance["interruptible"]},
+        "creationTimestamp": timestamp(instance["created_at"]),
+        "phase": instance["phase"],
+        "price": machine_type(instance["machine"]).hourly(instance["interruptible"]),
+        "publicIpAddress": "127.0.0.1",
+        "privateIpAddress": "127.0.0.1",
+        "startTimestamp": timestamp(instance["started_at"]),
+        "startupStatus": {"initialRestoreFinished": ready, "topUpRestoreFinished": ready},
+        "statusMessage": instance["message"],
+    }
+
+
+def _status(studio: Studio) -> dict[str, Any]:
+    status = {
+        "inUse": _instance_status(studio, studio.instance),
+        "requested": _instance_status(studio, studio.requested),
+    }
+    return {key: value for key, value in status.items() if value is not None}
+
+
+def _config(studio: Studio) -> dict[str, Any]:
+    return {
+        "computeConfig": {"name": studio.machine, "spot": studio.interruptible},
+        "disableAutoShutdown": studio.disable_auto_shutdown,
+        "idleShutdownSeconds": studio.idle_shutdown_seconds,
+    }
+
+
+def document(studio: Studio) -> dict[str, Any]:
+    """Return a studio as the API shows it."""
+    return {
+        "isFavorite": False,
+        "description": "",
+        **studio.recorded,
+        "id": studio.id,
+        "projectId": studio.teamspace_id,
+        "userId": studio.user_id,
+        "name": studio.name,
+        "displayName": studio.display_name,
+        "clusterId": studio.cluster_id,
+        "state": "CLOUD_SPACE_STATE_READY",
+        "codeStatus": _status(studio),
+        "codeConfig": _config(studio),
+        "env": studio.env,
+        "createdAt": timestamp(studio.created_at),
+        "updatedAt": timestamp(studio.updated_at),
+    }
+
+
+async def _list(request: Request) -> Response:
+    cloud, teamspace, query = cloud_of(request), teamspace_of(request), request.query_params
+    ids = query.getlist("ids")
+    found = [
+        document(studio)
+        for studio in cloud.studios
+        if studio.teamspace_id == teamspace.id
+        and query.get("name") in (None, "", studio.name)
+        and query.get("clusterId") in (None, "", studio.cluster_id)
+        and query.get("userId") in (None, "", studio.user_id)
+        and (not ids or studio.id in ids)
+    ]
+    return reply({"cloudspaces": found, "nextPageToken": ""})
+
+
+async def _create(request: Request) -> Response:
+    cloud, teamspace, body = cloud_of(request), teamspace_of(request), await body_of(request)
+    cluster = body.get("clusterId")
+    if cluster and cluster not in CLUSTERS:
+        raise ApiError(400, f"no cloud account {cluster!r}; the local cloud has {', '.join(CLUSTERS)}")
+    studio = studios.create(cloud, teamspace.id, str(body.get("name") or body.get("displayName") or ""), cluster)
+    studio.recorded = {
+        "disableSecrets": bool(body.get("disableSecrets")),
+        "sandbox": bool(body.get("sandbox")),
+        "environmentTemplateId": body.get("cloudSpaceEnvironmentTemplateId") or "",
+    }
+    for seed in body.get("seedFiles") or []:
+        path = (home_of(cloud, studio) / str(seed.get("path", ""))).resolve()
+        if path.parent == home_of(cloud, studio).resolve():
+            path.write_text(str(seed.get("contents", "")), encoding="utf-8")
+    cloud.studios.save(studio)
+    return reply(document(studio))
+
+
+async def _get(request: Request) -> Response:
+    return reply(document(studio_of(request)))
+
+
+async def _update(request: Request) -> Response:
+    cloud, studio, body = cloud_of(request), studio_of(request), await body_of(request)
+    if body.get("displayName"):
+        others = [name for name in studios.studio_names(cloud, studio.teamspace_id) if name != studio.name]
+        studio.name = studio.display_name = free_name(str(body.pop("displayName")), others)
+    if body.get("env") is not None:
+        env = [item for item in body.pop("env") if item.get("name")]
+        studio.env = [{"name": str(item["name"]), "value": str(item.get("value", ""))} for item in env]
+    studio.recorded.update(body)
+    studios.save(cloud, studio)
+    return reply(document(studio))
+
+
+async def _delete(request: Request) -> Response:
+    await studios.delete(cloud_of(request), studio_of(request))
+    return reply({})
+
+
+async def _fork(request: Request) -> Response:
+    cloud, studio, body = cloud_of(request), studio_of(request), await body_of(request)
+    target = cloud.teamspaces.get(str(body.get("targetProjectId") or studio.teamspace_id))
+    if target is None:
+        raise ApiError(404, f"teamspace {body['targetProjectId']} not found")
+    copy = studios.create(cloud, target.id, str(body.get("newName") or studio.name), studio.cluster_id, env=studio.env)
+    copy.recorded = dict(studio.recorded)
+    try:
+        cloud.discard(home_of(cloud, copy))
+        await copy_folders(cloud.studio_folder(studio), cloud.studio_folder(copy))
+    except BaseException:
+        await studios.delete(cloud, copy)
+        raise
+    studios.save(cloud, copy)
+    return reply(document(copy))
+
+
+async def _create_run(request: Request) -> Response:
+    studio, body = studio_of(request), await body_of(request)
+    return reply(
+        {
+            "id": new_id(),
+            "cloudspaceId": studio.id,
+            "projectId": studio.teamspace_id,
+            "clusterId": body.get("clusterId") or studio.cluster_id,
+        }
+    )
+
+
+async def _get_status(request: Request) -> Response:
+    return reply(_status(studio_of(request)))
+
+
+async def _get_config(request: Request) -> Response:
+    return reply(_config(studio_of(request)))
+
+
+def _requested_machine(body: dict[str, Any], studio: Studio) -> tuple[str, bool]:
+    compute = body.get("computeConfig") or {}
+    machine = machine_type(str(compute.get("name") or studio.machine))
+    return machine.slug, bool(compute.get("spot"))
+
+
+async def _start(request: Request) -> Response:
+    cloud, studio, body = cloud_of(request), studio_of(request), await body_of(request)
+    await studios.start(cloud, studio, *_requested_machine(body, studio))
+    return reply({})
+
+
+async def _stop(request: Request) -> Response:
+    await studios.stop(cloud_of(request), studio_of(request))
+    return reply({})
+
+
+async def _switch(request: Request) -> Response:
+    cloud, studio, body = cloud_of(request), studio_of(request), await body_of(request)
+    studio.machine, studio.interruptible = _requested_machine(body, studio)
+    await studios.switch(cloud, studio)
+    return reply(_config(studio))
+
+
+async def _confirm_switch(request: Request) -> Response:
+    await studios.confirm_switch(cloud_of(request), studio_of(request))
+    return reply({})
+
+
+async def _keep_alive(request: Request) -> Response:
+    cloud = cloud_of(request)
+    # The SDK sends these from a thread of its own, maybe just after the studio was deleted.
+    if (studio := cloud.studios.get(request.path_params["studio"])) is not None:
+        studio.active_at = cloud.clock.now()
+    return reply({})
+
+
+async def _sleep_config(request: Request) -> Response:
+    cloud, studio, body = cloud_of(request), studio_of(request), await body_of(request)
+    if body.get("disableAutoShutdown") is not None:
+        studio.disable_auto_shutdown = bool(body["disableAutoShutdown"])
+    if body.get("idleShutdownSeconds") is not None:
+        studio.idle_shutdown_seconds = int(body["idleShutdownSeconds"])
+    studios.save(cloud, studio)
+    return reply(_config(studio))
+
+
+_TEMPLATE = {
+    "id": "local-template",
+    "name": "Local Studio",
+    "description": "A folder and a Python environment on this computer",
+    "managed": True,
+    "managedId": "local-template",
+    "disabled": False,
+    "config": {"defaultMachine": DEFAULT_MACHINE},
+}
+
+
+async def _managed_templates(_request: Request) -> Response:
+    return reply({"templates": [_TEMPLATE]})
+
+
+async def _own_templates(_request: Request) -> Response:
+    return reply({"templates": []})
+
+
+_ALL = "/v1/projects/{project}/cloudspaces"
+_ONE = _ALL + "/{studio}"
+ROUTES = [
+    Route("/v1/cloudspaces/environment-templates/managed", _managed_templates),
+    Route("/v1/cloudspaces/environment-templates", _own_templates),
+    Route(_ALL, _list),
+    Route(_ALL, _create, methods=["POST"]),
+    Route(_ONE, _get),
+    Route(_ONE, _update, methods=["PUT"]),
+    Route(_ONE, _delete, methods=["DELETE"]),
+    Route(_ONE + "/runs", _create_run, methods=["POST"]),
+    Route(_ONE + "/fork", _fork, methods=["PUT"]),
+    Route(_ONE + "/codestatus", _get_status),
+    Route(_ONE + "/codeconfig", _get_config),
+    Route(_ONE + "/codeconfig", _switch, methods=["PUT"]),
+    Route(_ONE + "/sleepconfig", _sleep_config, methods=["PUT"]),
+    Route(_ONE + "/start", _start, methods=["POST"]),
+    Route(_ONE + "/stop", _stop, methods=["POST"]),
+    Route(_ONE + "/switch-confirm", _confirm_switch, methods=["POST"]),
+    Route(_ONE + "/keep-alive", _keep_alive, methods=["POST"]),
+]
