@@ -7,7 +7,7 @@ The engine uploads this file and calls it through the studio's shell::
     python agent.py stop OPID [--grace S]                     SIGTERM to its process group, then SIGKILL
     python agent.py unpack ARCHIVE SHA256 DESTINATION         verify an uploaded archive and unpack it atomically
     python agent.py forget PREFIX                             stop and remove every operation whose id starts so
-    python agent.py job OPID --spec-sha256 HEX                run the operation here and now, as the command of a job
+    python agent.py job OPID --spec-sha256 HEX --job-name N   run the operation here and now, as the command of a job
 
 Every call prints one line of JSON. An operation is a folder `ops/OPID` beside this file. Making that folder is the
 claim: however often `start` is delivered, the command runs once. Its specification `ops/OPID.json` is uploaded
@@ -138,8 +138,12 @@ def start(operation: str, spec_sha256: str) -> None:
         detach(lambda: run(folder, spec))
 
 
-def run_as_job(operation: str, spec_sha256: str) -> int:
-    """Run an operation in the foreground. A job is submitted once, so there is nothing to claim."""
+def run_as_job(operation: str, spec_sha256: str, job_name: str) -> int:
+    """Run an operation in the foreground, as the command of the job of this name."""
+    # A submission that was delivered twice makes a second job of the same command, under another name.
+    if os.environ.get("LIGHTNING_JOB_NAME", job_name) != job_name:
+        print("this job is a duplicate of %s, which runs the command" % job_name)
+        return 1
     spec_path = operation_folder(operation) + ".json"
     wait_for_upload(spec_path, spec_sha256)
     with open(spec_path) as stream:
@@ -390,9 +394,10 @@ def main() -> None:
     command = commands.add_parser("job")
     command.add_argument("operation")
     command.add_argument("--spec-sha256", required=True)
+    command.add_argument("--job-name", required=True)
     arguments = parser.parse_args()
     if arguments.command == "job":
-        sys.exit(run_as_job(arguments.operation, arguments.spec_sha256))
+        sys.exit(run_as_job(arguments.operation, arguments.spec_sha256, arguments.job_name))
     if arguments.command == "start":
         start(arguments.operation, arguments.spec_sha256)
     if arguments.command in ("start", "poll"):

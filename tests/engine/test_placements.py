@@ -1,6 +1,5 @@
 """The same plan gives the same results however its steps run."""
 
-import json
 import signal
 import time
 from pathlib import Path
@@ -68,9 +67,7 @@ def test_no_secret_is_left_anywhere(runner: Runner, lightning_cloud: LocalCloud,
 @pytest.mark.parametrize("placement", PLACEMENTS)
 def test_stopping_ends_running_steps_and_starts_no_other(runner: Runner, placement: PlacementName) -> None:
     # The driver has no handler for SIGTERM: the plan's own limit stops the run.
-    folder = runner.make(placement, shell("long", "echo up; sleep 600"), shell("after", "true", "long"))
-    plan = json.loads((folder.path / "plan.json").read_text())
-    (folder.path / "plan.json").write_text(json.dumps({**plan, "timeout": 6.0}))
+    folder = runner.make(placement, shell("long", "echo up; sleep 600"), shell("after", "true", "long"), timeout=6.0)
     process = runner.start(folder)
     assert process.wait(timeout=60) == 1
     assert runner.states(folder) == {"long": "stopped", "after": "stopped"}

@@ -3,8 +3,10 @@
 import os
 import subprocess
 import sys
+import time
 import uuid
 from pathlib import Path
+from typing import Any
 
 from lightning_native.emulator.local_cloud import LocalCloud
 from lightning_native.engine.journal import Journal
@@ -25,9 +27,13 @@ class Runner:
         self.results.mkdir()
 
     def make(
-        self, placement: PlacementName, *steps: StepPlan, environments: dict[str, dict[str, str]] | None = None
+        self,
+        placement: PlacementName,
+        *steps: StepPlan,
+        environments: dict[str, dict[str, str]] | None = None,
+        **options: Any,
     ) -> RunFolder:
-        plan = RunPlan(uuid.uuid4().hex, "engine test", steps, placement=placement)
+        plan = RunPlan(uuid.uuid4().hex, "engine test", steps, placement=placement, **options)
         folder = RunFolder.of(plan.run_id)
         folder.write(plan, self.code, environments or {})
         return folder
@@ -40,6 +46,13 @@ class Runner:
     def drive(self, folder: RunFolder, moment: str = "") -> int:
         """Drive a run, until a moment if one is named, and return the driver's exit code."""
         return self.start(folder, moment).wait(timeout=120)
+
+    def wait_for(self, name: str) -> None:
+        """Wait until a step has written to its result file."""
+        deadline = time.monotonic() + 60
+        while not self.lines(name):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
     def states(self, folder: RunFolder) -> dict[str, str]:
         with Journal() as journal:

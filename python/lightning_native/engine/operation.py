@@ -10,12 +10,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lightning_native import agent
 from lightning_native.errors import CloudError
 from lightning_native.lightning.cloud import StudioHandle
 
+T = TypeVar("T")
 AGENT_SOURCE = Path(agent.__file__)
 REMOTE_HOME = ".lightning-native"
 POLL_SECONDS = 5.0
@@ -42,30 +43,41 @@ class Outcome:
 
 
 class Agent:
-    """`agent.py` in one studio."""
+    """`agent.py` in one studio. Every call may be repeated, so every call outlasts an outage.
 
-    def __init__(self, studio: StudioHandle) -> None:
+    A failed call says nothing about the command it asks for.
+    """
+
+    def __init__(self, studio: StudioHandle, pause: Callable[[float], object] = time.sleep) -> None:
+        """Talk to a studio, pausing with `pause` (seconds) between tries."""
         self._studio = studio
+        self._pause = pause
 
     def install(self) -> None:
         """Upload `agent.py` and wait until the studio sees it."""
-        self._studio.upload(AGENT_SOURCE, f"{REMOTE_HOME}/agent.py")
+        self.upload(AGENT_SOURCE, f"{REMOTE_HOME}/agent.py")
         size = AGENT_SOURCE.stat().st_size
         script = (
             f'i=0; while [ "$(wc -c 2>/dev/null <{REMOTE_HOME}/agent.py)" != {size} ]; '
             "do i=$((i+1)); [ $i -lt 600 ] || exit 1; sleep 0.1; done"
         )
-        output, code = self._studio.run(["sh", "-c", script])
+        output, code = self._patiently(lambda: self._studio.run(["sh", "-c", script]))
         if code != 0:
             raise CloudError(f"agent.py did not arrive in studio {self._studio.name!r}: {output or code}")
 
+    def upload(self, path: Path, remote: str) -> None:
+        """Upload a file to a path relative to the studio's home."""
+        self._patiently(lambda: self._studio.upload(path, remote))
+
     def call(self, *arguments: str) -> dict[str, Any]:
-        """Call `agent.py` once and return its answer.
+        """Call `agent.py` and return its answer.
 
         Raises:
-            CloudError: the call failed or its answer is not one.
-
+            CloudError: the studio does not run any more, or no call got through for five minutes.
         """
+        return self._patiently(lambda: self._call_once(*arguments))
+
+    def _call_once(self, *arguments: str) -> dict[str, Any]:
         output, code = self._studio.run(["python3", f"{REMOTE_HOME}/agent.py", *arguments])
         try:
             # Shell start-up files may print before the answer.
@@ -77,16 +89,34 @@ class Agent:
             raise CloudError(f"agent.py {arguments[0]} failed in studio {self._studio.name!r}: {problem}")
         return answer
 
+    def _patiently(self, action: Callable[[], T]) -> T:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        delay = 0.5
+        while True:
+            try:
+                return action()
+            except CloudError:
+                if time.monotonic() + delay > deadline or not self._studio_runs():
+                    raise
+            self._pause(delay)
+            delay = min(delay * 2, 15.0)
+
+    def _studio_runs(self) -> bool:
+        try:
+            return self._studio.is_running()
+        except CloudError:
+            return True
+
     def unpack(self, archive: Path, sha256: str, digest: str) -> str:
         """Upload an archive under its digest, unpack it there, and return the folder, relative to the home."""
         remote = f"{REMOTE_HOME}/code/{digest[:32]}"
-        self._studio.upload(archive, f"{remote}.tar.gz")
+        self.upload(archive, f"{remote}.tar.gz")
         self.call("unpack", f"~/{remote}.tar.gz", sha256, f"~/{remote}")
         return remote
 
     def forget(self, prefix: str) -> None:
-        """Stop and remove every operation whose id begins with `prefix`."""
-        self.call("forget", prefix)
+        """Stop and remove every operation whose id begins with `prefix`; one try, because it is said on leaving."""
+        self._call_once("forget", prefix)
 
 
 class Operation:
@@ -109,7 +139,6 @@ class Operation:
         output: Callable[[bytes], object],
         offset: int = 0,
         started: Callable[[], object] = lambda: None,
-        pause: Callable[[float], object] = time.sleep,
     ) -> Outcome:
         """Run the command to its end, giving its output from byte `offset` on to `output` as it comes.
 
@@ -119,7 +148,7 @@ class Operation:
         """
         spec = {"argv": list(argv), "cwd": cwd, "env": dict(env), "scratch": list(scratch), "timeout": timeout}
         sha256 = self._upload_spec(json.dumps(spec).encode())
-        answer = self._call(pause, "start", self._id, "--spec-sha256", sha256, "--offset", str(offset), "--wait", "0.2")
+        answer = self._agent.call("start", self._id, "--spec-sha256", sha256, "--offset", str(offset), "--wait", "0.2")
         started()
         while True:
             if answer["data"]:
@@ -129,12 +158,12 @@ class Operation:
                 return Outcome.from_agent(answer["result"])
             if answer["state"] in ("lost", "unknown"):
                 raise CloudError(f"studio {self._studio.name!r} lost the command: it stopped or restarted meanwhile")
-            answer = self._call(pause, "poll", self._id, "--offset", str(offset), "--wait", str(POLL_SECONDS))
+            answer = self._agent.call("poll", self._id, "--offset", str(offset), "--wait", str(POLL_SECONDS))
 
     def stop(self, grace: float) -> None:
         """Ask the command to end, and end it after `grace` seconds; a command not yet started never starts."""
         if self._stop_once.acquire(blocking=False):
-            self._call(time.sleep, "stop", self._id, "--grace", str(grace))
+            self._agent.call("stop", self._id, "--grace", str(grace))
 
     def _upload_spec(self, content: bytes) -> str:
         # The file holds the step's secrets: 0600 here, and removed there as soon as the agent has read it.
@@ -142,26 +171,7 @@ class Operation:
         try:
             with os.fdopen(descriptor, "wb") as stream:
                 stream.write(content)
-            self._studio.upload(Path(name), f"{REMOTE_HOME}/ops/{self._id}.json")
+            self._agent.upload(Path(name), f"{REMOTE_HOME}/ops/{self._id}.json")
         finally:
             Path(name).unlink()
         return hashlib.sha256(content).hexdigest()
-
-    def _call(self, pause: Callable[[float], object], *arguments: str) -> dict[str, Any]:
-        """Call the agent, again and again through an outage: a failed call says nothing about the command."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        delay = 0.5
-        while True:
-            try:
-                return self._agent.call(*arguments)
-            except CloudError:
-                if time.monotonic() + delay > deadline or not self._studio_runs():
-                    raise
-            pause(delay)
-            delay = min(delay * 2, 15.0)
-
-    def _studio_runs(self) -> bool:
-        try:
-            return self._studio.is_running()
-        except CloudError:
-            return True

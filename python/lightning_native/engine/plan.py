@@ -70,6 +70,7 @@ class RunPlan:
         machine_limits: the most steps at the same time for single machines, by the SDK's name.
         on_failure: what happens to the other steps when one fails.
         timeout: seconds the whole run may take; None: no limit.
+        pending_timeout: seconds a job may wait for a machine before the next of its step's machines is tried.
     """
 
     run_id: str
@@ -83,6 +84,7 @@ class RunPlan:
     machine_limits: tuple[tuple[str, int], ...] = ()
     on_failure: FailureMode = "continue"
     timeout: float | None = None
+    pending_timeout: float = 600.0
 
     def to_json(self) -> str:
         """Return the plan as JSON. It holds no secrets: environments travel apart from it."""

@@ -47,7 +47,7 @@ def set_up(
     Raises:
         CloudError: something could not be uploaded or installed; the message ends with what was printed.
     """
-    agent = Agent(handle)
+    agent = Agent(handle, context.cancellation.wait)
     agent.install()
     code = context.folder.code()
     ready = ReadyStudio(handle, agent, agent.unpack(code.archive, code.sha256, code.digest))
@@ -61,7 +61,7 @@ def _install(ready: ReadyStudio, context: RunContext, name: str, requirements: s
     remote = f"{hashlib.sha256(requirements.encode()).hexdigest()[:32]}.requirements.txt"
     local = context.folder.path / remote
     local.write_text(requirements)
-    ready.handle.upload(local, f"{REMOTE_HOME}/{remote}")
+    ready.agent.upload(local, f"{REMOTE_HOME}/{remote}")
     log_path = context.folder.log(label)
     with log_path.open("ab", buffering=0) as log:
         outcome = ready.operation(context.operation_id(label, 1)).run(
@@ -70,7 +70,6 @@ def _install(ready: ReadyStudio, context: RunContext, name: str, requirements: s
             env={},
             output=log.write,
             offset=log_path.stat().st_size,
-            pause=context.cancellation.wait,
         )
     if outcome.exit_code != 0:
         tail = "\n".join(log_path.read_text(errors="replace").splitlines()[-_SHOWN_LINES:])

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import signal
 import tempfile
 import threading
 import time
@@ -49,7 +50,6 @@ class JobPlacement:
             self._context.plan.name, step.name, self._context.plan.run_id[:12], f"attempt-{attempt}"
         )
         try:
-            self._context.journal.step_preparing(step.name, attempt, name, self._machines(step)[0])
             return self._run_job(step, attempt, name)
         except Cancelled:
             return stopped(self._context)
@@ -67,20 +67,39 @@ class JobPlacement:
         return tuple(canonical_machine(machine) for machine in machines)
 
     def _run_job(self, step: StepPlan, attempt: int, name: str) -> StepResult:
-        job = self._find(name) or self._submit(step, attempt, name)
+        machines = self._machines(step)
+        self._context.journal.step_preparing(step.name, attempt, name, machines[0])
+        # A controller that died may have submitted it.
+        job = self._find(name)
+        for machine in machines:
+            patience = None if machine == machines[-1] else self._context.plan.pending_timeout
+            try:
+                job = job or self._submit(step, attempt, name, machine)
+                return self._watch(job, step, attempt, name, patience)
+            except OutOfCapacityError as error:
+                if patience is None:
+                    raise
+                self._context.journal.event(f"{error}; trying the next machine", step.name)
+            if job is not None:
+                job.release()
+                job = None
+        raise CloudError(f"step {step.name!r} has no machine to run on")
+
+    def _watch(self, job: JobHandle, step: StepPlan, attempt: int, name: str, patience: float | None) -> StepResult:
         self._jobs[step.name] = job
         self._submitted.setdefault(step.name, []).append((name, job))
         if self._context.cancellation.requested:
             raise Cancelled
-        outcome = self._follow(job, step, attempt)
-        cost = job.cost()
+        outcome = self._follow(job, step, attempt, patience)
+        cost = _cost(job)
         if step.name in self._stopped and (outcome is None or outcome.exit_code != 0):
             # Lightning signals all processes of a job at once, so the agent may not know why its command ended.
             exit_code = outcome.exit_code if outcome else None
             return StepResult("stopped", exit_code, "the step was stopped", cost)
+        if step.interruptible and (outcome is None or outcome.exit_code == -signal.SIGTERM):
+            return StepResult("failed", None, "its machine was taken away", cost, reclaimed=True)
         if outcome is None:
-            message = "its machine was taken away" if step.interruptible else "its job ended without a result"
-            return StepResult("failed", None, message, cost, reclaimed=step.interruptible)
+            return StepResult("failed", None, "its job ended without a result", cost)
         return result_of(step, outcome, cost)
 
     def _find(self, name: str) -> JobHandle | None:
@@ -91,16 +110,21 @@ class JobPlacement:
                 other.release()
         return first
 
-    def _submit(self, step: StepPlan, attempt: int, name: str) -> JobHandle:
+    def _submit(self, step: StepPlan, attempt: int, name: str, machine: str) -> JobHandle:
+        self._context.journal.step_preparing(step.name, attempt, name, machine)
         template = self._environments.of(step)
         studio = template.wait_until_prepared()
         operation = self._context.operation_id(step.name, attempt)
         with self._submitting:
+            if self._context.cancellation.requested:
+                raise Cancelled
             sha256 = self._upload_spec(template, step, operation)
-            command = f"python3 {REMOTE_HOME}/agent.py job {operation} --spec-sha256 {sha256}"
+            command = f"python3 {REMOTE_HOME}/agent.py job {operation} --spec-sha256 {sha256} --job-name {name}"
             self._context.journal.lease("job", name, "delete")
             try:
-                self._submit_where_possible(step, name, template.studio_name, command)
+                self._context.cloud.run_job(
+                    JobRequest(name, machine, command, template.studio_name, step.interruptible)
+                )
             finally:
                 # The job has a copy of its own; nobody else needs the secrets in it.
                 studio.remove(f"{REMOTE_HOME}/ops/{operation}.json")
@@ -109,20 +133,6 @@ class JobPlacement:
         if found is None:
             raise CloudError(f"job {name!r} was submitted but cannot be found")
         return found
-
-    def _submit_where_possible(self, step: StepPlan, name: str, studio: str, command: str) -> None:
-        machines = self._machines(step)
-        for machine in machines:
-            if self._context.cancellation.requested:
-                raise Cancelled
-            try:
-                self._context.cloud.run_job(JobRequest(name, machine, command, studio, step.interruptible))
-            except OutOfCapacityError as error:
-                if machine == machines[-1]:
-                    raise
-                self._context.journal.event(f"{error}; trying the next machine", step.name)
-                continue
-            return
 
     def _upload_spec(self, template: Template, step: StepPlan, operation: str) -> str:
         code = self._context.folder.code()
@@ -145,8 +155,14 @@ class JobPlacement:
             Path(path).unlink()
         return hashlib.sha256(content).hexdigest()
 
-    def _follow(self, job: JobHandle, step: StepPlan, attempt: int) -> Outcome | None:
-        """Copy the job's output to the step's log until it ends; None if it ended without a result."""
+    def _follow(self, job: JobHandle, step: StepPlan, attempt: int, patience: float | None) -> Outcome | None:
+        """Copy the job's output to the step's log until it ends; None if it ended without a result.
+
+        Raises:
+            OutOfCapacityError: it is pending for longer than `patience` seconds.
+            CloudError: no call has got through for five minutes.
+        """
+        begun = time.monotonic()
         path = self._context.folder.log(step.name, attempt)
         shown = path.stat().st_size if path.exists() else 0
         delay = _SHORTEST_POLL
@@ -163,6 +179,8 @@ class JobPlacement:
                     raise
                 self._context.cancellation.wait(delay)
                 continue
+            if state == "pending" and patience is not None and time.monotonic() - begun > patience:
+                raise OutOfCapacityError(f"job {job.name!r} still waits for its machine after {patience:g} s")
             if state == "running":
                 self._context.journal.step_running(step.name)
             output, mark, result = text.rpartition(RESULT_MARK)
@@ -202,3 +220,11 @@ class JobPlacement:
         """Wait until what is being given up is; the rest is in the journal's leases."""
         for release in self._releasing:
             release.join()
+
+
+def _cost(job: JobHandle) -> float | None:
+    try:
+        return job.cost()
+    except CloudError:
+        # Worth to know, but not worth a step that went well.
+        return None

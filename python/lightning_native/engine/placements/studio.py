@@ -71,7 +71,6 @@ class StudioPlacement:
                     # What a controller that died had read already is not asked for again.
                     offset=path.stat().st_size,
                     started=lambda: self._context.journal.step_running(step.name),
-                    pause=self._context.cancellation.wait,
                 )
         finally:
             with self._operations_lock:

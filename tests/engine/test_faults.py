@@ -1,0 +1,93 @@
+"""What goes wrong at Lightning neither repeats a step nor ends a healthy one."""
+
+from collections.abc import Iterator
+
+import pytest
+from runner import Runner
+
+from lightning_native.emulator.local_cloud import LocalCloud
+from lightning_native.engine.journal import Journal
+from lightning_native.engine.plan import PlacementName, StepPlan
+from lightning_native.engine.run_folder import RunFolder
+
+
+@pytest.fixture
+def cloud(lightning_cloud: LocalCloud) -> Iterator[LocalCloud]:
+    yield lightning_cloud
+    lightning_cloud.faults.clear()
+
+
+def counting(runner: Runner, name: str = "count", seconds: float = 1.0, **options: object) -> StepPlan:
+    script = f"echo x >>'{runner.results}/{name}'; sleep {seconds}; echo done"
+    return StepPlan(name, ("sh", "-c", script), **options)
+
+
+def events(folder: RunFolder) -> str:
+    with Journal() as journal:
+        return " | ".join(event.text for event in journal.events(folder.path.name))
+
+
+@pytest.mark.parametrize(
+    ("placement", "match", "times"),
+    [
+        ("studio", "POST */execute", 3),
+        ("studio", "POST */cloudspaces", 1),
+        ("studio", "PUT /storage/*", 1),
+        ("studio", "DELETE */cloudspaces/*", 1),
+        ("job", "POST */jobs", 1),
+        ("job", "DELETE */jobs/*", 1),
+    ],
+)
+def test_a_request_that_is_carried_out_but_answered_with_503_runs_the_step_once(
+    runner: Runner, cloud: LocalCloud, placement: PlacementName, match: str, times: int
+) -> None:
+    cloud.faults.add("status", match=match, status=503, after_accept=True, times=times)
+    folder = runner.make(placement, counting(runner))
+    assert runner.drive(folder) == 0
+    assert runner.lines("count") == ["x"]
+    assert folder.log("count").read_text() == "done\n"
+
+
+@pytest.mark.parametrize(
+    ("placement", "match"), [("studio", "GET */stream"), ("studio", "GET */codestatus"), ("job", "GET */jobs/*")]
+)
+def test_failing_status_calls_do_not_end_or_repeat_a_healthy_step(
+    runner: Runner, cloud: LocalCloud, placement: PlacementName, match: str
+) -> None:
+    folder = runner.make(placement, counting(runner, seconds=4))
+    process = runner.start(folder)
+    runner.wait_for("count")
+    cloud.faults.add("status", match=match, status=500, times=6)
+    assert process.wait(timeout=90) == 0
+    assert runner.lines("count") == ["x"]
+
+
+@pytest.mark.parametrize("placement", ["studio", "job"])
+def test_a_machine_that_is_not_to_be_had_is_replaced_by_the_next_one(
+    runner: Runner, cloud: LocalCloud, placement: PlacementName
+) -> None:
+    cloud.faults.add("out-of-capacity", machine="lit-l4-1", times=0)
+    folder = runner.make(placement, counting(runner, machines=("L4", "T4")), pending_timeout=1.0)
+    assert runner.drive(folder) == 0
+    assert runner.lines("count") == ["x"]
+    assert "trying the next machine" in events(folder)
+
+
+def test_an_interruptible_job_that_is_reclaimed_is_run_again_without_counting(
+    runner: Runner, cloud: LocalCloud
+) -> None:
+    cloud.faults.add("reclaim", seconds=0.5, times=1)
+    folder = runner.make("job", counting(runner, seconds=2, interruptible=True))
+    assert runner.drive(folder) == 0
+    assert runner.lines("count") == ["x", "x"]
+    assert "taken away" in events(folder)
+
+
+def test_a_studio_that_dies_under_a_step_fails_it_with_the_reason(runner: Runner, cloud: LocalCloud) -> None:
+    cloud.faults.add("studio-dies", seconds=1.0, times=1)
+    folder = runner.make("studio", counting(runner, seconds=30))
+    assert runner.drive(folder) == 1
+    with Journal() as journal:
+        (step,) = journal.steps(folder.path.name)
+    assert step.state == "failed"
+    assert "studio" in step.message
