@@ -92,6 +92,7 @@ class Cloud:
         self._namespaces: dict[str, Namespace] = {}
         self._namespace_locks: dict[str, asyncio.Lock] = {}
         self.snapshot_lock = asyncio.Lock()
+        self.interrupt_lock = asyncio.Lock()
         self.warned_of_images = False
         # What the SDK reported, newest last; never written anywhere.
         self.faults: list[Fault] = []
@@ -185,7 +186,9 @@ class Cloud:
         async with self._namespace_locks.setdefault(marker, asyncio.Lock()):
             if marker not in self._namespaces:
                 try:
-                    self._namespaces[marker] = await create_namespace(home, drive)
+                    trash = self.root / "trash"
+                    trash.mkdir(exist_ok=True)
+                    self._namespaces[marker] = await create_namespace(home, drive, trash)
                 except OSError as error:
                     logger.warning("%s; code finds its files in ~ only", error)
                     self.settings.namespaces = False

@@ -109,6 +109,9 @@ async def run(cloud: Cloud, job: Job) -> None:
             process = await _start(cloud, job)
         async with record_times(output_of(cloud, job), cloud.clock):
             await process.wait()
+        async with cloud.interrupt_lock:
+            # What ends an attempt must be done before the next one begins, whose processes it would end as well.
+            pass
         if job.state == STOPPING or not _settle(cloud, job):
             break
     await _finish(cloud, job)
@@ -213,7 +216,8 @@ async def interrupt(cloud: Cloud, job: Job, message: str) -> None:
     """Take a job's machine away: it starts again if it has attempts left."""
     if job.state == RUNNING:
         job.message, job.was_interrupted = message, True
-        await cloud.end_processes(job.marker)
+        async with cloud.interrupt_lock:
+            await cloud.end_processes(job.marker)
 
 
 def _manifest(home: Path) -> dict[str, list[int]]:

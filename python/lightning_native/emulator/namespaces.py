@@ -43,8 +43,8 @@ class Namespace:
         self.descriptors = []
 
 
-async def create(home: Path, drive: Path) -> Namespace:
-    """Make a namespace with a folder as home and another as the teamspace drive.
+async def create(home: Path, drive: Path, scratch: Path) -> Namespace:
+    """Make a namespace with a folder as home and another as the teamspace drive; `scratch` is for a while.
 
     Raises:
         OSError: the kernel does not let this user have one.
@@ -52,7 +52,7 @@ async def create(home: Path, drive: Path) -> Namespace:
     """
     if shutil.which("nsenter") is None:
         raise OSError("nsenter is missing; it is part of util-linux")
-    work = tempfile.mkdtemp(prefix="lightning-native-root-")
+    work = tempfile.mkdtemp(dir=scratch)
     holder = await asyncio.create_subprocess_exec(
         sys.executable,
         "-I",
