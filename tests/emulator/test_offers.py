@@ -2,15 +2,10 @@
 
 from typing import Any
 
-import pytest
-
 from lightning_native.emulator.machines import MACHINES
 from lightning_native.engine.machines import ResourceRequest, cheapest
 from lightning_native.lightning.machines import machine_slugs
 from lightning_native.lightning.offers import fetch_offers
-
-# The SDK would like the owner to be given with the teamspace's name.
-pytestmark = pytest.mark.filterwarnings("ignore:Passing 'org'")
 
 
 def test_every_machine_of_the_sdk_has_a_price_and_what_it_has(sdk: Any) -> None:

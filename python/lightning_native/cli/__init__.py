@@ -21,6 +21,8 @@ COMMANDS = {
     "dag": "order a graph, or find its cycle",
     "emulator": "run a Lightning cloud on this machine",
     "demo": "run a real pipeline on the local cloud",
+    "plan": "show what a workflow would run where, when and for how much",
+    "run": "run a workflow file on Lightning",
     "runs": "list, show, follow and stop runs",
     "environments": "list and delete the template studios that runs start from",
     "gc": "release what dead runs left over",

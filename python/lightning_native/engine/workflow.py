@@ -140,9 +140,8 @@ class _Loader:
             ),
             on_failure=described.on_failure,
             timeout=described.timeout,
+            placement=described.placement,
         )
-        if described.placement:
-            plan = replace(plan, placement=described.placement)
         root = self._root()
         self._raise_problems()
         self._check(plan)

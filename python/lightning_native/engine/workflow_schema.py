@@ -193,7 +193,7 @@ class WorkflowDocument(_Model):
 
     name: Name | None = None
     root: Text = "."
-    placement: PlacementName | None = None
+    placement: PlacementName = "job"
     machine: MainMachine | None = None
     main_studio: Text | None = None
     max_parallelism: Annotated[Count, Field(ge=1)] | None = None

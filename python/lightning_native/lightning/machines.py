@@ -18,7 +18,7 @@ def _machine_module() -> ModuleType:
     package = importlib.util.find_spec("lightning_sdk")
     if package is None or not package.submodule_search_locations:
         raise LightningNativeError(
-            "lightning-sdk is not installed; install it with: pip install 'lightning-native[zenml]'"
+            "lightning-sdk is not installed; install it with: pip install 'lightning-native[engine]'"
         )
     path = Path(package.submodule_search_locations[0]) / "machine.py"
     spec = importlib.util.spec_from_file_location("lightning_native.lightning._sdk_machine", path)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightning_native.errors import CloudError
 from lightning_native.lightning.machines import machine_slugs
-from lightning_native.lightning.session import connect
+from lightning_native.lightning.session import open_teamspace
 
 if TYPE_CHECKING:
     from lightning_sdk import Teamspace
@@ -63,7 +63,7 @@ def fetch_offers() -> list[MachineOffer]:
         CredentialsError: the credentials or the teamspace are missing or refused.
         CloudError: the list cannot be read.
     """
-    teamspace = connect()._teamspace
+    teamspace = open_teamspace()
     offers: dict[str, MachineOffer] = {}
     try:
         for account in _accounts(teamspace):

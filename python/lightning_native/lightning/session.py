@@ -2,9 +2,13 @@
 
 import os
 import warnings
+from typing import TYPE_CHECKING
 
 from lightning_native.errors import CredentialsError, LightningNativeError
 from lightning_native.lightning.teamspace import LightningCloud
+
+if TYPE_CHECKING:
+    from lightning_sdk import Teamspace
 
 _LIGHTNING = "https://lightning.ai"
 
@@ -27,6 +31,17 @@ def connect() -> LightningCloud:
         LightningNativeError: lightning-sdk is not installed.
 
     """
+    return LightningCloud(open_teamspace())
+
+
+def open_teamspace() -> "Teamspace":
+    """Sign in, and return the SDK's own teamspace.
+
+    Raises:
+        CredentialsError: the credentials or the teamspace are missing or refused.
+        LightningNativeError: lightning-sdk is not installed.
+
+    """
     # Importing the SDK would ask the package index for news, without a time limit.
     os.environ.setdefault("LIGHTNING_DISABLE_VERSION_CHECK", "1")
     try:
@@ -34,17 +49,19 @@ def connect() -> LightningCloud:
             warnings.simplefilter("ignore")
             from lightning_sdk import Teamspace
     except ImportError as error:
-        message = f"lightning-sdk cannot be imported ({error}); install it with: pip install 'lightning-native[zenml]'"
+        message = f"lightning-sdk cannot be imported ({error}); install it with: pip install 'lightning-native[engine]'"
         raise LightningNativeError(message) from error
     organization = os.environ.get("LIGHTNING_ORG")
     name = os.environ.get("LIGHTNING_TEAMSPACE")
     user = None if organization else os.environ.get("LIGHTNING_USERNAME")
     try:
-        teamspace = Teamspace(name=name, org=organization, user=user)
+        with warnings.catch_warnings():
+            # It would like the owner in the name, which older versions do not read.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return Teamspace(name=name, org=organization, user=user)
     except Exception as error:
         url = os.environ.get("LIGHTNING_CLOUD_URL", _LIGHTNING)
         raise CredentialsError(
             f"cannot open teamspace {name!r} of {organization or user!r} at {url}: {error}; "
             "check the API key, the user id and the names"
         ) from error
-    return LightningCloud(teamspace)

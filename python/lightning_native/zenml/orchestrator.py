@@ -21,12 +21,12 @@ from lightning_native.engine.journal import Journal
 from lightning_native.engine.layout import studio_layout
 from lightning_native.engine.plan import FailureMode, RunPlan, StepPlan, check_plan
 from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.watch import Watch
 from lightning_native.errors import PlanError, RunStoppedError
 from lightning_native.lightning.credentials import Credentials
 from lightning_native.zenml.config import LightningNativeOrchestratorConfig, LightningNativeOrchestratorSettings
 from lightning_native.zenml.entrypoints import LightningNativeStepEntrypointConfiguration
 from lightning_native.zenml.requirements import own_requirements, step_requirements
-from lightning_native.zenml.watch import Watch
 
 if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse, PipelineSnapshotResponse
@@ -125,13 +125,19 @@ class LightningNativeOrchestrator(BaseOrchestrator):
         logger.info("Packed %d files (%.1f MB) of %s.", report.files, report.bytes_out / 1e6, plan.name)
         if placeholder_run:
             self._announce(placeholder_run.id, run_id)
+        pipeline_run = placeholder_run.id if placeholder_run else None
         watch = Watch(
             folder,
             plan,
-            pipeline_run=placeholder_run.id if placeholder_run else None,
             local_cloud=default_root() if settings.cloud == "local" else None,
             environ=environ,
             synchronous=settings.synchronous,
+            controller=(
+                "lightning_native.zenml.controller",
+                *(("--pipeline-run", str(pipeline_run)) if pipeline_run else ()),
+            ),
+            # ZenML shows a step that ends by a signal as failed unless it knows before that its run is stopping.
+            stopping=lambda: _publish_stop(pipeline_run),
         )
         logger.info("Run %s is driven by process %d; its logs are in %s.", run_id, watch.pid, folder.path)
         return SubmissionResult(
@@ -211,3 +217,10 @@ class LightningNativeOrchestrator(BaseOrchestrator):
         if record is None or record.controller is None or not RunFolder.of(run_id).is_driven():
             raise RunStoppedError(f"run {run_id} is not driven by a process on this machine any more")
         os.kill(record.controller, signal.SIGTERM)
+
+
+def _publish_stop(pipeline_run: UUID | None) -> None:
+    if pipeline_run:
+        from lightning_native.zenml.publish import RunPublisher
+
+        RunPublisher(pipeline_run).run_stopping("Interrupted by the user.")

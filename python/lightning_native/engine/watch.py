@@ -6,19 +6,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 from typing import Any
-from uuid import UUID
 
 from lightning_native.engine.follow import LogFollower
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import RunFailedError, RunStoppedError
-from lightning_native.zenml.publish import RunPublisher
 
 _REFRESH_SECONDS = 0.1
 
@@ -31,23 +29,33 @@ class Watch:
         folder: RunFolder,
         plan: RunPlan,
         *,
-        pipeline_run: UUID | None,
         local_cloud: Path | None,
         environ: Mapping[str, str],
         synchronous: bool,
+        controller: Sequence[str] = ("lightning_native.engine.controller",),
+        stopping: Callable[[], object] = lambda: None,
     ) -> None:
-        """Start the controller, with `environ` in its environment and in no other's."""
+        """Start the controller.
+
+        Args:
+            folder: of the run.
+            plan: that is in the folder.
+            local_cloud: root of the local cloud to run on; None: on Lightning.
+            environ: credentials, which are in the controller's environment and in no other's.
+            synchronous: whether `wait` will be called.
+            controller: the controller's module, and arguments of its own.
+            stopping: called when the user stops the run, before the controller hears of it.
+        """
         self._folder = folder
         self._plan = plan
-        self._pipeline_run = pipeline_run
+        self._stopping = stopping
         self._interrupted = False
         self._waiting = False
         self._previous_handler: Any = None
         # Before the controller exists: a Ctrl-C from now on stops it, also one that comes before we wait.
         if synchronous and threading.current_thread() is threading.main_thread():
             self._previous_handler = signal.signal(signal.SIGINT, self._interrupt)
-        argv = [sys.executable, "-m", "lightning_native.zenml.controller", str(folder.path)]
-        argv += ["--pipeline-run", str(pipeline_run)] if pipeline_run else []
+        argv = [sys.executable, "-m", *controller, str(folder.path)]
         argv += ["--local-cloud", str(local_cloud)] if local_cloud else []
         with folder.controller_log.open("wb") as log, _sigterm_blocked():
             # A session of its own: Ctrl-C in the terminal reaches it only through us, so that it ends in order.
@@ -93,8 +101,8 @@ class Watch:
                 self._waiting = True
                 if self._interrupted and not announced:
                     announced = True
-                    # First, because ZenML shows a step that ends by a signal as failed unless its run is stopping.
-                    self._announce_stop()
+                    sys.stderr.write("stopping the run and releasing its studios …\n")
+                    self._stopping()
                     self._controller.send_signal(signal.SIGTERM)
                 follower.advance()
                 time.sleep(_REFRESH_SECONDS)
@@ -104,11 +112,6 @@ class Watch:
                     self._controller.send_signal(signal.SIGTERM)
         self._waiting = False
         follower.finish()
-
-    def _announce_stop(self) -> None:
-        sys.stderr.write("stopping the run and releasing its studios …\n")
-        if self._pipeline_run:
-            RunPublisher(self._pipeline_run).run_stopping("Interrupted by the user.")
 
     def _raise_unless_completed(self) -> None:
         with Journal() as journal:

@@ -1,0 +1,154 @@
+"""`lightning-native plan`: a dry run of a workflow. Nothing is created and nothing costs anything."""
+
+import argparse
+import json
+from dataclasses import asdict
+from typing import Any
+
+from lightning_native import select_files
+from lightning_native.cli.table import format_table
+from lightning_native.cli.units import human_dollars, human_seconds
+from lightning_native.cli.workflow_file import add_workflow_arguments, read_offers, read_workflow
+from lightning_native.engine.estimate import Estimate, estimate
+from lightning_native.engine.journal import Journal
+from lightning_native.engine.machines import MachineOffer
+from lightning_native.engine.workflow import Workflow, resolve_machines
+from lightning_native.errors import CloudError, CredentialsError
+
+EXAMPLE = "lightning-native plan workflow.yaml --local"
+
+_PREPARE_SECONDS = 60.0
+_BOOT_SECONDS = 30.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    add_workflow_arguments(parser)
+    parser.add_argument(
+        "--prepare-seconds",
+        type=float,
+        default=_PREPARE_SECONDS,
+        metavar="S",
+        help=f"what setting up an environment takes; 0 if it is there already (default: {_PREPARE_SECONDS:g})",
+    )
+    parser.add_argument(
+        "--boot-seconds",
+        type=float,
+        default=_BOOT_SECONDS,
+        metavar="S",
+        help=f"what a machine takes to start, where the price list does not say (default: {_BOOT_SECONDS:g})",
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show what would run where, in which order, how long and for how much."""
+    workflow = read_workflow(args)
+    files = len(select_files(workflow.root).files)
+    offers, no_prices = _offers(args)
+    requests = workflow.requests
+    if offers:
+        workflow = resolve_machines(workflow, offers)
+    with Journal() as journal:
+        durations = journal.step_durations(workflow.plan.name)
+    result = estimate(
+        workflow.plan,
+        durations=durations,
+        offers=offers,
+        prepare_seconds=args.prepare_seconds,
+        boot_seconds=args.boot_seconds,
+    )
+    notes = [*([no_prices] if no_prices else []), *_notes(result, prices=bool(offers))]
+    requested = {step: str(request) for step, request in requests.items()}
+    if args.json:
+        print(json.dumps(_described(workflow, result, files, requested, notes), indent=1))
+    else:
+        print(_shown(workflow, result, files, requested, notes))
+    return 0
+
+
+def _offers(args: argparse.Namespace) -> tuple[list[MachineOffer], str]:
+    try:
+        return read_offers(local=args.local), ""
+    except (CredentialsError, CloudError) as error:
+        return [], f"without prices: {error}"
+
+
+def _notes(result: Estimate, *, prices: bool) -> list[str]:
+    notes = []
+    if result.assumed:
+        which = "no step has" if len(result.assumed) == len(result.steps) else f"{', '.join(result.assumed)} have not"
+        notes.append(f"~ {which} run before: taken to last {human_seconds(result.assumed_seconds)}")
+    if prices and result.unpriced:
+        notes.append(f"the price list has no {', '.join(result.unpriced)}")
+    return notes
+
+
+def _machines(workflow: Workflow, step: str, machine: str, requested: dict[str, str]) -> str:
+    if step in workflow.requests:
+        return f"the cheapest with {requested[step]}"
+    others = workflow.plan.step(step).machines[1:]
+    return machine + (f" (else {', '.join(others)})" if others else "")
+
+
+def _described(
+    workflow: Workflow, result: Estimate, files: int, requested: dict[str, str], notes: list[str]
+) -> dict[str, Any]:
+    plan = workflow.plan
+    steps = [
+        {
+            **asdict(row),
+            "machine": None if row.step in workflow.requests else row.machine,
+            "fallbacks": plan.step(row.step).machines[1:],
+            "request": requested.get(row.step),
+            "needs": plan.step(row.step).upstream,
+        }
+        for row in result.steps
+    ]
+    return {
+        "name": plan.name,
+        "placement": plan.placement,
+        "root": str(workflow.root),
+        "files": files,
+        **asdict(result),
+        "steps": steps,
+        "notes": notes,
+    }
+
+
+def _shown(workflow: Workflow, result: Estimate, files: int, requested: dict[str, str], notes: list[str]) -> str:
+    plan = workflow.plan
+    rows = [["step", "machine", "start", "end", "seconds", "cost", "after"]]
+    rows += [
+        [
+            row.step,
+            _machines(workflow, row.step, row.machine, requested),
+            _clock(row.start),
+            _clock(row.end),
+            f"{'' if row.known else '~'}{row.end - row.begin:.1f}",
+            "shared" if row.cost is None and not _has_own_machine(result, row.machine) else human_dollars(row.cost),
+            ", ".join(plan.step(row.step).upstream),
+        ]
+        for row in result.steps
+    ]
+    rows += [
+        [f"({each.purpose})", each.machine, _clock(each.start), _clock(each.end), "", human_dollars(each.cost), ""]
+        for each in result.shared
+    ]
+    total = "at an unknown price" if result.total_cost is None else f"for {human_dollars(result.total_cost)}"
+    headline = (
+        f"{plan.name}: {len(plan.steps)} steps as placement {plan.placement}, "
+        f"up to {result.most_at_once} at once; {files} files from {workflow.root}"
+    )
+    ending = f"about {human_seconds(result.makespan)} {total}; the longest path is {' → '.join(result.critical_path)}"
+    lines = [headline, "", format_table(rows, right=(2, 3, 4, 5)), "", ending, *notes]
+    return "\n".join(lines)
+
+
+def _has_own_machine(result: Estimate, machine: str) -> bool:
+    return not any(each.purpose == "main studio" and each.machine == machine for each in result.shared)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

@@ -1,0 +1,16 @@
+"""Columns of text."""
+
+from collections.abc import Sequence
+
+
+def format_table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
+    """Return rows in aligned columns; the columns with the numbers in `right` (from 0) end together."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    lines = (
+        "  ".join(
+            cell.rjust(width) if number in right else cell.ljust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in rows
+    )
+    return "\n".join(line.rstrip() for line in lines)

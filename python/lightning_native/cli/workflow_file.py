@@ -1,0 +1,66 @@
+"""What the commands that take a workflow file share."""
+
+import argparse
+import os
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import get_args
+
+from lightning_native.emulator.attach import attach, default_root
+from lightning_native.engine.layout import studio_layout
+from lightning_native.engine.machines import MachineOffer
+from lightning_native.engine.plan import PlacementName, check_plan
+from lightning_native.engine.workflow import Workflow, load_workflow
+from lightning_native.lightning.credentials import Credentials
+
+
+def add_workflow_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the workflow file and what can be changed about it for once."""
+    parser.add_argument("workflow", type=Path, metavar="FILE", help="the workflow, such as workflow.yaml")
+    parser.add_argument("--local", action="store_true", help="on the local cloud instead of Lightning AI")
+    parser.add_argument("--placement", choices=get_args(PlacementName), help="instead of the file's")
+    parser.add_argument("--max-parallelism", type=_positive, metavar="N", help="instead of the file's")
+
+
+def read_workflow(args: argparse.Namespace) -> Workflow:
+    """Read the file that the command line names, with the changes it asks for.
+
+    Raises:
+        PlanError: it cannot run as it is written.
+    """
+    workflow = load_workflow(args.workflow)
+    plan = replace(
+        workflow.plan,
+        placement=args.placement or workflow.plan.placement,
+        max_parallelism=args.max_parallelism or workflow.plan.max_parallelism,
+    )
+    check_plan(plan)
+    if plan.placement == "studio":
+        studio_layout(plan)
+    return replace(workflow, plan=plan)
+
+
+def read_offers(*, local: bool) -> list[MachineOffer]:
+    """Read the price list of the cloud that the command line names.
+
+    Raises:
+        CredentialsError: credentials are missing or refused.
+        CloudError: the list cannot be read.
+        LightningNativeError: lightning-sdk is not installed.
+    """
+    cloud: AbstractContextManager[dict[str, str]] = attach(default_root()) if local else nullcontext({})
+    if not local:
+        Credentials.from_environment(os.environ).environ()
+    with cloud as environ:
+        os.environ.update(environ)
+        from lightning_native.lightning.offers import fetch_offers
+
+        return fetch_offers()
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value

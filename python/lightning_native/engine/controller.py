@@ -1,0 +1,113 @@
+"""The process that drives one run: `python -m lightning_native.engine.controller RUN_FOLDER …`.
+
+It is a process of its own so that the credentials, which the SDK reads from the environment, never enter the
+user's process, and so that the run ends in order when the user's process does not.
+"""
+
+import argparse
+import os
+import signal
+import sys
+import traceback
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+
+from lightning_native.emulator.attach import attach
+from lightning_native.engine.executor import Cancellation, StepResult
+from lightning_native.engine.journal import Journal, RunState
+from lightning_native.engine.run import run
+from lightning_native.engine.run_folder import RunFolder
+from lightning_native.errors import StaleControllerError
+from lightning_native.lightning.session import cloud_name, connect
+
+
+class RunObserver:
+    """Is told how steps and the run end. This one does nothing; what a subclass raises is logged and harms nobody."""
+
+    def step_ended(self, name: str, result: StepResult) -> None:
+        """Hear of a step's end."""
+
+    def run_ended(self, state: RunState, message: str) -> None:
+        """Hear of the run's end."""
+
+
+def main() -> int:
+    """Drive the run of the folder named on the command line and return 0 if it completed."""
+    arguments = controller_arguments(argparse.ArgumentParser(description=__doc__)).parse_args()
+    return control(arguments.folder, arguments.local_cloud, RunObserver())
+
+
+def controller_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Declare what every controller takes, and return the parser."""
+    parser.add_argument("folder", type=Path, help="the run's folder")
+    parser.add_argument("--local-cloud", type=Path, help="run on the local cloud with this root")
+    return parser
+
+
+def control(path: Path, local_cloud: Path | None, observer: RunObserver) -> int:
+    """Drive the run of a folder to its end; SIGTERM and SIGINT stop it. Return 0 if it completed.
+
+    Raises:
+        PlanError: another process drives it.
+    """
+    cancellation = Cancellation()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: cancellation.request())
+    # Our parent had it blocked until here, so that an early request to stop is not lost.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
+    folder = RunFolder(path)
+    with folder.driven():
+        try:
+            return _drive(folder, local_cloud, cancellation, observer)
+        except StaleControllerError:
+            # The run is another one's now, and so is what is written about it.
+            traceback.print_exc()
+        except Exception as error:
+            traceback.print_exc()
+            _fail(folder, f"{type(error).__name__}: {error}", observer)
+    return 1
+
+
+def _drive(folder: RunFolder, local_cloud: Path | None, cancellation: Cancellation, observer: RunObserver) -> int:
+    cloud: AbstractContextManager[dict[str, str]] = attach(local_cloud) if local_cloud else nullcontext({})
+    with cloud as environ, Journal() as journal:
+        os.environ.update(environ)
+        result = run(
+            folder,
+            cloud=connect(),
+            cloud_name=cloud_name(),
+            journal=journal,
+            cancellation=cancellation,
+            step_ended=lambda name, step: _tell_step(observer, name, step),
+        )
+    _tell_run(observer, result.state, result.message)
+    return 0 if result.state == "completed" else 1
+
+
+def _fail(folder: RunFolder, message: str, observer: RunObserver) -> None:
+    """Record a run that could not be driven at all."""
+    plan = folder.plan()
+    with Journal() as journal:
+        steps = [step.name for step in plan.steps]
+        journal.drive(plan.run_id, plan.name, "", os.getpid(), steps).end("failed", message)
+    folder.discard_secrets()
+    _tell_run(observer, "failed", message)
+
+
+def _tell_step(observer: RunObserver, name: str, result: StepResult) -> None:
+    try:
+        observer.step_ended(name, result)
+    except Exception:
+        # The observer's trouble must not keep the other steps from running.
+        traceback.print_exc()
+
+
+def _tell_run(observer: RunObserver, state: RunState, message: str) -> None:
+    try:
+        observer.run_ended(state, message)
+    except Exception:
+        traceback.print_exc()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

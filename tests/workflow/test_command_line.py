@@ -1,0 +1,280 @@
+"""Workflow files through the command line, on the local cloud: what a user sees, and that nothing is left."""
+
+import hashlib
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from lightning_native.emulator.attach import attach
+from lightning_native.engine.journal import Journal
+from lightning_native.engine.run_folder import RunFolder
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "workflow.yaml"
+
+
+@dataclass
+class Bench:
+    """A user's shell, with a local cloud that runs for all tests of this file."""
+
+    environment: dict[str, str]
+    cloud_environment: dict[str, str]
+    folder: Path
+
+    def write(self, text: str) -> Path:
+        path = self.folder / "workflow.yaml"
+        path.write_text(textwrap.dedent(text))
+        return path
+
+    def start(self, *arguments: object, **environment: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "lightning_native", *map(str, arguments)],
+            env={**self.environment, **environment},
+            cwd=self.folder,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            process_group=0,
+        )
+
+    def call(self, *arguments: object, **environment: str) -> tuple[int, str, str]:
+        """Run a command; return exit code, stdout and stderr."""
+        process = self.start(*arguments, **environment)
+        output, errors = process.communicate(timeout=120)
+        return process.returncode, output, errors
+
+    def journal(self) -> Journal:
+        return Journal(Path(self.environment["LIGHTNING_NATIVE_HOME"]) / "journal.db")
+
+    def assert_nothing_left(self, run_id: str) -> None:
+        """No open lease, no running studio, no process, no secret of a run."""
+        with self.journal() as journal:
+            assert [lease.name for lease in journal.leases(run_id) if lease.released is None] == []
+        script = (
+            "from lightning_native.lightning.session import open_teamspace\n"
+            "teamspace = open_teamspace()\n"
+            "print([s.name for s in teamspace.studios if str(s.status) == 'Running'], [j.name for j in teamspace.jobs])"
+        )
+        left = subprocess.run(
+            [sys.executable, "-c", script],
+            env={**self.environment, **self.cloud_environment},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert left.stdout.strip() == "[] []"
+        home = Path(self.environment["LIGHTNING_NATIVE_HOME"])
+        folder = RunFolder(home / "runs" / run_id)
+        assert not folder.is_driven()
+        assert not list(folder.path.glob("environments.json"))
+        processes = subprocess.run(["ps", "axeww", "-o", "args"], capture_output=True, text=True, check=True).stdout
+        mine = ("engine.controller", "agent.py")
+        assert [line for line in processes.splitlines() if str(home) in line and any(m in line for m in mine)] == []
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
+    home = tmp_path_factory.mktemp("home")
+    with attach(home / "cloud") as environ:
+        yield home, environ
+
+
+@pytest.fixture
+def bench(cloud: tuple[Path, dict[str, str]], tmp_path: Path) -> Bench:
+    home, environ = cloud
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("LIGHTNING_")}
+    return Bench({**clean, "LIGHTNING_NATIVE_HOME": str(home), "USER": "alice"}, environ, tmp_path)
+
+
+def printed(errors: str) -> dict[str, list[str]]:
+    """Return the lines of each step."""
+    lines: dict[str, list[str]] = {}
+    for line in errors.splitlines():
+        if match := re.match(r"\[([^]]+)\] (.*)", line):
+            lines.setdefault(match[1], []).append(match[2])
+    return lines
+
+
+@pytest.mark.parametrize("placement", ["studio", "job"])
+def test_the_example_runs_its_twelve_steps_on_three_kinds_of_machine(bench: Bench, placement: str) -> None:
+    code, output, errors = bench.call("run", EXAMPLE, "--local", "--placement", placement, "--json")
+    assert code == 0, errors
+    result: dict[str, Any] = json.loads(output)
+    assert (result["state"], result["message"]) == ("completed", "")
+    steps = {step["step"]: step for step in result["steps"]}
+    assert len(steps) == 12
+    assert {step["state"] for step in steps.values()} == {"succeeded"}
+    machines = {step: steps[step]["machine"] for step in ("count-4", "count-5", "count-6", "check-thorough")}
+    assert machines == {"count-4": "L4", "count-5": "L4", "count-6": "L4", "check-thorough": "CPU_X_8"}
+    assert printed(errors) == {
+        "greet": ["hello from alice"],
+        "split": ["splitting", "1 2 3 4 5 6"],
+        **{f"count-{size}": [str(size + 1)] for size in range(1, 7)},
+        "sum": ["sum 27"],
+        "check-fast": ["fast check passed"],
+        "check-thorough": ["thorough check passed"],
+        "report": ["report done"],
+    }
+    with bench.journal() as journal:
+        records = {step.name: step for step in journal.steps(result["run_id"])}
+    for earlier, later in [("greet", "split"), ("split", "count-6"), ("count-6", "sum"), ("check-thorough", "report")]:
+        ended, started = records[earlier].ended, records[later].started
+        assert ended is not None
+        assert started is not None
+        assert ended <= started
+    on_l4 = [record for record in records.values() if record.machine == "L4" and record.started and record.ended]
+    assert max(sum(a.started <= b.started < a.ended for a in on_l4) for b in on_l4) <= 2  # type: ignore[operator]  # filtered above
+    bench.assert_nothing_left(result["run_id"])
+
+
+def test_a_failing_step_fails_the_command_and_is_named(bench: Bench) -> None:
+    workflow = bench.write(
+        """\
+        placement: studio
+        steps:
+          good: {command: echo fine}
+          bad: {command: "echo oh no; exit 3", needs: good}
+          after: {command: echo never, needs: bad}
+        """
+    )
+    code, output, errors = bench.call("run", workflow, "--local")
+    assert code == 1
+    table = [line.split(maxsplit=4) for line in output.splitlines()]
+    assert [row[:2] for row in table] == [
+        ["step", "state"],
+        ["good", "succeeded"],
+        ["bad", "failed"],
+        ["after", "skipped"],
+    ]
+    assert "error: step bad: its command ended with exit code 3" in errors
+    run_id = re.search(r"see it again with: lightning-native runs show (\w+)", errors)
+    assert run_id is not None
+    code, shown, _ = bench.call("runs", "show", run_id[1], "--json")
+    assert code == 0
+    assert json.loads(shown)["state"] == "failed"
+    assert "Traceback" not in errors
+    bench.assert_nothing_left(json.loads(shown)["run_id"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_ends_the_command_ends_the_run(bench: Bench, number: signal.Signals) -> None:
+    workflow = bench.write(
+        "{placement: studio, steps: {long: {command: echo begun; sleep 600}, x: {command: 'true', needs: long}}}"
+    )
+    process = bench.start("run", workflow, "--local", "--json")
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "[long] begun" in line:
+            break
+    process.send_signal(number)
+    output, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    result = json.loads(output)
+    assert result["state"] == "stopped"
+    assert {step["state"] for step in result["steps"]} == {"stopped"}
+    assert "was stopped by Ctrl-C" in errors
+    assert "Traceback" not in errors
+    bench.assert_nothing_left(result["run_id"])
+
+
+def test_a_detached_run_goes_on_by_itself(bench: Bench) -> None:
+    workflow = bench.write("{placement: studio, steps: {a: {command: echo alone}}}")
+    code, output, errors = bench.call("run", workflow, "--local", "--detach")
+    assert code == 0, errors
+    run_id = output.strip()
+    deadline = time.monotonic() + 60
+    with bench.journal() as journal:
+        while (record := journal.run(run_id)) is None or record.state == "running":
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    assert record.state == "completed"
+    folder = RunFolder(Path(bench.environment["LIGHTNING_NATIVE_HOME"]) / "runs" / run_id)
+    while folder.is_driven():
+        time.sleep(0.05)
+    bench.assert_nothing_left(run_id)
+
+
+def test_a_plan_shows_where_steps_run_in_which_order_and_for_how_much(bench: Bench) -> None:
+    code, output, errors = bench.call("plan", EXAMPLE, "--local", "--json")
+    assert code == 0, errors
+    result = json.loads(output)
+    assert (result["name"], result["placement"], len(result["steps"])) == ("word count", "job", 12)
+    rows = {row["step"]: row for row in result["steps"]}
+    assert (rows["count-6"]["machine"], rows["count-6"]["fallbacks"]) == ("L4", ["L40S"])
+    assert (rows["check-thorough"]["machine"], rows["check-thorough"]["request"]) == ("CPU_X_8", "8 CPUs, 32 GB")
+    assert all(row["cost"] > 0 for row in rows.values())
+    assert result["total_cost"] == pytest.approx(
+        sum(row["cost"] for row in rows.values()) + sum(each["cost"] for each in result["shared"])
+    )
+    assert rows["sum"]["start"] >= max(rows[f"count-{number}"]["end"] for number in range(1, 7))
+    code, output, _ = bench.call("plan", EXAMPLE, "--local", "--max-parallelism", "1")
+    assert code == 0
+    assert "up to 1 at once" in output
+
+
+def test_a_plan_is_shown_without_credentials_too(bench: Bench) -> None:
+    code, output, errors = bench.call("plan", EXAMPLE, HOME=str(bench.folder))
+    assert code == 0, errors
+    assert "without prices: Lightning credentials are incomplete" in output
+    assert "the cheapest with 8 CPUs, 32 GB" in output
+    assert "at an unknown price" in output
+
+
+def test_a_plan_learns_durations_from_runs(bench: Bench) -> None:
+    workflow = bench.write("{name: learning, placement: studio, steps: {a: {command: sleep 1}}}")
+    _, before, _ = bench.call("plan", workflow, "--local", "--json")
+    assert json.loads(before)["assumed"] == ["a"]
+    assert bench.call("run", workflow, "--local")[0] == 0
+    _, after, _ = bench.call("plan", workflow, "--local", "--json")
+    (row,) = json.loads(after)["steps"]
+    assert row["known"]
+    assert 1 <= row["end"] - row["begin"] < 30
+
+
+def test_a_run_without_credentials_says_what_to_set_and_leaves_nothing(bench: Bench) -> None:
+    workflow = bench.write("steps: {a: {command: x}}")
+    runs = Path(bench.environment["LIGHTNING_NATIVE_HOME"]) / "runs"
+    before = sorted(runs.glob("*"))
+    code, output, errors = bench.call("run", workflow, HOME=str(bench.folder))
+    assert (code, output) == (1, "")
+    assert errors.startswith("error: Lightning credentials are incomplete: api_key (LIGHTNING_API_KEY)")
+    assert sorted(runs.glob("*")) == before
+
+
+def test_mistakes_in_the_file_are_shown_without_a_traceback(bench: Bench) -> None:
+    workflow = bench.write("steps:\n  a: {command: x, machine: H101}\n  b: {comand: x}\n")
+    for command in ("plan", "run"):
+        code, output, errors = bench.call(command, workflow, "--local")
+        assert (code, output) == (1, "")
+        assert "did you mean 'command'?" in errors
+        assert "Traceback" not in errors
+    assert bench.call("run", workflow, "--max-parallelism", "0")[0] == 2
+
+
+def test_secrets_reach_the_step_and_nothing_else(bench: Bench) -> None:
+    secret = uuid4().hex
+    workflow = bench.write(
+        """\
+        placement: studio
+        steps:
+          a: {command: 'printf %s "$TOKEN" | sha256sum', env: {TOKEN: "${MY_TOKEN}"}}
+        """
+    )
+    code, output, errors = bench.call("run", workflow, "--local", "--json", MY_TOKEN=secret)
+    assert code == 0, errors
+    assert printed(errors) == {"a": [f"{hashlib.sha256(secret.encode()).hexdigest()}  -"]}
+    home = Path(bench.environment["LIGHTNING_NATIVE_HOME"])
+    folder = home / "runs" / json.loads(output)["run_id"]
+    kept = [*folder.rglob("*"), home / "journal.db", home / "journal.db-wal", home / "cloud" / "server.log"]
+    assert [path for path in kept if path.is_file() and secret.encode() in path.read_bytes()] == []
