@@ -1,13 +1,17 @@
 """A workflow file says what a run does; every mistake in it is shown where it stands, with what to do."""
 
+import re
+import sys
 import textwrap
 from pathlib import Path
 
 import pytest
 
+from lightning_native.cli import main
 from lightning_native.engine.machines import MachineOffer, ResourceRequest
 from lightning_native.engine.plan import Retry
 from lightning_native.engine.workflow import SHELL, Workflow, load_workflow, resolve_machines
+from lightning_native.engine.workflow_schema import Resources, StepDocument, WorkflowDocument
 from lightning_native.errors import PlanError
 
 FULL = """
@@ -252,3 +256,36 @@ def test_a_request_that_nothing_satisfies_names_the_step_and_what_is_near(tmp_pa
     workflow = load(tmp_path, "steps: {big: {command: x, machine: {gpu: 16, gpu_type: L4}}}")
     with pytest.raises(PlanError, match=r"step 'big': no machine has 16 L4; the nearest are L4_X_8 \(has 8 GPUs\)"):
         resolve_machines(workflow, OFFERS)
+
+
+def test_the_example_of_the_documentation_loads(tmp_path: Path) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "workflow.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (tmp_path / "requirements.txt").write_text("numpy\n")
+    workflow = load(tmp_path, example, {"WANDB_API_KEY": "key"})
+    assert [step.name for step in workflow.plan.steps] == ["load", "train-small", "train-large", "report"]
+    assert workflow.plan.step("train-small").retry == Retry(2, 30.0, 2.0)
+    assert workflow.environments["load"] == {"WANDB_API_KEY": "key", "REGION": "eu"}
+
+
+def test_the_documentation_has_every_key() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "workflow.md").read_text(encoding="utf-8")
+    missing = [
+        key
+        for model in (WorkflowDocument, StepDocument, Resources)
+        for key in model.model_fields
+        if f"`{key}`" not in page
+    ]
+    assert missing == []
+
+
+def test_a_missing_library_is_named_with_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("lightning_native.") and "workflow" in name]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in ("lightning_native.cli.plan", "lightning_native.engine.yaml_document"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    assert main(["plan", "workflow.yaml"]) == 1
+    assert "install it with: pip install 'lightning-native[engine]'" in capsys.readouterr().err

@@ -28,6 +28,9 @@ COMMANDS = {
     "gc": "release what dead runs left over",
 }
 
+# What a command needs besides the package itself, where it is not the engine.
+EXTRAS = {"demo": "zenml,emulator", "emulator": "emulator"}
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
@@ -39,7 +42,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             name, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
         if arguments[:1] == [name]:
-            module = importlib.import_module(f"lightning_native.cli.{name}")
+            try:
+                module = importlib.import_module(f"lightning_native.cli.{name}")
+            except ModuleNotFoundError as error:
+                extras = EXTRAS.get(name, "engine")
+                print(f"error: {error}; install it with: pip install 'lightning-native[{extras}]'", file=sys.stderr)
+                return 1
             subparser.epilog = f"example:\n  {module.EXAMPLE}"
             module.add_arguments(subparser)
             subparser.set_defaults(handler=module.run)

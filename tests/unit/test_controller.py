@@ -1,0 +1,74 @@
+"""A run has one controller, and whatever befalls that one is recorded."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lightning_native.engine.controller import RunObserver, control
+from lightning_native.engine.journal import Journal, RunState
+from lightning_native.engine.plan import RunPlan, StepPlan
+from lightning_native.engine.run_folder import RunFolder
+from lightning_native.errors import PlanError
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
+    for name in [name for name in os.environ if name.startswith("LIGHTNING_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("LIGHTNING_NATIVE_HOME", str(tmp_path / "home"))
+    # Where nothing listens: signing in fails at once.
+    monkeypatch.setenv("LIGHTNING_CLOUD_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    code = tmp_path / "code"
+    code.mkdir()
+    folder = RunFolder.of("0123")
+    folder.write(RunPlan("0123", "a run", (StepPlan("a", ("true",)),)), code, {"a": {"TOKEN": "secret"}})
+    return folder
+
+
+def call(folder: RunFolder) -> "subprocess.CompletedProcess[str]":
+    argv = [sys.executable, "-m", "lightning_native.engine.controller", str(folder.path)]
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+
+
+def test_a_second_controller_leaves_the_run_to_the_first(folder: RunFolder) -> None:
+    with folder.driven():
+        result = call(folder)
+        assert result.returncode == 1
+        assert "is driven by another process already" in result.stderr
+        assert folder.environments() == {"a": {"TOKEN": "secret"}}
+    with Journal() as journal:
+        assert journal.run("0123") is None
+
+
+def test_a_run_that_cannot_be_driven_is_recorded_as_failed_without_its_secrets(folder: RunFolder) -> None:
+    assert call(folder).returncode == 1
+    with Journal() as journal:
+        record = journal.run("0123")
+    assert record is not None
+    assert record.state == "failed"
+    assert "CredentialsError" in record.message
+    assert not list(folder.path.glob("environments.json"))
+
+
+def test_an_observer_that_fails_harms_nobody(
+    folder: RunFolder, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    heard: list[tuple[RunState, str]] = []
+
+    class Failing(RunObserver):
+        def run_ended(self, state: RunState, message: str) -> None:
+            heard.append((state, message))
+            raise RuntimeError("the store is down")
+
+    def refuse() -> None:
+        raise PlanError("no way")
+
+    monkeypatch.setattr("lightning_native.engine.controller.connect", refuse)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    assert control(folder.path, None, Failing()) == 1
+    assert heard == [("failed", "PlanError: no way")]
+    assert "the store is down" in capsys.readouterr().err
