@@ -57,6 +57,7 @@ def plans(draw: st.DrawFn) -> RunPlan:
         machine_limits=tuple(draw(st.dictionaries(machines, st.integers(1, 9), max_size=2)).items()),
         on_failure=draw(st.sampled_from(["continue", "stop", "fail_fast"])),
         timeout=draw(st.none() | seconds),
+        pending_timeout=draw(seconds),
     )
 
 
@@ -84,6 +85,7 @@ def written(plan: RunPlan, environments: dict[str, dict[str, str]]) -> dict[str,
         "machine_limits": dict(plan.machine_limits),
         "on_failure": plan.on_failure,
         "timeout": plan.timeout,
+        "pending_timeout": plan.pending_timeout,
         "steps": {each.name: step(each) for each in plan.steps},
     }
 

@@ -141,6 +141,7 @@ class _Loader:
             on_failure=described.on_failure,
             timeout=described.timeout,
             placement=described.placement,
+            pending_timeout=described.pending_timeout,
         )
         root = self._root()
         self._raise_problems()

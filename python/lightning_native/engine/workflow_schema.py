@@ -200,6 +200,7 @@ class WorkflowDocument(_Model):
     machine_limits: dict[Text, Annotated[Count, Field(ge=1)]] = {}
     on_failure: FailureMode = "continue"
     timeout: Limit | None = None
+    pending_timeout: Limit = 600.0
     env: Environment = {}
     requirements: Requirements | None = None
     setup: list[Text] = []
