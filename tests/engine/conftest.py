@@ -8,6 +8,7 @@ from runner import Runner
 
 from lightning_native.emulator.local_cloud import LocalCloud
 from lightning_native.engine.journal import Journal
+from lightning_native.lightning.session import connect
 
 pytest_plugins = ["lightning_native.emulator.pytest_plugin"]
 
@@ -19,3 +20,6 @@ def runner(lightning_cloud: LocalCloud, tmp_path: Path, monkeypatch: pytest.Monk
     yield runner
     with Journal() as journal:
         assert journal.open_leases() == []
+    cloud = connect()
+    assert [name for name in cloud.studio_names() if not name.startswith("env-")] == []
+    assert cloud.job_names() == []

@@ -22,6 +22,8 @@ def cloud_errors(attempt: str) -> Iterator[None]:
 
 
 def is_gone(error: BaseException) -> bool:
-    """Tell whether an error of the SDK means that the thing asked for is not there any more."""
-    text = str(error).lower()
-    return getattr(error, "status", None) == 404 or "not found" in text or "does not exist" in text
+    """Tell whether an error of the SDK means that the thing asked for is not there any more.
+
+    "Does not exist" in its text means nothing: the SDK says so of a job whenever a status call fails.
+    """
+    return getattr(error, "status", None) == 404

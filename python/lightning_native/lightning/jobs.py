@@ -1,7 +1,9 @@
 """Jobs through the SDK, with every call safe to repeat."""
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
+from lightning_native.errors import CloudError
 from lightning_native.lightning.cloud import JobState
 from lightning_native.lightning.errors import cloud_errors, is_gone
 
@@ -52,9 +54,11 @@ class LightningJob:
 
     def release(self) -> None:
         """Stop and delete the job. Gone already is a success."""
+        # Deleting is what counts; a job that cannot be asked how it stands can be deleted all the same.
+        with suppress(CloudError):
+            self.stop()
         with cloud_errors(f"delete job {self.name!r}"):
             try:
-                self.stop()
                 self._job.delete()
             except Exception as error:
                 if not is_gone(error):

@@ -4,7 +4,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from lightning_native.lightning.cloud import JobRequest
-from lightning_native.lightning.errors import cloud_errors, is_gone
+from lightning_native.lightning.errors import cloud_errors
 from lightning_native.lightning.jobs import LightningJob
 from lightning_native.lightning.machines import canonical_machine
 from lightning_native.lightning.studios import LightningStudio
@@ -39,27 +39,34 @@ class LightningCloud:
         from lightning_sdk import Studio
 
         with cloud_errors(f"create studio {name!r}"):
-            return LightningStudio(Studio(name=name, teamspace=self._teamspace))
+            studio = LightningStudio(Studio(name=name, teamspace=self._teamspace))
+        if studio.name != name:
+            # The SDK repeats a request that was carried out but not answered; the second one made another studio.
+            first = self.find_studio(name)
+            if first is not None:
+                studio.release(delete=True)
+                return first
+        return studio
 
     def studio_names(self) -> list[str]:
         """Return the names of all studios of the teamspace."""
         with cloud_errors("list the studios"):
             return [str(studio.name) for studio in self._teamspace.studios]
 
+    def job_names(self) -> list[str]:
+        """Return the names of all jobs of the teamspace."""
+        with cloud_errors("list the jobs"):
+            return [str(job.name) for job in self._teamspace.jobs]
+
     def find_jobs(self, name: str) -> list[LightningJob]:
         """Return the jobs submitted under a name: none, one, or more where a submission was delivered twice."""
         from lightning_sdk import Job
 
-        found = []
+        # The platform names the second of two submissions after the first. Only the list is to be trusted: the SDK
+        # says of a job that it does not exist whenever it cannot be asked.
+        names = [other for other in self.job_names() if other == name or other.startswith(f"{name}-")]
         with cloud_errors(f"look for job {name!r}"):
-            # The platform names the second of two submissions after the first.
-            for candidate in (name, *(job.name for job in self._teamspace.jobs if job.name.startswith(f"{name}-"))):
-                try:
-                    found.append(LightningJob(Job(name=candidate, teamspace=self._teamspace)))
-                except Exception as error:
-                    if not is_gone(error):
-                        raise
-        return found
+            return [LightningJob(Job(name=found, teamspace=self._teamspace)) for found in sorted(names)]
 
     def run_job(self, request: JobRequest) -> LightningJob:
         """Submit a job."""
