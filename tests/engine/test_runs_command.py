@@ -2,12 +2,14 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 
 import pytest
 from runner import Runner
 
+from lightning_native.emulator.attach import attach, default_root
 from lightning_native.emulator.local_cloud import LocalCloud
 from lightning_native.engine.plan import Retry, StepPlan
 
@@ -60,3 +62,38 @@ def test_a_run_that_is_not_there_is_one_clear_error() -> None:
     assert result.returncode == 1
     assert result.stderr.startswith("error: no run in ")
     assert "'nope'" in result.stderr
+
+
+def test_a_detached_run_is_followed_killed_resumed_and_not_resumed_again(runner: Runner) -> None:
+    workflow = runner.code / "workflow.yaml"
+    workflow.write_text(
+        f"""
+        name: resumable
+        placement: studio
+        steps:
+          one: {{command: "echo one >>'{runner.results}/one'; echo first"}}
+          two: {{command: "echo two >>'{runner.results}/two'; sleep 3; echo second", needs: [one]}}
+        """
+    )
+    # A second user, so that the local cloud does not end with the controller.
+    with attach(default_root()):
+        run_id = command("run", str(workflow), "--local", "--detach").stdout.strip()
+        runner.wait_for("two")
+        controller = json.loads(command("runs", "show", run_id, "--json").stdout)["controller"]
+        os.kill(controller, signal.SIGKILL)
+        resumed = command("runs", "resume", run_id)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "resumable  completed" in resumed.stdout
+    assert (runner.lines("one"), runner.lines("two")) == (["one"], ["two"])
+    assert command("runs", "logs", run_id).stdout == "[one] first\n[two] second\n"
+    again = command("runs", "resume", run_id)
+    assert again.returncode == 1
+    assert "has ended" in again.stderr
+
+
+def test_a_run_is_stopped_from_another_terminal(runner: Runner) -> None:
+    workflow = runner.code / "workflow.yaml"
+    workflow.write_text(f"steps: {{long: {{command: \"echo x >>'{runner.results}/long'; sleep 600\"}}}}\n")
+    run_id = command("run", str(workflow), "--local", "--detach").stdout.strip()
+    runner.wait_for("long")
+    assert f"run {run_id} is stopped" in command("runs", "stop", run_id).stdout

@@ -1,4 +1,4 @@
-"""`lightning-native runs`: what ran, how it ended, what it still holds, what it printed; stop and resume it."""
+"""`lightning-native runs`: what ran, how it ended, what it still holds, what it printed; stop it, resume it."""
 
 import argparse
 import json
@@ -11,7 +11,9 @@ from dataclasses import asdict
 from lightning_native.engine.follow import LogFollower
 from lightning_native.engine.journal import Journal, RunRecord
 from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.watch import Watch
 from lightning_native.errors import PlanError
+from lightning_native.lightning.credentials import Credentials
 
 EXAMPLE = "lightning-native runs show 3f2a"
 
@@ -29,15 +31,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     logs.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
     logs.add_argument("--step", metavar="NAME", help="only this step, without its name before each line")
     stop = commands.add_parser("stop", help="stop a run and wait until it has released what it held")
+    resume = commands.add_parser("resume", help="drive a run on whose controlling process died; repeats nothing")
     for command in (listing, show):
         command.add_argument("--json", action="store_true", help="print JSON")
-    for command in (show, logs, stop):
+    for command in (show, logs, stop, resume):
         command.add_argument("run_id", metavar="RUN", help="a run's id, or the beginning of one")
 
 
 def run(args: argparse.Namespace) -> int:
     """Do what the action says."""
-    actions = {"list": _list, "show": _show, "logs": _logs, "stop": _stop}
+    actions = {"list": _list, "show": _show, "logs": _logs, "stop": _stop, "resume": _resume}
     with Journal() as journal:
         return actions[args.action](journal, args)
 
@@ -135,3 +138,18 @@ def _stop(journal: Journal, args: argparse.Namespace) -> int:
     after = journal.run(record.run_id)
     print(f"run {record.run_id} is {after.state if after else 'gone'}")
     return 0
+
+
+def _resume(journal: Journal, args: argparse.Namespace) -> int:
+    record = find_run(journal, args.run_id)
+    folder = RunFolder.of(record.run_id)
+    if folder.is_driven():
+        raise PlanError(f"run {record.run_id} is driven by process {record.controller}; follow it with: runs logs -f")
+    controller, local_cloud = folder.controller()
+    environ = {} if local_cloud else Credentials.from_environment(os.environ).environ()
+    watch = Watch(
+        folder, folder.plan(), local_cloud=local_cloud, environ=environ, synchronous=True, controller=controller
+    )
+    watch.wait()
+    args.json = False
+    return _show(journal, args)

@@ -10,7 +10,7 @@ from lightning_native.errors import PlanError
 from lightning_native.lightning.machines import canonical_machine
 
 FailureMode = Literal["continue", "stop", "fail_fast"]
-PlacementName = Literal["studio", "job", "platform"]
+PlacementName = Literal["studio", "job"]
 RequirementSource = tuple[str, str]
 
 
@@ -62,7 +62,7 @@ class RunPlan:
     Attributes:
         run_id: names the run for ever; letters, digits and `-`.
         name: for people.
-        placement: how steps run: commands in studios, jobs, or a pipeline that Lightning itself drives.
+        placement: how steps run: as commands in studios, or as jobs.
         main_studio: an existing or new studio of the user's to run in, which is kept; None: one of our own.
         main_machine: the SDK's name of the main machine; None: what the main studio runs on, else the default.
         custom_commands: shell commands run once in each environment, in the code's folder, after the requirements.

@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,6 +76,26 @@ class RunFolder:
     def controller_log(self) -> Path:
         """What the controller itself has to say."""
         return self.path / "controller.log"
+
+    def remember_controller(self, controller: Sequence[str], local_cloud: Path | None) -> None:
+        """Keep how the run's controller is started, for when it has to be started again."""
+        described = {"controller": list(controller), "local_cloud": str(local_cloud) if local_cloud else None}
+        (self.path / "controller.json").write_text(json.dumps(described))
+
+    def controller(self) -> tuple[list[str], Path | None]:
+        """Return the controller's module and arguments, and the root of the local cloud it runs on, if it does.
+
+        Raises:
+            PlanError: the run's folder is not there, or its secrets are not, because the run has ended.
+        """
+        try:
+            described = json.loads((self.path / "controller.json").read_text())
+        except (OSError, ValueError) as error:
+            raise PlanError(f"{self.path} does not say how its run is driven: {error}") from error
+        if not self._environments.exists():
+            raise PlanError(f"run {self.path.name} has ended; start it again")
+        root = described["local_cloud"]
+        return described["controller"], Path(root) if root else None
 
     def plan(self) -> RunPlan:
         """Read the plan."""

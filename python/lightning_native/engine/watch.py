@@ -55,6 +55,7 @@ class Watch:
         # Before the controller exists: a Ctrl-C from now on stops it, also one that comes before we wait.
         if synchronous and threading.current_thread() is threading.main_thread():
             self._previous_handler = signal.signal(signal.SIGINT, self._interrupt)
+        folder.remember_controller(controller, local_cloud)
         argv = [sys.executable, "-m", *controller, str(folder.path)]
         argv += ["--local-cloud", str(local_cloud)] if local_cloud else []
         with folder.controller_log.open("wb") as log, _sigterm_blocked():
