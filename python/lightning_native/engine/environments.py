@@ -3,17 +3,16 @@
 import fcntl
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from pathlib import Path
 
 from lightning_native import unique_studio_name
 from lightning_native.engine.layout import merged_requirements
 from lightning_native.engine.operation import AGENT_SOURCE, REMOTE_HOME
-from lightning_native.engine.placements.base import Cancelled, RunContext
+from lightning_native.engine.placements.base import RunContext
 from lightning_native.engine.plan import StepPlan
+from lightning_native.engine.prepared import Prepared
 from lightning_native.engine.setup import set_up
 from lightning_native.home import home
 from lightning_native.lightning.cloud import StudioHandle
@@ -23,28 +22,20 @@ class Environments:
     """The template studios of one run."""
 
     def __init__(self, context: RunContext) -> None:
-        self._context = context
-        self._templates: dict[str, Template] = {}
+        by_fingerprint: dict[str, Template] = {}
+        self._of_step: dict[str, Template] = {}
         for step in context.plan.steps:
-            requirements = merged_requirements([step])
-            template = Template(context, requirements)
-            self._templates.setdefault(template.fingerprint, template)
-        self._of_step = {step.name: fingerprint(context, merged_requirements([step])) for step in context.plan.steps}
+            template = Template(context, merged_requirements([step]))
+            self._of_step[step.name] = by_fingerprint.setdefault(template.fingerprint, template)
 
     def prepare(self) -> None:
         """Start preparing all of them, without waiting."""
-        for template in self._templates.values():
-            template.prepare_in_background()
+        for template in self._of_step.values():
+            template.prepared.begin()
 
     def of(self, step: StepPlan) -> "Template":
         """Return the template a step runs from."""
-        return self._templates[self._of_step[step.name]]
-
-
-def fingerprint(context: RunContext, requirements: str) -> str:
-    """Return what names an environment: the digest of everything that goes into it."""
-    content = json.dumps([requirements, context.plan.custom_commands])
-    return hashlib.sha256(content.encode()).hexdigest()
+        return self._of_step[step.name]
 
 
 class Template:
@@ -53,38 +44,15 @@ class Template:
     def __init__(self, context: RunContext, requirements: str) -> None:
         self._context = context
         self._requirements = requirements
-        self.fingerprint = fingerprint(context, requirements)
+        content = json.dumps([requirements, context.plan.custom_commands])
+        self.fingerprint = hashlib.sha256(content.encode()).hexdigest()
         self.studio_name = unique_studio_name("env", self.fingerprint[:12], context.journal.journal.home_id())
-        self._begun = threading.Lock()
-        self._prepared: Future[StudioHandle] = Future()
+        self.prepared = Prepared(self.studio_name, self._prepare, context.cancellation)
 
-    def prepare_in_background(self) -> None:
-        """Prepare the template in a thread of its own; only the first call does anything."""
-        if self._begun.acquire(blocking=False):
-            threading.Thread(target=self._prepare, name=f"prepare {self.studio_name}", daemon=True).start()
-
-    def wait_until_prepared(self) -> StudioHandle:
-        """Prepare the template if nobody did, and wait for it.
-
-        Raises:
-            CloudError: it could not be prepared; every step of it gets the same error.
-        """
-        self.prepare_in_background()
-        while not self._context.cancellation.requested:
-            try:
-                return self._prepared.result(timeout=0.2)
-            except TimeoutError:
-                if self._prepared.done():
-                    raise
-        raise Cancelled
-
-    def _prepare(self) -> None:
-        try:
-            # Runs of other processes wait here, and then find it ready.
-            with _alone(self.fingerprint):
-                self._prepared.set_result(self._find() or self._make())
-        except BaseException as error:
-            self._prepared.set_exception(error)
+    def _prepare(self) -> StudioHandle:
+        # Runs of other processes wait here, and then find it ready.
+        with _alone(self.fingerprint):
+            return self._find() or self._make()
 
     def _find(self) -> StudioHandle | None:
         journal, cloud = self._context.journal.journal, self._context.cloud

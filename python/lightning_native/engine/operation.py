@@ -147,7 +147,7 @@ class Operation:
 
         """
         spec = {"argv": list(argv), "cwd": cwd, "env": dict(env), "scratch": list(scratch), "timeout": timeout}
-        sha256 = self._upload_spec(json.dumps(spec).encode())
+        sha256 = upload_specification(self._agent.upload, self._id, spec)
         answer = self._agent.call("start", self._id, "--spec-sha256", sha256, "--offset", str(offset), "--wait", "0.2")
         started()
         while True:
@@ -165,13 +165,20 @@ class Operation:
         if self._stop_once.acquire(blocking=False):
             self._agent.call("stop", self._id, "--grace", str(grace))
 
-    def _upload_spec(self, content: bytes) -> str:
-        # The file holds the step's secrets: 0600 here, and removed there as soon as the agent has read it.
-        descriptor, name = tempfile.mkstemp(prefix="lightning-native-")
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(content)
-            self._agent.upload(Path(name), f"{REMOTE_HOME}/ops/{self._id}.json")
-        finally:
-            Path(name).unlink()
-        return hashlib.sha256(content).hexdigest()
+
+def upload_specification(
+    upload: Callable[[Path, str], object], operation_id: str, specification: Mapping[str, object]
+) -> str:
+    """Upload what an operation is to run, under its id, and return its SHA-256.
+
+    It holds the step's secrets: a file of mode 0600 here, removed there as soon as the agent has read it.
+    """
+    content = json.dumps(specification).encode()
+    descriptor, name = tempfile.mkstemp(prefix="lightning-native-")
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(content)
+        upload(Path(name), f"{REMOTE_HOME}/ops/{operation_id}.json")
+    finally:
+        Path(name).unlink()
+    return hashlib.sha256(content).hexdigest()

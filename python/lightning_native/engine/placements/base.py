@@ -8,6 +8,7 @@ from lightning_native import unique_studio_name
 from lightning_native.engine.executor import Cancellation, StepResult
 from lightning_native.engine.journal import RunJournal
 from lightning_native.engine.plan import RunPlan, StepPlan
+from lightning_native.engine.prepared import Cancelled
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.lightning.cloud import Cloud
 
@@ -53,13 +54,18 @@ class Placement(Protocol):
         """Give everything up at once, whatever it is doing."""
 
 
-class Cancelled(Exception):  # noqa: N818  not an error: the user's wish
-    """The run was stopped while something was being prepared."""
-
-
-def stopped(context: RunContext) -> StepResult:
-    """Return the result of a step that was stopped before it ended."""
-    return StepResult("stopped", None, context.cancellation.reason)
+def run_safely(
+    context: RunContext, step: StepPlan, attempt: int, run: Callable[[StepPlan, int], StepResult]
+) -> StepResult:
+    """Run one attempt; whatever it raises becomes the step's result, and a line in its log."""
+    try:
+        return run(step, attempt)
+    except Exception as error:
+        if isinstance(error, Cancelled) or context.cancellation.requested:
+            return StepResult("stopped", None, context.cancellation.reason)
+        message = str(error) or type(error).__name__
+        context.note(step.name, attempt, message)
+        return StepResult("failed", None, message)
 
 
 def quietly(action: Callable[[], object]) -> bool:

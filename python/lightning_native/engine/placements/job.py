@@ -1,24 +1,21 @@
 """Steps as jobs: each on a machine of its own, from the files of a template studio."""
 
-import hashlib
 import json
-import os
 import signal
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 from lightning_native import unique_studio_name
 from lightning_native.agent import RESULT_MARK
-from lightning_native.engine.environments import Environments, Template, code_archive
+from lightning_native.engine.environments import Environments, code_archive
 from lightning_native.engine.executor import StepResult
-from lightning_native.engine.operation import PATIENCE_SECONDS, REMOTE_HOME, Outcome
-from lightning_native.engine.placements.base import Cancelled, RunContext, quietly, stopped
+from lightning_native.engine.operation import PATIENCE_SECONDS, REMOTE_HOME, Outcome, upload_specification
+from lightning_native.engine.placements.base import RunContext, quietly, run_safely
 from lightning_native.engine.placements.outcome import result_of
 from lightning_native.engine.plan import StepPlan
+from lightning_native.engine.prepared import Cancelled
 from lightning_native.errors import CloudError, OutOfCapacityError
 from lightning_native.lightning.cloud import JobHandle, JobRequest
 from lightning_native.lightning.machines import DEFAULT_MACHINE, canonical_machine
@@ -46,19 +43,8 @@ class JobPlacement:
 
     def run_attempt(self, step: StepPlan, attempt: int) -> StepResult:
         """Run one attempt at a step to its end. Never raises: whatever goes wrong is the step's result."""
-        name = unique_studio_name(
-            self._context.plan.name, step.name, self._context.plan.run_id[:12], f"attempt-{attempt}"
-        )
         try:
-            return self._run_job(step, attempt, name)
-        except Cancelled:
-            return stopped(self._context)
-        except Exception as error:
-            if self._context.cancellation.requested:
-                return stopped(self._context)
-            message = str(error) or type(error).__name__
-            self._context.note(step.name, attempt, message)
-            return StepResult("failed", None, message)
+            return run_safely(self._context, step, attempt, self._run_job)
         finally:
             self._jobs.pop(step.name, None)
 
@@ -66,13 +52,15 @@ class JobPlacement:
         machines = step.machines or ((self._context.plan.main_machine or DEFAULT_MACHINE),)
         return tuple(canonical_machine(machine) for machine in machines)
 
-    def _run_job(self, step: StepPlan, attempt: int, name: str) -> StepResult:
+    def _run_job(self, step: StepPlan, attempt: int) -> StepResult:
+        plan = self._context.plan
+        name = unique_studio_name(plan.name, step.name, plan.run_id[:12], f"attempt-{attempt}")
         machines = self._machines(step)
         self._context.journal.step_preparing(step.name, attempt, name, machines[0])
         # A controller that died may have submitted it.
         job = self._find(name)
         for machine in machines:
-            patience = None if machine == machines[-1] else self._context.plan.pending_timeout
+            patience = None if machine == machines[-1] else plan.pending_timeout
             try:
                 job = job or self._submit(step, attempt, name, machine)
                 return self._watch(job, step, attempt, name, patience)
@@ -113,12 +101,12 @@ class JobPlacement:
     def _submit(self, step: StepPlan, attempt: int, name: str, machine: str) -> JobHandle:
         self._context.journal.step_preparing(step.name, attempt, name, machine)
         template = self._environments.of(step)
-        studio = template.wait_until_prepared()
+        studio = template.prepared.wait()
         operation = self._context.operation_id(step.name, attempt)
         with self._submitting:
             if self._context.cancellation.requested:
                 raise Cancelled
-            sha256 = self._upload_spec(template, step, operation)
+            sha256 = upload_specification(studio.upload, operation, self._specification(step))
             command = f"python3 {REMOTE_HOME}/agent.py job {operation} --spec-sha256 {sha256} --job-name {name}"
             self._context.journal.lease("job", name, "delete")
             try:
@@ -134,10 +122,10 @@ class JobPlacement:
             raise CloudError(f"job {name!r} was submitted but cannot be found")
         return found
 
-    def _upload_spec(self, template: Template, step: StepPlan, operation: str) -> str:
+    def _specification(self, step: StepPlan) -> dict[str, object]:
         code = self._context.folder.code()
         destination = f"{REMOTE_HOME}/code/{code.digest[:32]}"
-        spec = {
+        return {
             "argv": list(step.argv),
             "cwd": f"~/{destination}",
             "env": dict(self._context.environments.get(step.name, {})),
@@ -145,15 +133,6 @@ class JobPlacement:
             "timeout": step.timeout,
             "code": [f"~/{code_archive(code.digest)}", code.sha256, f"~/{destination}"],
         }
-        content = json.dumps(spec).encode()
-        descriptor, path = tempfile.mkstemp(prefix="lightning-native-")
-        try:
-            with os.fdopen(descriptor, "wb") as stream:
-                stream.write(content)
-            template.wait_until_prepared().upload(Path(path), f"{REMOTE_HOME}/ops/{operation}.json")
-        finally:
-            Path(path).unlink()
-        return hashlib.sha256(content).hexdigest()
 
     def _follow(self, job: JobHandle, step: StepPlan, attempt: int, patience: float | None) -> Outcome | None:
         """Copy the job's output to the step's log until it ends; None if it ended without a result.

@@ -1,16 +1,16 @@
 """Steps as commands in studios: a main one, and one of its own for each step that asks for another machine."""
 
 import threading
-from concurrent.futures import Future
 from functools import partial
 from typing import Literal
 
 from lightning_native.engine.executor import StepResult
 from lightning_native.engine.layout import StudioPlan, studio_layout
-from lightning_native.engine.operation import Operation, Outcome
-from lightning_native.engine.placements.base import Cancelled, RunContext, quietly, stopped
+from lightning_native.engine.operation import Operation
+from lightning_native.engine.placements.base import RunContext, quietly, run_safely
 from lightning_native.engine.placements.outcome import result_of
 from lightning_native.engine.plan import StepPlan
+from lightning_native.engine.prepared import Cancelled, Prepared
 from lightning_native.engine.setup import ReadyStudio, set_up
 from lightning_native.errors import OutOfCapacityError
 from lightning_native.lightning.cloud import StudioHandle
@@ -33,26 +33,16 @@ class StudioPlacement:
         """Start preparing the studios that several steps share, without waiting for them."""
         for studio in self._studios:
             if len(studio.plan.steps) > 1:
-                studio.prepare_in_background()
+                studio.prepared.begin()
 
     def run_attempt(self, step: StepPlan, attempt: int) -> StepResult:
         """Run one attempt at a step to its end. Never raises: whatever goes wrong is the step's result."""
-        studio = self._studio_of[step.name]
-        try:
-            self._context.journal.step_preparing(step.name, attempt, studio.plan.name, studio.machine)
-            outcome = self._run_in(studio, step, attempt)
-        except Cancelled:
-            return stopped(self._context)
-        except Exception as error:
-            if self._context.cancellation.requested:
-                return stopped(self._context)
-            message = str(error) or type(error).__name__
-            self._context.note(step.name, attempt, message)
-            return StepResult("failed", None, message)
-        return result_of(step, outcome)
+        return run_safely(self._context, step, attempt, self._run_in_studio)
 
-    def _run_in(self, studio: "_RunStudio", step: StepPlan, attempt: int) -> Outcome:
-        ready = studio.wait_until_prepared()
+    def _run_in_studio(self, step: StepPlan, attempt: int) -> StepResult:
+        studio = self._studio_of[step.name]
+        self._context.journal.step_preparing(step.name, attempt, studio.plan.name, studio.machine)
+        ready = studio.prepared.wait()
         operation = ready.operation(self._context.operation_id(step.name, attempt))
         with self._operations_lock:
             self._operations[step.name] = operation
@@ -61,7 +51,7 @@ class StudioPlacement:
                 raise Cancelled
             path = self._context.folder.log(step.name, attempt)
             with path.open("ab", buffering=0) as log:
-                return operation.run(
+                outcome = operation.run(
                     step.argv,
                     cwd=f"~/{ready.code}",
                     env=self._context.environments.get(step.name, {}),
@@ -72,6 +62,7 @@ class StudioPlacement:
                     offset=path.stat().st_size,
                     started=lambda: self._context.journal.step_running(step.name),
                 )
+            return result_of(step, outcome)
         finally:
             with self._operations_lock:
                 del self._operations[step.name]
@@ -105,52 +96,25 @@ class _RunStudio:
         self.plan = studio
         self.machine = studio.machines[0] if studio.machines else None
         self._context = context
-        self._prepared: Future[ReadyStudio] = Future()
+        self.prepared = Prepared(studio.name, self._prepare, context.cancellation)
         self._lock = threading.Lock()
-        self._begun = False
         self._closed = False
         self._leased = False
         self._handle: StudioHandle | None = None
         self._ready: ReadyStudio | None = None
         self._open_steps = set(studio.steps)
 
-    def prepare_in_background(self) -> None:
-        """Prepare the studio in a thread of its own; only the first call does anything."""
-        with self._lock:
-            if self._begun:
-                return
-            self._begun = True
-        threading.Thread(target=self._prepare, name=f"prepare {self.plan.name}", daemon=True).start()
-
-    def wait_until_prepared(self) -> ReadyStudio:
-        """Prepare the studio if nobody did, and wait for it.
-
-        Raises:
-            CloudError: the studio could not be prepared; every step of it gets the same error.
-        """
-        self.prepare_in_background()
-        while not self._context.cancellation.requested:
-            try:
-                return self._prepared.result(timeout=0.2)
-            except TimeoutError:
-                if self._prepared.done():
-                    raise
-        raise Cancelled
-
-    def _prepare(self) -> None:
-        try:
-            handle = self._create()
-            self._start(handle)
-            self._ready = set_up(
-                handle,
-                self._context,
-                name=self.plan.name,
-                requirements=self.plan.requirements,
-                commands=self._context.plan.custom_commands,
-            )
-            self._prepared.set_result(self._ready)
-        except BaseException as error:
-            self._prepared.set_exception(error)
+    def _prepare(self) -> ReadyStudio:
+        handle = self._create()
+        self._start(handle)
+        self._ready = set_up(
+            handle,
+            self._context,
+            name=self.plan.name,
+            requirements=self.plan.requirements,
+            commands=self._context.plan.custom_commands,
+        )
+        return self._ready
 
     def _create(self) -> StudioHandle:
         # Under the lock, so that closing either prevents the creation or sees the studio.

@@ -1,0 +1,51 @@
+"""Something that takes a while to prepare, prepared once, in the background, for everybody who waits for it."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Generic, TypeVar
+
+from lightning_native.engine.executor import Cancellation
+
+T = TypeVar("T")
+
+
+class Cancelled(Exception):  # noqa: N818  not an error: the user's wish
+    """The run was stopped while something was being prepared."""
+
+
+class Prepared(Generic[T]):
+    """The result of `prepare`, which runs at most once, in a thread of its own."""
+
+    def __init__(self, name: str, prepare: Callable[[], T], cancellation: Cancellation) -> None:
+        self._name = name
+        self._prepare = prepare
+        self._cancellation = cancellation
+        self._begun = threading.Lock()
+        self._result: Future[T] = Future()
+
+    def begin(self) -> None:
+        """Begin to prepare, without waiting; only the first call does anything."""
+        if self._begun.acquire(blocking=False):
+            threading.Thread(target=self._run, name=f"prepare {self._name}", daemon=True).start()
+
+    def wait(self) -> T:
+        """Begin if nobody did, and wait for the result; whatever `prepare` raised, everybody gets.
+
+        Raises:
+            Cancelled: the run was stopped meanwhile.
+        """
+        self.begin()
+        while not self._cancellation.requested:
+            try:
+                return self._result.result(timeout=0.2)
+            except TimeoutError:
+                if self._result.done():
+                    raise
+        raise Cancelled
+
+    def _run(self) -> None:
+        try:
+            self._result.set_result(self._prepare())
+        except BaseException as error:
+            self._result.set_exception(error)
