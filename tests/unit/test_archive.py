@@ -338,9 +338,10 @@ def test_a_second_run_takes_unchanged_blocks_from_the_cache_and_gives_the_same_b
     (tree / "large.bin").touch()  # other times, same content
     warm = create_archive(tree, tmp_path / "a", cache=cache)
     cold = create_archive(tree, tmp_path / "b", cache=tmp_path / "other")
-    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
-    assert warm.digest == cold.digest == create_archive(tree, tmp_path / "c").digest
-    assert warm.cached_bytes > 5_500_000
+    without = create_archive(tree, tmp_path / "c")
+    assert warm.digest == cold.digest == without.digest
+    assert len({(tmp_path / name).read_bytes() for name in "abc"}) == 1
+    assert warm.cached_bytes > 5_000_000
 
 
 def test_a_change_that_keeps_size_and_modification_time_is_seen(tree, tmp_path):

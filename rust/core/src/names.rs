@@ -24,7 +24,7 @@ pub fn sanitize(name: &str) -> Result<String> {
     let mut label = readable(name);
     let is_valid = !label.is_empty() && label.len() <= MAX_LENGTH && !label.ends_with('-');
     if !is_valid {
-        require_letter_or_digit(name, || name.to_owned())?;
+        require_letter_or_digit(name)?;
         let hash = blake3::hash(name.as_bytes());
         append_hash(&mut label, hash.as_bytes(), SHORT_HASH);
     }
@@ -49,15 +49,15 @@ pub fn unique<S: AsRef<str>>(parts: &[S]) -> Result<String> {
         }
     }
     if label.is_empty() {
-        let joined = || parts.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(" ");
-        require_letter_or_digit(&joined(), joined)?;
+        let joined = parts.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(" ");
+        require_letter_or_digit(&joined)?;
     }
     append_hash(&mut label, blake3::hash(&encoded).as_bytes(), LONG_HASH);
     Ok(label)
 }
 
-fn require_letter_or_digit(name: &str, shown: impl FnOnce() -> String) -> Result<()> {
-    if name.chars().any(char::is_alphanumeric) { Ok(()) } else { Err(Error::InvalidName(shown())) }
+fn require_letter_or_digit(name: &str) -> Result<()> {
+    if name.chars().any(char::is_alphanumeric) { Ok(()) } else { Err(Error::InvalidName(name.to_owned())) }
 }
 
 /// Cuts `label` so that it ends in `length` characters of `hash` and is valid.
@@ -78,6 +78,10 @@ fn readable(name: &str) -> String {
 }
 
 fn push_readable(label: &mut String, name: &str) {
+    if name.is_ascii() {
+        push_readable_ascii(label, name);
+        return;
+    }
     for character in name.chars() {
         if character.is_ascii() {
             push_character(label, character.to_ascii_lowercase());
@@ -85,6 +89,31 @@ fn push_readable(label: &mut String, name: &str) {
             // Some letters have an ASCII lower case: the Kelvin sign is one.
             character.to_lowercase().for_each(|lower| push_character(label, lower));
         }
+    }
+}
+
+/// What an ASCII character becomes.
+const READABLE: [u8; 128] = {
+    let mut table = [b'-'; 128];
+    let mut character = 0_u8;
+    while character < 128 {
+        if character.is_ascii_alphanumeric() {
+            table[character as usize] = character.to_ascii_lowercase();
+        }
+        character += 1;
+    }
+    table
+};
+
+fn push_readable_ascii(label: &mut String, name: &str) {
+    let mut is_after_dash = label.is_empty() || label.ends_with('-');
+    for byte in name.bytes() {
+        let readable = READABLE[usize::from(byte & 127)];
+        let is_dash = readable == b'-';
+        if !(is_dash && is_after_dash) {
+            label.push(char::from(readable));
+        }
+        is_after_dash = is_dash;
     }
 }
 

@@ -6,15 +6,17 @@ use std::{
     fs::File,
     io::Write,
     ops::Range,
-    os::unix::{ffi::OsStrExt, fs::FileExt},
+    os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
     sync::{
-        Condvar, Mutex, MutexGuard, PoisonError,
+        Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
+
+use rustix::{buffer::spare_capacity, io::Errno};
 
 use super::{
     Entry, Excluded, Kind, Progress, Selection, SelectionOptions,
@@ -27,10 +29,9 @@ use crate::{Error, Result};
 
 /// How often the caller hears of progress and may stop.
 const HEARTBEAT: Duration = Duration::from_millis(50);
-/// Small files are gathered into blocks of about this many bytes; larger ones hardly make an archive smaller.
+/// Small files are gathered into blocks of about this many bytes: larger ones hardly make an archive smaller, and after a
+/// change more would have to be compressed again.
 const BLOCK: u64 = 512 << 10;
-/// With a cache, less has to be compressed again after a change if blocks are small, which makes an archive larger by 3 %.
-const CACHED_BLOCK: u64 = 64 << 10;
 /// What ends a tar stream.
 const END: usize = 1024;
 
@@ -101,7 +102,7 @@ pub fn create(
     }
     let selection = select(root, &selecting)?;
     let cache = options.cache.as_ref().map(|folder| Cache::open(folder, &selection.root, options.level)).transpose()?;
-    let blocks = plan(&selection.entries, if cache.is_some() { CACHED_BLOCK } else { BLOCK });
+    let blocks = plan(&selection.entries, BLOCK);
     let bytes_in = selection.entries.iter().map(size).sum();
     let folder = destination.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = destination
@@ -124,7 +125,8 @@ pub fn create(
         window: threads * 4,
         state: Mutex::default(),
         changed: Condvar::new(),
-        output: Mutex::new(Output { file: temporary.as_file(), digest: blake3::Hasher::new(), written: 0 }),
+        output: Mutex::new(Output { file: temporary.as_file(), written: 0 }),
+        digest: Mutex::default(),
         stop: AtomicBool::new(false),
         done: AtomicU64::new(0),
         destination,
@@ -136,8 +138,8 @@ pub fn create(
         let mut state = job.lock();
         (std::mem::take(&mut state.kept).into_values().collect::<Vec<_>>(), state.cached_bytes)
     };
-    let output = job.output.into_inner().unwrap_or_else(PoisonError::into_inner);
-    let (digest, bytes_out) = (output.digest.finalize().to_hex().to_string(), output.written);
+    let bytes_out = job.output.into_inner().unwrap_or_else(PoisonError::into_inner).written;
+    let digest = job.digest.into_inner().unwrap_or_else(PoisonError::into_inner).finalize().to_hex().to_string();
     if let Some(cache) = cache.as_ref().filter(|cache| !cache.is_same(&kept)) {
         cache.replace(&kept)?;
     }
@@ -174,30 +176,60 @@ struct Buffers {
     member: Vec<u8>,
 }
 
+impl Buffers {
+    /// Writes what was compressed from this content, and returns its length.
+    fn write(&self, member: &gzip::Member, out: &mut impl Write) -> std::io::Result<usize> {
+        match member {
+            gzip::Member::Deflated(length) => out.write_all(&self.member[..*length]).map(|()| *length),
+            gzip::Member::Stored { header, trailer } => gzip::write_stored(out, header, &self.content, *trailer),
+        }
+    }
+}
+
 /// A block that has been read and compressed.
 struct Finished {
     buffers: Buffers,
     member: Member,
 }
 
+/// What is done with the blocks in their order, each by one thread at a time.
+#[derive(Clone, Copy)]
+enum Task {
+    Hash,
+    Write,
+}
+
+const TASKS: [Task; 2] = [Task::Hash, Task::Write];
+
+#[derive(Default)]
+struct Turn {
+    /// The next block whose turn it is.
+    due: usize,
+    is_taken: bool,
+}
+
 #[derive(Default)]
 struct State {
     /// The next block that nobody works on.
     next: usize,
-    /// The next block to be hashed and written.
-    due: usize,
-    /// Blocks that wait for an earlier one.
-    finished: BTreeMap<usize, Finished>,
-    is_writing: bool,
+    turns: [Turn; TASKS.len()],
+    /// Blocks that are not both hashed and written yet.
+    finished: BTreeMap<usize, Arc<Finished>>,
     spare: Vec<Buffers>,
     kept: BTreeMap<usize, Kept>,
     cached_bytes: u64,
     error: Option<Error>,
 }
 
+impl State {
+    /// The first block that is not both hashed and written.
+    fn due(&self) -> usize {
+        self.turns.iter().map(|turn| turn.due).min().unwrap_or_default()
+    }
+}
+
 struct Output<'a> {
     file: &'a File,
-    digest: blake3::Hasher,
     written: u64,
 }
 
@@ -210,6 +242,7 @@ struct Job<'a> {
     state: Mutex<State>,
     changed: Condvar,
     output: Mutex<Output<'a>>,
+    digest: Mutex<blake3::Hasher>,
     stop: AtomicBool,
     /// Bytes of files read.
     done: AtomicU64,
@@ -231,7 +264,7 @@ impl Job<'_> {
                 scope.spawn(|| self.work());
             }
             let mut state = self.lock();
-            while state.due < self.blocks.len() && state.error.is_none() {
+            while state.due() < self.blocks.len() && state.error.is_none() {
                 let (guard, timeout) =
                     self.changed.wait_timeout(state, HEARTBEAT).unwrap_or_else(PoisonError::into_inner);
                 state = guard;
@@ -263,7 +296,7 @@ impl Job<'_> {
             if state.error.is_some() || self.stop.load(Ordering::Relaxed) || state.next == self.blocks.len() {
                 break;
             }
-            if state.next >= state.due + self.window {
+            if state.next >= state.due() + self.window {
                 state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
             }
@@ -281,8 +314,10 @@ impl Job<'_> {
                     if let Some(kept) = made.kept {
                         state.kept.insert(place, kept);
                     }
-                    state.finished.insert(place, Finished { buffers, member: made.member });
-                    state = self.write_due(state);
+                    state.finished.insert(place, Arc::new(Finished { buffers, member: made.member }));
+                    for task in TASKS {
+                        state = self.take_turns(task, state);
+                    }
                 }
                 Err(error) => {
                     state.error.get_or_insert(error);
@@ -296,8 +331,8 @@ impl Job<'_> {
     fn make(&self, block: &Block, buffers: &mut Buffers, compressor: &mut gzip::Compressor) -> Result<Made> {
         self.read(block, &mut buffers.content)?;
         let Some(cache) = self.cache else {
-            let length = compressor.compress(&buffers.content, &mut buffers.member);
-            return Ok(Made { member: Member::Buffer(length), kept: None });
+            let member = compressor.compress(&buffers.content, &mut buffers.member);
+            return Ok(Made { member: Member::New(member), kept: None });
         };
         let stamp = cache::stamp(&self.selection.entries, block, self.now);
         let (content, found) = cache.by_stamp(&stamp).map_or_else(
@@ -311,41 +346,60 @@ impl Job<'_> {
             let kept = Some(Kept { stamp, content, member: KeptMember::Old(place) });
             return Ok(Made { member: Member::Cached(place), kept });
         }
-        let length = compressor.compress(&buffers.content, &mut buffers.member);
-        let kept = Some(Kept { stamp, content, member: KeptMember::New(buffers.member[..length].to_vec()) });
-        Ok(Made { member: Member::Buffer(length), kept })
+        let member = compressor.compress(&buffers.content, &mut buffers.member);
+        let mut bytes = Vec::new();
+        buffers.write(&member, &mut bytes).map_err(|error| Error::io("write", self.destination, &error))?;
+        let kept = Some(Kept { stamp, content, member: KeptMember::New(bytes) });
+        Ok(Made { member: Member::New(member), kept })
     }
 
-    /// Hashes and writes the blocks whose turn it is, unless another thread does already.
-    fn write_due<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        if state.is_writing {
+    /// Hashes or writes the blocks whose turn it is, unless another thread does already.
+    fn take_turns<'a>(&'a self, task: Task, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        if state.turns[task as usize].is_taken {
             return state;
         }
-        state.is_writing = true;
-        loop {
-            let due = state.due;
-            let Some(Finished { buffers, member }) = state.finished.remove(&due) else { break };
+        state.turns[task as usize].is_taken = true;
+        while state.error.is_none() && !self.stop.load(Ordering::Relaxed) {
+            let due = state.turns[task as usize].due;
+            let Some(block) = state.finished.get(&due).map(Arc::clone) else { break };
             drop(state);
-            let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
-            output.digest.update(&buffers.content);
-            let member = match member {
-                Member::Buffer(length) => &buffers.member[..length],
-                Member::Cached(place) => self.cache.map_or(&[][..], |cache| cache.member(place)),
+            let result = match task {
+                Task::Hash => {
+                    self.digest.lock().unwrap_or_else(PoisonError::into_inner).update(&block.buffers.content);
+                    Ok(())
+                }
+                Task::Write => self.write(&block),
             };
-            let result = output.file.write_all(member);
-            output.written += member.len() as u64;
-            drop(output);
+            drop(block);
             state = self.lock();
-            state.spare.push(buffers);
             if let Err(error) = result {
                 state.error.get_or_insert(Error::io("write", self.destination, &error));
                 break;
             }
-            state.due += 1;
+            state.turns[task as usize].due += 1;
+            if state.due() > due
+                && let Some(block) = state.finished.remove(&due).and_then(Arc::into_inner)
+            {
+                state.spare.push(block.buffers);
+            }
             self.changed.notify_all();
         }
-        state.is_writing = false;
+        state.turns[task as usize].is_taken = false;
         state
+    }
+
+    fn write(&self, block: &Finished) -> std::io::Result<()> {
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        let length = match &block.member {
+            Member::New(member) => block.buffers.write(member, &mut output.file)?,
+            Member::Cached(place) => {
+                let member = self.cache.map_or(&[][..], |cache| cache.member(*place));
+                output.file.write_all(member)?;
+                member.len()
+            }
+        };
+        output.written += length as u64;
+        Ok(())
     }
 
     fn read(&self, block: &Block, content: &mut Vec<u8>) -> Result<()> {
@@ -381,9 +435,22 @@ impl Job<'_> {
     fn read_content(&self, entry: &Entry, range: Range<u64>, content: &mut Vec<u8>) -> Result<()> {
         let path = self.selection.root.join(std::ffi::OsStr::from_bytes(&entry.path));
         let length = range.end - range.start;
-        let start = content.len();
-        content.resize(start + usize::try_from(length).unwrap_or(0), 0);
-        let read = File::open(&path).and_then(|file| file.read_exact_at(&mut content[start..], range.start));
+        let end = content.len() + usize::try_from(length).unwrap_or(0);
+        content.reserve(end - content.len());
+        let read = File::open(&path).and_then(|file| {
+            let mut place = range.start;
+            while content.len() < end {
+                match rustix::io::pread(&file, spare_capacity(content), place) {
+                    Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+                    Ok(count) => place += count as u64,
+                    Err(Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+            // There may have been room for more.
+            content.truncate(end);
+            Ok(())
+        });
         read.map_err(|error| match error.kind() {
             std::io::ErrorKind::UnexpectedEof => Error::Archive(format!(
                 "{} became shorter while it was read; try again when nothing writes to it",
@@ -404,8 +471,8 @@ struct Made {
 
 /// Where the compressed block is.
 enum Member {
-    /// So many bytes at the start of the buffer, which may be longer.
-    Buffer(usize),
+    /// In its buffers.
+    New(gzip::Member),
     /// In this row of the cache.
     Cached(usize),
 }
