@@ -77,6 +77,13 @@ def test_urls_and_version_control_references_survive():
     assert all(Requirement(line) for line in merged.lines)
 
 
+def test_a_path_that_ends_in_a_backslash_is_not_joined_with_the_next_line():
+    merged = merge_requirements([["/2\\  ", "a"]])
+    assert merged.options == ["/2\\"]
+    again = merge_requirements([merged.to_text().splitlines()])
+    assert (again.options, again.lines) == (merged.options, merged.lines) == (["/2\\"], ["a"])
+
+
 def test_requirements_that_cannot_hold_together_are_named_with_both_origins():
     with pytest.raises(ConflictError, match=r"numpy==1\.26.*a\.txt:1.*numpy>=2.*b\.txt:2"):
         merge_requirements([("a.txt", "numpy==1.26"), ("b.txt", "#\nnumpy>=2")])

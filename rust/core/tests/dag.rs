@@ -21,7 +21,9 @@ fn dags() -> impl Strategy<Value = Dag> {
                     edges.iter().filter(|&&(low, high)| low < high && high == node).map(|&(low, _)| low).collect();
                 upstream.sort_unstable();
                 upstream.dedup();
-                upstream.iter().for_each(|up| builder.upstream(&up.to_string()).expect("known"));
+                for up in upstream {
+                    builder.upstream(&up.to_string()).expect("known");
+                }
                 builder.end_node();
             }
             builder.build().expect("acyclic")

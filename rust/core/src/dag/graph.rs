@@ -119,6 +119,7 @@ impl Builder {
     ///
     /// # Errors
     /// [`Error::Dag`] if the graph has it already or is full (2³²-2 nodes).
+    #[inline]
     pub fn node(&mut self, name: &str) -> Result<()> {
         if self.names.ends.len() >= u32::MAX as usize - 1 {
             return Err(Error::Dag("a graph has at most 4294967294 nodes".to_owned()));
@@ -131,6 +132,7 @@ impl Builder {
     /// # Errors
     /// [`Error::UnknownNode`] if `upstream` was not added as a node; [`Error::Dag`] if it is named twice;
     /// [`Error::Cycle`] if it is the node itself.
+    #[inline]
     pub fn upstream(&mut self, upstream: &str) -> Result<()> {
         if self.named_by.is_empty() {
             self.named_by = vec![u32::MAX; self.names.ends.len()];
@@ -159,6 +161,7 @@ impl Builder {
     }
 
     /// Ends the upstream nodes of one node; the next node's follow.
+    #[inline]
     pub fn end_node(&mut self) {
         if self.upstream.starts.is_empty() {
             self.named_by = vec![u32::MAX; self.names.ends.len()];
@@ -220,6 +223,7 @@ impl Dag {
 
     /// The nodes a node waits for.
     #[must_use]
+    #[inline]
     pub fn upstream(&self, node: NodeIndex) -> &[NodeIndex] {
         self.upstream.of(node)
     }

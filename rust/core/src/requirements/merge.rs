@@ -63,7 +63,7 @@ impl Merged {
         let mut text = String::new();
         for option in &self.options {
             text.push_str(option);
-            text.push('\n');
+            end_line(&mut text);
         }
         for (line, options) in self.lines.iter().zip(&self.line_options) {
             text.push_str(line);
@@ -71,10 +71,18 @@ impl Merged {
                 text.push_str(" \\\n    ");
                 text.push_str(option);
             }
-            text.push('\n');
+            end_line(&mut text);
         }
         text
     }
+}
+
+fn end_line(text: &mut String) {
+    if text.ends_with('\\') {
+        // Or it would go on in the next line.
+        text.push(' ');
+    }
+    text.push('\n');
 }
 
 /// Merges all requirements of `sources`, read in order.
