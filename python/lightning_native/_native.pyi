@@ -51,8 +51,8 @@ def create_archive(
         threads: how many threads read and compress; all processors if None.
         cache: a folder (made if missing) that keeps compressed blocks, so that unchanged ones are not compressed again.
             The result is the same with and without.
-        progress: called with bytes read and bytes in all, at most 20 times a second and once at the end;
-            what it raises stops the work.
+        progress: called with bytes read and bytes in all, at most 20 times a second and once at the end; with 0 and 0
+            while the files are being selected. What it raises stops the work.
 
     Raises:
         ArchiveError: the root is no folder, a file cannot be read, or the destination cannot be written.

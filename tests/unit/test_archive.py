@@ -3,6 +3,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -299,8 +300,77 @@ def test_any_reader_of_several_members_reads_it(tree, tmp_path):
     content = gzip.decompress((tmp_path / "a.tar.gz").read_bytes())
     with tarfile.open(fileobj=io.BytesIO(content)) as archive:
         assert archive.getnames() == ["large"]
-    subprocess.run(["tar", "tzf", tmp_path / "a.tar.gz"], check=True, capture_output=True)
-    subprocess.run(["gzip", "-t", tmp_path / "a.tar.gz"], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    "reader",
+    [
+        "tar xzf - -C {out}",
+        "bsdtar xzf - -C {out}",
+        "busybox tar xzf - -C {out}",
+        "gzip -dc | tar xf - -C {out}",
+        "pigz -dc | tar xf - -C {out}",
+        "igzip -dc | tar xf - -C {out}",
+        "zcat | tar xf - -C {out}",
+    ],
+)
+def test_common_tools_read_it(tree, tmp_path, reader):
+    if shutil.which(reader.split()[0]) is None:
+        pytest.skip(f"{reader.split()[0]} is not installed")
+    (tree / "large").write_bytes(b"x" * 3_000_000)
+    (tree / "random").write_bytes(os.urandom(1_500_000))
+    put(tree, "a", "sub/é", "n" * 120)
+    create_archive(tree, tmp_path / "a.tar.gz")
+    out = tmp_path / "out"
+    out.mkdir()
+    with (tmp_path / "a.tar.gz").open("rb") as archive:
+        subprocess.run(["bash", "-c", f"set -o pipefail; {reader.format(out=out)}"], stdin=archive, check=True)
+    for path in ("large", "random", "a", "sub/é", "n" * 120):
+        assert (out / path).read_bytes() == (tree / path).read_bytes()
+
+
+def test_progress_is_told_while_blocks_come_without_a_pause(tree, tmp_path):
+    with (tree / "sparse").open("wb") as file:
+        file.truncate(1 << 29)
+    calls = []
+    create_archive(tree, tmp_path / "a.tar.gz", progress=lambda done, total: calls.append((done, total)))
+    assert [call for call in calls if 0 < call[0] < call[1]]
+
+
+def test_a_writer_that_is_killed_leaves_a_cache_that_still_works(tree, tmp_path):
+    for number in range(20):
+        (tree / f"{number}.bin").write_bytes(os.urandom(300_000))
+    cache = tmp_path / "cache"
+    script = (
+        "import sys; from pathlib import Path; from lightning_native import create_archive\n"
+        "root, cache, out = sys.argv[1:]\n"
+        "for number in range(1_000_000):\n"
+        "    Path(root, '0.bin').write_bytes(b'%d' % number)\n"
+        "    create_archive(root, out, cache=cache); print(number, flush=True)\n"
+    )
+    for killed in range(5):
+        writer = subprocess.Popen(
+            [sys.executable, "-c", script, tree, cache, tmp_path / "a"], stdout=subprocess.PIPE, text=True
+        )
+        with writer:
+            for _ in range(killed + 2):
+                writer.stdout.readline()
+            writer.kill()
+        create_archive(tree, tmp_path / "b", cache=cache)
+        create_archive(tree, tmp_path / "c")
+        assert (tmp_path / "b").read_bytes() == (tmp_path / "c").read_bytes()
+
+
+def test_what_killed_writers_left_in_the_cache_is_removed(tree, tmp_path):
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    left, in_use = cache / ".blocks-left", cache / ".blocks-in-use"
+    left.write_bytes(b"x")
+    in_use.write_bytes(b"x")
+    os.utime(left, (0, 0))
+    create_archive(tree, tmp_path / "a", cache=cache)
+    assert not left.exists()
+    assert in_use.exists()
 
 
 def test_this_repository_is_selected_as_git_lists_it():

@@ -35,7 +35,7 @@ class ProgressBar:
         if not self._is_terminal or time.monotonic() - self._started < MOMENT:
             return
         self._is_shown = True
-        share = done / total if total else 1.0
+        share = done / total if total else 0.0
         bar = "#" * int(share * WIDTH)
         sys.stderr.write(f"\r{self._label} [{bar:<{WIDTH}}] {share:4.0%} of {human_bytes(total)}\x1b[K")
         sys.stderr.flush()

@@ -50,7 +50,7 @@ pub fn select_files(
     ignore_files: bool,
 ) -> PyResult<Selection> {
     let options = options(include, exclude, ignore_files);
-    py.detach(|| archive::select(&root, &options)).map(Selection).map_err(error::to_python)
+    heartbeat::detached(py, None, |progress| archive::select(&root, &options, &mut || progress(0, 0))).map(Selection)
 }
 
 fn options(include: Vec<OsString>, exclude: Vec<OsString>, ignore_files: bool) -> SelectionOptions {

@@ -10,7 +10,7 @@ use std::{
     ops::Range,
     os::unix::ffi::OsStrExt,
     path::{Path, PathBuf},
-    time::SystemTime,
+    time::{Duration, SystemTime},
 };
 
 use super::{Entry, Kind, plan::Block};
@@ -22,9 +22,13 @@ const HASH: usize = 32;
 /// Hash of what is known without reading, hash of the content, hash and length of the compressed block.
 const ROW: usize = HASH * 3 + 8;
 /// Files that changed less than this before they were read could change again without any time or size to show it.
-const SETTLED: i128 = 2_000_000_000;
+const SETTLED: i64 = 2_000_000_000;
 /// All files of a cache folder together; the least recently used go first.
 const MAX_BYTES: u64 = 2 << 30;
+/// What a file is called before it replaces another; a killed writer leaves one behind.
+const UNFINISHED: &str = ".blocks-";
+/// No writer takes longer.
+const ABANDONED: Duration = Duration::from_secs(3600);
 
 pub(super) type Key = [u8; HASH];
 
@@ -134,7 +138,7 @@ impl Cache {
     pub fn replace(&self, kept: &[Kept]) -> Result<()> {
         let fail = |error: std::io::Error| Error::io("write the cache", &self.path, &error);
         let folder = self.path.parent().unwrap_or(Path::new("."));
-        let file = tempfile::Builder::new().prefix(".blocks-").tempfile_in(folder).map_err(fail)?;
+        let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder).map_err(fail)?;
         let mut table = Vec::with_capacity(kept.len() * ROW);
         for block in kept {
             let (hash, length) = match &block.member {
@@ -167,8 +171,16 @@ impl Cache {
     /// Failing to remove something is no reason to fail: another process may have done it.
     fn prune(&self, folder: &Path) {
         let Ok(children) = fs::read_dir(folder) else { return };
+        let (unfinished, children): (Vec<_>, Vec<_>) =
+            children.flatten().partition(|child| child.file_name().as_bytes().starts_with(UNFINISHED.as_bytes()));
+        for child in unfinished {
+            let age = child.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|at| at.elapsed().ok());
+            if age.is_some_and(|age| age > ABANDONED) {
+                let _ = fs::remove_file(child.path());
+            }
+        }
         let mut files: Vec<(SystemTime, u64, PathBuf)> = children
-            .flatten()
+            .into_iter()
             .filter(|child| child.path().extension().is_some_and(|extension| extension == "blocks"))
             .filter_map(|child| {
                 let metadata = child.metadata().ok()?;
@@ -189,7 +201,7 @@ impl Cache {
 
 /// Everything about a block that is known without reading it. If size, both times and inode of all its files agree, so
 /// does their content; unless one changed just before `now` (nanoseconds since 1970), which makes the stamp useless.
-pub(super) fn stamp(entries: &[Entry], block: &Block, now: i128) -> Key {
+pub(super) fn stamp(entries: &[Entry], block: &Block, now: i64) -> Key {
     let mut hasher = blake3::Hasher::new();
     let entries = match block {
         Block::Entries(range) => &entries[range.clone()],

@@ -8,8 +8,12 @@ use std::{
         fs::{FileTypeExt, MetadataExt},
     },
     path::{Path, PathBuf},
-    sync::{Arc, Condvar, Mutex, PoisonError},
+    sync::{
+        Arc, Condvar, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
+    time::{Duration, Instant},
 };
 
 use bstr::{BStr, BString, ByteSlice};
@@ -22,6 +26,8 @@ use crate::{Error, Result};
 
 /// More threads than this wait for each other rather than for the disk.
 const MAX_WALKERS: usize = 8;
+/// How often the caller may stop.
+const HEARTBEAT: Duration = Duration::from_millis(50);
 
 /// What the caller wants in or out.
 #[derive(Debug, Clone)]
@@ -65,10 +71,10 @@ pub struct Stamp {
     pub device: u64,
     /// File within its file system.
     pub inode: u64,
-    /// Nanoseconds since 1970 of the last change of content.
-    pub modified: i128,
-    /// Nanoseconds since 1970 of the last change of anything.
-    pub changed: i128,
+    /// Nanoseconds since 1970 of the last change of content, modulo 2^64.
+    pub modified: i64,
+    /// Nanoseconds since 1970 of the last change of anything, modulo 2^64.
+    pub changed: i64,
 }
 
 /// A path that goes in.
@@ -150,11 +156,12 @@ impl Selection {
 ///
 /// In a git checkout: what is tracked, and what is neither tracked nor ignored; submodules and checkouts inside
 /// likewise. Elsewhere `.gitignore` and `.ignore` files decide. In both, `.lightningignore` files and the built-in rules
-/// for caches and secrets come before that, and `exclude` and `include` before all.
+/// for caches and secrets come before that, and `exclude` and `include` before all. `keep_going` is asked now and then.
 ///
 /// # Errors
-/// [`Error::Archive`] if `root` is no folder, or something in it cannot be read.
-pub fn select(root: &Path, options: &SelectionOptions) -> Result<Selection> {
+/// [`Error::Archive`] if `root` is no folder, or something in it cannot be read; [`Error::Interrupted`] if `keep_going`
+/// says no.
+pub fn select(root: &Path, options: &SelectionOptions, keep_going: &mut dyn FnMut() -> bool) -> Result<Selection> {
     let shown = root.display();
     let root = fs::canonicalize(root).map_err(|error| {
         Error::Archive(format!("cannot archive {shown}: {error}; give the folder that has the code"))
@@ -181,9 +188,13 @@ pub fn select(root: &Path, options: &SelectionOptions) -> Result<Selection> {
         own,
         ignore_files: options.ignore_files,
         checkouts: Mutex::default(),
+        stop: AtomicBool::new(false),
     };
-    let (mut entries, mut excluded) = walk.run()?;
+    let (mut entries, mut excluded) = walk.run(keep_going)?;
     entries.sort_unstable_by(|left, right| left.path.cmp(&right.path));
+    if !keep_going() {
+        return Err(Error::Interrupted);
+    }
     walk.report_missing(&entries, &mut excluded);
     excluded.sort_unstable();
     excluded.dedup();
@@ -293,6 +304,7 @@ struct Walk<'a> {
     own: Vec<(BString, &'static str)>,
     ignore_files: bool,
     checkouts: Mutex<Vec<Arc<Territory>>>,
+    stop: AtomicBool,
 }
 
 #[derive(Default)]
@@ -319,15 +331,40 @@ impl Found {
 }
 
 impl Walk<'_> {
-    fn run(&self) -> Result<(Vec<Entry>, Vec<Excluded>)> {
+    fn run(&self, keep_going: &mut dyn FnMut() -> bool) -> Result<(Vec<Entry>, Vec<Excluded>)> {
         let queue = Mutex::new(Queue { folders: vec![self.start()?], ..Queue::default() });
-        let changed = Condvar::new();
-        let walkers = thread::available_parallelism().map_or(1, usize::from).min(MAX_WALKERS);
+        let (changed, ended) = (Condvar::new(), Condvar::new());
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_WALKERS);
         let mut all = Found::default();
         thread::scope(|scope| {
-            let others: Vec<_> = (1..walkers).map(|_| scope.spawn(|| self.work(&queue, &changed))).collect();
-            all = self.work(&queue, &changed);
-            for found in others.into_iter().filter_map(|other| other.join().ok()) {
+            let walkers: Vec<_> = (0..threads)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let found = self.work(&queue, &changed);
+                        ended.notify_all();
+                        found
+                    })
+                })
+                .collect();
+            let mut state = queue.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut last_heartbeat = Instant::now();
+            while state.error.is_none() && (state.busy > 0 || !state.folders.is_empty()) {
+                state = ended.wait_timeout(state, HEARTBEAT).unwrap_or_else(PoisonError::into_inner).0;
+                if last_heartbeat.elapsed() < HEARTBEAT {
+                    continue;
+                }
+                last_heartbeat = Instant::now();
+                drop(state);
+                let is_wanted = keep_going();
+                state = queue.lock().unwrap_or_else(PoisonError::into_inner);
+                if !is_wanted {
+                    self.stop.store(true, Ordering::Relaxed);
+                    state.error.get_or_insert(Error::Interrupted);
+                    changed.notify_all();
+                }
+            }
+            drop(state);
+            for found in walkers.into_iter().filter_map(|walker| walker.join().ok()) {
                 all.entries.extend(found.entries);
                 all.excluded.extend(found.excluded);
             }
@@ -358,7 +395,7 @@ impl Walk<'_> {
             state = queue.lock().unwrap_or_else(PoisonError::into_inner);
             state.busy -= 1;
             if let Err(error) = result {
-                state.error = Some(error);
+                state.error.get_or_insert(error);
                 changed.notify_all();
                 return found;
             }
@@ -422,7 +459,12 @@ impl Walk<'_> {
             }
             read_ignore_files(&mut folder, &full, &has)?;
         }
-        children.iter().try_for_each(|child| self.visit_child(&folder, child, found, next))
+        children.iter().try_for_each(|child| {
+            if self.stop.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            self.visit_child(&folder, child, found, next)
+        })
     }
 
     /// A submodule, or a checkout that just lies there, has rules of its own.
@@ -658,7 +700,7 @@ fn join(root: &Path, path: &BStr) -> PathBuf {
 }
 
 fn stamp(metadata: &fs::Metadata) -> Stamp {
-    let nanoseconds = |seconds: i64, rest: i64| i128::from(seconds) * 1_000_000_000 + i128::from(rest);
+    let nanoseconds = |seconds: i64, rest: i64| seconds.wrapping_mul(1_000_000_000).wrapping_add(rest);
     Stamp {
         device: metadata.dev(),
         inode: metadata.ino(),

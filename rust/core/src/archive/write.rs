@@ -87,7 +87,7 @@ pub fn create(
 ) -> Result<ArchiveReport> {
     let started = Instant::now();
     let now =
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i128::try_from(since.as_nanos()).unwrap_or(0));
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(0));
     if !(0..=12).contains(&options.level) {
         let level = options.level;
         return Err(Error::Archive(format!("there is no compression level {level}; give 0 (store) to 12 (smallest)")));
@@ -100,7 +100,7 @@ pub fn create(
     if let Some(cache) = &options.cache {
         selecting.own.push((cache.clone(), "the cache of this archive"));
     }
-    let selection = select(root, &selecting)?;
+    let selection = select(root, &selecting, &mut || progress(0, 0))?;
     let cache = options.cache.as_ref().map(|folder| Cache::open(folder, &selection.root, options.level)).transpose()?;
     let blocks = plan(&selection.entries, BLOCK);
     let bytes_in = selection.entries.iter().map(size).sum();
@@ -249,7 +249,7 @@ struct Job<'a> {
     destination: &'a Path,
     cache: Option<&'a Cache>,
     /// When this began, in nanoseconds since 1970.
-    now: i128,
+    now: i64,
 }
 
 impl Job<'_> {
@@ -264,11 +264,11 @@ impl Job<'_> {
                 scope.spawn(|| self.work());
             }
             let mut state = self.lock();
+            let mut last_heartbeat = Instant::now();
             while state.due() < self.blocks.len() && state.error.is_none() {
-                let (guard, timeout) =
-                    self.changed.wait_timeout(state, HEARTBEAT).unwrap_or_else(PoisonError::into_inner);
-                state = guard;
-                if timeout.timed_out() {
+                state = self.changed.wait_timeout(state, HEARTBEAT).unwrap_or_else(PoisonError::into_inner).0;
+                if last_heartbeat.elapsed() >= HEARTBEAT {
+                    last_heartbeat = Instant::now();
                     drop(state);
                     keep_going = progress(self.done.load(Ordering::Relaxed), total);
                     if !keep_going {
