@@ -28,7 +28,7 @@ const MAX_BYTES: u64 = 2 << 30;
 /// What a file is called before it replaces another; a killed writer leaves one behind.
 const UNFINISHED: &str = ".blocks-";
 /// No writer takes longer.
-const ABANDONED: Duration = Duration::from_secs(3600);
+const ABANDONED: Duration = Duration::from_hours(1);
 
 pub(super) type Key = [u8; HASH];
 
