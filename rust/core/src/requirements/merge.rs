@@ -278,7 +278,8 @@ fn names_are_valid(text: &str) -> bool {
         is_end(name.as_bytes().first()) && is_end(name.as_bytes().last()) && name.chars().all(is_part)
     };
     let (name, rest) = text.split_at(text.find(|character| !is_part(character)).unwrap_or(text.len()));
-    let extras = rest.trim_start().strip_prefix('[').and_then(|rest| rest.split_once(']')).map_or("", |(all, _)| all);
+    let extras = rest.trim_start().strip_prefix('[').unwrap_or_default();
+    let extras = extras.split_once(']').map_or(extras, |(all, _)| all);
     is_name(name) && (extras.trim().is_empty() || extras.split(',').all(|extra| is_name(extra.trim())))
 }
 
