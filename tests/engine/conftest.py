@@ -10,8 +10,6 @@ from lightning_native.emulator.local_cloud import LocalCloud
 from lightning_native.engine.journal import Journal
 from lightning_native.lightning.session import connect
 
-pytest_plugins = ["lightning_native.emulator.pytest_plugin"]
-
 
 @pytest.fixture
 def runner(lightning_cloud: LocalCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
