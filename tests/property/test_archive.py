@@ -27,6 +27,9 @@ def build(root, tree):
         if prefixes[-1] in taken or any((root / "/".join(path[:n])).is_file() for n in range(1, len(path))):
             continue
         target = root.joinpath(*path)
+        # What is made below a link would be elsewhere, or nowhere.
+        if any(root.joinpath(*path[:length]).is_symlink() for length in range(1, len(path))):
+            continue
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
         except (FileExistsError, NotADirectoryError):

@@ -37,7 +37,7 @@ def plans(draw: st.DrawFn) -> RunPlan:
         "0123",
         "a run",
         tuple(steps),
-        placement=draw(st.sampled_from(["studio", "job", "platform"])),
+        placement=draw(st.sampled_from(["studio", "job"])),
         max_parallelism=draw(st.none() | st.integers(1, 4)),
         machine_limits=tuple(draw(st.dictionaries(st.sampled_from(MACHINES), st.integers(1, 2))).items()),
     )

@@ -49,7 +49,7 @@ def plans(draw: st.DrawFn) -> RunPlan:
         run_id="0123",
         name=draw(names),
         steps=tuple(draw(st.permutations(steps))),
-        placement=draw(st.sampled_from(["studio", "job", "platform"])),
+        placement=draw(st.sampled_from(["studio", "job"])),
         main_studio=draw(st.none() | texts),
         main_machine=draw(st.none() | machines),
         custom_commands=tuple(draw(st.lists(texts, max_size=2))),
