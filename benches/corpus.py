@@ -26,7 +26,7 @@ def build(kind: str, folder: Path) -> dict[str, int | str]:
 def change(folder: Path, share: float, seed: int) -> int:
     """Append a line to a share of the files, chosen at random."""
     files = sorted(path for path in folder.rglob("*.py") if ".git" not in path.parts)
-    chosen = random.Random(seed).sample(files, max(1, round(len(files) * share)))  # noqa: S311
+    chosen = random.Random(seed).sample(files, max(1, round(len(files) * share)))
     for path in chosen:
         with path.open("a") as file:
             file.write(f"\n# changed {seed}\n")
@@ -59,7 +59,7 @@ def _mid(folder: Path) -> None:
     for source in _sources():
         packages.setdefault(source.relative_to(SITE).parts[0], []).append(source)
     names = sorted(packages)
-    random.Random(1).shuffle(names)  # noqa: S311
+    random.Random(1).shuffle(names)
     _copy([source for name in names for source in packages[name]], folder, MID_BYTES)
 
 
@@ -68,14 +68,14 @@ def _small(folder: Path) -> None:
 
 
 def _binary(folder: Path) -> None:
-    generator = random.Random(2)  # noqa: S311
+    generator = random.Random(2)
     for number in range(16):
         (folder / f"weights-{number}.bin").write_bytes(generator.randbytes(1 << 26))
 
 
 def _mixed(folder: Path) -> None:
     _mid(folder)
-    generator = random.Random(3)  # noqa: S311
+    generator = random.Random(3)
     for number in range(60):
         (folder / f"blob-{number}.bin").write_bytes(generator.randbytes(1 << 20))
     for number in range(75):

@@ -62,7 +62,7 @@ def measure_archive(base: Path, kind: str, rounds: int, levels: tuple[int, ...])
             if ".git" in folders:
                 folders.remove(".git")
             for file in files:
-                with open(os.path.join(folder, file), "rb", buffering=0) as opened:  # noqa: PTH118, PTH123
+                with open(os.path.join(folder, file), "rb", buffering=0) as opened:  # noqa: PTH118, PTH123  the floor of reading: no Path objects
                     while opened.read(1 << 20):
                         pass
 
@@ -150,7 +150,7 @@ def measure_names() -> dict[str, float]:
 
 
 def measure_dag(nodes: int, rounds: int) -> dict[str, object]:
-    generator = random.Random(4)  # noqa: S311
+    generator = random.Random(4)
     # Names in the lists are equal to the keys, but distinct objects, as when they come from JSON.
     graph = {
         f"node-{node}": [f"node-{up}" for up in {generator.randrange(node) for _ in range(3)}] if node else []
@@ -268,7 +268,7 @@ def main() -> None:
         versions[tool] = (done.stdout or done.stderr).splitlines()[0]
     results: dict[str, dict] = {}
     # In memory where there is such a place, so that no disk has a say.
-    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
+    memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         base = Path(folder)
         results["archive mid"] = measure_archive(base, "mid", args.rounds, (6, 1))

@@ -342,7 +342,7 @@ def unpack(archive: str, sha256: str, destination: str) -> dict[str, Any]:
         with tarfile.open(archive) as members:
             # Our own archive, proved by its digest; old Pythons know no filter.
             options = {"filter": "tar"} if hasattr(tarfile, "data_filter") else {}
-            members.extractall(temporary, **options)  # type: ignore[arg-type]  # noqa: S202  see above
+            members.extractall(temporary, **options)  # type: ignore[arg-type]  # noqa: S202  as said above
         try:
             os.rename(temporary, destination)
         except OSError:
