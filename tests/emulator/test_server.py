@@ -211,22 +211,6 @@ def test_a_killed_server_leaves_what_finished_and_finds_what_runs(tmp_path: Path
     cloud.stop()
 
 
-def test_the_server_ends_when_its_last_user_leaves(tmp_path: Path) -> None:
-    import fcntl
-
-    users = tmp_path / "users.lock"
-    with users.open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_SH)
-        argv = [sys.executable, "-m", "lightning_native", "emulator", "--root", str(tmp_path / "root")]
-        server = subprocess.Popen([*argv, "--exit-when-unused", str(users)], stdout=subprocess.PIPE)
-        assert server.stdout is not None
-        server.stdout.readline()
-        with pytest.raises(subprocess.TimeoutExpired):
-            server.wait(0.3)
-    server.communicate(timeout=20)
-    assert server.returncode == 0
-
-
 def test_wrong_usage_exits_with_2() -> None:
     argv = [sys.executable, "-m", "lightning_native", "emulator", "--ephemeral", "--clock-rate", "0"]
     result = subprocess.run(argv, check=False, capture_output=True, text=True)

@@ -69,9 +69,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--no-namespace", action="store_true", help="do not show studios their files at /teamspace/studios/this_studio"
     )
     parser.add_argument("--stop-with-stdin", action="store_true", help="stop when stdin ends")
-    parser.add_argument(
-        "--exit-when-unused", type=Path, metavar="FILE", help="stop when nobody holds a lock on this file any more"
-    )
     parser.add_argument("--verbose", action="store_true", help="log more")
     parser.set_defaults(action=_serve)
     actions = parser.add_subparsers(metavar="{fault}", title="talk to a server that runs")
@@ -159,7 +156,7 @@ def _serve(args: argparse.Namespace) -> None:
         strip_home_prefix=args.strip_home_prefix,
         namespaces=not args.no_namespace,
     )
-    options = Options(port=args.port, stop_with_stdin=args.stop_with_stdin, users_file=args.exit_when_unused)
+    options = Options(port=args.port, stop_with_stdin=args.stop_with_stdin)
     root = Path(tempfile.mkdtemp(prefix="lightning-native-cloud-")) if args.ephemeral else _root(args)
     try:
         serve(root, settings, options)

@@ -25,7 +25,6 @@ from lightning_native.errors import EmulatorError
 KEY_FILE = "api_key"
 SERVER_FILE = "server.json"
 _HOST = "127.0.0.1"
-_UNUSED_POLL_SECONDS = 0.1
 _OPEN_FILES = 65_536
 
 logger = logging.getLogger("lightning_native.emulator")
@@ -46,17 +45,15 @@ class Options:
     Attributes:
         port: the port on 127.0.0.1; 0 for the one of last time, or any free one.
         stop_with_stdin: end when stdin ends.
-        users_file: end when nobody holds a lock on this file any more.
 
     """
 
     port: int = 0
     stop_with_stdin: bool = False
-    users_file: Path | None = None
 
 
 def serve(root: Path, settings: Settings, options: Options) -> None:
-    """Serve a root until SIGTERM, SIGINT or what else the options say.
+    """Serve a root until SIGTERM, SIGINT or, if the options say so, the end of stdin.
 
     Raises:
         EmulatorError: another server has the root, the port is taken, or this system cannot do it.
@@ -134,14 +131,12 @@ async def _serve(root: Path, settings: Settings, options: Options) -> None:
         loop.add_signal_handler(number, cloud.closing.set)
     if options.stop_with_stdin:
         loop.add_reader(sys.stdin.fileno(), _stop_at_end_of_stdin, loop, cloud)
-    if options.users_file is not None:
-        cloud.start_task(_stop_when_unused(cloud, options.users_file))
     await lifecycle.recover(cloud)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         while not server.started and not serving.done():
             await asyncio.sleep(0.005)
-        _announce(root, cloud, options)
+        _announce(root, cloud)
         closing = asyncio.create_task(cloud.closing.wait())
         await asyncio.wait([serving, closing], return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -159,18 +154,7 @@ def _stop_at_end_of_stdin(loop: asyncio.AbstractEventLoop, cloud: Cloud) -> None
         cloud.closing.set()
 
 
-async def _stop_when_unused(cloud: Cloud, users_file: Path) -> None:
-    # The lock stays ours until this process is gone: who comes now waits, then starts a new server.
-    users = os.open(users_file, os.O_RDWR | os.O_CREAT, 0o600)
-    while True:
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            cloud.closing.set()
-            return
-        await asyncio.sleep(_UNUSED_POLL_SECONDS)
-
-
-def _announce(root: Path, cloud: Cloud, options: Options) -> None:
+def _announce(root: Path, cloud: Cloud) -> None:
     partial = root / f"{SERVER_FILE}.new"
     partial.unlink(missing_ok=True)
     partial.touch(mode=0o600)
@@ -179,7 +163,6 @@ def _announce(root: Path, cloud: Cloud, options: Options) -> None:
         "pid": os.getpid(),
         "key_file": str(root / KEY_FILE),
         "environ": cloud.environ,
-        "exit_when_unused": options.users_file is not None,
     }
     partial.write_text(json.dumps(server))
     partial.rename(root / SERVER_FILE)
