@@ -3,7 +3,7 @@
 import pytest
 
 from lightning_native.engine.layout import studio_layout
-from lightning_native.engine.plan import Retry, RunPlan, StepPlan, check_plan
+from lightning_native.engine.plan import Retry, RunPlan, Setup, StepPlan, check_plan
 from lightning_native.errors import ConflictError, CycleError, PlanError, RequirementError, UnknownMachineError
 
 
@@ -44,11 +44,13 @@ def test_two_runs_of_one_pipeline_get_different_studios() -> None:
 def test_a_plan_survives_json() -> None:
     original = plan(
         step("a", requirements=(("r.txt", "numpy\n"),), timeout=3.5, scratch=("X",), retry=Retry(2, 1.0)),
+        step("c", setup=Setup(packages=("tree",), installer="pip", variables=("X",))),
         step("b", upstream=("a",), machine="L4"),
         custom_commands=("echo 'a b'",),
         max_parallelism=3,
         machine_limits=(("L4", 2),),
         on_failure="fail_fast",
+        tags=("a", "b"),
     )
     assert RunPlan.from_json(original.to_json()) == original
 

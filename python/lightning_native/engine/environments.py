@@ -5,15 +5,16 @@ import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import astuple
 from pathlib import Path
 
 from lightning_native import unique_studio_name
 from lightning_native.engine.layout import merged_requirements
 from lightning_native.engine.operation import AGENT_SOURCE, REMOTE_HOME
 from lightning_native.engine.placements.base import RunContext
-from lightning_native.engine.plan import StepPlan
+from lightning_native.engine.plan import Setup, StepPlan
 from lightning_native.engine.prepared import Prepared
-from lightning_native.engine.setup import set_up
+from lightning_native.engine.setup import set_up, setup_variables
 from lightning_native.home import home
 from lightning_native.lightning.cloud import StudioHandle
 
@@ -25,7 +26,7 @@ class Environments:
         by_fingerprint: dict[str, Template] = {}
         self._of_step: dict[str, Template] = {}
         for step in context.plan.steps:
-            template = Template(context, merged_requirements([step]))
+            template = Template(context, step, merged_requirements([step]))
             self._of_step[step.name] = by_fingerprint.setdefault(template.fingerprint, template)
 
     def prepare(self) -> None:
@@ -41,10 +42,16 @@ class Environments:
 class Template:
     """One template studio. It runs only while it is being prepared."""
 
-    def __init__(self, context: RunContext, requirements: str) -> None:
+    def __init__(self, context: RunContext, step: StepPlan, requirements: str) -> None:
         self._context = context
+        self._step = step
         self._requirements = requirements
-        content = json.dumps([requirements, context.plan.custom_commands])
+        what: list[object] = [requirements, context.plan.custom_commands]
+        if step.setup != Setup():
+            what += [astuple(step.setup), setup_variables(context, [step.name])]
+        if not context.plan.reuse_environments:
+            what.append(context.plan.run_id)
+        content = json.dumps(what)
         self.fingerprint = hashlib.sha256(content.encode()).hexdigest()
         self.studio_name = unique_studio_name("env", self.fingerprint[:12], context.journal.journal.home_id())
         self.prepared = Prepared(self.studio_name, self._prepare, context.cancellation)
@@ -72,23 +79,28 @@ class Template:
 
     def _make(self) -> StudioHandle:
         self._record(ready=False)
-        self._context.journal.lease("studio", self.studio_name, "stop")
+        kept = self._context.plan.reuse_environments
+        self._context.journal.lease("studio", self.studio_name, "stop" if kept else "delete")
         handle = self._context.cloud.create_studio(self.studio_name)
         handle.start(self._context.plan.main_machine)
         set_up(
             handle,
             self._context,
             name=self.studio_name,
+            steps=[self._step.name],
             requirements=self._requirements,
-            commands=self._context.plan.custom_commands,
+            setup=self._step.setup,
         )
         handle.release(delete=False)
-        self._context.journal.released("studio", self.studio_name)
+        if kept:
+            self._context.journal.released("studio", self.studio_name)
         self._record(ready=True)
         self._upload_code(handle)
         return handle
 
     def _record(self, *, ready: bool) -> None:
+        if not self._context.plan.reuse_environments:
+            return
         journal = self._context.journal.journal
         journal.environment_used(self._context.cloud_name, self.fingerprint, self.studio_name, ready=ready)
 

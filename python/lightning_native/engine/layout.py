@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lightning_native import merge_requirements, unique_studio_name
-from lightning_native.engine.plan import RunPlan, StepPlan
+from lightning_native.engine.plan import RunPlan, Setup, StepPlan
+from lightning_native.errors import PlanError
 from lightning_native.lightning.machines import DEFAULT_MACHINE, canonical_machine, same_machine
 
 
@@ -20,6 +21,7 @@ class StudioPlan:
     keep: bool
     steps: tuple[str, ...]
     requirements: str
+    setup: Setup
 
 
 def studio_layout(plan: RunPlan) -> tuple[StudioPlan, ...]:
@@ -27,6 +29,7 @@ def studio_layout(plan: RunPlan) -> tuple[StudioPlan, ...]:
 
     Raises:
         RequirementError: the requirements of steps in one studio do not parse or cannot hold together.
+        PlanError: what else steps in one studio need cannot hold together.
     """
     main_machine = canonical_machine(plan.main_machine) if plan.main_machine else None
     in_main = [step for step in plan.steps if _runs_in_main(step, main_machine)]
@@ -39,7 +42,7 @@ def studio_layout(plan: RunPlan) -> tuple[StudioPlan, ...]:
         kept = plan.main_studio is not None
         steps = tuple(step.name for step in in_main)
         machines = (main_machine,) if main_machine else ()
-        studios.append(StudioPlan(name, machines, kept, steps, merged_requirements(in_main)))
+        studios.append(StudioPlan(name, machines, kept, steps, merged_requirements(in_main), merged_setup(in_main)))
     studios += [
         StudioPlan(
             unique_studio_name(plan.name, step.name, short_id),
@@ -47,6 +50,7 @@ def studio_layout(plan: RunPlan) -> tuple[StudioPlan, ...]:
             False,
             (step.name,),
             merged_requirements([step]),
+            step.setup,
         )
         for step in apart
     ]
@@ -62,6 +66,32 @@ def merged_requirements(steps: Iterable[StepPlan]) -> str:
     # Steps often bring the same files; each distinct one is read once.
     sources = list(dict.fromkeys(source for step in steps for source in step.requirements))
     return merge_requirements(sources).to_text() if sources else ""
+
+
+def merged_setup(steps: Iterable[StepPlan]) -> Setup:
+    """Merge what steps that share an environment need besides their requirements.
+
+    Raises:
+        PlanError: they ask for different installers.
+    """
+    setups = list(dict.fromkeys(step.setup for step in steps))
+    installers = sorted({setup.installer for setup in setups})
+    if len(installers) > 1:
+        raise PlanError(
+            f"steps that share a studio want their requirements installed by {' and by '.join(installers)}; "
+            "let them agree, or give them machines of their own"
+        )
+
+    def union(values: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(value for several in values for value in several))
+
+    return Setup(
+        packages=union(setup.packages for setup in setups),
+        installer=setups[0].installer if setups else "uv",
+        installer_arguments=union(setup.installer_arguments for setup in setups),
+        commands=union(setup.commands for setup in setups),
+        variables=union(setup.variables for setup in setups),
+    )
 
 
 def _runs_in_main(step: StepPlan, main_machine: str | None) -> bool:

@@ -12,6 +12,8 @@ from lightning_native.lightning.machines import canonical_machine
 FailureMode = Literal["continue", "stop", "fail_fast"]
 PlacementName = Literal["studio", "job"]
 RequirementSource = tuple[str, str]
+Installer = Literal["uv", "pip"]
+KeepPolicy = Literal["never", "on_failure", "always"]
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,25 @@ class Retry:
     count: int = 0
     delay: float = 0.0
     backoff: float = 1.0
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What a step's environment needs besides Python requirements.
+
+    Attributes:
+        packages: Debian packages, installed first.
+        installer: installs the requirements.
+        installer_arguments: of the installer, such as `--no-deps`.
+        commands: shell commands, run in the code's folder after the requirements.
+        variables: names of the step's environment variables that all of this sees.
+    """
+
+    packages: tuple[str, ...] = ()
+    installer: Installer = "uv"
+    installer_arguments: tuple[str, ...] = ()
+    commands: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -37,6 +58,7 @@ class StepPlan:
         retry: what happens when it fails.
         interruptible: run on a machine that may be reclaimed; a reclaimed attempt is repeated and does not count.
         scratch: environment variables that get a fresh private folder, removed when the step ends.
+        setup: what its environment needs besides the requirements.
     """
 
     name: str
@@ -48,6 +70,7 @@ class StepPlan:
     retry: Retry = Retry()
     interruptible: bool = False
     scratch: tuple[str, ...] = ()
+    setup: Setup = Setup()
 
     @property
     def machine(self) -> str | None:
@@ -71,6 +94,10 @@ class RunPlan:
         on_failure: what happens to the other steps when one fails.
         timeout: seconds the whole run may take; None: no limit.
         pending_timeout: seconds a job may wait for a machine before the next of its step's machines is tried.
+        keep_studios: whether studios made for the run are stopped and kept at its end rather than deleted:
+            `on_failure` keeps those in which a step failed.
+        reuse_environments: take prepared environments of earlier runs, and keep those of this one.
+        tags: of the run's jobs.
     """
 
     run_id: str
@@ -85,6 +112,9 @@ class RunPlan:
     on_failure: FailureMode = "continue"
     timeout: float | None = None
     pending_timeout: float = 600.0
+    keep_studios: KeepPolicy = "never"
+    reuse_environments: bool = True
+    tags: tuple[str, ...] = ()
 
     def to_json(self) -> str:
         """Return the plan as JSON. It holds no secrets: environments travel apart from it."""
@@ -96,6 +126,7 @@ class RunPlan:
         data: dict[str, Any] = json.loads(text)
         steps = tuple(_step_from(step) for step in data.pop("steps"))
         data["custom_commands"] = tuple(data["custom_commands"])
+        data["tags"] = tuple(data["tags"])
         data["machine_limits"] = tuple((machine, limit) for machine, limit in data["machine_limits"])
         return cls(steps=steps, **data)
 
@@ -157,7 +188,12 @@ def _check_step(step: StepPlan) -> None:
 def _step_from(data: dict[str, Any]) -> StepPlan:
     tuples = {name: tuple(data[name]) for name in ("argv", "machines", "upstream", "scratch")}
     requirements = tuple((name, text) for name, text in data["requirements"])
-    return StepPlan(**{**data, **tuples, "requirements": requirements, "retry": Retry(**data["retry"])})
+    setup: dict[str, Any] = {
+        name: value if name == "installer" else tuple(value) for name, value in data["setup"].items()
+    }
+    return StepPlan(
+        **{**data, **tuples, "requirements": requirements, "retry": Retry(**data["retry"]), "setup": Setup(**setup)}
+    )
 
 
 def load_plan(folder: Path) -> RunPlan:

@@ -1,26 +1,31 @@
 """Making a studio ready for steps: the agent, the code, and what must be installed."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from shlex import join, quote
 
 from lightning_native.engine.operation import REMOTE_HOME, Agent, Operation
 from lightning_native.engine.placements.base import RunContext
+from lightning_native.engine.plan import Setup
 from lightning_native.errors import CloudError
 from lightning_native.lightning.cloud import StudioHandle
 
-_SCRIPT = """\
-set -eu
-if [ -s "$1" ]; then
-    command -v uv >/dev/null 2>&1 || python3 -m pip install --quiet uv
-    uv pip install --python "$(command -v python || command -v python3)" -r "$1"
-fi
-shift
-for command in "$@"; do
-    printf '+ %s\\n' "$command"
-    sh -euc "$command"
+_PACKAGES = """\
+missing=
+for package in {packages}; do
+    [ "$(dpkg-query -W -f '${{db:Status-Status}}' "$package" 2>/dev/null)" = installed ] || missing="$missing $package"
 done
-"""
+if [ -n "$missing" ]; then
+    as_root=
+    [ "$(id -u)" = 0 ] || as_root='sudo -n'
+    $as_root apt-get update
+    $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
+fi"""
+_UV = """\
+command -v uv >/dev/null 2>&1 || python3 -m pip install --quiet uv
+uv pip install --python "$(command -v python || command -v python3)" {arguments} -r {file}"""
+_PIP = "pip install {arguments} -r {file}"
 _SHOWN_LINES = 15
 
 
@@ -38,11 +43,25 @@ class ReadyStudio:
 
 
 def set_up(
-    handle: StudioHandle, context: RunContext, *, name: str, requirements: str, commands: Sequence[str]
+    handle: StudioHandle,
+    context: RunContext,
+    *,
+    name: str,
+    steps: Sequence[str],
+    requirements: str,
+    setup: Setup,
 ) -> ReadyStudio:
-    """Give a running studio the agent and the run's code, and install what it needs.
+    """Give a running studio the agent and the run's code, and install what its steps need.
 
     Safe to repeat: what is there is not done again.
+
+    Args:
+        handle: the studio.
+        context: the run.
+        name: what the log of the installation is called after.
+        steps: that will run in it; the first of them that has a variable gives it its value.
+        requirements: the text of one requirements file.
+        setup: what else they need.
 
     Raises:
         CloudError: something could not be uploaded or installed; the message ends with what was printed.
@@ -51,23 +70,38 @@ def set_up(
     agent.install()
     code = context.folder.code()
     ready = ReadyStudio(handle, agent, agent.unpack(code.archive, code.sha256, code.digest))
-    if requirements or commands:
-        _install(ready, context, name, requirements, commands)
+    commands = (*context.plan.custom_commands, *setup.commands)
+    if requirements or setup.packages or commands:
+        _install(ready, context, name, requirements, replace(setup, commands=commands), setup_variables(context, steps))
     return ready
 
 
-def _install(ready: ReadyStudio, context: RunContext, name: str, requirements: str, commands: Sequence[str]) -> None:
+def setup_variables(context: RunContext, steps: Sequence[str]) -> dict[str, str]:
+    """Return the variables, with their values, that installing for these steps sees."""
+    variables: dict[str, str] = {}
+    for step in steps:
+        environment = context.environments.get(step, {})
+        for name in context.plan.step(step).setup.variables:
+            if name in environment:
+                variables.setdefault(name, environment[name])
+    return variables
+
+
+def _install(
+    ready: ReadyStudio, context: RunContext, name: str, requirements: str, setup: Setup, variables: Mapping[str, str]
+) -> None:
     label = f"setup-{name}"
     remote = f"{hashlib.sha256(requirements.encode()).hexdigest()[:32]}.requirements.txt"
-    local = context.folder.path / remote
-    local.write_text(requirements)
-    ready.agent.upload(local, f"{REMOTE_HOME}/{remote}")
+    if requirements:
+        local = context.folder.path / remote
+        local.write_text(requirements)
+        ready.agent.upload(local, f"{REMOTE_HOME}/{remote}")
     log_path = context.folder.log(label)
     with log_path.open("ab", buffering=0) as log:
         outcome = ready.operation(context.operation_id(label, 1)).run(
-            ["sh", "-c", _SCRIPT, "setup", f"../../{remote}", *commands],
+            ["sh", "-c", _script(f"../../{remote}" if requirements else "", setup)],
             cwd=f"~/{ready.code}",
-            env={},
+            env=variables,
             output=log.write,
             offset=log_path.stat().st_size,
         )
@@ -76,3 +110,15 @@ def _install(ready: ReadyStudio, context: RunContext, name: str, requirements: s
         raise CloudError(
             f"studio {ready.handle.name!r} cannot be set up for {name!r} (exit code {outcome.exit_code}):\n{tail}"
         )
+
+
+def _script(requirements: str, setup: Setup) -> str:
+    lines = ["set -eu"]
+    if setup.packages:
+        lines.append(_PACKAGES.format(packages=join(setup.packages)))
+    if requirements:
+        install = _UV if setup.installer == "uv" else _PIP
+        lines.append(install.format(arguments=join(setup.installer_arguments), file=quote(requirements)))
+    for command in setup.commands:
+        lines += [f"printf '+ %s\\n' {quote(command)}", f"sh -euc {quote(command)}"]
+    return "\n".join(lines)

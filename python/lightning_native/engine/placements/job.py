@@ -103,6 +103,7 @@ class JobPlacement:
         template = self._environments.of(step)
         studio = template.prepared.wait()
         operation = self._context.operation_id(step.name, attempt)
+        plan_tags = self._context.plan.tags
         with self._submitting:
             if self._context.cancellation.requested:
                 raise Cancelled
@@ -111,7 +112,7 @@ class JobPlacement:
             self._context.journal.lease("job", name, "delete")
             try:
                 self._context.cloud.run_job(
-                    JobRequest(name, machine, command, template.studio_name, step.interruptible)
+                    JobRequest(name, machine, command, template.studio_name, step.interruptible, plan_tags)
                 )
             finally:
                 # The job has a copy of its own; nobody else needs the secrets in it.

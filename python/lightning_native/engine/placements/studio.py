@@ -111,8 +111,9 @@ class _RunStudio:
             handle,
             self._context,
             name=self.plan.name,
+            steps=self.plan.steps,
             requirements=self.plan.requirements,
-            commands=self._context.plan.custom_commands,
+            setup=self.plan.setup,
         )
         return self._ready
 
@@ -168,8 +169,15 @@ class _RunStudio:
             if self._leased and quietly(self._release):
                 self._leased = False
 
+    def _kept_for_inspection(self) -> bool:
+        policy = self._context.plan.keep_studios
+        if policy != "on_failure":
+            return policy == "always"
+        records = self._context.journal.journal.steps(self._context.plan.run_id)
+        return any(record.state == "failed" and record.name in self.plan.steps for record in records)
+
     def _release(self) -> None:
         handle = self._handle or self._context.cloud.find_studio(self.plan.name)
         if handle is not None:
-            handle.release(delete=not self.plan.keep)
+            handle.release(delete=not self.plan.keep and not self._kept_for_inspection())
         self._context.journal.released("studio", self.plan.name)
