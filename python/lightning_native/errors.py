@@ -13,6 +13,7 @@
     │   └── UnknownNodeError             a node that the graph does not have
     ├── PlanError (ValueError)           a plan that cannot run as it is written
     │   └── UnknownMachineError          a machine that Lightning does not offer
+    ├── JobError (ValueError)            a job's description that cannot be read or run
     ├── CredentialsError                 no way to sign in to Lightning
     ├── CloudError                       Lightning refused or failed a call
     │   └── OutOfCapacityError           no machine of the kind that was asked for is free
@@ -74,6 +75,10 @@ class PlanError(LightningNativeError, ValueError):
 
 class UnknownMachineError(PlanError):
     """A machine that Lightning does not offer; the message has the nearest names."""
+
+
+class JobError(LightningNativeError, ValueError):
+    """A job's description that cannot be read, or not be run where it is to run."""
 
 
 class CredentialsError(LightningNativeError):

@@ -1,0 +1,39 @@
+"""Jobs described once, and brought to and from where they run: Lightning, or OCI Data Science.
+
+`load_job` reads the YAML of Oracle ADS; `oci` and `lightning` are the dialects that translate a runtime to what the
+place runs, and extract it from there again.
+"""
+
+from lightning_native.jobs import oci
+from lightning_native.jobs.infrastructure import DataScienceJob, Infrastructure, Lightning, infrastructure_from_spec
+from lightning_native.jobs.job import Job, load_job
+from lightning_native.jobs.runtimes import (
+    CondaRuntime,
+    ContainerRuntime,
+    GitPythonRuntime,
+    NotebookRuntime,
+    PythonRuntime,
+    PyTorchDistributedRuntime,
+    Runtime,
+    ScriptRuntime,
+    runtime_from_spec,
+)
+
+__all__ = [
+    "CondaRuntime",
+    "ContainerRuntime",
+    "DataScienceJob",
+    "GitPythonRuntime",
+    "Infrastructure",
+    "Job",
+    "Lightning",
+    "NotebookRuntime",
+    "PyTorchDistributedRuntime",
+    "PythonRuntime",
+    "Runtime",
+    "ScriptRuntime",
+    "infrastructure_from_spec",
+    "load_job",
+    "oci",
+    "runtime_from_spec",
+]

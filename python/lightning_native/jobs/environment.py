@@ -1,0 +1,71 @@
+"""Environment variables of a job: a list of `{name, value}`, whose values may refer to each other."""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from configparser import MAX_INTERPOLATION_DEPTH, InterpolationDepthError, InterpolationSyntaxError
+from typing import Any
+
+_SECTION = "envs"
+_REFERENCE = re.compile(r"\$\{([^}]+)\}")
+
+
+def environment_variables(variables: Iterable[Mapping[str, Any]] | Mapping[str, Any]) -> dict[str, str]:
+    """Return a job's environment variables with `${NAME}` replaced, as ADS does it.
+
+    A variable that is not among them is kept as it is written, with all that follows it. `$$` is a dollar. None is
+    empty text; what is no text otherwise becomes JSON. The last one of a name counts.
+
+    Raises:
+        KeyError: a variable has no `name` or no `value`.
+        InterpolationSyntaxError: a reference is not closed, or has more than one colon.
+        InterpolationDepthError: variables refer to each other in a circle.
+    """
+    if isinstance(variables, list):
+        variables = {variable["name"]: variable["value"] for variable in variables}
+    if not isinstance(variables, Mapping):
+        raise AttributeError(f"environment variables are a list of {{name, value}} or a mapping, not {variables!r}")
+    texts = {str(name): _text(value) for name, value in variables.items()}
+    return {name: "".join(_pieces(str(name), texts[str(name)], texts, 1)) for name in variables}
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return ""
+    try:
+        return json.dumps(value)
+    except (TypeError, ValueError):
+        return str(value)
+
+
+def _pieces(name: str, text: str, texts: Mapping[str, str], depth: int) -> list[str]:
+    if depth > MAX_INTERPOLATION_DEPTH:
+        raise InterpolationDepthError(name, _SECTION, texts[name])
+    pieces = []
+    while text:
+        before, dollar, after = text.partition("$")
+        pieces.append(before)
+        if not dollar:
+            break
+        if after.startswith("{"):
+            match = _REFERENCE.match(dollar + after)
+            if match is None:
+                message = f"the reference {dollar + after!r} is not closed; write ${{NAME}}, or $$ for a dollar"
+                raise InterpolationSyntaxError(name, _SECTION, message)
+            section, _, referred = match[1].rpartition(":")
+            if ":" in section:
+                message = f"the reference {match[0]!r} has more than one colon; write ${{NAME}}"
+                raise InterpolationSyntaxError(name, _SECTION, message)
+            if section not in ("", _SECTION) or (match[1].startswith(":")) or referred not in texts:
+                # As ADS does it: what follows is not looked at any more.
+                pieces.append(dollar + after)
+                break
+            value = texts[referred]
+            pieces += _pieces(referred, value, texts, depth + 1) if "$" in value else [value]
+            text = after[len(match[0]) - 1 :]
+        else:
+            pieces.append(dollar)
+            text = after.removeprefix("$")
+    return pieces

@@ -1,0 +1,114 @@
+"""A whole job as its YAML describes it: a name, a runtime, and the infrastructure that it runs on."""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, Field
+
+from lightning_native.errors import JobError
+from lightning_native.jobs.infrastructure import Infrastructure, infrastructure_from_spec
+from lightning_native.jobs.runtimes import Runtime, runtime_from_spec
+
+# There are more runtimes, but not for whole jobs.
+_RUNTIMES = ("python", "gitPython", "container", "script", "notebook", "pyTorchDistributed", "dataFlow")
+
+
+class Job(BaseModel):
+    """A job.
+
+    Attributes:
+        name: as it was written; ADS makes one up if None.
+        infrastructure: where it runs.
+        runtime: what it runs.
+        beside_spec: what else was written beside `spec`.
+        in_spec: what else was written in it.
+    """
+
+    name: Any = None
+    infrastructure: Infrastructure | None = None
+    runtime: Runtime | None = None
+    beside_spec: dict[str, Any] = Field(default_factory=dict)
+    in_spec: dict[str, Any] = Field(default_factory=dict)
+
+    @classmethod
+    def from_dict(cls, document: Any) -> "Job":
+        """Return the job that a document describes.
+
+        Raises:
+            ValueError: the document is no mapping.
+            AttributeError: it has no `spec`, or what should be a mapping is none.
+            NotImplementedError: the type of its runtime or infrastructure is missing or not known.
+        """
+        if not isinstance(document, Mapping):
+            raise ValueError(f"a job is a mapping with kind: job and a spec, not a {type(document).__name__}")
+        spec = _mapping("spec", document.get("spec"))
+        fields: dict[str, Any] = {}
+        for key, value in spec.items():
+            if key == "infrastructure":
+                infrastructure = _mapping("spec.infrastructure", value)
+                fields[key] = infrastructure_from_spec(infrastructure.get("type"), infrastructure.get("spec"))
+            elif key == "runtime":
+                runtime = _mapping("spec.runtime", value)
+                if runtime.get("type") not in _RUNTIMES:
+                    known = ", ".join(_RUNTIMES)
+                    raise NotImplementedError(f"runtime type {runtime.get('type')!r} is not one of: {known}")
+                fields[key] = runtime_from_spec(runtime["type"], runtime.get("spec"))
+        return cls(
+            name=spec.get("name"),
+            beside_spec={key: value for key, value in document.items() if key not in ("kind", "spec")},
+            in_spec={key: value for key, value in spec.items() if key not in ("name", *fields)},
+            **fields,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the document that describes the job."""
+        spec = {"name": self.name} if self.name is not None else {}
+        if self.infrastructure is not None:
+            spec["infrastructure"] = self.infrastructure.to_dict()
+        if self.runtime is not None:
+            spec["runtime"] = self.runtime.to_dict()
+        return {"kind": "job", **deepcopy(self.beside_spec), "spec": {**spec, **deepcopy(self.in_spec)}}
+
+    def to_yaml(self) -> str:
+        """Return the YAML that describes the job, as ADS reads it."""
+        return yaml.safe_dump(self.to_dict(), sort_keys=False, allow_unicode=True)
+
+
+def _mapping(what: str, value: Any) -> Mapping[str, Any]:
+    if isinstance(value, Mapping):
+        return value
+    found = "there is none" if value is None else f"it is {value!r}"
+    raise AttributeError(f"{what} of a job is a mapping, but {found}")
+
+
+def load_job(text_or_path: str | Path) -> Job:
+    """Read a job: YAML (or JSON) text, or the path of a file with it.
+
+    Raises:
+        JobError: the file cannot be read, or is not YAML.
+        ValueError: the document is no mapping.
+        AttributeError: it has no `spec`, or what should be a mapping is none.
+        NotImplementedError: the type of its runtime or infrastructure is missing or not known.
+    """
+    name, text = "the text", str(text_or_path)
+    if isinstance(text_or_path, Path) or not _looks_like_yaml(text):
+        name = text
+        try:
+            text = Path(text_or_path).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8 text"
+            raise JobError(f"the job {name} cannot be read: {reason}; name a YAML file") from error
+    try:
+        # The types of YAML 1.1, which is how ADS reads it.
+        document = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        problem = " ".join(str(error).split())
+        raise JobError(f"{name} is not YAML: {problem}") from error
+    return Job.from_dict(document)
+
+
+def _looks_like_yaml(text: str) -> bool:
+    return "\n" in text or ": " in text or text.lstrip()[:1] in ("{", "[", "")

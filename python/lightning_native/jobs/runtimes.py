@@ -1,0 +1,436 @@
+"""What a job runs: a script, Python code, a notebook, a Git repository, a container, or PyTorch on several machines.
+
+A runtime holds its specification as it was written, whatever the types of its values and also keys that it does not
+know: what is wrong with one depends on where it is to run, so the dialects (`oci`, `lightning`) say it.
+The keys are those of the YAML form, such as `scriptPathURI`; each has its Python name as well, `script_path_uri`.
+"""
+
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import PurePath
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, Field, PrivateAttr
+
+Self = TypeVar("Self", bound="Specification")
+RuntimeType = TypeVar("RuntimeType", bound="Runtime")
+PythonRuntimeType = TypeVar("PythonRuntimeType", bound="_PythonCode")
+CondaRuntimeType = TypeVar("CondaRuntimeType", bound="CondaRuntime")
+ScriptRuntimeType = TypeVar("ScriptRuntimeType", bound="ScriptRuntime")
+SeveralMachinesType = TypeVar("SeveralMachinesType", bound="_SeveralMachines")
+
+
+class Specification(BaseModel):
+    """Keys and values as they were written; unknown keys are kept."""
+
+    # Other spellings of a key.
+    _aliases: ClassVar[dict[str, str]] = {}
+    # Fields whose Python name is no spelling of the key.
+    _only_in_yaml: ClassVar[frozenset[str]] = frozenset()
+
+    _unknown: dict[str, Any] = PrivateAttr(default_factory=dict)
+
+    def __init__(self, spec: Mapping[str, Any] | None = None, /, **keys: Any) -> None:
+        """Take a specification, keys, or both; of a key given twice, the latter counts.
+
+        Raises:
+            AttributeError: the specification is no mapping.
+        """
+        given = {**self._standard(spec or {}), **self._standard(keys)}
+        known = {field.alias or name for name, field in type(self).model_fields.items()}
+        super().__init__(**{key: value for key, value in given.items() if key in known})
+        self._unknown = {key: value for key, value in given.items() if key not in known}
+
+    @classmethod
+    def from_spec(cls: type[Self], spec: Mapping[str, Any] | None) -> Self:
+        """Return what a specification describes; it is not changed.
+
+        Raises:
+            AttributeError: the specification is no mapping.
+        """
+        return cls(spec)
+
+    @classmethod
+    def _standard(cls, spec: Mapping[str, Any]) -> dict[str, Any]:
+        if not isinstance(spec, Mapping):
+            raise AttributeError(f"a specification is a mapping of keys to values, not {spec!r}")
+        names = {
+            name: field.alias
+            for name, field in cls.model_fields.items()
+            if field.alias is not None and name not in cls._only_in_yaml
+        }
+        renamed = {key: value for key, value in spec.items() if key not in names and key not in cls._aliases}
+        for spelling in (cls._aliases, names):
+            renamed |= {key: spec[other] for other, key in spelling.items() if other in spec}
+        return renamed
+
+    def to_spec(self) -> dict[str, Any]:
+        """Return a copy of the specification, with the keys of the YAML form."""
+        known = {
+            field.alias or name: getattr(self, name)
+            for name, field in type(self).model_fields.items()
+            if name in self.model_fields_set
+        }
+        return deepcopy({**known, **self._unknown})
+
+    @property
+    def unknown_keys(self) -> tuple[str, ...]:
+        """The keys that mean nothing here; they are kept."""
+        return tuple(self._unknown)
+
+    def _set(self: Self, **fields: Any) -> Self:
+        for name, value in fields.items():
+            setattr(self, name, value)
+        return self
+
+
+class Runtime(Specification):
+    """What every job has.
+
+    Attributes:
+        args: command line arguments, a list.
+        env: environment variables, a list of `{name, value}` or a mapping; `${NAME}` in a value is another one of them,
+            `$$` a dollar.
+        freeform_tags: tags, `{name: value}`.
+        defined_tags: tags, `{namespace: {name: value}}`.
+        maximum_runtime_in_minutes: after which the job is ended.
+    """
+
+    kind: ClassVar[str] = ""
+    _only_in_yaml: ClassVar[frozenset[str]] = frozenset({"maximum_runtime_in_minutes"})
+
+    args: Any = None
+    env: Any = None
+    freeform_tags: Any = Field(default=None, alias="freeformTags")
+    defined_tags: Any = Field(default=None, alias="definedTags")
+    maximum_runtime_in_minutes: Any = Field(default=None, alias="maximumRuntimeInMinutes")
+
+    @classmethod
+    def _standard(cls, spec: Mapping[str, Any]) -> dict[str, Any]:
+        standard = super()._standard(spec)
+        if isinstance(standard.get("env"), Mapping):
+            variables = standard.pop("env")
+            if variables:
+                standard["env"] = [{"name": name, "value": value} for name, value in variables.items()]
+        return standard
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the runtime as it is written into a job's YAML."""
+        return {"kind": "runtime", "type": self.kind, "spec": self.to_spec()}
+
+    def with_argument(self: RuntimeType, *args: object, **options: object) -> RuntimeType:
+        """Add arguments: the words, then `--name value` for each option, `--name` alone where the value is None.
+
+        Raises:
+            ValueError: the name of an option has a blank.
+        """
+        words = [str(word) for word in args]
+        for name, value in options.items():
+            if " " in name:
+                raise ValueError(f"the option {name!r} has a blank in its name; remove it")
+            words += [f"--{name}"] if value is None else [f"--{name}", str(value)]
+        return self._set(args=[*(self.args or []), *words])
+
+    def with_environment_variable(self: RuntimeType, **variables: object) -> RuntimeType:
+        """Set environment variables; those set before stay."""
+        others = [variable for variable in self.env or [] if variable["name"] not in variables]
+        return self._set(env=[*others, *({"name": name, "value": value} for name, value in variables.items())])
+
+    def with_freeform_tag(self: RuntimeType, **tags: object) -> RuntimeType:
+        """Set tags; those set before stay."""
+        return self._set(freeform_tags={**(self.freeform_tags or {}), **tags})
+
+    def with_defined_tag(self: RuntimeType, **tags: object) -> RuntimeType:
+        """Set tags, each a mapping of its namespace; those set before stay."""
+        return self._set(defined_tags={**(self.defined_tags or {}), **tags})
+
+    def with_maximum_runtime_in_minutes(self: RuntimeType, minutes: int) -> RuntimeType:
+        """Set after how many minutes the job is ended."""
+        return self._set(maximum_runtime_in_minutes=minutes)
+
+
+class CondaRuntime(Runtime):
+    """A runtime with a conda environment; not to be run as such.
+
+    Attributes:
+        conda: `{type: service, slug}` or `{type: published, uri, region}`.
+    """
+
+    kind: ClassVar[str] = "conda"
+
+    conda: Any = None
+
+    def with_service_conda(self: CondaRuntimeType, slug: str) -> CondaRuntimeType:
+        """Take a conda environment of the service."""
+        return self._set(conda={"type": "service", "slug": slug})
+
+    def with_custom_conda(self: CondaRuntimeType, uri: str, region: str | None = None) -> CondaRuntimeType:
+        """Take a published conda environment, such as `oci://bucket@namespace/name`."""
+        return self._set(conda={"type": "published", "uri": uri, **({"region": region} if region else {})})
+
+
+class DataFlowRuntime(CondaRuntime):
+    """A Spark application, which no dialect here can run."""
+
+    kind: ClassVar[str] = "dataFlow"
+
+
+class ScriptRuntime(CondaRuntime):
+    """A script, or a folder or archive with one.
+
+    Attributes:
+        script_path_uri: path or URI of the file, folder or archive.
+        entrypoint: the script in the folder or archive.
+    """
+
+    kind: ClassVar[str] = "script"
+
+    script_path_uri: Any = Field(default=None, alias="scriptPathURI")
+    entrypoint: Any = None
+
+    def with_script(self: ScriptRuntimeType, uri: str) -> ScriptRuntimeType:
+        """Set the path or URI of the code."""
+        return self._set(script_path_uri=uri)
+
+    def with_source(self: ScriptRuntimeType, uri: str, entrypoint: str | None = None) -> ScriptRuntimeType:
+        """Set the path or URI of the code, and the script in it."""
+        if entrypoint is not None:
+            self._set(entrypoint=entrypoint)
+        return self.with_script(uri)
+
+    def with_entrypoint(self: ScriptRuntimeType, path: str) -> ScriptRuntimeType:
+        """Set the script in the folder or archive."""
+        return self._set(entrypoint=path)
+
+
+class _PythonCode(CondaRuntime):
+    """What runtimes share that run Python code.
+
+    Attributes:
+        entrypoint: the script to run.
+        entry_function: a function of the script to call with the arguments, instead of running it.
+        python_path: folders to import from, relative to the working folder; a list.
+        working_dir: the working folder, relative to the folder that holds the code.
+        output_dir: the folder that is copied to `output_uri` at the end, relative to the working folder.
+        output_uri: where the output goes.
+    """
+
+    entrypoint: Any = None
+    entry_function: Any = Field(default=None, alias="entryFunction")
+    python_path: Any = Field(default=None, alias="pythonPath")
+    working_dir: Any = Field(default=None, alias="workingDir")
+    output_dir: Any = Field(default=None, alias="outputDir")
+    output_uri: Any = Field(default=None, alias="outputUri")
+
+    def with_entrypoint(self: PythonRuntimeType, path: str, function: str | None = None) -> PythonRuntimeType:
+        """Set the script to run, or the function of it to call."""
+        self._set(entrypoint=path)
+        return self if function is None else self._set(entry_function=function)
+
+    def with_python_path(self: PythonRuntimeType, *folders: str) -> PythonRuntimeType:
+        """Set the folders to import from, relative to the working folder.
+
+        Raises:
+            ValueError: one is absolute.
+        """
+        for folder in folders:
+            if PurePath(folder).is_absolute():
+                raise ValueError(f"{folder} is an absolute path; name it relative to the working folder")
+        return self._set(python_path=list(folders))
+
+    def with_working_dir(self: PythonRuntimeType, folder: str) -> PythonRuntimeType:
+        """Set the working folder, relative to the folder that holds the code."""
+        return self._set(working_dir=folder)
+
+    def with_output(self: PythonRuntimeType, output_dir: str, output_uri: str) -> PythonRuntimeType:
+        """Set which folder is copied at the end, and where to."""
+        return self._set(output_dir=output_dir, output_uri=output_uri)
+
+
+class PythonRuntime(_PythonCode, ScriptRuntime):
+    """Python code: a file, a folder or an archive, of which a script or a function runs."""
+
+    kind: ClassVar[str] = "python"
+
+
+class NotebookRuntime(CondaRuntime):
+    """A Jupyter notebook, alone or in a folder with what it needs.
+
+    Attributes:
+        notebook_path_uri: path or URI of a notebook that needs no other files.
+        source: path or URI of the folder or archive that has the notebook.
+        entrypoint: the notebook in it.
+        exclude_tags: cells with one of these tags do not run; a list.
+        notebook_encoding: of the file.
+        output_uri: where the notebook with its results goes.
+    """
+
+    kind: ClassVar[str] = "notebook"
+    _aliases: ClassVar[dict[str, str]] = {"outputURI": "outputUri"}
+
+    notebook_path_uri: Any = Field(default=None, alias="notebookPathURI")
+    source: Any = None
+    entrypoint: Any = None
+    exclude_tags: Any = Field(default=None, alias="excludeTags")
+    notebook_encoding: Any = Field(default=None, alias="notebookEncoding")
+    output_uri: Any = Field(default=None, alias="outputUri")
+
+    def with_notebook(self, path: str, encoding: str = "utf-8") -> "NotebookRuntime":
+        """Set a notebook that needs no other files."""
+        return self._set(notebook_path_uri=path, notebook_encoding=encoding)
+
+    def with_source(self, uri: str, notebook: str, encoding: str = "utf-8") -> "NotebookRuntime":
+        """Set the folder or archive, and the notebook in it."""
+        return self._set(source=uri, entrypoint=notebook, notebook_encoding=encoding)
+
+    def with_exclude_tag(self, *tags: str) -> "NotebookRuntime":
+        """Leave out the cells that have one of these tags."""
+        return self._set(exclude_tags=list(tags))
+
+    def with_output(self, output_uri: str) -> "NotebookRuntime":
+        """Set where the notebook with its results goes."""
+        return self._set(output_uri=output_uri)
+
+
+class GitPythonRuntime(_PythonCode):
+    """Python code of a Git repository.
+
+    Attributes:
+        url: of the repository.
+        branch: to check out; the default branch if None.
+        commit: to check out; it counts more than the branch.
+        git_secret_id: names the secret with the SSH key.
+        skip_metadata_update: whether the run is not tagged with the commit (OCI only).
+    """
+
+    kind: ClassVar[str] = "gitPython"
+
+    url: Any = None
+    branch: Any = None
+    commit: Any = None
+    git_secret_id: Any = Field(default=None, alias="gitSecretId")
+    skip_metadata_update: Any = Field(default=None, alias="skipMetadataUpdate")
+
+    def with_source(
+        self, url: str, branch: str | None = None, commit: str | None = None, secret_ocid: str | None = None
+    ) -> "GitPythonRuntime":
+        """Set the repository, what to check out of it, and the secret with the SSH key."""
+        given = {"url": url, "branch": branch, "commit": commit, "git_secret_id": secret_ocid}
+        return self._set(**{name: value for name, value in given.items() if value is not None})
+
+
+class _SeveralMachines(Runtime):
+    """What runtimes share that run on several machines.
+
+    Attributes:
+        replicas: how many machines.
+    """
+
+    replicas: Any = None
+
+    def with_replica(self: SeveralMachinesType, count: int) -> SeveralMachinesType:
+        """Set how many machines the job runs on."""
+        return self._set(replicas=count)
+
+
+class ContainerRuntime(_SeveralMachines):
+    """A container image.
+
+    Attributes:
+        image: its name and tag.
+        entrypoint: what to run instead of the image's own; a list, or text.
+        cmd: the arguments instead of the image's own; a list, or text.
+    """
+
+    kind: ClassVar[str] = "container"
+
+    image: Any = None
+    entrypoint: Any = None
+    cmd: Any = None
+
+    def with_image(
+        self, image: str, entrypoint: str | list[str] | None = None, cmd: str | list[str] | None = None
+    ) -> "ContainerRuntime":
+        """Set the image, and what runs in it."""
+        given = {"image": image, "entrypoint": entrypoint, "cmd": cmd}
+        return self._set(**{name: value for name, value in given.items() if value is not None})
+
+    def with_entrypoint(self, entrypoint: str | list[str]) -> "ContainerRuntime":
+        """Set what runs instead of the image's own entrypoint."""
+        return self._set(entrypoint=entrypoint)
+
+    def with_cmd(self, cmd: str | list[str]) -> "ContainerRuntime":
+        """Set the arguments of the entrypoint."""
+        return self._set(cmd=cmd)
+
+
+class PyTorchDistributedRuntime(PythonRuntime, _SeveralMachines):
+    """PyTorch, or what else is launched on several machines.
+
+    Attributes:
+        command: the command that launches it, such as `torchrun train.py`; without one, torchrun runs the entrypoint.
+        git: the repository with the code, `{url, branch, commit, gitSecretId}`.
+        inputs: files to fetch, `{uri: path}`.
+        dependencies: `{pipPackages, pipRequirements}`.
+        deepspeed: whether DeepSpeed is used.
+    """
+
+    kind: ClassVar[str] = "pyTorchDistributed"
+
+    command: Any = None
+    git: Any = None
+    inputs: Any = None
+    dependencies: Any = None
+    deepspeed: Any = None
+
+    def with_git(
+        self, url: str, branch: str | None = None, commit: str | None = None, secret_ocid: str | None = None
+    ) -> "PyTorchDistributedRuntime":
+        """Set the repository with the code, what to check out of it, and the secret with the SSH key."""
+        given = {"url": url, "branch": branch, "commit": commit, "gitSecretId": secret_ocid}
+        return self._set(git={name: value for name, value in given.items() if value})
+
+    def with_inputs(self, mappings: Mapping[str, str]) -> "PyTorchDistributedRuntime":
+        """Set files to fetch before the code runs: URI → path, relative to the working folder."""
+        return self._set(inputs=dict(mappings))
+
+    def with_dependency(self, pip_req: str | None = None, pip_pkg: str | None = None) -> "PyTorchDistributedRuntime":
+        """Set what pip installs first: a requirements file, packages."""
+        given = {"pipRequirements": pip_req, "pipPackages": pip_pkg}
+        return self._set(dependencies={name: value for name, value in given.items() if value})
+
+    def with_command(self, command: str, use_deepspeed: bool = False) -> "PyTorchDistributedRuntime":
+        """Set the command that launches the code, and whether it uses DeepSpeed."""
+        self._set(command=command)
+        return self._set(deepspeed=True) if use_deepspeed else self
+
+
+_RUNTIMES: dict[str, type[Runtime]] = {
+    runtime.kind: runtime
+    for runtime in (
+        ScriptRuntime,
+        PythonRuntime,
+        NotebookRuntime,
+        GitPythonRuntime,
+        ContainerRuntime,
+        PyTorchDistributedRuntime,
+        CondaRuntime,
+        DataFlowRuntime,
+    )
+}
+
+
+def runtime_from_spec(kind: str, spec: Mapping[str, Any] | None = None) -> Runtime:
+    """Return a runtime of a kind, `script`, `python`, `notebook`, `gitPython`, `container` or `pyTorchDistributed`.
+
+    Args:
+        kind: of the runtime, as in a job's YAML.
+        spec: its specification, as in a job's YAML; it is not changed.
+
+    Raises:
+        NotImplementedError: there is no such kind.
+        AttributeError: the specification is no mapping.
+    """
+    if kind not in _RUNTIMES:
+        raise NotImplementedError(f"runtime type {kind!r} is not supported; the types are: {', '.join(_RUNTIMES)}")
+    return _RUNTIMES[kind].from_spec(spec)
