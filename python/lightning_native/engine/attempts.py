@@ -37,7 +37,7 @@ def run_attempts(
         failures += not result.reclaimed
         reclaims += result.reclaimed
         again = reclaims <= _MOST_RECLAIMS if result.reclaimed else failures <= step.retry.count
-        if result.state != "failed" or not again or cancellation.requested:
+        if result.state != "failed" or not again or cancellation.starts_nothing:
             return replace(result, cost=cost, reclaimed=False)
         delay = 0.0 if result.reclaimed else step.retry.delay * step.retry.backoff ** (failures - 1)
         journal.event(f"attempt {attempt} failed ({result.message}); trying again in {delay:g} s", step.name)

@@ -8,6 +8,8 @@ import argparse
 import os
 import signal
 import sys
+import threading
+import time
 import traceback
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -19,6 +21,8 @@ from lightning_native.engine.run import run
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import StaleControllerError
 from lightning_native.lightning.session import cloud_name, connect
+
+_LOOK_SECONDS = 0.1
 
 
 class RunObserver:
@@ -56,6 +60,7 @@ def control(path: Path, local_cloud: Path | None, observer: RunObserver) -> int:
     # Our parent had it blocked until here, so that an early request to stop is not lost.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     folder = RunFolder(path)
+    threading.Thread(target=_watch_for_stop, args=(folder, cancellation), daemon=True).start()
     with folder.driven():
         try:
             return _drive(folder, local_cloud, cancellation, observer)
@@ -66,6 +71,16 @@ def control(path: Path, local_cloud: Path | None, observer: RunObserver) -> int:
             traceback.print_exc()
             _fail(folder, f"{type(error).__name__}: {error}", observer)
     return 1
+
+
+def _watch_for_stop(folder: RunFolder, cancellation: Cancellation) -> None:
+    while not cancellation.requested:
+        requested = folder.stop_requested()
+        if requested == "forced":
+            cancellation.request()
+        elif requested == "graceful":
+            cancellation.drain()
+        time.sleep(_LOOK_SECONDS)
 
 
 def _drive(folder: RunFolder, local_cloud: Path | None, cancellation: Cancellation, observer: RunObserver) -> int:

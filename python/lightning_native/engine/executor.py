@@ -38,7 +38,18 @@ class Cancellation:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._draining = False
         self.reason = ""
+
+    def drain(self, reason: str = "the run was stopped") -> None:
+        """Ask that no step is started any more; those that run go on to their end."""
+        self.reason = self.reason or reason
+        self._draining = True
+
+    @property
+    def starts_nothing(self) -> bool:
+        """Whether no step, and no further attempt at one, is to be started any more."""
+        return self._draining or self._event.is_set()
 
     def request(self, reason: str = "the run was stopped") -> None:
         """Ask everything to stop. Safe to call from a signal handler and more than once; the first reason stays."""
@@ -72,7 +83,7 @@ def execute(
         run_step: runs one step to its end; called in a thread of its own; never raises.
         stop_running: asks all running steps to end; called at most once, must not block.
         ended: told of each step's end, in this thread.
-        cancellation: when requested, no step is started any more and the running ones are stopped.
+        cancellation: when requested, no step is started any more and the running ones are stopped, unless it drains.
         done: steps that succeeded before, and how.
         durations: seconds that steps are expected to take; the longest remaining path goes first.
     """
@@ -116,7 +127,7 @@ class _Execution:
                 self._scheduler.start(name)
                 self._scheduler.succeed(name)
         while True:
-            if not self._cancellation.requested and not self._stopping:
+            if not self._cancellation.starts_nothing and not self._stopping:
                 for name in self._startable():
                     self._start(name)
             if not self._running.total():
@@ -174,7 +185,7 @@ class _Execution:
         self._ended(name, result)
 
     def _settle_the_rest(self) -> None:
-        if self._cancellation.requested:
+        if self._cancellation.starts_nothing:
             never_ran = StepResult("stopped", None, self._cancellation.reason)
         elif self._plan.on_failure == "continue":
             never_ran = StepResult("skipped", None, "an upstream step failed")

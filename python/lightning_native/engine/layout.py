@@ -41,7 +41,8 @@ def studio_layout(plan: RunPlan) -> tuple[StudioPlan, ...]:
         name = plan.main_studio or unique_studio_name(plan.name, short_id)
         kept = plan.main_studio is not None
         steps = tuple(step.name for step in in_main)
-        machines = (main_machine,) if main_machine else ()
+        fallbacks = next((step.machines[1:] for step in in_main if len(step.machines) > 1), ())
+        machines = tuple(map(canonical_machine, (main_machine, *fallbacks))) if main_machine else ()
         studios.append(StudioPlan(name, machines, kept, steps, merged_requirements(in_main), merged_setup(in_main)))
     studios += [
         StudioPlan(

@@ -117,6 +117,6 @@ def _verdict(results: dict[str, StepResult], cancellation: Cancellation) -> tupl
     failed = [name for name, result in results.items() if result.state == "failed"]
     if failed:
         return "failed", "; ".join(f"step {name}: {results[name].message}" for name in failed)
-    if cancellation.requested:
+    if cancellation.requested or any(result.state == "stopped" for result in results.values()):
         return "stopped", cancellation.reason
     return "completed", ""

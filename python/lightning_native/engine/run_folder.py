@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from lightning_native import ArchiveReport, create_archive, unique_studio_name
 from lightning_native.engine.plan import RunPlan, load_plan
@@ -123,6 +124,16 @@ class RunFolder:
         """Return where the output of one attempt at a step is kept."""
         suffix = f".{attempt}" if attempt > 1 else ""
         return self.path / "logs" / f"{unique_studio_name(step)}{suffix}.log"
+
+    def request_stop(self, *, graceful: bool) -> None:
+        """Ask whoever drives the run, now or later, to stop it: at once, or when the running steps have ended."""
+        (self.path / ("stop-gracefully" if graceful else "stop")).touch()
+
+    def stop_requested(self) -> Literal["no", "graceful", "forced"]:
+        """Tell whether and how the run is to be stopped."""
+        if (self.path / "stop").exists():
+            return "forced"
+        return "graceful" if (self.path / "stop-gracefully").exists() else "no"
 
     @contextmanager
     def driven(self) -> Iterator[None]:

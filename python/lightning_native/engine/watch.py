@@ -62,7 +62,7 @@ class Watch:
             # A session of its own: Ctrl-C in the terminal reaches it only through us, so that it ends in order.
             self._controller = subprocess.Popen(
                 argv,
-                env={**_inherited(), **environ},
+                env=controller_environment(environ),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -140,9 +140,11 @@ def _sigterm_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _inherited() -> dict[str, str]:
+def controller_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a process that talks to Lightning: ours, and `environ` for our credentials."""
     kept = ("LIGHTNING_CLOUD_URL", "LIGHTNING_NATIVE_HOME")
-    return {name: value for name, value in os.environ.items() if name in kept or not name.startswith("LIGHTNING_")}
+    ours = {name: value for name, value in os.environ.items() if name in kept or not name.startswith("LIGHTNING_")}
+    return {**ours, **environ}
 
 
 def _show(step: str, line: str) -> None:

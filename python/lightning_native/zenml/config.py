@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from zenml.config.base_settings import BaseSettings
 from zenml.orchestrators import BaseOrchestratorConfig
 from zenml.utils.secret_utils import SecretField
@@ -56,6 +56,50 @@ class LightningNativeOrchestratorSettings(BaseSettings):
     max_parallelism: int | None = Field(
         default=None, ge=1, description="The most steps that run at the same time; without it, all that are ready."
     )
+    machines: list[str] | None = Field(
+        default=None,
+        description="Machines in the order of preference: the first that can be had is used. Instead of machine_type, "
+        "on the pipeline or on a step.",
+    )
+    machine_limits: dict[str, int] | None = Field(
+        default=None, description="The most steps at the same time for single machines, such as {'H100': 2}."
+    )
+    interruptible: bool = Field(
+        default=False,
+        description="Run on cheaper machines that may be taken away; needs placement `job`. Each time counts as one "
+        "of the step's retries, because ZenML counts it. On the pipeline or on a step.",
+    )
+    step_timeout: float | None = Field(
+        default=None, gt=0, description="Seconds one attempt at a step may run. On the pipeline or on a step."
+    )
+    run_timeout: float | None = Field(default=None, gt=0, description="Seconds the whole run may take.")
+    pending_timeout: float = Field(
+        default=600.0,
+        gt=0,
+        description="Seconds a job may wait for its machine before the next of the step's machines is tried.",
+    )
+    tags: list[str] | None = Field(default=None, description="Tags of the run's jobs on Lightning.")
+    keep_alive: Literal["never", "on_failure", "always"] = Field(
+        default="never",
+        description="What happens at the end to studios made for the run: deleted (`never`), or stopped and kept with "
+        "their files, those in which a step failed (`on_failure`) or all of them (`always`).",
+    )
+    reuse_environments: bool = Field(
+        default=True,
+        description="With placement `job`: take environments that earlier runs prepared, and keep those of this one.",
+    )
+
+    @model_validator(mode="after")
+    def _one_way_to_name_machines(self) -> "LightningNativeOrchestratorSettings":
+        if self.machines is not None and not self.machines:
+            raise ValueError("machines is an empty list; name at least one machine, or leave it out")
+        return self
+
+    def preferred_machines(self) -> tuple[str, ...]:
+        """Return the machines that are named, in the order of preference; `machines` has precedence."""
+        if self.machines:
+            return tuple(self.machines)
+        return (self.machine_type,) if self.machine_type else ()
 
     def credentials(self) -> Credentials:
         """Return the credentials among the settings."""
@@ -66,6 +110,10 @@ class LightningNativeOrchestratorSettings(BaseSettings):
             organization=self.organization,
             teamspace=self.teamspace,
         )
+
+
+# What a step may ask for by itself; the rest is the run's.
+STEP_SETTINGS = frozenset({"machine_type", "machines", "interruptible", "step_timeout", "custom_commands"})
 
 
 class LightningNativeOrchestratorConfig(BaseOrchestratorConfig, LightningNativeOrchestratorSettings):
@@ -85,6 +133,11 @@ class LightningNativeOrchestratorConfig(BaseOrchestratorConfig, LightningNativeO
     def is_synchronous(self) -> bool:
         """Whether submitting waits for the run to end."""
         return self.synchronous
+
+    @property
+    def handles_step_retries(self) -> bool:
+        """Whether we try failed steps again, each time in a process of its own: yes."""
+        return True
 
     @property
     def supports_client_side_caching(self) -> bool:

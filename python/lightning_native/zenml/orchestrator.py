@@ -1,45 +1,44 @@
 """The orchestrator: turns a ZenML snapshot into a run and hands it to a controller process."""
 
 import os
-import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from uuid import UUID, uuid4
 
 from zenml.config.global_config import GlobalConfiguration
-from zenml.constants import ENV_ZENML_CUSTOM_SOURCE_ROOT, ENV_ZENML_LOCAL_STORES_PATH
-from zenml.enums import ExecutionMode
+from zenml.constants import ENV_ZENML_CUSTOM_SOURCE_ROOT, ENV_ZENML_LOCAL_STORES_PATH, METADATA_ORCHESTRATOR_RUN_ID
+from zenml.enums import ExecutionMode, ExecutionStatus
 from zenml.logger import get_logger
 from zenml.orchestrators import BaseOrchestrator, SubmissionResult
-from zenml.orchestrators.utils import get_step_entrypoint_command
 from zenml.stack import StackValidator
 from zenml.utils import source_utils
 
-from lightning_native.emulator.attach import default_root
+from lightning_native.emulator.attach import attach, default_root
 from lightning_native.engine.journal import Journal
-from lightning_native.engine.layout import studio_layout
-from lightning_native.engine.plan import FailureMode, RunPlan, StepPlan, check_plan
+from lightning_native.engine.machines import MachineOffer
+from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.engine.watch import Watch
-from lightning_native.errors import PlanError, RunStoppedError
+from lightning_native.errors import CloudError, PlanError, RunStoppedError
 from lightning_native.lightning.credentials import Credentials
+from lightning_native.zenml.compiler import FAILURE_MODES, compile_pipeline
 from lightning_native.zenml.config import LightningNativeOrchestratorConfig, LightningNativeOrchestratorSettings
-from lightning_native.zenml.entrypoints import LightningNativeStepEntrypointConfiguration
-from lightning_native.zenml.requirements import own_requirements, step_requirements
+from lightning_native.zenml.environment import image_environment, own_requirements
+from lightning_native.zenml.metadata import run_metadata, step_run_metadata, step_variables
+from lightning_native.zenml.price_list import read_price_list
+from lightning_native.zenml.status import run_status, step_statuses
 
 if TYPE_CHECKING:
+    from zenml.config.step_run_info import StepRunInfo
+    from zenml.metadata.metadata_types import MetadataType
     from zenml.models import PipelineRunResponse, PipelineSnapshotResponse
     from zenml.stack import Stack
 
 logger = get_logger(__name__)
 
 ENV_RUN_ID = "LIGHTNING_NATIVE_RUN_ID"
-_FAILURE_MODES: dict[ExecutionMode, FailureMode] = {
-    ExecutionMode.CONTINUE_ON_FAILURE: "continue",
-    ExecutionMode.STOP_ON_FAILURE: "stop",
-    ExecutionMode.FAIL_FAST: "fail_fast",
-}
 
 
 class LightningNativeOrchestrator(BaseOrchestrator):
@@ -63,7 +62,7 @@ class LightningNativeOrchestrator(BaseOrchestrator):
     @property
     def supported_execution_modes(self) -> list[ExecutionMode]:
         """All of ZenML's execution modes."""
-        return list(_FAILURE_MODES)
+        return list(FAILURE_MODES)
 
     @property
     def validator(self) -> StackValidator:
@@ -110,27 +109,50 @@ class LightningNativeOrchestrator(BaseOrchestrator):
             )
         settings = cast(LightningNativeOrchestratorSettings, self.get_settings(snapshot))
         run_id = uuid4().hex
-        name = snapshot.pipeline_configuration.name
-        plan = self._plan(run_id, name, snapshot, stack, settings)
-        # Every mistake that can be found here is found before anything exists.
-        check_plan(plan)
-        studio_layout(plan)
-        environ = {} if settings.cloud == "local" else self._credentials(settings)
-        folder = RunFolder.of(run_id)
-        environments = {
-            step.name: self._step_environment(run_id, settings, step_environments.get(step.name, base_environment))
-            for step in plan.steps
-        }
-        report = folder.write(plan, Path(source_utils.get_source_root()), environments)
-        logger.info("Packed %d files (%.1f MB) of %s.", report.files, report.bytes_out / 1e6, plan.name)
-        if placeholder_run:
-            self._announce(placeholder_run.id, run_id)
-        pipeline_run = placeholder_run.id if placeholder_run else None
-        watch = Watch(
+        with self._reached(settings) as environ:
+            # Every mistake that can be found here is found before anything exists.
+            plan = compile_pipeline(
+                run_id,
+                snapshot,
+                stack,
+                settings,
+                {name: self._settings_of(step) for name, step in snapshot.step_configurations.items()},
+                lambda: read_price_list(environ),
+            )
+            environments = {
+                step.name: self._step_environment(
+                    plan, settings, environ, snapshot, step.name, step_environments.get(step.name, base_environment)
+                )
+                for step in plan.steps
+            }
+            folder = RunFolder.of(run_id)
+            report = folder.write(plan, Path(source_utils.get_source_root()), environments)
+            logger.info("Packed %d files (%.1f MB) of %s.", report.files, report.bytes_out / 1e6, plan.name)
+            if placeholder_run:
+                self._announce(placeholder_run.id, run_id)
+            watch = self._start_controller(folder, plan, settings, placeholder_run.id if placeholder_run else None)
+            logger.info("Run %s is driven by process %d; its logs are in %s.", run_id, watch.pid, folder.path)
+            metadata = run_metadata(plan, folder, report, environ, _prices(environ))
+        return SubmissionResult(
+            wait_for_completion=watch.wait if settings.synchronous else None,
+            metadata=metadata,
+        )
+
+    def _settings_of(self, container: object) -> LightningNativeOrchestratorSettings:
+        return cast(LightningNativeOrchestratorSettings, self.get_settings(container))  # type: ignore[arg-type]  # as ZenML takes it
+
+    def _start_controller(
+        self,
+        folder: RunFolder,
+        plan: RunPlan,
+        settings: LightningNativeOrchestratorSettings,
+        pipeline_run: UUID | None,
+    ) -> Watch:
+        return Watch(
             folder,
             plan,
             local_cloud=default_root() if settings.cloud == "local" else None,
-            environ=environ,
+            environ={} if settings.cloud == "local" else self._credentials(settings),
             synchronous=settings.synchronous,
             controller=(
                 "lightning_native.zenml.controller",
@@ -139,64 +161,35 @@ class LightningNativeOrchestrator(BaseOrchestrator):
             # ZenML shows a step that ends by a signal as failed unless it knows before that its run is stopping.
             stopping=lambda: _publish_stop(pipeline_run),
         )
-        logger.info("Run %s is driven by process %d; its logs are in %s.", run_id, watch.pid, folder.path)
-        return SubmissionResult(
-            wait_for_completion=watch.wait if settings.synchronous else None,
-            metadata={"run_id": run_id, "code_digest": report.digest, "logs": str(folder.path / "logs")},
-        )
 
-    def _plan(
-        self,
-        run_id: str,
-        name: str,
-        snapshot: "PipelineSnapshotResponse",
-        stack: "Stack",
-        settings: LightningNativeOrchestratorSettings,
-    ) -> RunPlan:
-        steps = []
-        for invocation, step in snapshot.step_configurations.items():
-            command, arguments = get_step_entrypoint_command(
-                invocation_id=invocation,
-                config=step.config,
-                entrypoint_config_class=LightningNativeStepEntrypointConfiguration,
-                snapshot_id=snapshot.id,
-            )
-            step_settings = cast(LightningNativeOrchestratorSettings, self.get_settings(step))
-            steps.append(
-                StepPlan(
-                    name=invocation,
-                    argv=(*command, *arguments),
-                    machines=(step_settings.machine_type,) if step_settings.machine_type else (),
-                    upstream=tuple(step.spec.upstream_steps),
-                    requirements=step_requirements(step.config.docker_settings, stack),
-                    # Steps that share one configuration folder tear each other's files.
-                    scratch=("ZENML_CONFIG_PATH",),
-                )
-            )
-        return RunPlan(
-            run_id=run_id,
-            name=name,
-            steps=tuple(steps),
-            placement=settings.placement,
-            main_studio=settings.main_studio_name,
-            main_machine=settings.machine_type,
-            custom_commands=tuple(settings.custom_commands or ()),
-            max_parallelism=settings.max_parallelism,
-            on_failure=_FAILURE_MODES[snapshot.pipeline_configuration.execution_mode],
-        )
+    @contextmanager
+    def _reached(self, settings: LightningNativeOrchestratorSettings) -> Iterator[dict[str, str]]:
+        """Yield the variables with which a process of ours reaches Lightning; the local cloud runs meanwhile."""
+        if settings.cloud == "local":
+            with attach(default_root()) as environ:
+                yield environ
+        else:
+            yield self._credentials(settings)
 
     def _credentials(self, settings: LightningNativeOrchestratorSettings) -> dict[str, str]:
         credentials = settings.credentials().or_else(Credentials.from_environment(os.environ))
         return credentials.environ(settings=f"the orchestrator (zenml orchestrator update {self.name} --api_key=… )")
 
     def _step_environment(
-        self, run_id: str, settings: LightningNativeOrchestratorSettings, environment: Mapping[str, str]
+        self,
+        plan: RunPlan,
+        settings: LightningNativeOrchestratorSettings,
+        environ: Mapping[str, str],
+        snapshot: "PipelineSnapshotResponse",
+        step: str,
+        environment: Mapping[str, str],
     ) -> dict[str, str]:
-        extra = {ENV_RUN_ID: run_id, ENV_ZENML_CUSTOM_SOURCE_ROOT: "."}
+        docker = snapshot.step_configurations[step].config.docker_settings
+        extra = {ENV_RUN_ID: plan.run_id, ENV_ZENML_CUSTOM_SOURCE_ROOT: ".", **step_variables(plan, step, environ)}
         if settings.cloud == "local":
             # Studios of the local cloud share this machine's artifact store, wherever their own configuration is.
             extra[ENV_ZENML_LOCAL_STORES_PATH] = GlobalConfiguration().local_stores_path
-        return {**environment, **extra}
+        return {**image_environment(docker), **environment, **extra}
 
     def _announce(self, pipeline_run: UUID, run_id: str) -> None:
         """Give the run its id now: ZenML refuses to stop a run that has none."""
@@ -206,17 +199,55 @@ class LightningNativeOrchestrator(BaseOrchestrator):
         update = PipelineRunUpdate(orchestrator_run_id=run_id)
         Client().zen_store.update_run(run_id=pipeline_run, run_update=update)
 
-    def _stop_run_gracefully(self, pipeline_run: "PipelineRunResponse") -> None:
-        self._stop_run_forcefully(pipeline_run)
+    def get_pipeline_run_metadata(self, run_id: UUID) -> "dict[str, MetadataType]":  # noqa: ARG002  ZenML's signature
+        """Return the metadata of a run that its first step makes known to ZenML."""
+        return {METADATA_ORCHESTRATOR_RUN_ID: self.get_orchestrator_run_id()}
 
-    def _stop_run_forcefully(self, pipeline_run: "PipelineRunResponse") -> None:
-        """Ask the controller to stop the run."""
-        run_id = str(pipeline_run.orchestrator_run_id)
+    def get_step_run_metadata(self, info: "StepRunInfo") -> "dict[str, MetadataType]":
+        """Return where the step runs."""
+        return step_run_metadata(info.step_run.version)
+
+    def fetch_status(
+        self, run: "PipelineRunResponse", include_steps: bool = False
+    ) -> tuple[ExecutionStatus | None, dict[str, ExecutionStatus] | None]:
+        """Return how a run stands, and its steps, from the journal of this machine."""
+        run_id = str(run.orchestrator_run_id)
         with Journal() as journal:
             record = journal.run(run_id)
-        if record is None or record.controller is None or not RunFolder.of(run_id).is_driven():
-            raise RunStoppedError(f"run {run_id} is not driven by a process on this machine any more")
-        os.kill(record.controller, signal.SIGTERM)
+            if record is None:
+                logger.warning("Run %s is not in the journal %s of this machine.", run_id, journal.path)
+                return None, None
+            status: ExecutionStatus | None = run_status(journal, record, driven=RunFolder.of(run_id).is_driven())
+            steps = step_statuses(journal, run_id) if include_steps else None
+        if run.status.is_finished or (run.status == ExecutionStatus.STOPPING and record.state == "running"):
+            status = None
+        return status, steps
+
+    def _stop_run(self, run: "PipelineRunResponse", graceful: bool = False) -> None:
+        """Ask the controller to stop the run: at once, or, if graceful, when the steps that run have ended.
+
+        A run whose controller died gets another one, which stops it and releases what it held.
+        """
+        run_id = str(run.orchestrator_run_id)
+        folder = RunFolder.of(run_id)
+        if not folder.path.exists():
+            raise RunStoppedError(f"run {run_id} was not started on this machine; stop it where it was started")
+        driven = folder.is_driven()
+        folder.request_stop(graceful=graceful)
+        with Journal() as journal:
+            record = journal.run(run_id)
+        if record is not None and record.state == "running" and not driven and not folder.is_driven():
+            logger.info("The process that drove run %s died; another one stops it.", run_id)
+            settings = self._settings_of(run)
+            self._start_controller(folder, folder.plan(), settings.model_copy(update={"synchronous": False}), run.id)
+
+
+def _prices(environ: Mapping[str, str]) -> list[MachineOffer]:
+    try:
+        return read_price_list(environ)
+    except CloudError as error:
+        logger.debug("No estimate of the cost: %s", error)
+        return []
 
 
 def _publish_stop(pipeline_run: UUID | None) -> None:

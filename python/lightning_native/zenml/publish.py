@@ -28,12 +28,18 @@ class RunPublisher:
             name=name, pipeline_run_id=self._run_id, exclude_retried=True, size=1, hydrate=False
         )
         if known.items:
-            if not known.items[0].status.is_finished:
-                publish_step_run_status_update(known.items[0].id, status, exception_info=_exception_info(result))
-        elif result.state == "failed":
+            step_run = known.items[0]
+            waits_for_retry = step_run.status == ExecutionStatus.RETRYING and status == ExecutionStatus.FAILED
+            if not step_run.status.is_finished and not waits_for_retry:
+                step_run = publish_step_run_status_update(step_run.id, status, exception_info=_exception_info(result))
+            finished = step_run.status.is_finished
+        else:
+            finished = result.state == "stopped"
+        if not finished:
             self._create_failed_step(name, result)
 
     def _create_failed_step(self, name: str, result: StepResult) -> None:
+        """Make the step known as failed, in as many versions as ZenML believes that there will be attempts."""
         client = Client()
         run = client.get_pipeline_run(self._run_id)
         if run.snapshot is None:
@@ -44,7 +50,8 @@ class RunPublisher:
         request.status = ExecutionStatus.FAILED
         request.end_time = utc_now()
         request.exception_info = _exception_info(result)
-        client.zen_store.create_run_step(request)
+        while client.zen_store.create_run_step(request).status == ExecutionStatus.RETRYING:
+            pass
 
     def run_ended(self, state: RunState, message: str) -> None:
         """Publish the run's end if ZenML does not know it from the steps."""

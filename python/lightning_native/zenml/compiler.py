@@ -1,0 +1,175 @@
+"""From a ZenML snapshot to a plan: every setting ends in the plan, or in an error that names it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from zenml.config import ResourceSettings
+from zenml.enums import ExecutionMode
+from zenml.orchestrators.utils import get_step_entrypoint_command
+
+from lightning_native.engine.layout import studio_layout
+from lightning_native.engine.machines import MachineOffer, ResourceRequest, cheapest
+from lightning_native.engine.plan import FailureMode, Retry, RunPlan, StepPlan, check_plan
+from lightning_native.errors import PlanError
+from lightning_native.zenml.config import STEP_SETTINGS, LightningNativeOrchestratorSettings
+from lightning_native.zenml.entrypoints import LightningNativeStepEntrypointConfiguration
+from lightning_native.zenml.environment import check_docker_settings, step_requirements, step_setup
+from lightning_native.zenml.machines import resource_request, step_machine
+
+if TYPE_CHECKING:
+    from zenml.config.retry_config import StepRetryConfig
+    from zenml.config.step_configurations import Step
+    from zenml.models import PipelineSnapshotResponse
+    from zenml.stack import Stack
+
+FAILURE_MODES: dict[ExecutionMode, FailureMode] = {
+    ExecutionMode.CONTINUE_ON_FAILURE: "continue",
+    ExecutionMode.STOP_ON_FAILURE: "stop",
+    ExecutionMode.FAIL_FAST: "fail_fast",
+}
+# As many machines are tried for a request as people name by hand.
+_MOST_FALLBACKS = 3
+
+
+def compile_pipeline(
+    run_id: str,
+    snapshot: "PipelineSnapshotResponse",
+    stack: "Stack",
+    settings: LightningNativeOrchestratorSettings,
+    step_settings: Mapping[str, LightningNativeOrchestratorSettings],
+    price_list: Callable[[], list[MachineOffer]],
+) -> RunPlan:
+    """Make a checked plan of a pipeline.
+
+    Args:
+        run_id: of the plan.
+        snapshot: the pipeline, without the steps that were found in the cache.
+        stack: it runs on.
+        settings: of the pipeline.
+        step_settings: of each step.
+        price_list: asked only when machines are to be found for resource settings.
+
+    Raises:
+        PlanError: the pipeline cannot run as it is written.
+        RequirementError: requirements do not parse or, in one studio, cannot hold together.
+        CloudError: the price list is needed and cannot be read.
+    """
+    configuration = snapshot.pipeline_configuration
+    resources = configuration.resource_settings
+    main_machines, main_request = _main_machine(settings, resources)
+    steps: list[StepPlan] = []
+    requests: dict[str, ResourceRequest] = {}
+    for name, step in snapshot.step_configurations.items():
+        own = step_settings[name]
+        _check_step_settings(name, own, settings)
+        check_docker_settings(name, step.config.docker_settings)
+        # What a step operator is to run brings its resources there.
+        wanted = ResourceSettings() if step.config.step_operator else step.config.resource_settings
+        machines, request = step_machine(name, own, wanted, settings, resources)
+        if request is not None:
+            requests[name] = request
+        steps.append(_step(name, step, own, snapshot, stack, machines))
+    if requests or main_request:
+        offers = price_list()
+        steps = [_on_cheapest(step, requests.get(step.name), offers) for step in steps]
+        if main_request is not None:
+            main_machines = _choose("the pipeline", main_request, offers, interruptible=False)
+    plan = RunPlan(
+        run_id=run_id,
+        name=configuration.name,
+        steps=tuple(steps),
+        placement=settings.placement,
+        main_studio=settings.main_studio_name,
+        main_machine=main_machines[0] if main_machines else None,
+        max_parallelism=settings.max_parallelism,
+        machine_limits=tuple((settings.machine_limits or {}).items()),
+        on_failure=FAILURE_MODES[configuration.execution_mode],
+        timeout=settings.run_timeout,
+        pending_timeout=settings.pending_timeout,
+        keep_studios=settings.keep_alive,
+        reuse_environments=settings.reuse_environments,
+        tags=tuple(settings.tags or ()),
+    )
+    check_plan(plan)
+    studio_layout(plan)
+    return plan
+
+
+def _main_machine(
+    settings: LightningNativeOrchestratorSettings, resources: ResourceSettings
+) -> tuple[tuple[str, ...], ResourceRequest | None]:
+    machines = settings.preferred_machines()
+    request = resource_request("the pipeline", resources)
+    if machines and request:
+        raise PlanError(
+            f"the pipeline asks for machine {machines[0]} and, in its ResourceSettings, for {request}; "
+            "remove one of them"
+        )
+    return machines, request
+
+
+def _check_step_settings(
+    step: str, own: LightningNativeOrchestratorSettings, pipeline: LightningNativeOrchestratorSettings
+) -> None:
+    for name in type(own).model_fields:
+        if name not in STEP_SETTINGS and getattr(own, name) != getattr(pipeline, name):
+            raise PlanError(
+                f"step {step!r} sets {name}, which is a setting of the whole run; set it on the pipeline. "
+                f"A step can set {', '.join(sorted(STEP_SETTINGS))}"
+            )
+    if own.interruptible and own.placement == "studio":
+        raise PlanError(
+            f"step {step!r} is interruptible, but studios cannot be restarted in the middle of a run; "
+            "set placement='job', or interruptible=False"
+        )
+
+
+def _step(
+    name: str,
+    step: "Step",
+    settings: LightningNativeOrchestratorSettings,
+    snapshot: "PipelineSnapshotResponse",
+    stack: "Stack",
+    machines: tuple[str, ...],
+) -> StepPlan:
+    command, arguments = get_step_entrypoint_command(
+        invocation_id=name,
+        config=step.config,
+        entrypoint_config_class=LightningNativeStepEntrypointConfiguration,
+        snapshot_id=snapshot.id,
+    )
+    return StepPlan(
+        name=name,
+        argv=(*command, *arguments),
+        machines=machines,
+        upstream=tuple(step.spec.upstream_steps),
+        requirements=step_requirements(step.config.docker_settings, stack),
+        timeout=settings.step_timeout,
+        retry=retry_of(step.config.retry),
+        interruptible=settings.interruptible,
+        # Steps that share one configuration folder tear each other's files.
+        scratch=("ZENML_CONFIG_PATH",),
+        setup=step_setup(step.config.docker_settings, stack, settings.custom_commands or ()),
+    )
+
+
+def retry_of(config: "StepRetryConfig | None") -> Retry:
+    """Return the engine's form of ZenML's retry configuration, where a back-off of 0 means none."""
+    if config is None:
+        return Retry()
+    return Retry(config.max_retries, float(config.delay), float(max(config.backoff, 1)))
+
+
+def _on_cheapest(step: StepPlan, request: ResourceRequest | None, offers: list[MachineOffer]) -> StepPlan:
+    if request is None:
+        return step
+    machines = _choose(f"step {step.name!r}", request, offers, interruptible=step.interruptible)
+    return replace(step, machines=machines)
+
+
+def _choose(who: str, request: ResourceRequest, offers: list[MachineOffer], *, interruptible: bool) -> tuple[str, ...]:
+    try:
+        return tuple(cheapest(request, offers, interruptible=interruptible)[:_MOST_FALLBACKS])
+    except PlanError as error:
+        raise PlanError(f"{who}: {error}") from error

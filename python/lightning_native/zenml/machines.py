@@ -1,0 +1,65 @@
+"""From ZenML's resource settings to machines."""
+
+from zenml.config import ResourceSettings
+
+from lightning_native.engine.machines import ResourceRequest, gpu_kinds, known_gpu
+from lightning_native.errors import PlanError
+from lightning_native.zenml.config import LightningNativeOrchestratorSettings
+
+
+def resource_request(who: str, resources: ResourceSettings) -> ResourceRequest | None:
+    """Return what a machine must have, or None where nothing is asked for.
+
+    Raises:
+        PlanError: the settings ask for what Lightning does not have.
+    """
+    if resources.normalized_resources:
+        names = ", ".join(
+            str(demand.name or demand.kind or demand.class_name) for demand in resources.normalized_resources
+        )
+        raise PlanError(
+            f"{who}: ResourceSettings.resources asks for {names} of a resource pool, which steps on Lightning are not "
+            "taken from; say cpu_count, memory, gpu_count and gpu_class, or name a machine in the settings"
+        )
+    if resources.gpu_class is not None and not known_gpu(resources.gpu_class):
+        raise PlanError(
+            f"{who}: ResourceSettings.gpu_class is {resources.gpu_class!r}, which Lightning does not offer; "
+            f"the kinds are {', '.join(gpu_kinds())}"
+        )
+    wanted = (resources.cpu_count, resources.memory, resources.gpu_count, resources.gpu_class)
+    if all(value is None for value in wanted):
+        return None
+    return ResourceRequest(
+        gpus=resources.gpu_count,
+        gpu_type=resources.gpu_class,
+        cpus=resources.cpu_count,
+        memory_gb=resources.get_memory("GiB"),
+    )
+
+
+def step_machine(
+    step: str,
+    settings: LightningNativeOrchestratorSettings,
+    resources: ResourceSettings,
+    pipeline_settings: LightningNativeOrchestratorSettings,
+    pipeline_resources: ResourceSettings,
+) -> tuple[tuple[str, ...], ResourceRequest | None]:
+    """Return the machines a step names, or else the request that machines are to be found for.
+
+    What the step says itself counts more than what it has from its pipeline.
+
+    Raises:
+        PlanError: the step itself, or the pipeline, says both.
+    """
+    machines = settings.preferred_machines()
+    request = resource_request(f"step {step!r}", resources)
+    if not machines or request is None:
+        return machines, request
+    own_machines = machines != pipeline_settings.preferred_machines()
+    own_request = request != resource_request("the pipeline", pipeline_resources)
+    if own_machines == own_request:
+        raise PlanError(
+            f"step {step!r} asks for machine {machines[0]} and, in its ResourceSettings, for {request}; "
+            "remove one of them"
+        )
+    return (machines, None) if own_machines else ((), request)

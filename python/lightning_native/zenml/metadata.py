@@ -1,0 +1,111 @@
+"""What a run tells ZenML about itself: where to look, what it runs, what it is expected to cost."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from urllib.parse import quote
+
+from zenml.constants import METADATA_ORCHESTRATOR_LOGS_URL, METADATA_ORCHESTRATOR_RUN_ID, METADATA_ORCHESTRATOR_URL
+from zenml.metadata.metadata_types import MetadataType, Uri
+
+from lightning_native import ArchiveReport, unique_studio_name
+from lightning_native.engine.estimate import estimate
+from lightning_native.engine.journal import Journal
+from lightning_native.engine.layout import studio_layout
+from lightning_native.engine.machines import MachineOffer
+from lightning_native.engine.plan import RunPlan
+from lightning_native.engine.run_folder import RunFolder
+
+ENV_STEP_URL = "LIGHTNING_NATIVE_STEP_URL"
+ENV_TEAMSPACE_URL = "LIGHTNING_NATIVE_TEAMSPACE_URL"
+ENV_STEP = "LIGHTNING_NATIVE_STEP"
+_LIGHTNING = "https://lightning.ai"
+# What setting up and booting take, as `lightning-native plan` assumes.
+_PREPARE_SECONDS = 60.0
+_BOOT_SECONDS = 30.0
+
+
+def teamspace_url(environ: Mapping[str, str]) -> str:
+    """Return the address of the teamspace that these variables name."""
+    cloud = environ.get("LIGHTNING_CLOUD_URL", _LIGHTNING).rstrip("/")
+    owner = environ.get("LIGHTNING_ORG") or environ.get("LIGHTNING_USERNAME", "")
+    return f"{cloud}/{quote(owner)}/{quote(environ.get('LIGHTNING_TEAMSPACE', ''))}"
+
+
+def studio_url(environ: Mapping[str, str], name: str) -> str:
+    """Return the address of a studio."""
+    return f"{teamspace_url(environ)}/studios/{quote(name)}"
+
+
+def job_url(environ: Mapping[str, str], name: str) -> str:
+    """Return the address of a job."""
+    return f"{teamspace_url(environ)}/jobs/{quote(name)}?app_id=jobs"
+
+
+def step_job_name(pipeline: str, step: str, run_id: str, attempt: int) -> str:
+    """Return the name of the job of an attempt at a step."""
+    return unique_studio_name(pipeline, step, run_id[:12], f"attempt-{attempt}")
+
+
+def step_urls(plan: RunPlan, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return where each step runs: its studio, or the job of its first attempt."""
+    if plan.placement == "job":
+        return {step.name: job_url(environ, step_job_name(plan.name, step.name, plan.run_id, 1)) for step in plan.steps}
+    return {step: studio_url(environ, studio.name) for studio in studio_layout(plan) for step in studio.steps}
+
+
+def run_metadata(
+    plan: RunPlan, folder: RunFolder, report: ArchiveReport, environ: Mapping[str, str], offers: Iterable[MachineOffer]
+) -> dict[str, MetadataType]:
+    """Return the metadata of a submitted run."""
+    urls = step_urls(plan, environ)
+    first = urls[plan.dag().order()[0]]
+    cost = estimated_cost(plan, offers)
+    metadata: dict[str, MetadataType] = {
+        METADATA_ORCHESTRATOR_RUN_ID: plan.run_id,
+        METADATA_ORCHESTRATOR_URL: Uri(first),
+        METADATA_ORCHESTRATOR_LOGS_URL: Uri(first),
+        "step_urls": dict(urls),
+        "logs": str(folder.path / "logs"),
+        "logs_command": f"lightning-native runs logs {plan.run_id}",
+        "placement": plan.placement,
+        "machines": {
+            step.name: list(step.machines or ([plan.main_machine] if plan.main_machine else [])) for step in plan.steps
+        },
+        "code_digest": report.digest,
+        "code_files": report.files,
+    }
+    if cost is not None:
+        metadata["estimated_cost_dollars"] = round(cost, 4)
+    return metadata
+
+
+def estimated_cost(plan: RunPlan, offers: Iterable[MachineOffer]) -> float | None:
+    """Return the dollars a run is expected to cost; None when a machine has no price."""
+    with Journal() as journal:
+        durations = journal.step_durations(plan.name)
+    return estimate(
+        plan,
+        durations=durations,
+        offers=offers,
+        prepare_seconds=_PREPARE_SECONDS,
+        boot_seconds=_BOOT_SECONDS,
+    ).total_cost
+
+
+def step_variables(plan: RunPlan, step: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables from which a step knows where it runs."""
+    if plan.placement == "job":
+        return {ENV_TEAMSPACE_URL: teamspace_url(environ), ENV_STEP: json.dumps([plan.name, step, plan.run_id])}
+    return {ENV_STEP_URL: step_urls(plan, environ)[step]}
+
+
+def step_run_metadata(attempt: int) -> dict[str, MetadataType]:
+    """Return the metadata of the step that this process runs, at this attempt."""
+    if ENV_STEP in os.environ:
+        pipeline, step, run_id = json.loads(os.environ[ENV_STEP])
+        name = step_job_name(pipeline, step, run_id, attempt)
+        url = f"{os.environ[ENV_TEAMSPACE_URL]}/jobs/{quote(name)}?app_id=jobs"
+    else:
+        url = os.environ.get(ENV_STEP_URL, "")
+    return {METADATA_ORCHESTRATOR_URL: Uri(url)} if url else {}
