@@ -8,13 +8,15 @@ The engine uploads this file and calls it through the studio's shell::
     python agent.py unpack ARCHIVE SHA256 DESTINATION         verify an uploaded archive and unpack it atomically
     python agent.py forget PREFIX                             stop and remove every operation whose id starts so
     python agent.py job OPID --spec-sha256 HEX --job-name N   run the operation here and now, as the command of a job
+    python agent.py job ID --spec-sha256 HEX --step NAME      the same for one step of a pipeline
 
 Every call prints one line of JSON. An operation is a folder `ops/OPID` beside this file. Making that folder is the
 claim: however often `start` is delivered, the command runs once. Its specification `ops/OPID.json` is uploaded
 before `start` and removed as soon as it is claimed, because it carries the step's secrets:
 `{"argv": [...], "cwd": ..., "env": {...}, "scratch": [names of variables that get a private folder], "timeout": s}`,
-and for a job `"code": [archive, SHA-256, destination]` to unpack first. A job prints the command's output, and its
-result on a last line that begins with RESULT_MARK.
+and for a job `"code": [archive, SHA-256, destination]` to unpack first and `"retry": {"count", "delay", "backoff"}`.
+The jobs of a pipeline share one file `ops/ID.json`, `{"steps": {name: specification}}`. A job prints the command's
+output, and after each attempt its result on a line that begins with RESULT_MARK.
 """
 
 from __future__ import annotations
@@ -138,10 +140,10 @@ def start(operation: str, spec_sha256: str) -> None:
         detach(lambda: run(folder, spec))
 
 
-def run_as_job(operation: str, spec_sha256: str, job_name: str) -> int:
-    """Run an operation in the foreground, as the command of the job of this name."""
+def run_as_job(operation: str, spec_sha256: str, job_name: str | None, step: str | None) -> int:
+    """Run an operation in the foreground, as the command of a job."""
     # A submission that was delivered twice makes a second job of the same command, under another name.
-    if os.environ.get("LIGHTNING_JOB_NAME", job_name) != job_name:
+    if job_name and os.environ.get("LIGHTNING_JOB_NAME", job_name) != job_name:
         print("this job is a duplicate of %s, which runs the command" % job_name)
         return 1
     spec_path = operation_folder(operation) + ".json"
@@ -149,21 +151,37 @@ def run_as_job(operation: str, spec_sha256: str, job_name: str) -> int:
     with open(spec_path) as stream:
         spec = json.load(stream)
     os.unlink(spec_path)
+    if step is not None:
+        spec = spec["steps"][step]
     if spec.get("code"):
         unpack(*spec["code"])
     folder = tempfile.mkdtemp(prefix=operation + "-", dir=OPERATIONS)
-    scratch = os.path.join(folder, "scratch")
-    os.mkdir(scratch)
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
-    result: dict[str, Any] = {"started": time.time()}
     with open(1, "wb", buffering=0, closefd=False) as output:
+        try:
+            return run_attempts(folder, spec, output, stopping)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def run_attempts(folder: str, spec: dict[str, Any], output: FileIO, stopping: threading.Event) -> int:
+    """Run a job's command until it succeeds, is stopped, or may not be tried again; return the job's exit code."""
+    retry = spec.get("retry") or {"count": 0}
+    attempt = 1
+    while True:
+        scratch = tempfile.mkdtemp(prefix="scratch-", dir=folder)
+        result: dict[str, Any] = {"started": time.time()}
         result.update(run_command(folder, spec, scratch, output, stopping))
         result["ended"] = time.time()
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
         output.write(("\n%s%s\n" % (RESULT_MARK, json.dumps(result))).encode())
-    code = int(result["exit_code"])
-    return code if code >= 0 else 128 - code
+        code = int(result["exit_code"])
+        if code == 0 or stopping.is_set() or attempt > retry["count"]:
+            return code if code >= 0 else 128 - code
+        if stopping.wait(retry["delay"] * retry["backoff"] ** (attempt - 1)):
+            return 128 + signal.SIGTERM
+        attempt += 1
 
 
 def detach(action: Callable[[], None]) -> None:
@@ -394,10 +412,11 @@ def main() -> None:
     command = commands.add_parser("job")
     command.add_argument("operation")
     command.add_argument("--spec-sha256", required=True)
-    command.add_argument("--job-name", required=True)
+    command.add_argument("--job-name")
+    command.add_argument("--step")
     arguments = parser.parse_args()
     if arguments.command == "job":
-        sys.exit(run_as_job(arguments.operation, arguments.spec_sha256, arguments.job_name))
+        sys.exit(run_as_job(arguments.operation, arguments.spec_sha256, arguments.job_name, arguments.step))
     if arguments.command == "start":
         start(arguments.operation, arguments.spec_sha256)
     if arguments.command in ("start", "poll"):

@@ -36,6 +36,8 @@ def events(folder: RunFolder) -> str:
         ("studio", "DELETE */cloudspaces/*", 1),
         ("job", "POST */jobs", 1),
         ("job", "DELETE */jobs/*", 1),
+        ("platform", "POST */pipelines", 1),
+        ("platform", "DELETE */pipelines/*", 1),
     ],
 )
 def test_a_request_that_is_carried_out_but_answered_with_503_runs_the_step_once(
@@ -49,7 +51,14 @@ def test_a_request_that_is_carried_out_but_answered_with_503_runs_the_step_once(
 
 
 @pytest.mark.parametrize(
-    ("placement", "match"), [("studio", "GET */stream"), ("studio", "GET */codestatus"), ("job", "GET */jobs/*")]
+    ("placement", "match"),
+    [
+        ("studio", "GET */stream"),
+        ("studio", "GET */codestatus"),
+        ("job", "GET */jobs/*"),
+        ("platform", "GET */pipelines/*"),
+        ("platform", "GET */page-logs*"),
+    ],
 )
 def test_failing_status_calls_do_not_end_or_repeat_a_healthy_step(
     runner: Runner, cloud: LocalCloud, placement: PlacementName, match: str
@@ -73,11 +82,12 @@ def test_a_machine_that_is_not_to_be_had_is_replaced_by_the_next_one(
     assert "trying the next machine" in events(folder)
 
 
+@pytest.mark.parametrize("placement", ["job", "platform"])
 def test_an_interruptible_job_that_is_reclaimed_is_run_again_without_counting(
-    runner: Runner, cloud: LocalCloud
+    runner: Runner, cloud: LocalCloud, placement: PlacementName
 ) -> None:
     cloud.faults.add("reclaim", seconds=0.5, times=1)
-    folder = runner.make("job", counting(runner, seconds=2, interruptible=True))
+    folder = runner.make(placement, counting(runner, seconds=2, interruptible=True))
     assert runner.drive(folder) == 0
     assert runner.lines("count") == ["x", "x"]
     assert "taken away" in events(folder)

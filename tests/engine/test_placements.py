@@ -11,7 +11,7 @@ from lightning_native.emulator.local_cloud import LocalCloud
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import PlacementName, Retry, StepPlan
 
-PLACEMENTS: list[PlacementName] = ["studio", "job"]
+PLACEMENTS: list[PlacementName] = ["studio", "job", "platform"]
 
 
 def shell(name: str, script: str, *upstream: str, **options: object) -> StepPlan:
@@ -119,6 +119,18 @@ def test_an_environment_is_prepared_once_and_a_changed_one_anew(runner: Runner) 
             "before run_job 2",
             "before cost 1",
             "after release 2",
+        )
+    ]
+    + [
+        ("platform", moment)
+        for moment in (
+            "after find_pipeline 1",
+            "before create_pipeline 1",
+            "after create_pipeline 1",
+            "after status 1",
+            "after output 2",
+            "before cost 3",
+            "before remove 1",
         )
     ],
 )

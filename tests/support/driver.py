@@ -35,10 +35,13 @@ class Killer:
             result = call(*arguments, **options)
             self._die_at(f"after {name} {number}")
             if isinstance(result, list):
-                return [Proxy(item, self) for item in result]
-            return Proxy(result, self) if hasattr(result, "release") else result
+                return [self._seen_through(item) for item in result]
+            return self._seen_through(result)
 
         return counted
+
+    def _seen_through(self, result: Any) -> Any:
+        return Proxy(result, self) if hasattr(result, "release") else result
 
     def _die_at(self, moment: str) -> None:
         if moment == self._moment:

@@ -152,7 +152,7 @@ def test_a_secret_is_in_neither_the_plan_nor_the_repr(tmp_path: Path) -> None:
         ("steps: {a: {command: x, retries: {count: 1, backof: 2}}}", "did you mean 'backoff'?"),
         ("steps: {a: {command: x, interruptible: yes}}", "must be true or false; it is 'yes'"),
         ("steps: {a: {command: x, retries: true}}", "must be a number of retries"),
-        ("placement: jobs\nsteps: {a: {command: x}}", "placement: must be studio or job; it is 'jobs'"),
+        ("placement: jobs\nsteps: {a: {command: x}}", "placement: must be studio, job or platform; it is 'jobs'"),
         ("on_failure: fail-fast\nsteps: {a: {command: x}}", "must be continue, stop or fail_fast; it is 'fail-fast'"),
         ("max_parallelism: 0\nsteps: {a: {command: x}}", "must be greater than or equal to 1; it is 0"),
         ("machine_limits: {L5: 1}\nsteps: {a: {command: x}}", "machine_limits.L5: unknown machine 'L5'"),

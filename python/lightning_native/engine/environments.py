@@ -20,13 +20,13 @@ from lightning_native.lightning.cloud import StudioHandle
 
 
 class Environments:
-    """The template studios of one run."""
+    """The template studios of one run; with an `owner` they are nobody else's and are not kept as environments."""
 
-    def __init__(self, context: RunContext) -> None:
+    def __init__(self, context: RunContext, owner: str | None = None) -> None:
         by_fingerprint: dict[str, Template] = {}
         self._of_step: dict[str, Template] = {}
         for step in context.plan.steps:
-            template = Template(context, step, merged_requirements([step]))
+            template = Template(context, step, merged_requirements([step]), owner)
             self._of_step[step.name] = by_fingerprint.setdefault(template.fingerprint, template)
 
     def prepare(self) -> None:
@@ -38,13 +38,18 @@ class Environments:
         """Return the template a step runs from."""
         return self._of_step[step.name]
 
+    def all(self) -> "list[Template]":
+        """Return each template once."""
+        return list(dict.fromkeys(self._of_step.values()))
+
 
 class Template:
     """One template studio. It runs only while it is being prepared."""
 
-    def __init__(self, context: RunContext, step: StepPlan, requirements: str) -> None:
+    def __init__(self, context: RunContext, step: StepPlan, requirements: str, owner: str | None = None) -> None:
         self._context = context
         self._step = step
+        self._shared = context.plan.reuse_environments and owner is None
         self._requirements = requirements
         what: list[object] = [requirements, context.plan.custom_commands]
         if step.setup != Setup():
@@ -53,7 +58,8 @@ class Template:
             what.append(context.plan.run_id)
         content = json.dumps(what)
         self.fingerprint = hashlib.sha256(content.encode()).hexdigest()
-        self.studio_name = unique_studio_name("env", self.fingerprint[:12], context.journal.journal.home_id())
+        whose = [owner] if owner else ["env"]
+        self.studio_name = unique_studio_name(*whose, self.fingerprint[:12], context.journal.journal.home_id())
         self.prepared = Prepared(self.studio_name, self._prepare, context.cancellation)
 
     def _prepare(self) -> StudioHandle:
@@ -79,8 +85,7 @@ class Template:
 
     def _make(self) -> StudioHandle:
         self._record(ready=False)
-        kept = self._context.plan.reuse_environments
-        self._context.journal.lease("studio", self.studio_name, "stop" if kept else "delete")
+        self._context.journal.lease("studio", self.studio_name, "stop" if self._shared else "delete")
         handle = self._context.cloud.create_studio(self.studio_name)
         handle.start(self._context.plan.main_machine)
         set_up(
@@ -92,14 +97,14 @@ class Template:
             setup=self._step.setup,
         )
         handle.release(delete=False)
-        if kept:
+        if self._shared:
             self._context.journal.released("studio", self.studio_name)
         self._record(ready=True)
         self._upload_code(handle)
         return handle
 
     def _record(self, *, ready: bool) -> None:
-        if not self._context.plan.reuse_environments:
+        if not self._shared:
             return
         journal = self._context.journal.journal
         journal.environment_used(self._context.cloud_name, self.fingerprint, self.studio_name, ready=ready)

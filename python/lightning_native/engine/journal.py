@@ -20,7 +20,8 @@ from lightning_native.home import home
 
 RunState = Literal["running", "completed", "failed", "stopped"]
 StepState = Literal["pending", "preparing", "running", "succeeded", "failed", "skipped", "stopped"]
-LeaseKind = Literal["studio", "job", "pipeline"]
+# A file is named "STUDIO:PATH".
+LeaseKind = Literal["studio", "job", "pipeline", "file"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (

@@ -173,12 +173,20 @@ def upload_specification(
 
     It holds the step's secrets: a file of mode 0600 here, removed there as soon as the agent has read it.
     """
-    content = json.dumps(specification).encode()
     descriptor, name = tempfile.mkstemp(prefix="lightning-native-")
     try:
         with os.fdopen(descriptor, "wb") as stream:
-            stream.write(content)
+            stream.write(_content(specification))
         upload(Path(name), f"{REMOTE_HOME}/ops/{operation_id}.json")
     finally:
         Path(name).unlink()
-    return hashlib.sha256(content).hexdigest()
+    return specification_sha256(specification)
+
+
+def specification_sha256(specification: Mapping[str, object]) -> str:
+    """Return the SHA-256 that proves the upload of a specification."""
+    return hashlib.sha256(_content(specification)).hexdigest()
+
+
+def _content(specification: Mapping[str, object]) -> bytes:
+    return json.dumps(specification).encode()

@@ -1,5 +1,6 @@
 """What runs where: a run as data, checked before anything is created."""
 
+import difflib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -8,9 +9,10 @@ from typing import Any, Literal
 from lightning_native import Dag
 from lightning_native.errors import PlanError
 from lightning_native.lightning.machines import canonical_machine
+from lightning_native.lightning.time_zones import time_zones
 
 FailureMode = Literal["continue", "stop", "fail_fast"]
-PlacementName = Literal["studio", "job"]
+PlacementName = Literal["studio", "job", "platform"]
 RequirementSource = tuple[str, str]
 Installer = Literal["uv", "pip"]
 KeepPolicy = Literal["never", "on_failure", "always"]
@@ -42,6 +44,21 @@ class Setup:
     installer_arguments: tuple[str, ...] = ()
     commands: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """When Lightning runs a plan again and again.
+
+    Attributes:
+        name: unique in the teamspace; a new schedule of a name takes the place of the old one.
+        cron: minute, hour, day of the month, month, day of the week.
+        timezone: of the expression, such as `Europe/Zurich`.
+    """
+
+    name: str
+    cron: str
+    timezone: str = "UTC"
 
 
 @dataclass(frozen=True)
@@ -85,7 +102,7 @@ class RunPlan:
     Attributes:
         run_id: names the run for ever; letters, digits and `-`.
         name: for people.
-        placement: how steps run: as commands in studios, or as jobs.
+        placement: how steps run: as commands in studios, as jobs, or as the jobs of a pipeline that Lightning drives.
         main_studio: an existing or new studio of the user's to run in, which is kept; None: one of our own.
         main_machine: the SDK's name of the main machine; None: what the main studio runs on, else the default.
         custom_commands: shell commands run once in each environment, in the code's folder, after the requirements.
@@ -98,6 +115,7 @@ class RunPlan:
             `on_failure` keeps those in which a step failed.
         reuse_environments: take prepared environments of earlier runs, and keep those of this one.
         tags: of the run's jobs.
+        schedule: when Lightning runs it, with placement `platform`; None: now, once.
     """
 
     run_id: str
@@ -115,6 +133,7 @@ class RunPlan:
     keep_studios: KeepPolicy = "never"
     reuse_environments: bool = True
     tags: tuple[str, ...] = ()
+    schedule: Schedule | None = None
 
     def to_json(self) -> str:
         """Return the plan as JSON. It holds no secrets: environments travel apart from it."""
@@ -128,6 +147,7 @@ class RunPlan:
         data["custom_commands"] = tuple(data["custom_commands"])
         data["tags"] = tuple(data["tags"])
         data["machine_limits"] = tuple((machine, limit) for machine, limit in data["machine_limits"])
+        data["schedule"] = Schedule(**data["schedule"]) if data.get("schedule") else None
         return cls(steps=steps, **data)
 
     def step(self, name: str) -> StepPlan:
@@ -169,7 +189,33 @@ def check_plan(plan: RunPlan) -> None:
         raise PlanError(f"the run's timeout is {plan.timeout} s; it must be positive")
     if plan.main_machine:
         canonical_machine(plan.main_machine)
+    if plan.schedule:
+        if plan.placement != "platform":
+            raise PlanError(
+                f"schedule {plan.schedule.name!r} needs placement 'platform', not {plan.placement!r}: "
+                "only Lightning itself is there whenever a schedule fires"
+            )
+        check_schedule(plan.schedule)
     plan.dag().order()
+
+
+def check_schedule(schedule: Schedule) -> None:
+    """Find what can be found wrong about a schedule without Lightning.
+
+    Raises:
+        PlanError: a name, an expression or a time zone that cannot be.
+    """
+    if not schedule.name.strip():
+        raise PlanError("a schedule needs a name")
+    if len(schedule.cron.split()) != 5:
+        raise PlanError(
+            f"schedule {schedule.name!r} has the cron expression {schedule.cron!r}; it needs five fields "
+            "(minute, hour, day of the month, month, day of the week), such as '0 2 * * *'"
+        )
+    if schedule.timezone not in time_zones():
+        near = difflib.get_close_matches(schedule.timezone, time_zones(), n=3)
+        hint = f"did you mean {', '.join(near)}?" if near else "use a name such as UTC or Europe/Zurich"
+        raise PlanError(f"schedule {schedule.name!r} has the time zone {schedule.timezone!r}; {hint}")
 
 
 def _check_step(step: StepPlan) -> None:

@@ -72,3 +72,12 @@ def _release_once(cloud: Cloud, lease: Lease) -> None:
     elif lease.kind == "job":
         for job in cloud.find_jobs(lease.name):
             job.release()
+    elif lease.kind == "pipeline":
+        pipeline = cloud.find_pipeline(lease.name)
+        if pipeline is not None:
+            pipeline.release()
+    else:
+        name, _, path = lease.name.partition(":")
+        studio = cloud.find_studio(name)
+        if studio is not None:
+            studio.remove(path)

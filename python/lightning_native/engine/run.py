@@ -10,14 +10,15 @@ from lightning_native.engine.executor import Cancellation, StepResult, execute
 from lightning_native.engine.journal import Journal, RunState
 from lightning_native.engine.placements.base import Placement, RunContext
 from lightning_native.engine.placements.job import JobPlacement
+from lightning_native.engine.placements.platform import follow_pipeline
 from lightning_native.engine.placements.studio import StudioPlacement
-from lightning_native.engine.plan import PlacementName, StepPlan, check_plan
+from lightning_native.engine.plan import RunPlan, Schedule, StepPlan, check_plan
+from lightning_native.engine.prepared import Cancelled
 from lightning_native.engine.reconcile import release_leases
 from lightning_native.engine.run_folder import RunFolder
-from lightning_native.errors import StaleControllerError
+from lightning_native.engine.schedules import create_schedule
+from lightning_native.errors import CloudError, StaleControllerError
 from lightning_native.lightning.cloud import Cloud
-
-_PLACEMENTS: dict[PlacementName, Callable[[RunContext], Placement]] = {"studio": StudioPlacement, "job": JobPlacement}
 
 
 @dataclass(frozen=True)
@@ -57,60 +58,110 @@ def run(
     cancellation = cancellation or Cancellation()
     plan = folder.plan()
     check_plan(plan)
-    run_journal = journal.drive(plan.run_id, plan.name, cloud_name, os.getpid(), [step.name for step in plan.steps])
-    before = {record.name: record for record in journal.steps(plan.run_id)}
+    steps = [] if plan.schedule else [step.name for step in plan.steps]
+    run_journal = journal.drive(plan.run_id, plan.name, cloud_name, os.getpid(), steps)
     context = RunContext(plan, cloud, cloud_name, run_journal, folder, folder.environments(), cancellation)
-    placement = _PLACEMENTS[plan.placement](context)
-
-    def run_step(step: StepPlan) -> StepResult:
-        return run_attempts(
-            step,
-            before[step.name].attempt,
-            run_attempt=placement.run_attempt,
-            journal=run_journal,
-            cancellation=cancellation,
-        )
-
-    def settle(name: str, result: StepResult) -> None:
-        run_journal.step_ended(name, result.state, result.exit_code, result.message, result.cost, result.seconds)
-        placement.step_ended(name)
-        step_ended(name, result)
-
-    results: dict[str, StepResult] = {}
-    too_late = f"it ran longer than its limit of {plan.timeout} s"
-    alarm = threading.Timer(plan.timeout, cancellation.request, [too_late]) if plan.timeout else None
+    alarm = _alarm(plan, cancellation)
     try:
-        if alarm:
-            alarm.daemon = True
-            alarm.start()
-        placement.prepare()
-        results = execute(
-            plan,
-            run_step=run_step,
-            stop_running=placement.stop_running,
-            ended=settle,
-            cancellation=cancellation,
-            done={name: StepResult("succeeded", 0) for name, record in before.items() if record.state == "succeeded"},
-            durations=journal.step_durations(plan.name),
-        )
+        if plan.schedule:
+            results, verdict = {}, _schedule(context, plan.schedule)
+        else:
+            results = _run_steps(context, step_ended)
+            verdict = _verdict(results, cancellation)
     except StaleControllerError:
         # What this run holds belongs to the controller that has taken over.
         raise
     except BaseException:
-        placement.close()
         release_leases(run_journal, cloud)
         raise
     finally:
-        if alarm:
-            alarm.cancel()
-    placement.close()
+        alarm.cancel()
     left = release_leases(run_journal, cloud)
     folder.discard_secrets()
-    state, message = _verdict(results, cancellation)
+    state, message = verdict
     if left:
         message = f"{message}; not released: {', '.join(left)} (release them with: lightning-native gc)".lstrip("; ")
     run_journal.end(state, message)
     return RunResult(state, results, message, tuple(left))
+
+
+def _schedule(context: RunContext, schedule: Schedule) -> tuple[RunState, str]:
+    """Have Lightning run the plan later; what that needs is the schedule's from then on, and no lease of this run."""
+    try:
+        create_schedule(context, schedule)
+    except Cancelled:
+        return "stopped", context.cancellation.reason
+    except CloudError as error:
+        return "failed", str(error)
+    for lease in context.journal.journal.leases(context.plan.run_id):
+        context.journal.released(lease.kind, lease.name)
+    return "completed", f"scheduled as {schedule.name!r} at {schedule.cron!r} {schedule.timezone}"
+
+
+def _run_steps(context: RunContext, step_ended: Callable[[str, StepResult], object]) -> dict[str, StepResult]:
+    journal = context.journal
+    before = {record.name: record for record in journal.journal.steps(context.plan.run_id)}
+    done = {name: StepResult("succeeded", 0) for name, record in before.items() if record.state == "succeeded"}
+
+    def settle(name: str, result: StepResult) -> None:
+        journal.step_ended(name, result.state, result.exit_code, result.message, result.cost, result.seconds)
+        if placement is not None:
+            placement.step_ended(name)
+        step_ended(name, result)
+
+    placement: Placement | None = None
+    if context.plan.placement == "platform":
+        return follow_pipeline(context, settle, done)
+    placement = StudioPlacement(context) if context.plan.placement == "studio" else JobPlacement(context)
+    return _execute(context, placement, settle, done, {name: record.attempt for name, record in before.items()})
+
+
+def _alarm(plan: RunPlan, cancellation: Cancellation) -> threading.Timer:
+    """Start what stops a run that takes too long."""
+    reason = f"it ran longer than its limit of {plan.timeout} s"
+    alarm = threading.Timer(plan.timeout or 0.0, cancellation.request, [reason])
+    alarm.daemon = True
+    if plan.timeout:
+        alarm.start()
+    return alarm
+
+
+def _execute(
+    context: RunContext,
+    placement: Placement,
+    settle: Callable[[str, StepResult], None],
+    done: dict[str, StepResult],
+    attempts: dict[str, int],
+) -> dict[str, StepResult]:
+    """Run every step of a plan that is not done in a placement, and give the placement up."""
+
+    def run_step(step: StepPlan) -> StepResult:
+        return run_attempts(
+            step,
+            attempts[step.name],
+            run_attempt=placement.run_attempt,
+            journal=context.journal,
+            cancellation=context.cancellation,
+        )
+
+    try:
+        placement.prepare()
+        results = execute(
+            context.plan,
+            run_step=run_step,
+            stop_running=placement.stop_running,
+            ended=settle,
+            cancellation=context.cancellation,
+            done=done,
+            durations=context.journal.journal.step_durations(context.plan.name),
+        )
+    except StaleControllerError:
+        raise
+    except BaseException:
+        placement.close()
+        raise
+    placement.close()
+    return results
 
 
 def _verdict(results: dict[str, StepResult], cancellation: Cancellation) -> tuple[RunState, str]:

@@ -1,14 +1,15 @@
-"""What the engine needs of Lightning: studios and jobs that can be found again, and whose release can be repeated.
+"""What the engine needs of Lightning: studios, jobs and pipelines that can be found again and released repeatedly.
 
 `teamspace.py` is the real one, through the SDK.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
 JobState = Literal["pending", "running", "completed", "failed", "stopped"]
+PipelineStepState = Literal["pending", "running", "completed", "failed", "stopped", "skipped"]
 
 
 class StudioHandle(Protocol):
@@ -72,8 +73,121 @@ class JobHandle(Protocol):
         """Stop and delete the job. Gone already is a success."""
 
 
+@dataclass(frozen=True)
+class PipelineStepRequest:
+    """One step of a pipeline: a shell command on a machine, from a studio's files at the moment it begins.
+
+    `wait_for`: earlier steps of the pipeline that must have completed.
+    """
+
+    name: str
+    machine: str
+    command: str
+    studio: str
+    wait_for: tuple[str, ...] = ()
+    interruptible: bool = False
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class PipelineRequest:
+    """A graph of job steps, each after those it waits for, that Lightning itself drives.
+
+    `interruption_retries`: how often a step whose machine was taken away is run again.
+    """
+
+    name: str
+    steps: tuple[PipelineStepRequest, ...]
+    stop_on_failure: bool = False
+    interruption_retries: int = 0
+
+
+@dataclass(frozen=True)
+class PipelineStepStatus:
+    """How a step of a pipeline stands; `job` is the name of its job, None before it has one."""
+
+    state: PipelineStepState
+    job: str | None = None
+    interruptions: int = 0
+
+
+@dataclass(frozen=True)
+class PipelineStatus:
+    """How a pipeline stands: its own state, and that of its steps by their names."""
+
+    state: JobState
+    steps: Mapping[str, PipelineStepStatus]
+
+
+class ScheduleHandle(Protocol):
+    """The moments at which Lightning runs a pipeline again."""
+
+    @property
+    def name(self) -> str:
+        """The schedule's name."""
+
+    @property
+    def cron(self) -> str:
+        """Its cron expression, as of when it was read."""
+
+    @property
+    def timezone(self) -> str:
+        """The time zone of the expression, as of when it was read."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether it was paused when it was read."""
+
+    @property
+    def pipeline_id(self) -> str:
+        """What it runs."""
+
+    def update(self, *, cron: str | None = None, timezone: str | None = None, paused: bool | None = None) -> None:
+        """Change what is given."""
+
+    def release(self) -> None:
+        """Delete the schedule, not its pipeline. Gone already is a success."""
+
+
+class PipelineHandle(Protocol):
+    """One pipeline, as the engine needs it."""
+
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+
+    @property
+    def id(self) -> str:
+        """What Lightning knows it by; its jobs have it as LIGHTNING_PIPELINE_ID."""
+
+    @property
+    def created(self) -> float:
+        """When it was created, in seconds since the epoch."""
+
+    def status(self) -> PipelineStatus:
+        """Return how the pipeline stands."""
+
+    def job(self, name: str) -> "JobHandle":
+        """Return a job of the pipeline by the name that its status gives."""
+
+    def stop(self) -> None:
+        """Ask the pipeline and its jobs to end. Ended already is a success."""
+
+    def studio_names(self) -> Sequence[str]:
+        """Return the names of the studios that its steps start from, as far as they are there."""
+
+    def schedule(self, name: str, cron: str, timezone: str) -> ScheduleHandle:
+        """Have Lightning run the pipeline again whenever a cron expression says so in a time zone."""
+
+    def runs(self) -> "Sequence[PipelineHandle]":
+        """Return the runs that schedules made of it, oldest first."""
+
+    def release(self) -> None:
+        """Stop and delete the pipeline with its jobs and schedules. Gone already is a success."""
+
+
 class Cloud(Protocol):
-    """Where studios and jobs come from. Every method raises `CloudError` when Lightning refuses or fails."""
+    """Where studios, jobs and pipelines come from. Every method raises `CloudError` when Lightning refuses or fails."""
 
     def find_studio(self, name: str) -> StudioHandle | None:
         """Return the studio of this name, running or not."""
@@ -86,3 +200,12 @@ class Cloud(Protocol):
 
     def run_job(self, request: JobRequest) -> JobHandle:
         """Submit a job."""
+
+    def find_pipeline(self, name: str) -> PipelineHandle | None:
+        """Return the newest pipeline of this name."""
+
+    def create_pipeline(self, request: PipelineRequest) -> PipelineHandle:
+        """Create a pipeline, which begins at once."""
+
+    def schedules(self) -> Sequence[ScheduleHandle]:
+        """Return the schedules of pipelines."""

@@ -3,7 +3,8 @@
 import warnings
 from typing import TYPE_CHECKING
 
-from lightning_native.lightning.cloud import JobRequest
+from lightning_native.lightning import pipelines
+from lightning_native.lightning.cloud import JobRequest, PipelineRequest
 from lightning_native.lightning.errors import cloud_errors
 from lightning_native.lightning.jobs import LightningJob
 from lightning_native.lightning.machines import canonical_machine
@@ -88,3 +89,15 @@ class LightningCloud:
                 reuse_snapshot=False,
             )
             return LightningJob(job)
+
+    def find_pipeline(self, name: str) -> pipelines.LightningPipeline | None:
+        """Return the newest pipeline of this name."""
+        return pipelines.find_pipeline(self._teamspace, name)
+
+    def create_pipeline(self, request: PipelineRequest) -> pipelines.LightningPipeline:
+        """Create a pipeline, which begins at once."""
+        return pipelines.create_pipeline(self._teamspace, request)
+
+    def schedules(self) -> list[pipelines.LightningSchedule]:
+        """Return the schedules of pipelines."""
+        return pipelines.list_schedules(self._teamspace)

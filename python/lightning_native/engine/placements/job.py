@@ -1,6 +1,5 @@
 """Steps as jobs: each on a machine of its own, from the files of a template studio."""
 
-import json
 import signal
 import threading
 import time
@@ -8,11 +7,11 @@ from collections.abc import Sequence
 from functools import partial
 
 from lightning_native import unique_studio_name
-from lightning_native.agent import RESULT_MARK
 from lightning_native.engine.environments import Environments, code_archive
 from lightning_native.engine.executor import StepResult
 from lightning_native.engine.operation import PATIENCE_SECONDS, REMOTE_HOME, Outcome, upload_specification
 from lightning_native.engine.placements.base import RunContext, quietly, run_safely
+from lightning_native.engine.placements.job_output import JobOutput
 from lightning_native.engine.placements.outcome import result_of
 from lightning_native.engine.plan import StepPlan
 from lightning_native.engine.prepared import Cancelled
@@ -48,14 +47,10 @@ class JobPlacement:
         finally:
             self._jobs.pop(step.name, None)
 
-    def _machines(self, step: StepPlan) -> tuple[str, ...]:
-        machines = step.machines or ((self._context.plan.main_machine or DEFAULT_MACHINE),)
-        return tuple(canonical_machine(machine) for machine in machines)
-
     def _run_job(self, step: StepPlan, attempt: int) -> StepResult:
         plan = self._context.plan
         name = unique_studio_name(plan.name, step.name, plan.run_id[:12], f"attempt-{attempt}")
-        machines = self._machines(step)
+        machines = step_machines(self._context, step)
         self._context.journal.step_preparing(step.name, attempt, name, machines[0])
         # A controller that died may have submitted it.
         job = self._find(name)
@@ -79,7 +74,7 @@ class JobPlacement:
         if self._context.cancellation.requested:
             raise Cancelled
         outcome = self._follow(job, step, attempt, patience)
-        cost = _cost(job)
+        cost = job_cost(job)
         if step.name in self._stopped and (outcome is None or outcome.exit_code != 0):
             # Lightning signals all processes of a job at once, so the agent may not know why its command ended.
             exit_code = outcome.exit_code if outcome else None
@@ -107,7 +102,7 @@ class JobPlacement:
         with self._submitting:
             if self._context.cancellation.requested:
                 raise Cancelled
-            sha256 = upload_specification(studio.upload, operation, self._specification(step))
+            sha256 = upload_specification(studio.upload, operation, job_specification(self._context, step))
             command = f"python3 {REMOTE_HOME}/agent.py job {operation} --spec-sha256 {sha256} --job-name {name}"
             self._context.journal.lease("job", name, "delete")
             try:
@@ -123,18 +118,6 @@ class JobPlacement:
             raise CloudError(f"job {name!r} was submitted but cannot be found")
         return found
 
-    def _specification(self, step: StepPlan) -> dict[str, object]:
-        code = self._context.folder.code()
-        destination = f"{REMOTE_HOME}/code/{code.digest[:32]}"
-        return {
-            "argv": list(step.argv),
-            "cwd": f"~/{destination}",
-            "env": dict(self._context.environments.get(step.name, {})),
-            "scratch": list(step.scratch),
-            "timeout": step.timeout,
-            "code": [f"~/{code_archive(code.digest)}", code.sha256, f"~/{destination}"],
-        }
-
     def _follow(self, job: JobHandle, step: StepPlan, attempt: int, patience: float | None) -> Outcome | None:
         """Copy the job's output to the step's log until it ends; None if it ended without a result.
 
@@ -143,8 +126,7 @@ class JobPlacement:
             CloudError: no call has got through for five minutes.
         """
         begun = time.monotonic()
-        path = self._context.folder.log(step.name, attempt)
-        shown = path.stat().st_size if path.exists() else 0
+        output = JobOutput(self._context.folder, step.name, attempt)
         delay = _SHORTEST_POLL
         failing_since: float | None = None
         while True:
@@ -163,15 +145,10 @@ class JobPlacement:
                 raise OutOfCapacityError(f"job {job.name!r} still waits for its machine after {patience:g} s")
             if state == "running":
                 self._context.journal.step_running(step.name)
-            output, mark, result = text.rpartition(RESULT_MARK)
-            data = (output.removesuffix("\n") if mark else text).encode()
-            if len(data) > shown:
-                with path.open("ab") as log:
-                    log.write(data[shown:])
-                shown = len(data)
+            if output.take(text):
                 delay = _SHORTEST_POLL
-            if mark:
-                return Outcome.from_agent(json.loads(result.splitlines()[0]))
+            if output.outcomes:
+                return output.outcomes[-1]
             if state in ("completed", "failed", "stopped"):
                 return None
             self._context.cancellation.wait(delay)
@@ -202,7 +179,28 @@ class JobPlacement:
             release.join()
 
 
-def _cost(job: JobHandle) -> float | None:
+def step_machines(context: RunContext, step: StepPlan) -> tuple[str, ...]:
+    """Return the SDK's names of the machines a step's job may run on, in the order in which they are tried."""
+    machines = step.machines or ((context.plan.main_machine or DEFAULT_MACHINE),)
+    return tuple(canonical_machine(machine) for machine in machines)
+
+
+def job_specification(context: RunContext, step: StepPlan) -> dict[str, object]:
+    """Return what the agent in a step's job is to do. It holds the step's secrets."""
+    code = context.folder.code()
+    destination = f"{REMOTE_HOME}/code/{code.digest[:32]}"
+    return {
+        "argv": list(step.argv),
+        "cwd": f"~/{destination}",
+        "env": dict(context.environments.get(step.name, {})),
+        "scratch": list(step.scratch),
+        "timeout": step.timeout,
+        "code": [f"~/{code_archive(code.digest)}", code.sha256, f"~/{destination}"],
+    }
+
+
+def job_cost(job: JobHandle) -> float | None:
+    """Return the dollars a job has cost; None if that cannot be asked."""
     try:
         return job.cost()
     except CloudError:

@@ -1,0 +1,288 @@
+"""Steps as the jobs of one Lightning pipeline: Lightning drives the graph, and what it does is followed here."""
+
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from lightning_native import unique_studio_name
+from lightning_native.engine.executor import StepResult
+from lightning_native.engine.journal import StepState
+from lightning_native.engine.operation import PATIENCE_SECONDS
+from lightning_native.engine.pipeline import INTERRUPTION_RETRIES, PipelinePlan, pipeline_step_name, prepare_studios
+from lightning_native.engine.placements.base import RunContext, quietly
+from lightning_native.engine.placements.job import job_cost, step_machines
+from lightning_native.engine.placements.job_output import JobOutput
+from lightning_native.engine.placements.outcome import result_of
+from lightning_native.engine.plan import StepPlan
+from lightning_native.engine.prepared import Cancelled
+from lightning_native.errors import CloudError
+from lightning_native.lightning.cloud import JobHandle, PipelineHandle, PipelineStatus, PipelineStepStatus
+
+_SHORTEST_POLL = 0.1
+_LONGEST_POLL = 5.0
+# How long the last output of a step that has ended is asked for when calls fail.
+_LAST_OUTPUT_SECONDS = 60.0
+_FINAL = ("completed", "failed", "stopped")
+
+
+def follow_pipeline(
+    context: RunContext, ended: Callable[[str, StepResult], object], done: Mapping[str, StepResult]
+) -> dict[str, StepResult]:
+    """Run every step that is not done in a pipeline of the run's own, found before it is created.
+
+    Args:
+        context: the run.
+        ended: told of each step's end, in this thread.
+        done: steps that ended before, and how.
+
+    Returns:
+        How every step ended.
+    """
+    steps = [step for step in context.plan.steps if step.name not in done]
+    results = dict(done)
+
+    def settle(name: str, result: StepResult) -> None:
+        results[name] = result
+        ended(name, result)
+
+    state: StepState = "failed"
+    reason = ""
+    try:
+        _run(context, steps, results, settle)
+    except (Cancelled, CloudError) as error:
+        reason = str(error)
+    if context.cancellation.starts_nothing:
+        reason, state = context.cancellation.reason, "stopped"
+    for step in steps:
+        if step.name not in results:
+            settle(step.name, StepResult(state, None, reason))
+    return results
+
+
+def _run(
+    context: RunContext,
+    steps: list[StepPlan],
+    results: Mapping[str, StepResult],
+    settle: Callable[[str, StepResult], None],
+) -> None:
+    name = unique_studio_name(context.plan.name, context.plan.run_id[:12])
+    # A controller that died may have created it.
+    pipeline = context.cloud.find_pipeline(name)
+    if pipeline is None:
+        studios, problems = prepare_studios(context, steps)
+        _settle_without_studio(context, steps, problems, settle)
+        runnable = [step for step in steps if step.name not in results]
+        if not runnable:
+            return
+        pipeline = PipelinePlan(context, name, runnable, studios).create()
+    open_steps = [step for step in steps if step.name not in results]
+    _Follower(context, pipeline, open_steps, settle).run()
+
+
+def _settle_without_studio(
+    context: RunContext,
+    steps: list[StepPlan],
+    problems: Mapping[str, str],
+    settle: Callable[[str, StepResult], None],
+) -> None:
+    """End the steps whose environment could not be prepared, and those that will never run because of it."""
+    doomed = set(problems)
+    if problems and context.plan.on_failure != "continue":
+        doomed = {step.name for step in steps}
+    elif problems:
+        dag = context.plan.dag()
+        doomed |= {below for name in problems for below in dag.descendants(name)}
+    for step in steps:
+        if step.name in problems:
+            context.note(step.name, 1, problems[step.name])
+            settle(step.name, StepResult("failed", None, problems[step.name]))
+        elif step.name in doomed:
+            settle(step.name, skipped(context))
+
+
+def skipped(context: RunContext) -> StepResult:
+    """Return the result of a step that never ran because another failed."""
+    upstream = context.plan.on_failure == "continue"
+    return StepResult("skipped", None, "an upstream step failed" if upstream else "another step failed")
+
+
+@dataclass
+class _Followed:
+    """A job of a step whose output is copied by a thread of its own until the step has ended.
+
+    `status`: how the step ended; None while it has not, or when its machine was taken away.
+    """
+
+    step: StepPlan
+    job: str
+    interruptions: int
+    begun: bool = False
+    ended: threading.Event = field(default_factory=threading.Event)
+    status: PipelineStepStatus | None = None
+
+
+class _Follower:
+    """Follows a pipeline until each of its steps has ended."""
+
+    def __init__(
+        self,
+        context: RunContext,
+        pipeline: PipelineHandle,
+        steps: list[StepPlan],
+        settle: Callable[[str, StepResult], None],
+    ) -> None:
+        self._context = context
+        self._pipeline = pipeline
+        self._open = {pipeline_step_name(step): step for step in steps}
+        self._settle = settle
+        self._followed: dict[str, _Followed] = {}
+        self._results: queue.SimpleQueue[tuple[str, StepResult]] = queue.SimpleQueue()
+        self._stopping = False
+
+    def run(self) -> None:
+        """Settle every step.
+
+        Raises:
+            CloudError: no call has got through for five minutes.
+        """
+        delay = _SHORTEST_POLL
+        failing_since: float | None = None
+        seen: PipelineStatus | None = None
+        while self._open:
+            try:
+                status = self._pipeline.status()
+            except CloudError:
+                failing_since = failing_since or time.monotonic()
+                if time.monotonic() - failing_since > PATIENCE_SECONDS:
+                    raise
+            else:
+                failing_since = None
+                delay = _SHORTEST_POLL if status != seen else min(delay * 1.3, _LONGEST_POLL)
+                seen = status
+                for name, step in list(self._open.items()):
+                    self._look(name, step, status)
+            self._settle_next(delay)
+
+    def _look(self, name: str, step: StepPlan, pipeline: PipelineStatus) -> None:
+        """Take note of how one step stands."""
+        status = pipeline.steps.get(name, PipelineStepStatus("pending"))
+        followed = self._followed.get(name)
+        if status.job and (followed is None or followed.interruptions != status.interruptions):
+            if followed is not None:
+                self._context.journal.event("its machine was taken away; it runs again", step.name)
+                followed.ended.set()
+            followed = self._follow(name, step, status.job, status.interruptions)
+        if followed is not None and not followed.begun and status.state == "running":
+            followed.begun = True
+            self._context.journal.step_running(step.name)
+        if self._has_ended(step, status, pipeline):
+            if followed is None:
+                del self._open[name]
+                self._settle(step.name, self._never_ran())
+            elif followed.status is None:
+                followed.status = status
+                followed.ended.set()
+
+    def _has_ended(self, step: StepPlan, status: PipelineStepStatus, pipeline: PipelineStatus) -> bool:
+        if pipeline.state in _FINAL:
+            # Its last jobs may still be on their way out.
+            return status.state != "running"
+        # A step whose machine was taken away looks failed for a moment before Lightning runs it again.
+        may_return = step.interruptible and status.state == "failed" and status.interruptions < INTERRUPTION_RETRIES
+        return status.state in (*_FINAL, "skipped") and not may_return
+
+    def _never_ran(self) -> StepResult:
+        if self._context.cancellation.starts_nothing:
+            return StepResult("stopped", None, self._context.cancellation.reason)
+        return skipped(self._context)
+
+    def _settle_next(self, seconds: float) -> None:
+        """Wait for at most so long for a step to end, and settle it: what comes after it may have begun."""
+        deadline = time.monotonic() + seconds
+        while self._open:
+            # A pipeline has no way to go on with its running steps and begin no others.
+            if self._context.cancellation.starts_nothing:
+                self._stop()
+            left = deadline - time.monotonic()
+            try:
+                name, result = self._results.get(timeout=max(0.0, min(0.1, left)))
+            except queue.Empty:
+                if left <= 0:
+                    return
+                continue
+            step = self._open.pop(name)
+            self._settle(step.name, result)
+            if result.state == "failed" and self._context.plan.on_failure == "fail_fast":
+                self._stop()
+            return
+
+    def _stop(self) -> None:
+        if not self._stopping:
+            self._stopping = True
+            threading.Thread(target=quietly, args=(self._pipeline.stop,), daemon=True).start()
+
+    def _follow(self, name: str, step: StepPlan, job: str, interruptions: int) -> _Followed:
+        self._preparing(step, interruptions + 1, job)
+        followed = self._followed[name] = _Followed(step, job, interruptions)
+        threading.Thread(target=self._copy, args=(name, followed), name=f"follow {step.name}", daemon=True).start()
+        return followed
+
+    def _preparing(self, step: StepPlan, attempt: int, job: str) -> None:
+        self._context.journal.step_preparing(step.name, attempt, job, step_machines(self._context, step)[0])
+
+    def _copy(self, name: str, followed: _Followed) -> None:
+        """Copy the output of a step's job until the step has ended, and report its result."""
+        output = JobOutput(self._context.folder, followed.step.name, followed.interruptions + 1)
+        delay = _SHORTEST_POLL
+        job: JobHandle | None = None
+        failing_since: float | None = None
+        while True:
+            # Before the output: what is printed after the end is all there will ever be.
+            has_ended = followed.ended.is_set()
+            try:
+                job = job or self._pipeline.job(followed.job)
+                known = len(output.outcomes)
+                new = output.take(job.output()) if has_ended or job.state() != "pending" else False
+                failing_since = None
+            except CloudError:
+                failing_since = failing_since or time.monotonic()
+                if has_ended and time.monotonic() - failing_since < _LAST_OUTPUT_SECONDS:
+                    time.sleep(_SHORTEST_POLL)
+                    continue
+            else:
+                self._note_attempts(followed, output, known)
+                delay = _SHORTEST_POLL if new else min(delay * 1.3, _LONGEST_POLL)
+            if has_ended:
+                break
+            followed.ended.wait(delay)
+        if followed.status is not None:
+            self._results.put((name, self._result(followed, followed.status, output, job)))
+
+    def _note_attempts(self, followed: _Followed, output: JobOutput, known: int) -> None:
+        """Record the attempts in a job that failed and are followed by another."""
+        step = followed.step
+        for number, outcome in enumerate(output.outcomes[known:], start=known):
+            if outcome.exit_code == 0 or outcome.stopped or number >= step.retry.count:
+                continue
+            attempt = followed.interruptions + number + 1
+            message = result_of(step, outcome).message
+            delay = step.retry.delay * step.retry.backoff**number
+            self._context.journal.event(f"attempt {attempt} failed ({message}); trying again in {delay:g} s", step.name)
+            self._preparing(step, attempt + 1, followed.job)
+            self._context.journal.step_running(step.name)
+
+    def _result(
+        self, followed: _Followed, status: PipelineStepStatus, output: JobOutput, job: JobHandle | None
+    ) -> StepResult:
+        cost = job_cost(job) if job is not None else None
+        outcome = output.outcomes[-1] if output.outcomes else None
+        if outcome is not None and (outcome.exit_code == 0 or status.state == "failed") and not outcome.stopped:
+            return result_of(followed.step, outcome, cost)
+        exit_code = outcome.exit_code if outcome else None
+        if self._stopping or status.state == "stopped":
+            return StepResult("stopped", exit_code, "the step was stopped", cost)
+        if followed.step.interruptible:
+            return StepResult("failed", exit_code, "its machine was taken away", cost)
+        return StepResult("failed", exit_code, "its job ended without a result", cost)

@@ -1,0 +1,195 @@
+"""Plans that Lightning runs again and again, as pipelines with a schedule.
+
+To create one, run a plan with placement `platform` and a `Schedule` as any other plan; its controller creates the
+schedule instead of running the steps, and ends::
+
+    schedule = Schedule("nightly", "0 2 * * *", "Europe/Zurich")
+    plan = RunPlan(run_id, name, steps, placement="platform", schedule=schedule)
+    folder = RunFolder.of(run_id)
+    folder.write(plan, root, environments)
+    Watch(folder, plan, local_cloud=…, environ=credentials, synchronous=True).wait()
+
+To look after it, in a process with the credentials in its environment::
+
+    cloud = lightning_native.lightning.session.connect()
+    scheduled = find_schedule(cloud, "nightly")         # None when there is none; list_schedules(cloud) for all
+    scheduled.update(paused=True)
+    scheduled.update(cron="30 6 * * 1-5", timezone="UTC", paused=False)
+    for run in scheduled.runs():                        # oldest first
+        print(run.pipeline_id, run.created, run.state(), run.step_state("train"), run.output("train"))
+    scheduled.delete()                                  # with its runs and its studios
+
+Each run is a pipeline of its own. All jobs of one run see the same `LIGHTNING_PIPELINE_ID`, `ScheduledRun.pipeline_id`,
+which no other run has. No process of ours is there when it runs: retries, time limits and the order of steps hold,
+`max_parallelism`, machines to fall back on and the limit for the whole run do not.
+
+The code and the steps' environments, with what is secret in them, stay in studios that only this schedule uses, the
+latter in files of mode 0600, for as long as there is the schedule.
+"""
+
+from lightning_native import unique_studio_name
+from lightning_native.engine.pipeline import PipelinePlan, prepare_studios
+from lightning_native.engine.placements.base import RunContext
+from lightning_native.engine.placements.job_output import split_attempts
+from lightning_native.engine.plan import Schedule, check_schedule
+from lightning_native.errors import CloudError
+from lightning_native.lightning.cloud import (
+    Cloud,
+    JobState,
+    PipelineHandle,
+    PipelineStepState,
+    PipelineStepStatus,
+    ScheduleHandle,
+)
+
+
+class ScheduledRun:
+    """One run that a schedule made."""
+
+    def __init__(self, pipeline: PipelineHandle) -> None:
+        self._pipeline = pipeline
+
+    @property
+    def pipeline_id(self) -> str:
+        """What its jobs, and no others, have as LIGHTNING_PIPELINE_ID."""
+        return self._pipeline.id
+
+    @property
+    def created(self) -> float:
+        """When it began, in seconds since the epoch."""
+        return self._pipeline.created
+
+    def state(self) -> JobState:
+        """Return how it stands as a whole."""
+        return self._pipeline.status().state
+
+    def step_state(self, step: str) -> PipelineStepState:
+        """Return how a step of the plan stands; `pending` for one that the plan does not have."""
+        return self._step(step).state
+
+    def output(self, step: str) -> str:
+        """Return all that a step has printed so far, in all its attempts."""
+        job = self._step(step).job
+        text = self._pipeline.job(job).output() if job else ""
+        return "".join(output for output, _ in split_attempts(text))
+
+    def stop(self) -> None:
+        """Ask its running steps to end; the others do not begin."""
+        self._pipeline.stop()
+
+    def delete(self) -> None:
+        """Delete it with its jobs. Gone already is a success."""
+        self._pipeline.release()
+
+    def _step(self, step: str) -> PipelineStepStatus:
+        return self._pipeline.status().steps.get(unique_studio_name(step), PipelineStepStatus("pending"))
+
+
+class ScheduledPlan:
+    """A plan that Lightning runs again and again."""
+
+    def __init__(self, cloud: Cloud, pipeline: PipelineHandle, schedule: ScheduleHandle) -> None:
+        self._cloud = cloud
+        self._pipeline = pipeline
+        self._schedule = schedule
+
+    @property
+    def name(self) -> str:
+        """The schedule's name."""
+        return self._schedule.name
+
+    @property
+    def cron(self) -> str:
+        """When it runs, as a cron expression."""
+        return self._schedule.cron
+
+    @property
+    def timezone(self) -> str:
+        """The time zone of the expression."""
+        return self._schedule.timezone
+
+    @property
+    def paused(self) -> bool:
+        """Whether it does not run for now."""
+        return self._schedule.paused
+
+    def update(self, *, cron: str | None = None, timezone: str | None = None, paused: bool | None = None) -> None:
+        """Change what is given; from the next run on.
+
+        Raises:
+            PlanError: the expression or the time zone cannot be.
+            CloudError: Lightning refuses.
+        """
+        check_schedule(Schedule(self.name, cron or self.cron, timezone or self.timezone))
+        self._schedule.update(cron=cron, timezone=timezone, paused=paused)
+
+    def runs(self) -> list[ScheduledRun]:
+        """Return the runs it made, oldest first."""
+        return [ScheduledRun(run) for run in self._pipeline.runs()]
+
+    def delete(self) -> None:
+        """Delete it with its runs and its studios. Gone already is a success."""
+        delete_pipeline(self._cloud, self._pipeline)
+
+
+def list_schedules(cloud: Cloud) -> list[ScheduledPlan]:
+    """Return every plan of ours that is scheduled in the teamspace."""
+    found = ((schedule, cloud.find_pipeline(_pipeline_name(schedule.name))) for schedule in cloud.schedules())
+    return [
+        ScheduledPlan(cloud, pipeline, schedule)
+        for schedule, pipeline in found
+        # Others may have schedules, too.
+        if pipeline is not None and pipeline.id == schedule.pipeline_id
+    ]
+
+
+def find_schedule(cloud: Cloud, name: str) -> ScheduledPlan | None:
+    """Return the scheduled plan of this name."""
+    return next((scheduled for scheduled in list_schedules(cloud) if scheduled.name == name), None)
+
+
+def create_schedule(context: RunContext, schedule: Schedule) -> ScheduledPlan:
+    """Prepare the plan's studios and have Lightning run it when the schedule says; one of the same name is replaced.
+
+    Raises:
+        CloudError: a studio cannot be prepared, or Lightning refuses. The leases of the run hold what there is by then.
+        Cancelled: the run was stopped meanwhile.
+    """
+    plan, cloud = context.plan, context.cloud
+    studios, problems = prepare_studios(context, plan.steps, owner=f"{schedule.name} {plan.run_id[:12]}")
+    for step, problem in problems.items():
+        raise CloudError(f"the environment of step {step!r} cannot be prepared: {problem}")
+    name = _pipeline_name(schedule.name)
+    # The old one of this name, or what a controller that died had made.
+    delete_pipeline(cloud, cloud.find_pipeline(name), keep={studio.name for studio in studios.values()})
+    described = PipelinePlan(context, name, plan.steps, studios)
+    # A pipeline begins when it is created, but this one is to wait for its schedule: its first jobs find nothing to
+    # run, and are stopped.
+    pipeline = described.create_without_upload()
+    pipeline.stop()
+    described.upload()
+    return ScheduledPlan(cloud, pipeline, pipeline.schedule(schedule.name, schedule.cron, schedule.timezone))
+
+
+def delete_pipeline(
+    cloud: Cloud, pipeline: PipelineHandle | None, keep: frozenset[str] | set[str] = frozenset()
+) -> None:
+    """Delete a scheduled pipeline with its runs, and its studios but those to `keep`."""
+    if pipeline is None:
+        return
+    studios = [name for name in pipeline.studio_names() if name not in keep]
+    # The schedule first: no run begins after we have looked.
+    for schedule in cloud.schedules():
+        if schedule.pipeline_id == pipeline.id:
+            schedule.release()
+    for run in pipeline.runs():
+        run.release()
+    pipeline.release()
+    for name in studios:
+        studio = cloud.find_studio(name)
+        if studio is not None:
+            studio.release(delete=True)
+
+
+def _pipeline_name(schedule: str) -> str:
+    return unique_studio_name("schedule", schedule)

@@ -1,0 +1,257 @@
+"""Pipelines and their schedules through the SDK, with every call safe to repeat."""
+
+import contextlib
+import io
+from typing import TYPE_CHECKING, Any
+
+from lightning_native.lightning.cloud import (
+    JobState,
+    PipelineRequest,
+    PipelineStatus,
+    PipelineStepState,
+    PipelineStepStatus,
+)
+from lightning_native.lightning.errors import cloud_errors, is_gone
+from lightning_native.lightning.jobs import LightningJob
+from lightning_native.lightning.machines import canonical_machine
+
+if TYPE_CHECKING:
+    from lightning_sdk import Teamspace
+    from lightning_sdk.api.pipeline_api import PipelineApi
+    from lightning_sdk.lightning_cloud.openapi.models import V1Pipeline, V1Schedule
+
+_PIPELINE_STATES: dict[str, JobState] = {
+    "RUNNING": "running",
+    "COMPLETED": "completed",
+    "FAILED": "failed",
+    "STOP": "running",
+    "STOPPED": "stopped",
+    "DELETED": "stopped",
+}
+_STEP_STATES: dict[str, PipelineStepState] = {
+    "running": "running",
+    "restarting": "running",
+    "stopping": "running",
+    "completed": "completed",
+    "failed": "failed",
+    "stopped": "stopped",
+    "skipped": "skipped",
+}
+_PAUSED, _ACTIVE = "paused", "active"
+
+
+class LightningPipeline:
+    """One pipeline. The SDK's own class has no status, and its `stop` raises; its client has both."""
+
+    def __init__(self, teamspace: "Teamspace", pipeline: "V1Pipeline") -> None:
+        self._teamspace = teamspace
+        self._pipeline = pipeline
+
+    @property
+    def name(self) -> str:
+        """The pipeline's name."""
+        return str(self._pipeline.name)
+
+    @property
+    def id(self) -> str:
+        """What Lightning knows it by."""
+        return str(self._pipeline.id)
+
+    @property
+    def created(self) -> float:
+        """When it was created, in seconds since the epoch."""
+        return float(self._pipeline.created_at.timestamp())
+
+    def status(self) -> PipelineStatus:
+        """Return how the pipeline stands."""
+        with cloud_errors(f"see how pipeline {self.name!r} stands"):
+            self._pipeline = _client().pipelines_service_get_pipeline(self._teamspace.id, self.id)
+            state = str(self._pipeline.state).removeprefix("PIPELINE_STATE_")
+            steps = {str(status.name): _step_status(status) for status in self._pipeline.statuses or []}
+            return PipelineStatus(_PIPELINE_STATES.get(state, "pending"), steps)
+
+    def job(self, name: str) -> LightningJob:
+        """Return a job of the pipeline by the name that its status gives."""
+        from lightning_sdk import Job
+
+        with cloud_errors(f"look for job {name!r}"):
+            return LightningJob(Job(name=name, teamspace=self._teamspace))
+
+    def stop(self) -> None:
+        """Ask the pipeline and its jobs to end. Ended already is a success."""
+        with cloud_errors(f"stop pipeline {self.name!r}"):
+            body = _client().pipelines_service_get_pipeline(self._teamspace.id, self.id)
+            body.state = "PIPELINE_STATE_STOP"
+            _client().pipelines_service_update_pipeline(body, self._teamspace.id, self.id)
+
+    def studio_names(self) -> list[str]:
+        """Return the names of the studios that its steps start from, as far as they are there."""
+        with cloud_errors(f"look for the studios of pipeline {self.name!r}"):
+            ids = {step.job.spec.cloudspace_id for step in self._pipeline.steps if step.job is not None}
+            return [str(studio.name) for studio in self._teamspace.studios if studio.id in ids]
+
+    def schedule(self, name: str, cron: str, timezone: str) -> "LightningSchedule":
+        """Have Lightning run the pipeline again whenever a cron expression says so in a time zone."""
+        from lightning_sdk.lightning_cloud.openapi.models import (
+            SchedulesServiceCreateScheduleBody,
+            V1ScheduleResourceType,
+        )
+
+        # Apart from the pipeline, as the SDK's own `run(steps, schedules=…)` does it right after it.
+        body = SchedulesServiceCreateScheduleBody(
+            cron_expression=cron,
+            display_name=name,
+            resource_id=self.id,
+            parent_resource_id=self.id,
+            resource_type=V1ScheduleResourceType.PIPELINE,
+            timezone=_zone(timezone),
+            parallel_runs=False,
+        )
+        with cloud_errors(f"schedule pipeline {self.name!r} at {cron!r} {timezone}"):
+            schedule = _client().schedules_service_create_schedule(body, self._teamspace.id)
+            return LightningSchedule(self._teamspace, schedule)
+
+    def runs(self) -> "list[LightningPipeline]":
+        """Return the runs that schedules made of it, oldest first."""
+        with cloud_errors(f"look for the runs of pipeline {self.name!r}"):
+            found = _client().pipelines_service_list_pipelines(self._teamspace.id, parent_pipeline_id=self.id)
+            runs = [LightningPipeline(self._teamspace, run) for run in found.pipelines if run.schedule_id]
+        return sorted(runs, key=lambda run: run.created)
+
+    def release(self) -> None:
+        """Stop and delete the pipeline with its jobs and schedules. Gone already is a success."""
+        with cloud_errors(f"delete pipeline {self.name!r}"):
+            try:
+                _client().pipelines_service_delete_pipeline(self._teamspace.id, self.id)
+            except Exception as error:
+                if not is_gone(error):
+                    raise
+
+
+class LightningSchedule:
+    """One schedule, as it was when it was read."""
+
+    def __init__(self, teamspace: "Teamspace", schedule: "V1Schedule") -> None:
+        self._teamspace = teamspace
+        self._schedule = schedule
+
+    @property
+    def name(self) -> str:
+        """The schedule's name."""
+        return str(self._schedule.display_name or self._schedule.name)
+
+    @property
+    def cron(self) -> str:
+        """Its cron expression."""
+        return str(self._schedule.cron_expression)
+
+    @property
+    def timezone(self) -> str:
+        """The time zone of the expression."""
+        return str(self._schedule.timezone or "UTC")
+
+    @property
+    def paused(self) -> bool:
+        """Whether it is paused."""
+        return str(self._schedule.state).lower() == _PAUSED
+
+    @property
+    def pipeline_id(self) -> str:
+        """What it runs."""
+        return str(self._schedule.resource_id)
+
+    def update(self, *, cron: str | None = None, timezone: str | None = None, paused: bool | None = None) -> None:
+        """Change what is given."""
+        with cloud_errors(f"change schedule {self.name!r}"):
+            body = _client().schedules_service_get_schedule(self._teamspace.id, self._schedule.id)
+            body.cron_expression = cron or body.cron_expression
+            body.timezone = _zone(timezone) if timezone else body.timezone
+            if paused is not None:
+                body.state = _PAUSED if paused else _ACTIVE
+            self._schedule = _client().schedules_service_update_schedule(body, self._teamspace.id, body.id)
+
+    def release(self) -> None:
+        """Delete the schedule, not its pipeline. Gone already is a success."""
+        with cloud_errors(f"delete schedule {self.name!r}"):
+            try:
+                _client().schedules_service_delete_schedule(self._teamspace.id, self._schedule.id)
+            except Exception as error:
+                if not is_gone(error):
+                    raise
+
+
+def find_pipeline(teamspace: "Teamspace", name: str) -> LightningPipeline | None:
+    """Return the newest pipeline of this name."""
+    with cloud_errors(f"look for pipeline {name!r}"):
+        found = _api().get_pipeline_by_id(teamspace.id, name)
+        return LightningPipeline(teamspace, found) if found else None
+
+
+def create_pipeline(teamspace: "Teamspace", request: PipelineRequest) -> LightningPipeline:
+    """Create a pipeline, which begins at once.
+
+    Raises:
+        CloudError: it could not be created; or it was, and the answer was lost: look for it by its name.
+    """
+    from lightning_sdk import Machine, Studio
+    from lightning_sdk.pipeline import JobStep, Pipeline
+
+    with cloud_errors(f"create pipeline {request.name!r}"):
+        studios: dict[str, Studio] = {
+            name: Studio(name=name, teamspace=teamspace, create_ok=False)
+            for name in dict.fromkeys(step.studio for step in request.steps)
+        }
+        pipeline = Pipeline(
+            request.name,
+            teamspace=teamspace,
+            shared_filesystem=False,
+            stop_on_failure=request.stop_on_failure,
+            interruption_retries=request.interruption_retries,
+            dependency_mode="explicit",
+        )
+        steps = [
+            JobStep(
+                name=step.name,
+                machine=Machine.from_str(canonical_machine(step.machine)),
+                command=step.command,
+                studio=studios[step.studio],
+                cloud=studios[step.studio].cloud_account,
+                wait_for=list(step.wait_for),
+                interruptible=step.interruptible,
+                tags=list(step.tags) or None,
+                # A snapshot of the studio's files as they are when the step begins.
+                reuse_snapshot=False,
+            )
+            for step in request.steps
+        ]
+        # It prints a summary for people.
+        with contextlib.redirect_stdout(io.StringIO()):
+            pipeline.run(steps)
+        return LightningPipeline(teamspace, pipeline._pipeline)
+
+
+def list_schedules(teamspace: "Teamspace") -> list[LightningSchedule]:
+    """Return the schedules of pipelines."""
+    with cloud_errors("list the schedules"):
+        found = _client().schedules_service_list_schedules(teamspace.id).schedules
+        return [LightningSchedule(teamspace, schedule) for schedule in found if schedule.resource_type == "PIPELINE"]
+
+
+def _step_status(status: Any) -> PipelineStepStatus:
+    state = _STEP_STATES.get(str(status.state).lower(), "pending")
+    return PipelineStepStatus(state, status.resource_name or None, int(status.interruption_retry_count or 0))
+
+
+def _zone(name: str) -> str:
+    # The platform's own default, which has no name.
+    return "" if name == "UTC" else name
+
+
+def _api() -> "PipelineApi":
+    from lightning_sdk.api.pipeline_api import PipelineApi
+
+    return PipelineApi()
+
+
+def _client() -> Any:
+    return _api()._client

@@ -1,0 +1,35 @@
+"""Single modules of `lightning_sdk`, without what importing the package does."""
+
+import importlib.util
+import sys
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from lightning_native.errors import LightningNativeError
+
+
+@cache
+def sdk_module(path: str) -> ModuleType:
+    """Return a module of the installed SDK that imports nothing else of it, such as `machine` or `pipeline/schedule`.
+
+    Importing the package would fix the cloud's URL for this process, cost 0.4 s and ask the package index for news.
+
+    Raises:
+        LightningNativeError: lightning-sdk is not installed, or not as a whole.
+    """
+    package = importlib.util.find_spec("lightning_sdk")
+    if package is None or not package.submodule_search_locations:
+        raise LightningNativeError(
+            "lightning-sdk is not installed; install it with: pip install 'lightning-native[engine]'"
+        )
+    file = Path(package.submodule_search_locations[0]) / f"{path}.py"
+    name = f"lightning_native.lightning._sdk_{path.replace('/', '_')}"
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None or not file.is_file():
+        raise LightningNativeError(f"{file} of the installed lightning-sdk cannot be read; reinstall lightning-sdk")
+    module = importlib.util.module_from_spec(spec)
+    # Data classes look their module up.
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,123 @@
+"""A scheduled plan runs when its schedule says, can be changed, and leaves nothing when it is deleted."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from runner import Runner
+
+from lightning_native.emulator.local_cloud import LocalCloud
+from lightning_native.engine.journal import Journal
+from lightning_native.engine.plan import Retry, RunPlan, Schedule, StepPlan, check_plan
+from lightning_native.errors import PlanError
+
+# Five minutes pass in half a second.
+RATE = 600
+PRELUDE = """
+import json, time
+from lightning_native.engine.schedules import find_schedule, list_schedules
+from lightning_native.lightning.session import connect
+cloud = connect()
+scheduled = find_schedule(cloud, "often")
+def wait_for(condition):
+    deadline = time.monotonic() + 60
+    while not (value := condition()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return value
+"""
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[LocalCloud]:
+    with LocalCloud(tmp_path / "cloud", clock_rate=RATE) as cloud:
+        yield cloud
+
+
+def ask(cloud: LocalCloud, script: str) -> Any:
+    # In a process of its own: the SDK reads the address of the cloud once.
+    result = subprocess.run(
+        [sys.executable, "-c", PRELUDE + script],
+        env={**os.environ, **cloud.environ},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout)
+
+
+def test_a_plan_runs_on_schedule_until_it_is_paused_replaced_and_deleted(
+    cloud: LocalCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIGHTNING_NATIVE_HOME", str(tmp_path / "home"))
+    runner = Runner(cloud, tmp_path)
+
+    def plan(word: str, cron: str) -> int:
+        tell = f'echo "$LIGHTNING_PIPELINE_ID" >>"{runner.results}/$0.{word}"; echo "$0 says $WORD"'
+        folder = runner.make(
+            "platform",
+            StepPlan("first", ("sh", "-c", tell, "first")),
+            StepPlan("second", ("sh", "-c", tell + '; test "$(wc -l <tries)" = 2', "second"), ("L4",), ("first",)),
+            environments={name: {"WORD": word} for name in ("first", "second")},
+            schedule=Schedule("often", cron, "Europe/Zurich"),
+        )
+        (runner.code / "tries").write_text("1\n2\n")
+        return runner.drive(folder)
+
+    (runner.code / "tries").write_text("1\n2\n")
+    assert plan("hello", "*/5 * * * *") == 0
+    seen = ask(
+        cloud,
+        """
+wait_for(lambda: sum(run.state() == "completed" for run in scheduled.runs()) >= 2)
+scheduled.update(paused=True)
+runs = scheduled.runs()
+wait_for(lambda: all(run.state() != "running" for run in runs))
+time.sleep(1.5)
+assert len(scheduled.runs()) == len(runs)
+print(json.dumps([[run.pipeline_id, run.created, run.state(), run.step_state("second"), run.output("second")]
+                  for run in runs]))
+""",
+    )
+    assert [run[2:] for run in seen] == [["completed", "completed", "second says hello\n"]] * len(seen)
+    ids = [run[0] for run in seen]
+    # Each run once, and nothing but the runs: creating the schedule runs nothing.
+    assert runner.lines("first.hello") == runner.lines("second.hello") == ids
+    assert all(round(run[1]) % 300 < RATE for run in seen)
+    with Journal() as journal:
+        assert journal.open_leases() == []
+
+    # Fires in a year; changed to fire soon.
+    assert plan("bye", "0 0 29 2 *") == 0
+    left = ask(
+        cloud,
+        """
+assert [each.name for each in list_schedules(cloud)] == ["often"]
+assert (scheduled.cron, scheduled.timezone) == ("0 0 29 2 *", "Europe/Zurich")
+assert not scheduled.paused and scheduled.runs() == []
+scheduled.update(cron="*/7 * * * *", timezone="UTC")
+assert (scheduled.cron, scheduled.timezone) == ("*/7 * * * *", "UTC")
+wait_for(lambda: any(run.state() == "completed" for run in scheduled.runs()))
+before = len(cloud.studio_names())
+scheduled.delete()
+print(json.dumps([before, cloud.studio_names(), cloud.job_names(), len(list_schedules(cloud))]))
+""",
+    )
+    assert left == [1, [], [], 0]
+    assert set(runner.lines("first.hello")) == set(ids)
+    assert runner.lines("first.bye")
+
+
+def test_a_wrong_time_zone_is_refused_with_the_nearest() -> None:
+    steps = (StepPlan("a", ("true",), retry=Retry(1)),)
+    plan = RunPlan("r", "run", steps, placement="platform", schedule=Schedule("s", "0 2 * * *", "Europe/Zürich"))
+    with pytest.raises(PlanError, match="did you mean Europe/Zurich"):
+        check_plan(plan)
+    assert RunPlan.from_json(plan.to_json()) == plan
