@@ -1,6 +1,6 @@
 """From a ZenML snapshot to a plan: every setting ends in the plan, or in an error that names it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,14 +12,18 @@ from lightning_native.engine.layout import studio_layout
 from lightning_native.engine.machines import MachineOffer, ResourceRequest, cheapest
 from lightning_native.engine.plan import FailureMode, Retry, RunPlan, StepPlan, check_plan
 from lightning_native.errors import PlanError
-from lightning_native.zenml.config import STEP_SETTINGS, LightningNativeOrchestratorSettings
+from lightning_native.zenml.config import (
+    STEP_SETTINGS,
+    LightningNativeOrchestratorSettings,
+    LightningNativeStepSettings,
+)
 from lightning_native.zenml.entrypoints import LightningNativeStepEntrypointConfiguration
 from lightning_native.zenml.environment import check_docker_settings, step_requirements, step_setup
 from lightning_native.zenml.machines import resource_request, step_machine
 
 if TYPE_CHECKING:
     from zenml.config.retry_config import StepRetryConfig
-    from zenml.config.step_configurations import Step
+    from zenml.config.step_configurations import StepConfiguration
     from zenml.models import PipelineSnapshotResponse
     from zenml.stack import Stack
 
@@ -69,7 +73,14 @@ def compile_pipeline(
         machines, request = step_machine(name, own, wanted, settings, resources)
         if request is not None:
             requests[name] = request
-        steps.append(_step(name, step, own, snapshot, stack, machines))
+        command, arguments = get_step_entrypoint_command(
+            invocation_id=name,
+            config=step.config,
+            entrypoint_config_class=LightningNativeStepEntrypointConfiguration,
+            snapshot_id=snapshot.id,
+        )
+        planned = _step(name, (*command, *arguments), step.config, own, stack, machines)
+        steps.append(replace(planned, upstream=tuple(step.spec.upstream_steps), retry=retry_of(step.config.retry)))
     if requests or main_request:
         offers = price_list()
         steps = [_on_cheapest(step, requests.get(step.name), offers) for step in steps]
@@ -86,6 +97,45 @@ def compile_pipeline(
         machine_limits=tuple((settings.machine_limits or {}).items()),
         on_failure=FAILURE_MODES[configuration.execution_mode],
         timeout=settings.run_timeout,
+        pending_timeout=settings.pending_timeout,
+        keep_studios=settings.keep_alive,
+        reuse_environments=settings.reuse_environments,
+        tags=tuple(settings.tags or ()),
+    )
+    check_plan(plan)
+    studio_layout(plan)
+    return plan
+
+
+def compile_step(
+    run_id: str,
+    pipeline: str,
+    name: str,
+    config: "StepConfiguration",
+    settings: LightningNativeStepSettings,
+    argv: Sequence[str],
+    stack: "Stack",
+    price_list: Callable[[], list[MachineOffer]],
+) -> RunPlan:
+    """Make a checked plan of a single step, in a studio or job of its own. ZenML tries it again where it failed.
+
+    Raises:
+        PlanError: the step cannot run as it is written.
+        RequirementError: its requirements do not parse or cannot hold together.
+        CloudError: the price list is needed and cannot be read.
+    """
+    check_docker_settings(name, config.docker_settings)
+    _check_interruptible(name, settings)
+    nothing = type(settings)()
+    machines, request = step_machine(name, settings, config.resource_settings, nothing, ResourceSettings())
+    step = _step(name, argv, config, settings, stack, machines)
+    if request is not None:
+        step = _on_cheapest(step, request, price_list())
+    plan = RunPlan(
+        run_id=run_id,
+        name=pipeline,
+        steps=(step,),
+        placement=settings.placement,
         pending_timeout=settings.pending_timeout,
         keep_studios=settings.keep_alive,
         reuse_environments=settings.reuse_environments,
@@ -118,7 +168,11 @@ def _check_step_settings(
                 f"step {step!r} sets {name}, which is a setting of the whole run; set it on the pipeline. "
                 f"A step can set {', '.join(sorted(STEP_SETTINGS))}"
             )
-    if own.interruptible and own.placement == "studio":
+    _check_interruptible(step, own)
+
+
+def _check_interruptible(step: str, settings: LightningNativeStepSettings) -> None:
+    if settings.interruptible and settings.placement == "studio":
         raise PlanError(
             f"step {step!r} is interruptible, but studios cannot be restarted in the middle of a run; "
             "set placement='job', or interruptible=False"
@@ -127,30 +181,22 @@ def _check_step_settings(
 
 def _step(
     name: str,
-    step: "Step",
-    settings: LightningNativeOrchestratorSettings,
-    snapshot: "PipelineSnapshotResponse",
+    argv: Sequence[str],
+    config: "StepConfiguration",
+    settings: LightningNativeStepSettings,
     stack: "Stack",
     machines: tuple[str, ...],
 ) -> StepPlan:
-    command, arguments = get_step_entrypoint_command(
-        invocation_id=name,
-        config=step.config,
-        entrypoint_config_class=LightningNativeStepEntrypointConfiguration,
-        snapshot_id=snapshot.id,
-    )
     return StepPlan(
         name=name,
-        argv=(*command, *arguments),
+        argv=tuple(argv),
         machines=machines,
-        upstream=tuple(step.spec.upstream_steps),
-        requirements=step_requirements(step.config.docker_settings, stack),
+        requirements=step_requirements(config.docker_settings, stack),
         timeout=settings.step_timeout,
-        retry=retry_of(step.config.retry),
         interruptible=settings.interruptible,
         # Steps that share one configuration folder tear each other's files.
         scratch=("ZENML_CONFIG_PATH",),
-        setup=step_setup(step.config.docker_settings, stack, settings.custom_commands or ()),
+        setup=step_setup(config.docker_settings, stack, settings.custom_commands or ()),
     )
 
 

@@ -1,26 +1,19 @@
-"""Settings and configuration of the orchestrator."""
+"""Settings and configuration of the orchestrator and of the step operator."""
 
 from typing import Literal
 
 from pydantic import Field, model_validator
 from zenml.config.base_settings import BaseSettings
 from zenml.orchestrators import BaseOrchestratorConfig
+from zenml.step_operators import BaseStepOperatorConfig
 from zenml.utils.secret_utils import SecretField
 
 from lightning_native.lightning.credentials import Credentials
 
 
-class LightningNativeOrchestratorSettings(BaseSettings):
-    """What a pipeline, and where it makes sense a step, can ask for.
+class LightningNativeStepSettings(BaseSettings):
+    """What a single step on Lightning can ask for, whoever brings it there."""
 
-    The fields of ZenML's own Lightning integration keep their names and meaning, so that a stack moves over by
-    changing its flavor.
-    """
-
-    main_studio_name: str | None = Field(
-        default=None,
-        description="Studio to run in. It is started if need be and kept; without a name, one is made and deleted.",
-    )
     machine_type: str | None = Field(
         default=None,
         description="Machine by its lightning-sdk name, such as CPU, T4 or H100_X_8. On the pipeline: the main "
@@ -39,11 +32,6 @@ class LightningNativeOrchestratorSettings(BaseSettings):
         default=None,
         description="Shell commands run once in each studio, in the code's folder, after the requirements.",
     )
-    synchronous: bool = Field(
-        default=True,
-        description="Wait for the run to end and show the logs of its steps. Otherwise a process on this machine "
-        "drives the run and cleans up after it.",
-    )
     cloud: Literal["lightning", "local"] = Field(
         default="lightning",
         description="`lightning`: Lightning AI. `local`: the local cloud on this machine, started if none is running.",
@@ -53,16 +41,10 @@ class LightningNativeOrchestratorSettings(BaseSettings):
         description="`studio`: steps are commands in studios made for the run. `job`: each step is a Lightning job, "
         "from a template studio that is prepared once for each environment and kept, stopped, for later runs.",
     )
-    max_parallelism: int | None = Field(
-        default=None, ge=1, description="The most steps that run at the same time; without it, all that are ready."
-    )
     machines: list[str] | None = Field(
         default=None,
         description="Machines in the order of preference: the first that can be had is used. Instead of machine_type, "
         "on the pipeline or on a step.",
-    )
-    machine_limits: dict[str, int] | None = Field(
-        default=None, description="The most steps at the same time for single machines, such as {'H100': 2}."
     )
     interruptible: bool = Field(
         default=False,
@@ -72,7 +54,6 @@ class LightningNativeOrchestratorSettings(BaseSettings):
     step_timeout: float | None = Field(
         default=None, gt=0, description="Seconds one attempt at a step may run. On the pipeline or on a step."
     )
-    run_timeout: float | None = Field(default=None, gt=0, description="Seconds the whole run may take.")
     pending_timeout: float = Field(
         default=600.0,
         gt=0,
@@ -90,7 +71,7 @@ class LightningNativeOrchestratorSettings(BaseSettings):
     )
 
     @model_validator(mode="after")
-    def _one_way_to_name_machines(self) -> "LightningNativeOrchestratorSettings":
+    def _one_way_to_name_machines(self) -> "LightningNativeStepSettings":
         if self.machines is not None and not self.machines:
             raise ValueError("machines is an empty list; name at least one machine, or leave it out")
         return self
@@ -110,6 +91,31 @@ class LightningNativeOrchestratorSettings(BaseSettings):
             organization=self.organization,
             teamspace=self.teamspace,
         )
+
+
+class LightningNativeOrchestratorSettings(LightningNativeStepSettings):
+    """What a pipeline, and where it makes sense a step, can ask for.
+
+    The fields of ZenML's own Lightning integration keep their names and meaning, so that a stack moves over by
+    changing its flavor.
+    """
+
+    main_studio_name: str | None = Field(
+        default=None,
+        description="Studio to run in. It is started if need be and kept; without a name, one is made and deleted.",
+    )
+    max_parallelism: int | None = Field(
+        default=None, ge=1, description="The most steps that run at the same time; without it, all that are ready."
+    )
+    machine_limits: dict[str, int] | None = Field(
+        default=None, description="The most steps at the same time for single machines, such as {'H100': 2}."
+    )
+    run_timeout: float | None = Field(default=None, gt=0, description="Seconds the whole run may take.")
+    synchronous: bool = Field(
+        default=True,
+        description="Wait for the run to end and show the logs of its steps. Otherwise a process on this machine "
+        "drives the run and cleans up after it.",
+    )
 
 
 # What a step may ask for by itself; the rest is the run's.
@@ -143,3 +149,17 @@ class LightningNativeOrchestratorConfig(BaseOrchestratorConfig, LightningNativeO
     def supports_client_side_caching(self) -> bool:
         """Whether cached steps are found before anything is started."""
         return True
+
+
+class LightningNativeStepOperatorConfig(BaseStepOperatorConfig, LightningNativeStepSettings):
+    """Configuration of the step operator: the defaults of its settings."""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether steps run on this machine as far as ZenML is concerned: never, they run on Lightning."""
+        return False
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether steps need a ZenML server they can reach from outside: not on the local cloud."""
+        return self.cloud != "local"

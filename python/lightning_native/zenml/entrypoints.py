@@ -1,15 +1,21 @@
-"""How a step starts inside a studio."""
+"""How steps and pipelines start in a studio or job, from the code that was unpacked there."""
 
 import sys
 from pathlib import Path
 from typing import Any
 
-from zenml.entrypoints.base_entrypoint_configuration import ENTRYPOINT_CONFIG_SOURCE_OPTION
+from zenml.entrypoints.base_entrypoint_configuration import (
+    ENTRYPOINT_CONFIG_SOURCE_OPTION,
+    BaseEntrypointConfiguration,
+)
+from zenml.entrypoints.pipeline_entrypoint_configuration import PipelineEntrypointConfiguration
 from zenml.entrypoints.step_entrypoint_configuration import StepEntrypointConfiguration
+from zenml.pipelines.dynamic.entrypoint_configuration import DynamicPipelineEntrypointConfiguration
+from zenml.step_operators.step_operator_entrypoint_configuration import StepOperatorEntrypointConfiguration
 
 
-class LightningNativeStepEntrypointConfiguration(StepEntrypointConfiguration):
-    """Runs one step from the folder the code was unpacked to, for any user.
+class UnpackedCode(BaseEntrypointConfiguration):
+    """Runs from the folder the code was unpacked to, for any user.
 
     ZenML's own configurations change to `/app`, which only root can make.
     """
@@ -30,3 +36,19 @@ class LightningNativeStepEntrypointConfiguration(StepEntrypointConfiguration):
         code = str(Path.cwd())
         if code not in sys.path:
             sys.path.insert(0, code)
+
+
+class LightningNativeStepEntrypointConfiguration(UnpackedCode, StepEntrypointConfiguration):
+    """Runs one step of a static pipeline."""
+
+
+class LightningNativeIsolatedStepEntrypointConfiguration(UnpackedCode, StepOperatorEntrypointConfiguration):
+    """Runs one step whose run exists already: of a step operator, or isolated in a dynamic pipeline."""
+
+
+class LightningNativePipelineEntrypointConfiguration(UnpackedCode, PipelineEntrypointConfiguration):
+    """Runs all steps of a static pipeline, one after another, in one process."""
+
+
+class LightningNativeDynamicEntrypointConfiguration(UnpackedCode, DynamicPipelineEntrypointConfiguration):
+    """Runs a dynamic pipeline."""

@@ -4,7 +4,7 @@ from zenml.config import ResourceSettings
 
 from lightning_native.engine.machines import ResourceRequest, gpu_kinds, known_gpu
 from lightning_native.errors import PlanError
-from lightning_native.zenml.config import LightningNativeOrchestratorSettings
+from lightning_native.zenml.config import LightningNativeStepSettings
 
 
 def resource_request(who: str, resources: ResourceSettings) -> ResourceRequest | None:
@@ -39,9 +39,9 @@ def resource_request(who: str, resources: ResourceSettings) -> ResourceRequest |
 
 def step_machine(
     step: str,
-    settings: LightningNativeOrchestratorSettings,
+    settings: LightningNativeStepSettings,
     resources: ResourceSettings,
-    pipeline_settings: LightningNativeOrchestratorSettings,
+    pipeline_settings: LightningNativeStepSettings,
     pipeline_resources: ResourceSettings,
 ) -> tuple[tuple[str, ...], ResourceRequest | None]:
     """Return the machines a step names, or else the request that machines are to be found for.

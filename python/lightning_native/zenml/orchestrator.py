@@ -1,31 +1,35 @@
 """The orchestrator: turns a ZenML snapshot into a run and hands it to a controller process."""
 
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from uuid import UUID, uuid4
 
-from zenml.config.global_config import GlobalConfiguration
-from zenml.constants import ENV_ZENML_CUSTOM_SOURCE_ROOT, ENV_ZENML_LOCAL_STORES_PATH, METADATA_ORCHESTRATOR_RUN_ID
+from zenml.constants import METADATA_ORCHESTRATOR_RUN_ID
 from zenml.enums import ExecutionMode, ExecutionStatus
 from zenml.logger import get_logger
 from zenml.orchestrators import BaseOrchestrator, SubmissionResult
 from zenml.stack import StackValidator
 from zenml.utils import source_utils
 
-from lightning_native.emulator.attach import attach, default_root
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.machines import MachineOffer
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.engine.watch import Watch
 from lightning_native.errors import CloudError, PlanError, RunStoppedError
-from lightning_native.lightning.credentials import Credentials
 from lightning_native.zenml.compiler import FAILURE_MODES, compile_pipeline
+from lightning_native.zenml.component import (
+    ENV_RUN_ID,
+    reachable,
+    reached,
+    settings_of,
+    start_controller,
+    step_environment,
+)
 from lightning_native.zenml.config import LightningNativeOrchestratorConfig, LightningNativeOrchestratorSettings
-from lightning_native.zenml.environment import image_environment, own_requirements
+from lightning_native.zenml.environment import own_requirements
 from lightning_native.zenml.metadata import run_metadata, step_run_metadata, step_variables
 from lightning_native.zenml.price_list import read_price_list
 from lightning_native.zenml.status import run_status, step_statuses
@@ -37,8 +41,6 @@ if TYPE_CHECKING:
     from zenml.stack import Stack
 
 logger = get_logger(__name__)
-
-ENV_RUN_ID = "LIGHTNING_NATIVE_RUN_ID"
 
 
 class LightningNativeOrchestrator(BaseOrchestrator):
@@ -67,17 +69,7 @@ class LightningNativeOrchestrator(BaseOrchestrator):
     @property
     def validator(self) -> StackValidator:
         """Refuses a stack whose data the steps could not reach."""
-
-        def reachable(stack: "Stack") -> tuple[bool, str]:
-            if self.config.cloud == "local" or not stack.artifact_store.config.is_local:
-                return True, ""
-            return False, (
-                f"the artifact store {stack.artifact_store.name!r} is on this machine, where studios on Lightning AI "
-                "cannot reach it; use a remote artifact store (S3, GCS, …), or the local cloud: "
-                f"zenml orchestrator update {self.name} --cloud=local"
-            )
-
-        return StackValidator(custom_validation_function=reachable)
+        return StackValidator(custom_validation_function=lambda stack: reachable(self, self.config.cloud, stack))
 
     def get_orchestrator_run_id(self) -> str:
         """Return the id of the run this process executes a step of."""
@@ -107,9 +99,9 @@ class LightningNativeOrchestrator(BaseOrchestrator):
                 f"pipeline {snapshot.pipeline_configuration.name!r} has a schedule, which this orchestrator "
                 "does not run yet; run it without one"
             )
-        settings = cast(LightningNativeOrchestratorSettings, self.get_settings(snapshot))
+        settings = self._settings_of(snapshot)
         run_id = uuid4().hex
-        with self._reached(settings) as environ:
+        with reached(self, settings) as environ:
             # Every mistake that can be found here is found before anything exists.
             plan = compile_pipeline(
                 run_id,
@@ -120,17 +112,21 @@ class LightningNativeOrchestrator(BaseOrchestrator):
                 lambda: read_price_list(environ),
             )
             environments = {
-                step.name: self._step_environment(
-                    plan, settings, environ, snapshot, step.name, step_environments.get(step.name, base_environment)
-                )
-                for step in plan.steps
+                name: {
+                    **step_environment(
+                        step.config.docker_settings, step_environments.get(name, base_environment), settings
+                    ),
+                    ENV_RUN_ID: run_id,
+                    **step_variables(plan, name, environ),
+                }
+                for name, step in snapshot.step_configurations.items()
             }
             folder = RunFolder.of(run_id)
             report = folder.write(plan, Path(source_utils.get_source_root()), environments)
             logger.info("Packed %d files (%.1f MB) of %s.", report.files, report.bytes_out / 1e6, plan.name)
             if placeholder_run:
                 self._announce(placeholder_run.id, run_id)
-            watch = self._start_controller(folder, plan, settings, placeholder_run.id if placeholder_run else None)
+            watch = self._drive(folder, plan, settings, placeholder_run.id if placeholder_run else None)
             logger.info("Run %s is driven by process %d; its logs are in %s.", run_id, watch.pid, folder.path)
             metadata = run_metadata(plan, folder, report, environ, _prices(environ))
         return SubmissionResult(
@@ -139,57 +135,21 @@ class LightningNativeOrchestrator(BaseOrchestrator):
         )
 
     def _settings_of(self, container: object) -> LightningNativeOrchestratorSettings:
-        return cast(LightningNativeOrchestratorSettings, self.get_settings(container))  # type: ignore[arg-type]  # as ZenML takes it
+        return cast(LightningNativeOrchestratorSettings, settings_of(self, container))
 
-    def _start_controller(
-        self,
-        folder: RunFolder,
-        plan: RunPlan,
-        settings: LightningNativeOrchestratorSettings,
-        pipeline_run: UUID | None,
+    def _drive(
+        self, folder: RunFolder, plan: RunPlan, settings: LightningNativeOrchestratorSettings, pipeline_run: UUID | None
     ) -> Watch:
-        return Watch(
+        return start_controller(
+            self,
             folder,
             plan,
-            local_cloud=default_root() if settings.cloud == "local" else None,
-            environ={} if settings.cloud == "local" else self._credentials(settings),
+            settings,
             synchronous=settings.synchronous,
-            controller=(
-                "lightning_native.zenml.controller",
-                *(("--pipeline-run", str(pipeline_run)) if pipeline_run else ()),
-            ),
+            arguments=("--pipeline-run", str(pipeline_run)) if pipeline_run else (),
             # ZenML shows a step that ends by a signal as failed unless it knows before that its run is stopping.
             stopping=lambda: _publish_stop(pipeline_run),
         )
-
-    @contextmanager
-    def _reached(self, settings: LightningNativeOrchestratorSettings) -> Iterator[dict[str, str]]:
-        """Yield the variables with which a process of ours reaches Lightning; the local cloud runs meanwhile."""
-        if settings.cloud == "local":
-            with attach(default_root()) as environ:
-                yield environ
-        else:
-            yield self._credentials(settings)
-
-    def _credentials(self, settings: LightningNativeOrchestratorSettings) -> dict[str, str]:
-        credentials = settings.credentials().or_else(Credentials.from_environment(os.environ))
-        return credentials.environ(settings=f"the orchestrator (zenml orchestrator update {self.name} --api_key=… )")
-
-    def _step_environment(
-        self,
-        plan: RunPlan,
-        settings: LightningNativeOrchestratorSettings,
-        environ: Mapping[str, str],
-        snapshot: "PipelineSnapshotResponse",
-        step: str,
-        environment: Mapping[str, str],
-    ) -> dict[str, str]:
-        docker = snapshot.step_configurations[step].config.docker_settings
-        extra = {ENV_RUN_ID: plan.run_id, ENV_ZENML_CUSTOM_SOURCE_ROOT: ".", **step_variables(plan, step, environ)}
-        if settings.cloud == "local":
-            # Studios of the local cloud share this machine's artifact store, wherever their own configuration is.
-            extra[ENV_ZENML_LOCAL_STORES_PATH] = GlobalConfiguration().local_stores_path
-        return {**image_environment(docker), **environment, **extra}
 
     def _announce(self, pipeline_run: UUID, run_id: str) -> None:
         """Give the run its id now: ZenML refuses to stop a run that has none."""
@@ -239,7 +199,7 @@ class LightningNativeOrchestrator(BaseOrchestrator):
         if record is not None and record.state == "running" and not driven and not folder.is_driven():
             logger.info("The process that drove run %s died; another one stops it.", run_id)
             settings = self._settings_of(run)
-            self._start_controller(folder, folder.plan(), settings.model_copy(update={"synchronous": False}), run.id)
+            self._drive(folder, folder.plan(), settings.model_copy(update={"synchronous": False}), run.id)
 
 
 def _prices(environ: Mapping[str, str]) -> list[MachineOffer]:

@@ -1,0 +1,106 @@
+"""What the orchestrator and the step operator share: how they reach Lightning and have runs driven."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from zenml.config.global_config import GlobalConfiguration
+from zenml.constants import ENV_ZENML_CUSTOM_SOURCE_ROOT, ENV_ZENML_LOCAL_STORES_PATH
+
+from lightning_native.emulator.attach import attach, default_root
+from lightning_native.engine.plan import RunPlan
+from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.watch import Watch
+from lightning_native.lightning.credentials import Credentials
+from lightning_native.zenml.config import LightningNativeStepSettings
+from lightning_native.zenml.environment import image_environment
+
+if TYPE_CHECKING:
+    from zenml.config import DockerSettings
+    from zenml.stack import Stack, StackComponent
+
+ENV_RUN_ID = "LIGHTNING_NATIVE_RUN_ID"
+ENV_CLOUD_ROOT = "LIGHTNING_NATIVE_CLOUD_ROOT"
+CONTROLLER = "lightning_native.zenml.controller"
+
+
+def settings_of(component: "StackComponent", container: object) -> LightningNativeStepSettings:
+    """Return the settings of a component for a pipeline, a step or a run."""
+    return cast(LightningNativeStepSettings, component.get_settings(container))  # type: ignore[arg-type]  # ZenML checks
+
+
+def local_cloud_root() -> Path:
+    """Return the root of the local cloud: of the one this process runs in, if it does."""
+    named = os.environ.get(ENV_CLOUD_ROOT)
+    return Path(named) if named else default_root()
+
+
+def credentials_of(component: "StackComponent", settings: LightningNativeStepSettings) -> dict[str, str]:
+    """Return the variables with which the SDK signs in, from the settings or else this process's environment.
+
+    Raises:
+        CredentialsError: names what is missing and where to set it.
+    """
+    credentials = settings.credentials().or_else(Credentials.from_environment(os.environ))
+    kind = component.type.value.replace("_", "-")
+    return credentials.environ(settings=f"the {kind} (zenml {kind} update {component.name} --api_key=… )")
+
+
+@contextmanager
+def reached(component: "StackComponent", settings: LightningNativeStepSettings) -> Iterator[dict[str, str]]:
+    """Yield the variables with which a process of ours reaches Lightning; the local cloud runs meanwhile."""
+    if settings.cloud == "local":
+        with attach(local_cloud_root()) as environ:
+            yield environ
+    else:
+        yield credentials_of(component, settings)
+
+
+def reachable(component: "StackComponent", cloud: str, stack: "Stack") -> tuple[bool, str]:
+    """Tell whether steps on Lightning can reach a stack's data, and why not."""
+    if cloud == "local" or not stack.artifact_store.config.is_local:
+        return True, ""
+    kind = component.type.value.replace("_", "-")
+    return False, (
+        f"the artifact store {stack.artifact_store.name!r} is on this machine, where studios on Lightning AI "
+        "cannot reach it; use a remote artifact store (S3, GCS, …), or the local cloud: "
+        f"zenml {kind} update {component.name} --cloud=local"
+    )
+
+
+def step_environment(
+    docker: "DockerSettings", environment: Mapping[str, str], settings: LightningNativeStepSettings
+) -> dict[str, str]:
+    """Return the environment of a step's command: what an image would set, ZenML's, and ours."""
+    ours = {ENV_ZENML_CUSTOM_SOURCE_ROOT: "."}
+    if settings.cloud == "local":
+        # Studios of the local cloud share this machine's artifact store, wherever their own configuration is.
+        ours[ENV_ZENML_LOCAL_STORES_PATH] = GlobalConfiguration().local_stores_path
+        ours[ENV_CLOUD_ROOT] = str(local_cloud_root())
+    return {**image_environment(docker), **environment, **ours}
+
+
+def start_controller(
+    component: "StackComponent",
+    folder: RunFolder,
+    plan: RunPlan,
+    settings: LightningNativeStepSettings,
+    *,
+    synchronous: bool = False,
+    module: str = CONTROLLER,
+    arguments: Sequence[str] = (),
+    stopping: Callable[[], object] = lambda: None,
+) -> Watch:
+    """Start the process that drives a run; `arguments` go to its module, the rest is `Watch`'s."""
+    local = settings.cloud == "local"
+    return Watch(
+        folder,
+        plan,
+        local_cloud=local_cloud_root() if local else None,
+        environ={} if local else credentials_of(component, settings),
+        synchronous=synchronous,
+        controller=(module, *arguments),
+        stopping=stopping,
+    )

@@ -1,0 +1,89 @@
+"""The step operator: single steps on Lightning, from any orchestrator."""
+
+from typing import TYPE_CHECKING, cast
+
+from zenml.enums import ExecutionStatus
+from zenml.stack import StackValidator
+from zenml.step_operators import BaseStepOperator
+
+from lightning_native.errors import RunFailedError
+from lightning_native.zenml.component import reachable
+from lightning_native.zenml.config import LightningNativeStepOperatorConfig, LightningNativeStepSettings
+from lightning_native.zenml.entrypoints import LightningNativeIsolatedStepEntrypointConfiguration
+from lightning_native.zenml.environment import own_requirements
+from lightning_native.zenml.metadata import step_run_metadata
+from lightning_native.zenml.single_step import step_status, stop_step, submit_step, wait_for_step
+
+if TYPE_CHECKING:
+    from zenml.config.step_run_info import StepRunInfo
+    from zenml.metadata.metadata_types import MetadataType
+    from zenml.models import StepRunResponse
+
+
+class LightningNativeStepOperator(BaseStepOperator):
+    """Runs a step in a studio or job of its own, on the machine it asks for, and leaves nothing running."""
+
+    @property
+    def config(self) -> LightningNativeStepOperatorConfig:
+        """The configuration of the component."""
+        return cast(LightningNativeStepOperatorConfig, self._config)
+
+    @property
+    def settings_class(self) -> type[LightningNativeStepSettings]:
+        """The class of the settings."""
+        return LightningNativeStepSettings
+
+    @property
+    def requirements(self) -> set[str]:
+        """What a step needs to load this component."""
+        return set(own_requirements())
+
+    @property
+    def validator(self) -> StackValidator:
+        """Refuses a stack whose data the steps could not reach."""
+        return StackValidator(custom_validation_function=lambda stack: reachable(self, self.config.cloud, stack))
+
+    @property
+    def entrypoint_config_class(self) -> type[LightningNativeIsolatedStepEntrypointConfiguration]:
+        """How the step starts on Lightning."""
+        return LightningNativeIsolatedStepEntrypointConfiguration
+
+    def submit(self, info: "StepRunInfo", entrypoint_command: list[str], environment: dict[str, str]) -> None:
+        """Have the step run on Lightning, and return without waiting for it.
+
+        Raises:
+            PlanError: the step cannot run as it is written.
+            CredentialsError: credentials are missing.
+        """
+        submit_step(
+            self,
+            info,
+            step_run=info.step_run_id,
+            name=info.pipeline_step_name,
+            pipeline=info.pipeline.name,
+            argv=entrypoint_command,
+            environment=environment,
+        )
+
+    def get_status(self, step_run: "StepRunResponse") -> ExecutionStatus:
+        """Return how a submitted step stands.
+
+        Raises:
+            RunFailedError: it was not submitted from this machine.
+        """
+        status = step_status(self, step_run)
+        if status is None:
+            raise RunFailedError(f"step {step_run.name!r} ({step_run.id}) was not submitted from this machine")
+        return status
+
+    def wait(self, step_run: "StepRunResponse") -> ExecutionStatus:
+        """Wait until a submitted step has ended, and return how."""
+        return wait_for_step(self, step_run)
+
+    def cancel(self, step_run: "StepRunResponse") -> None:
+        """Stop a submitted step and release what it holds."""
+        stop_step(self, step_run)
+
+    def get_step_run_metadata(self, info: "StepRunInfo") -> "dict[str, MetadataType]":  # noqa: ARG002  ZenML's signature
+        """Return where the step runs."""
+        return step_run_metadata(1)
