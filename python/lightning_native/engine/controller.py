@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -35,6 +36,9 @@ class RunObserver:
         """Hear of the run's end."""
 
 
+Drive = Callable[[RunFolder, "Path | None", Cancellation, RunObserver], int]
+
+
 def main() -> int:
     """Drive the run of the folder named on the command line and return 0 if it completed."""
     arguments = controller_arguments(argparse.ArgumentParser(description=__doc__)).parse_args()
@@ -48,8 +52,14 @@ def controller_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentPa
     return parser
 
 
-def control(path: Path, local_cloud: Path | None, observer: RunObserver) -> int:
+def control(path: Path, local_cloud: Path | None, observer: RunObserver, drive: "Drive | None" = None) -> int:
     """Drive the run of a folder to its end; SIGTERM and SIGINT stop it. Return 0 if it completed.
+
+    Args:
+        path: of the folder.
+        local_cloud: root of the local cloud to run on; None: on Lightning.
+        observer: hears what happens.
+        drive: does it in another way, and returns the exit code.
 
     Raises:
         PlanError: another process drives it.
@@ -63,7 +73,7 @@ def control(path: Path, local_cloud: Path | None, observer: RunObserver) -> int:
     threading.Thread(target=_watch_for_stop, args=(folder, cancellation), daemon=True).start()
     with folder.driven():
         try:
-            return _drive(folder, local_cloud, cancellation, observer)
+            return (drive or _drive)(folder, local_cloud, cancellation, observer)
         except StaleControllerError:
             # The run is another one's now, and so is what is written about it.
             traceback.print_exc()

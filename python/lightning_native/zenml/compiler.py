@@ -146,8 +146,25 @@ def compile_step(
     return plan
 
 
+def main_machines(
+    snapshot: "PipelineSnapshotResponse",
+    settings: LightningNativeStepSettings,
+    price_list: Callable[[], list[MachineOffer]],
+) -> tuple[str, ...]:
+    """Return the machines that a pipeline itself asks for, in the order of preference; none: the default.
+
+    Raises:
+        PlanError: it names a machine and resources, or resources that no machine has.
+        CloudError: the price list is needed and cannot be read.
+    """
+    machines, request = _main_machine(settings, snapshot.pipeline_configuration.resource_settings)
+    if request is None:
+        return machines
+    return _choose("the pipeline", request, price_list(), interruptible=False)
+
+
 def _main_machine(
-    settings: LightningNativeOrchestratorSettings, resources: ResourceSettings
+    settings: LightningNativeStepSettings, resources: ResourceSettings
 ) -> tuple[tuple[str, ...], ResourceRequest | None]:
     machines = settings.preferred_machines()
     request = resource_request("the pipeline", resources)

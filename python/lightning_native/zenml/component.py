@@ -104,3 +104,33 @@ def start_controller(
         controller=(module, *arguments),
         stopping=stopping,
     )
+
+
+def start_again(component: "StackComponent", folder: RunFolder, settings: LightningNativeStepSettings) -> Watch:
+    """Start another process to drive a run on, as the one that died was started.
+
+    Raises:
+        PlanError: the run has ended.
+    """
+    (module, *arguments), _local_cloud = folder.controller()
+    return start_controller(component, folder, folder.plan(), settings, module=module, arguments=arguments)
+
+
+def newest_folder(run_id: str) -> RunFolder:
+    """Return the folder of the newest part of a run: a paused or broken dynamic run goes on in another one."""
+    folder = RunFolder.of(run_id)
+    while (following := RunFolder.of(_part(run_id, folder))).path.exists():
+        folder = following
+    return folder
+
+
+def next_folder(run_id: str) -> RunFolder:
+    """Return where the next part of a run goes: the first, if there is none yet."""
+    first = RunFolder.of(run_id)
+    return RunFolder.of(_part(run_id, newest_folder(run_id))) if first.path.exists() else first
+
+
+def _part(run_id: str, folder: RunFolder) -> str:
+    """Return the id of the part that follows the one in `folder`."""
+    number = folder.path.name.removeprefix(run_id).removeprefix("-part-") or "1"
+    return f"{run_id}-part-{int(number) + 1}"

@@ -12,12 +12,14 @@ from lightning_native.engine.journal import RunState
 class ZenMLObserver(RunObserver):
     """Publishes steps and runs that ended without ZenML's own code in the step telling so."""
 
-    def __init__(self, pipeline_run: UUID) -> None:
+    def __init__(self, pipeline_run: UUID, *, steps: bool = True) -> None:
+        """Publish to a ZenML run; `steps`: whether the steps are ZenML's, rather than one that holds them all."""
         self._pipeline_run = pipeline_run
+        self._steps = steps
 
     def step_ended(self, name: str, result: StepResult) -> None:
         """Publish a step that failed or was stopped."""
-        if result.state not in ("succeeded", "skipped"):
+        if self._steps and result.state not in ("succeeded", "skipped"):
             # ZenML takes a second to import and is needed only when something goes wrong.
             from lightning_native.zenml.publish import RunPublisher
 
@@ -35,8 +37,11 @@ def main() -> int:
     """Drive the run of the folder named on the command line and return 0 if it completed."""
     parser = controller_arguments(argparse.ArgumentParser(description=__doc__))
     parser.add_argument("--pipeline-run", type=UUID, help="the ZenML run to publish to")
+    parser.add_argument("--hosting", action="store_true", help="the run's one step is a controller itself")
     arguments = parser.parse_args()
-    observer = ZenMLObserver(arguments.pipeline_run) if arguments.pipeline_run else RunObserver()
+    observer = (
+        ZenMLObserver(arguments.pipeline_run, steps=not arguments.hosting) if arguments.pipeline_run else RunObserver()
+    )
     return control(arguments.folder, arguments.local_cloud, observer)
 
 

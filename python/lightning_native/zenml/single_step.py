@@ -14,7 +14,7 @@ from zenml.utils import source_utils
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.zenml.compiler import compile_step
-from lightning_native.zenml.component import reached, settings_of, start_controller, step_environment
+from lightning_native.zenml.component import reached, settings_of, start_again, start_controller, step_environment
 from lightning_native.zenml.metadata import step_variables
 from lightning_native.zenml.price_list import read_price_list
 from lightning_native.zenml.status import run_status
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 _POLL_SECONDS = 0.2
+_START_SECONDS = 30.0
 
 
 def submit_step(
@@ -91,7 +92,7 @@ def step_status(component: "StackComponent", step_run: "StepRunResponse") -> Exe
             return run_status(journal, record, driven=driven)
     if not driven and _is_orphan(folder):
         logger.warning("The process that drove step `%s` died; another one goes on.", step_run.name)
-        start_controller(component, folder, folder.plan(), settings_of(component, step_run))
+        start_again(component, folder, settings_of(component, step_run))
     return ExecutionStatus.RUNNING
 
 
@@ -102,9 +103,6 @@ def _is_orphan(folder: RunFolder) -> bool:
     with Journal() as journal:
         record = journal.run(folder.path.name)
     return not folder.is_driven() and (record is None or record.state == "running")
-
-
-_START_SECONDS = 30.0
 
 
 def wait_for_step(component: "StackComponent", step_run: "StepRunResponse") -> ExecutionStatus:

@@ -1,8 +1,10 @@
 """How a run stands, from the journal to ZenML's words."""
 
+from collections.abc import Iterable
+
 from zenml.enums import ExecutionStatus
 
-from lightning_native.engine.journal import Journal, RunRecord, RunState, StepState
+from lightning_native.engine.journal import Journal, RunRecord, RunState, StepRecord, StepState
 
 RUN_STATUS: dict[RunState, ExecutionStatus] = {
     "running": ExecutionStatus.RUNNING,
@@ -31,6 +33,6 @@ def run_status(journal: Journal, record: RunRecord, *, driven: bool) -> Executio
     return ExecutionStatus.RUNNING if states - {"pending", "preparing"} else ExecutionStatus.PROVISIONING
 
 
-def step_statuses(journal: Journal, run_id: str) -> dict[str, ExecutionStatus]:
+def step_statuses(steps: Iterable[StepRecord]) -> dict[str, ExecutionStatus]:
     """Return the status of each step whose turn has come."""
-    return {step.name: STEP_STATUS[step.state] for step in journal.steps(run_id) if step.state != "pending"}
+    return {step.name: STEP_STATUS[step.state] for step in steps if step.state != "pending"}

@@ -1,0 +1,166 @@
+"""The controller of a run, in a studio of its own: `python -m lightning_native.zenml.hosted JSON`.
+
+It starts the process that drives the run, again if it dies, shows what the steps print, and at the end leaves nothing
+behind: when nobody else will, it keeps its log beside ZenML's artifacts and deletes its own studio.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from uuid import UUID
+
+from lightning_native.emulator.attach import attach
+from lightning_native.engine.follow import LogFollower
+from lightning_native.engine.operation import REMOTE_HOME
+from lightning_native.engine.run_folder import RunFolder
+from lightning_native.home import home
+from lightning_native.zenml.hosting import Hosted
+
+# How often the process that drives the run may die before the run is given up.
+_MOST_LIVES = 3
+_LOOK_SECONDS = 0.2
+_RELEASE_SECONDS = 120.0
+
+
+def main() -> int:
+    """Run what the command line says, and return 0 if the run completed."""
+    hosted = Hosted.from_json(sys.argv[1])
+    stop = threading.Event()
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    cloud: AbstractContextManager[dict[str, str]] = (
+        attach(Path(hosted.local_cloud)) if hosted.local_cloud else nullcontext({})
+    )
+    with cloud as environ:
+        os.environ.update(environ)
+        sys.stderr.write(f"the controller of run {hosted.run_id} is up\n")
+        logs = _Logs()
+        try:
+            code = _drive(hosted, stop, logs)
+            _release_isolated_steps(logs)
+        except Exception:
+            traceback.print_exc()
+            code = 1
+        logs.show()
+        if hosted.delete:
+            _leave(hosted, code, stopped=stop.is_set())
+    return code
+
+
+def _drive(hosted: Hosted, stop: threading.Event, logs: "_Logs") -> int:
+    argv = hosted.argv or _uploaded_run(hosted)
+    folder = RunFolder.of(hosted.run_id)
+    for life in range(1, _MOST_LIVES + 1):
+        if stop.is_set():
+            return 1
+        child = subprocess.Popen([sys.executable, *argv])
+        while child.poll() is None:
+            if folder.stop_requested() != "no" and not stop.is_set() and hosted.argv:
+                # A controller of the engine's looks for itself; anything else knows only signals.
+                stop.set()
+            if stop.is_set():
+                child.send_signal(signal.SIGTERM)
+                _wait(child)
+            logs.show()
+            time.sleep(_LOOK_SECONDS)
+        if child.returncode >= 0 or stop.is_set():
+            return child.returncode if child.returncode >= 0 else 1
+        sys.stderr.write(f"the process that drives the run died of signal {-child.returncode} (life {life})\n")
+    return 1
+
+
+def _wait(child: "subprocess.Popen[bytes]") -> None:
+    try:
+        child.wait(_RELEASE_SECONDS)
+    except subprocess.TimeoutExpired:
+        child.kill()
+
+
+def _uploaded_run(hosted: Hosted) -> tuple[str, ...]:
+    """Complete the folder of the run that was uploaded, and return the command that drives it."""
+    folder = RunFolder.of(hosted.run_id)
+    (folder.path / "environments.json").chmod(0o600)
+    (folder.path / "logs").mkdir(exist_ok=True)
+    code = folder.code()
+    if not code.archive.exists():
+        shutil.copyfile(Path.home() / REMOTE_HOME / "code" / f"{code.digest[:32]}.tar.gz", code.archive)
+    published = ("--pipeline-run", hosted.pipeline_run) if hosted.pipeline_run else ()
+    local = ("--local-cloud", hosted.local_cloud) if hosted.local_cloud else ()
+    return ("-m", "lightning_native.zenml.controller", str(folder.path), *published, *local)
+
+
+class _Logs:
+    """Shows what the steps of all runs that are driven from here print."""
+
+    def __init__(self) -> None:
+        self._followers: dict[str, LogFollower] = {}
+
+    def show(self) -> None:
+        """Show what has come since the last call."""
+        for path in (home() / "runs").glob("*/plan.json"):
+            folder = RunFolder(path.parent)
+            if folder.path.name not in self._followers:
+                with contextlib.suppress(Exception):
+                    # A plan that is just being written is read the next time.
+                    steps = [step.name for step in folder.plan().steps]
+                    self._followers[folder.path.name] = LogFollower(folder, steps, _show)
+        for follower in self._followers.values():
+            follower.advance()
+
+
+def _show(step: str, line: str) -> None:
+    sys.stderr.write(f"[{step}] {line}\n")
+
+
+def _release_isolated_steps(logs: _Logs) -> None:
+    """Stop the runs that are still driven from here, and wait until they have released what they hold."""
+    deadline = time.monotonic() + _RELEASE_SECONDS
+    while time.monotonic() < deadline:
+        driven = [folder for path in (home() / "runs").glob("*") if (folder := RunFolder(path)).is_driven()]
+        if not driven:
+            return
+        for folder in driven:
+            folder.request_stop(graceful=False)
+        logs.show()
+        time.sleep(_LOOK_SECONDS)
+
+
+def _leave(hosted: Hosted, code: int, *, stopped: bool) -> None:
+    """Publish what nobody published, keep the log, and delete the studio this runs in."""
+    if hosted.pipeline_run and code != 0:
+        with _logged():
+            from lightning_native.zenml.publish import RunPublisher
+
+            message = "the run was stopped" if stopped else "its controller failed; see its log"
+            RunPublisher(UUID(hosted.pipeline_run)).run_ended("stopped" if stopped else "failed", message)
+    with _logged():
+        from lightning_native.zenml.controller_log import keep_log
+
+        sys.stderr.flush()
+        keep_log(hosted.run_id, Path.home() / REMOTE_HOME / "ops" / hosted.operation_id / "log")
+    with _logged():
+        from lightning_native.lightning.session import connect
+
+        studio = connect().find_studio(str(hosted.delete))
+        if studio is not None:
+            studio.release(delete=True)
+
+
+@contextlib.contextmanager
+def _logged() -> Iterator[None]:
+    try:
+        yield
+    except Exception:
+        traceback.print_exc()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,171 @@
+"""Talks to a controller on Lightning: `python -m lightning_native.zenml.remote logs|status|stop RUN`."""
+
+import argparse
+import base64
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from lightning_native.engine.operation import POLL_SECONDS, Agent
+from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.watch import controller_environment
+from lightning_native.errors import CloudError, LightningNativeError, PlanError
+from lightning_native.lightning.cloud import StudioHandle
+from lightning_native.zenml.hosting import HOME, HandedOver
+
+if TYPE_CHECKING:
+    from zenml.stack import StackComponent
+
+_REACHED = "LIGHTNING_NATIVE_REACHED"
+_GONE = 3
+
+
+def main() -> int:
+    """Do what the command line says; 0 done, 1 failed, 2 wrong usage."""
+    parser = argparse.ArgumentParser(prog="python -m lightning_native.zenml.remote", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    for verb, purpose in (
+        ("logs", "print what the controller and the steps print"),
+        ("status", "print how the run stands, as JSON"),
+        ("stop", "stop the run"),
+    ):
+        command = verbs.add_parser(verb, help=purpose)
+        command.add_argument("run", help="the run's orchestrator run id")
+        if verb == "logs":
+            command.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
+        if verb == "stop":
+            command.add_argument("--graceful", action="store_true", help="let running steps end")
+    arguments = parser.parse_args()
+    try:
+        return _run(arguments)
+    except LightningNativeError as error:
+        sys.stderr.write(f"error: {error}\n")
+        return 1
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    folder = RunFolder.of(arguments.run)
+    where = HandedOver.read(folder)
+    if where is None:
+        raise PlanError(f"run {arguments.run} has no controller on Lightning that was started from this machine")
+    if _REACHED not in os.environ:
+        # What follows is for a process of its own: the credentials are in its environment only.
+        code, _ = _call(_component(where), sys.argv[1:], capture=False)
+        if code == _GONE and arguments.verb == "logs":
+            return _print_kept_log(where, arguments.run)
+        if code == _GONE:
+            sys.stderr.write(f"run {arguments.run} has ended: its controller is gone\n")
+        return code
+    from lightning_native.lightning.session import connect
+
+    studio = connect().find_studio(where.studio)
+    if studio is None:
+        return _GONE
+    if arguments.verb == "logs":
+        return _print_log(studio, where, follow=arguments.follow)
+    if arguments.verb == "status":
+        sys.stdout.write(_status(studio, arguments.run) + "\n")
+        return 0
+    request_stop(studio, arguments.run, graceful=arguments.graceful)
+    return 0
+
+
+def _component(where: HandedOver) -> "StackComponent":
+    from zenml.client import Client
+    from zenml.enums import StackComponentType
+    from zenml.stack import StackComponent
+
+    model = Client().get_stack_component(StackComponentType.ORCHESTRATOR, UUID(where.component))
+    return StackComponent.from_model(model)
+
+
+def _call(component: "StackComponent", arguments: list[str], *, capture: bool) -> tuple[int, str]:
+    from lightning_native.zenml.component import reached
+    from lightning_native.zenml.config import LightningNativeOrchestratorSettings
+
+    settings = LightningNativeOrchestratorSettings.model_validate(component.config.model_dump(exclude_unset=True))
+    with reached(component, settings) as environ:
+        result = subprocess.run(
+            [sys.executable, "-m", "lightning_native.zenml.remote", *arguments],
+            env={**controller_environment(environ), _REACHED: "1"},
+            stdout=subprocess.PIPE if capture else None,
+            stderr=subprocess.PIPE if capture else None,
+            text=True,
+            check=False,
+        )
+    if capture and result.returncode not in (0, _GONE):
+        raise CloudError(f"the controller cannot be asked: {result.stderr.strip()[-500:]}")
+    return result.returncode, result.stdout or ""
+
+
+def stop(component: "StackComponent", run_id: str, *, graceful: bool) -> None:
+    """Ask a controller on Lightning to stop its run; one that is gone has ended it.
+
+    Raises:
+        CloudError: it cannot be reached.
+    """
+    _call(component, ["stop", run_id, *(["--graceful"] if graceful else [])], capture=True)
+
+
+def status(component: "StackComponent", run_id: str) -> dict[str, Any] | None:
+    """Return how a run stands as its controller's journal tells, None if the controller is gone.
+
+    Raises:
+        CloudError: it cannot be reached.
+    """
+    code, output = _call(component, ["status", run_id], capture=True)
+    answer: dict[str, Any] | None = json.loads(output) if code == 0 else None
+    return answer
+
+
+def request_stop(studio: StudioHandle, run_id: str, *, graceful: bool) -> None:
+    """Ask the controller in a studio to stop its run."""
+    with tempfile.NamedTemporaryFile() as empty:
+        studio.upload(Path(empty.name), f"{HOME}/runs/{run_id}/{'stop-gracefully' if graceful else 'stop'}")
+
+
+def _status(studio: StudioHandle, run_id: str) -> str:
+    script = f"LIGHTNING_NATIVE_HOME=$HOME/{HOME} python -m lightning_native runs show {run_id} --json"
+    output, code = studio.run(["sh", "-c", script])
+    if code != 0:
+        # Of a dynamic pipeline, or before the run has begun: there is a controller and no journal yet.
+        return json.dumps({"state": "running", "steps": []})
+    return json.dumps(json.loads(output[output.index("{") :]))
+
+
+def _print_log(studio: StudioHandle, where: HandedOver, *, follow: bool) -> int:
+    agent, offset = Agent(studio), 0
+    while True:
+        wait = str(POLL_SECONDS if follow else 0)
+        try:
+            answer = agent.call("poll", where.operation_id, "--offset", str(offset), "--wait", wait)
+        except CloudError:
+            # It deletes its studio when it has ended; the rest of its log is where it kept it.
+            return _GONE
+        sys.stdout.buffer.write(base64.b64decode(answer["data"]))
+        sys.stdout.flush()
+        offset = answer["offset"]
+        if answer["state"] != "running" and not answer.get("more"):
+            return 0
+        if not follow and not answer["data"]:
+            return 0
+
+
+def _print_kept_log(where: HandedOver, run_id: str) -> int:
+    from lightning_native.zenml.controller_log import kept_log
+
+    text = kept_log(run_id)
+    if text is None:
+        sys.stderr.write(f"the controller in studio {where.studio} is gone and left no log\n")
+        return 1
+    sys.stdout.write(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

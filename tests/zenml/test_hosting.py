@@ -1,0 +1,176 @@
+"""Runs whose controller lives on Lightning: asynchronous ones, and dynamic pipelines."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from workbench import Workbench
+
+from lightning_native.engine.journal import Journal
+
+ASYNCHRONOUS = """
+import os, time
+from zenml import pipeline, step
+
+@step(enable_cache=False)
+def good() -> int:
+    print("good says hello")
+    return 1
+
+@step(enable_cache=False)
+def bad() -> int:
+    raise ValueError("on purpose")
+
+@step(enable_cache=False)
+def after(x: int) -> int:
+    return x
+
+@pipeline(settings={"orchestrator": {"synchronous": False}})
+def background() -> None:
+    after(good(), id="after_good")
+    after(bad(), id="after_bad")
+
+if __name__ == "__main__":
+    background()
+    print("SUBMITTED")
+"""
+
+
+def wait_for_end(workbench: Workbench, seconds: float = 150) -> dict[str, str]:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        statuses = workbench.statuses()
+        if statuses["run"] in ("completed", "failed", "stopped"):
+            return statuses
+        time.sleep(1)
+    raise AssertionError(f"the run did not end: {workbench.statuses()}")
+
+
+def test_an_asynchronous_run_is_driven_by_a_studio_that_leaves_nothing_but_its_log(workbench: Workbench) -> None:
+    code, output = workbench.run(ASYNCHRONOUS)
+    assert code == 0, output
+    assert "SUBMITTED" in output
+    command = re.search(r"-m lightning_native.zenml.remote logs \S+ --follow", output)
+    assert command, output
+    # ZenML shows the run failed with its first failed step; the controller goes on with the others.
+    wait_for_end(workbench)
+    wait_until_nothing_is_left(workbench)
+    assert workbench.statuses() == {
+        "run": "failed",
+        "good": "completed",
+        "bad": "failed",
+        "after_good": "completed",
+    }
+    with Journal(workbench.journal) as journal:
+        # This machine only knows to whom it gave the run.
+        record = journal.runs(1)[0]
+        assert [step.name for step in journal.steps(record.run_id)] == ["controller"]
+        assert "handed over" in journal.events(record.run_id)[-1].text
+    shown = subprocess.run(
+        [sys.executable, *command[0].split()],
+        env=workbench.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=workbench.folder,
+        timeout=60,
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert "[good] good says hello" in shown.stdout
+    assert "on purpose" in shown.stdout
+
+
+def wait_until_nothing_is_left(workbench: Workbench) -> None:
+    """The controller publishes the end before it deletes its own studio."""
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            workbench.assert_nothing_left()
+        except AssertionError:
+            assert time.monotonic() < deadline
+            time.sleep(1)
+        else:
+            return
+
+
+DYNAMIC = """
+import os
+import time
+from pathlib import Path
+from zenml import pipeline, step
+from zenml.config import DockerSettings, ResourceSettings
+from zenml.enums import StepRuntime
+
+FOLDER = Path(os.environ.get("FOLDER", "."))
+
+def note(folder: str, name: str) -> None:
+    with (Path(folder) / name).open("a") as stream:
+        stream.write(name + "\\n")
+
+@step(enable_cache=False)
+def plan(folder: str) -> int:
+    note(folder, "plan")
+    return 2
+
+@step(enable_cache=False, runtime=StepRuntime.ISOLATED, settings={"orchestrator": {"machine_type": "L4"}})
+def train(folder: str, number: int) -> int:
+    note(folder, f"train{number}")
+    if number == 1:
+        print("TRAIN 1 IS UP", flush=True)
+        deadline = time.monotonic() + 100
+        while not (Path(folder) / "go").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+    return number
+
+@step(enable_cache=False, runtime=StepRuntime.ISOLATED, settings={"resources": ResourceSettings(gpu_count=1, gpu_class="T4")})
+def best(folder: str, a: int, b: int) -> int:
+    note(folder, "best")
+    return max(a, b)
+
+@pipeline(dynamic=True)
+def grow(folder: str) -> None:
+    plan(folder)
+    first = train.submit(folder, 0)
+    second = train.submit(folder, 1)
+    best(folder, first.load(), second.load())
+
+if __name__ == "__main__":
+    grow(str(FOLDER))
+"""
+
+
+def test_a_dynamic_pipeline_goes_on_after_its_controller_was_killed_and_repeats_nothing(workbench: Workbench) -> None:
+    process = workbench.start(DYNAMIC, FOLDER=str(workbench.folder))
+    workbench.wait_for(process, "TRAIN 1 IS UP")
+    kill_entrypoint(workbench)
+    time.sleep(1)
+    (workbench.folder / "go").touch()
+    output, _ = process.communicate(timeout=180)
+    assert process.returncode == 0, output
+    assert "died of signal 9" in output
+    statuses = workbench.statuses()
+    assert set(statuses.values()) == {"completed"}, statuses
+    assert {name: (workbench.folder / name).read_text() for name in ("plan", "train0", "train1", "best")} == {
+        name: f"{name}\n" for name in ("plan", "train0", "train1", "best")
+    }
+    workbench.assert_nothing_left()
+
+
+def kill_entrypoint(workbench: Workbench) -> None:
+    """Kill the process in which the dynamic pipeline runs."""
+    listed = subprocess.run(["ps", "axeww", "-o", "pid,args"], capture_output=True, text=True, check=True).stdout
+    mine = [
+        int(line.split()[0])
+        for line in listed.splitlines()
+        if "zenml.entrypoints.entrypoint" in line and "DynamicEntrypoint" in line and " -m lightning_native" not in line
+    ]
+    home = workbench.environment["LIGHTNING_NATIVE_HOME"]
+    mine = [pid for pid in mine if home in Path(f"/proc/{pid}/environ").read_text()]
+    assert mine
+    for pid in mine:
+        os.kill(pid, signal.SIGKILL)
