@@ -238,6 +238,9 @@ fn parse(line: Line) -> Result<(Kind, Key, Item)> {
     if !names_are_valid(&line.text) {
         return Err(fail("a name must start and end with a letter or digit"));
     }
+    if !syntax_is_ascii(&line.text) {
+        return Err(fail("only URLs and quoted texts may have characters outside of ASCII"));
+    }
     let mut is_understood = true;
     let mut reporter = |_: MarkerWarningKind, _: String| is_understood = false;
     let requirement = Requirement::<VerbatimUrl>::parse_reporter(&line.text, "/", &mut reporter)
@@ -281,6 +284,22 @@ fn names_are_valid(text: &str) -> bool {
     let extras = rest.trim_start().strip_prefix('[').unwrap_or_default();
     let extras = extras.split_once(']').map_or(extras, |(all, _)| all);
     is_name(name) && (extras.trim().is_empty() || extras.split(',').all(|extra| is_name(extra.trim())))
+}
+
+/// Checks what is neither URL nor quoted: the parser counts characters there as if they were bytes, and panics.
+fn syntax_is_ascii(text: &str) -> bool {
+    let (before, marker) = split_marker(text);
+    let before = before.split_once('@').map_or(before, |(name, _)| name);
+    let mut quote = None;
+    before.is_ascii()
+        && marker.chars().all(|character| {
+            match quote {
+                Some(open) if open == character => quote = None,
+                None if matches!(character, '"' | '\'') => quote = Some(character),
+                _ => {}
+            }
+            quote.is_some() || character.is_ascii()
+        })
 }
 
 /// The marker as it was written: the parser writes an equivalent one that few would recognise as theirs.
