@@ -5,7 +5,7 @@ use std::{
     path::PathBuf,
 };
 
-use bstr::BString;
+use bstr::{BStr, BString};
 use lightning_native_core::archive::{self, Excluded, Kind, SelectionOptions, WriteOptions};
 use pyo3::{
     prelude::*,
@@ -59,14 +59,14 @@ fn options(include: Vec<OsString>, exclude: Vec<OsString>, ignore_files: bool) -
 }
 
 /// Paths become `str` as `os.fsdecode` makes them.
-fn path(path: &BString) -> &OsStr {
+fn path(path: &BStr) -> &OsStr {
     OsStr::from_bytes(path)
 }
 
 fn pairs<'py>(py: Python<'py>, excluded: &[Excluded]) -> PyResult<Bound<'py, PyList>> {
     let pairs: Vec<Bound<'py, PyTuple>> = excluded
         .iter()
-        .map(|excluded| (path(&excluded.path), &excluded.reason).into_pyobject(py))
+        .map(|excluded| (path(excluded.path.as_ref()), &excluded.reason).into_pyobject(py))
         .collect::<PyResult<_>>()?;
     PyList::new(py, pairs)
 }
@@ -134,7 +134,7 @@ impl ArchiveReport {
 
     #[getter]
     fn largest<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        PyList::new(py, self.0.largest.iter().map(|(file, size)| (path(file), *size)).collect::<Vec<_>>())
+        PyList::new(py, self.0.largest.iter().map(|(file, size)| (path(file.as_ref()), *size)).collect::<Vec<_>>())
     }
 
     #[getter]

@@ -58,8 +58,8 @@ pub enum Kind {
         /// Whether its owner may execute it.
         executable: bool,
     },
-    /// A symbolic link, and where it points.
-    Symlink(BString),
+    /// A symbolic link, and where it points; boxed, because a tree has few of them and may have millions of files.
+    Symlink(Box<BString>),
     /// A folder with nothing in it.
     Folder,
 }
@@ -81,7 +81,7 @@ pub struct Stamp {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
     /// Relative to the root, with `/`.
-    pub path: BString,
+    pub path: Box<BStr>,
     /// What it is.
     pub kind: Kind,
     /// To tell whether it changed.
@@ -129,7 +129,7 @@ impl Selection {
         }
         let mut below = path.to_owned();
         below.push(b'/');
-        let first = self.entries.partition_point(|entry| entry.path < below);
+        let first = self.entries.partition_point(|entry| *entry.path < *below);
         let inside = self.entries[first..].iter().take_while(|entry| entry.path.starts_with(&below)).count();
         if inside > 0 {
             return Ok((true, format!("{inside} selected files are in it")));
@@ -450,7 +450,8 @@ impl Walk<'_> {
         if children.is_empty() && !is_root && !matches!(folder.above, Above::KeptOut { .. }) {
             let metadata = fs::symlink_metadata(&full).map_err(read)?;
             let reason = Cow::Borrowed("an empty folder");
-            found.entries.push(Entry { path: folder.path, kind: Kind::Folder, stamp: stamp(&metadata), reason });
+            let path = boxed(folder.path);
+            found.entries.push(Entry { path, kind: Kind::Folder, stamp: stamp(&metadata), reason });
             return Ok(());
         }
         if self.ignore_files {
@@ -539,7 +540,7 @@ impl Walk<'_> {
                 return Ok(());
             }
         };
-        found.entries.push(Entry { path, kind, stamp: stamp(&metadata), reason });
+        found.entries.push(Entry { path: boxed(path), kind, stamp: stamp(&metadata), reason });
         Ok(())
     }
 
@@ -630,7 +631,7 @@ impl Walk<'_> {
                 };
                 let mut path = territory.start.clone();
                 path.extend_from_slice(inside);
-                let is_there = entries.binary_search_by(|entry| entry.path.cmp(&path)).is_ok()
+                let is_there = entries.binary_search_by(|entry| (*entry.path).cmp(path.as_bstr())).is_ok()
                     || join(self.root, path.as_bstr()).symlink_metadata().is_ok();
                 if !is_there {
                     let reason = "tracked by git, but not on disk".to_owned();
@@ -699,6 +700,10 @@ fn join(root: &Path, path: &BStr) -> PathBuf {
     if path.is_empty() { root.to_owned() } else { root.join(OsStr::from_bytes(path)) }
 }
 
+fn boxed(path: BString) -> Box<BStr> {
+    Vec::from(path).into_boxed_slice().into()
+}
+
 fn stamp(metadata: &fs::Metadata) -> Stamp {
     let nanoseconds = |seconds: i64, rest: i64| seconds.wrapping_mul(1_000_000_000).wrapping_add(rest);
     Stamp {
@@ -717,7 +722,7 @@ fn kind(metadata: &fs::Metadata, child: &fs::DirEntry) -> Result<std::result::Re
     }
     if file_type.is_symlink() {
         let target = fs::read_link(child.path()).map_err(|error| Error::io("read the link", &child.path(), &error))?;
-        return Ok(Ok(Kind::Symlink(BString::from(target.into_os_string().into_vec()))));
+        return Ok(Ok(Kind::Symlink(Box::new(target.into_os_string().into_vec().into()))));
     }
     Ok(Err(if file_type.is_socket() {
         "a socket: it has no content to archive"

@@ -17,7 +17,7 @@ pub(super) fn push(stream: &mut Vec<u8>, entry: &Entry) -> Result<()> {
     header.set_gid(0);
     header.set_mtime(MODIFIED);
     header.set_size(0);
-    let mut path = entry.path.clone();
+    let mut path = entry.path.as_ref().to_owned();
     let mut link = None;
     match &entry.kind {
         Kind::File { size, executable } => {

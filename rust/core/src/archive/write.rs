@@ -31,7 +31,10 @@ use crate::{Error, Result};
 const HEARTBEAT: Duration = Duration::from_millis(50);
 /// Small files are gathered into blocks of about this many bytes: larger ones hardly make an archive smaller, and after a
 /// change more would have to be compressed again.
-const BLOCK: u64 = 512 << 10;
+const BLOCK: u64 = 1 << 20;
+/// How many blocks may be in memory, each twice at most [`BLOCK`], as it is and compressed: under 200 MB with any number of
+/// threads.
+const MAX_WINDOW: usize = 40;
 /// What ends a tar stream.
 const END: usize = 1024;
 
@@ -122,7 +125,7 @@ pub fn create(
         selection: &selection,
         blocks: &blocks,
         level: options.level,
-        window: threads * 4,
+        window: (threads * 4).min(MAX_WINDOW),
         state: Mutex::default(),
         changed: Condvar::new(),
         output: Mutex::new(Output { file: temporary.as_file(), written: 0 }),
@@ -166,7 +169,7 @@ fn largest(entries: &[Entry]) -> Vec<(bstr::BString, u64)> {
         all.truncate(10);
     }
     all.sort_by(order);
-    all.into_iter().map(|(size, entry)| (entry.path.clone(), size)).collect()
+    all.into_iter().map(|(size, entry)| (entry.path.as_ref().to_owned(), size)).collect()
 }
 
 /// The two buffers that a block needs, used again for the next.
