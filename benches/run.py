@@ -77,6 +77,9 @@ def measure_archive(base: Path, kind: str, rounds: int, levels: tuple[int, ...])
     if kind == "binary":
         # The best part of a minute a round, and no goal is about it.
         del contenders["CodeArchive"]
+        # Whoever writes a file of that size, and leaves the old one until it is whole, cannot be faster.
+        copy = f"cat {root}/* > {out}/new && mv {out}/new {out}/copy"
+        contenders["read and write (cat)"] = lambda: subprocess.run(copy, shell=True, check=True)
     seconds = alternate(contenders, rounds)
     sizes = {path.name: path.stat().st_size for path in sorted(out.glob("*.tar.gz"))}
     shutil.rmtree(out)
@@ -237,7 +240,9 @@ def ratio_table(results: dict[str, dict]) -> str:
     row("archive, 1 % changed, cache", cached["lightning-native, cache"], {"CodeArchive": cached["CodeArchive"]}, "60x")
     if binary := results.get("archive binary"):
         times = binary["seconds"]
-        peers = {name: times[name] for name in ("read the files (Python)", "tar and pigz -p2 -6")}
+        peers = {
+            name: times[name] for name in ("read the files (Python)", "read and write (cat)", "tar and pigz -p2 -6")
+        }
         row("archive, 1 GiB incompressible", times["lightning-native 6"], peers, "0.5x reading")
     extract = dict(results["extract mid"]["seconds"])
     row("extract, mid tree", extract.pop("lightning-native"), extract, "2x, 6x")
