@@ -27,7 +27,14 @@ proptest! {
 
 #[test]
 fn texts_that_the_parser_panics_on_are_refused() {
-    for text in ["2-", "a[2-]", "zk;\"v\0k;\"==\"\"\u{11};\u{789}", "a>=1\u{e9}", "a @ http://x ;\u{e9}"] {
+    for text in [
+        "2-",
+        "a[2-]",
+        "zk;\"v\0k;\"==\"\"\u{11};\u{789}",
+        "zk;\"k;\"==\"\"kk;\"k\0h>0P\u{c1}\u{85}ik",
+        "a>=1\u{e9}",
+        "a @ http://x ;\u{e9}",
+    ] {
         let source = Source::Text { name: "r.txt".to_owned(), text: text.to_owned() };
         let refused = merge(&[source], OnConflict::Last).expect_err(text);
         assert!(refused.to_string().starts_with("r.txt:1: cannot parse"), "{refused}");

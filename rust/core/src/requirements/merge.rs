@@ -239,7 +239,7 @@ fn parse(line: Line) -> Result<(Kind, Key, Item)> {
         return Err(fail("a name must start and end with a letter or digit"));
     }
     if !syntax_is_ascii(&line.text) {
-        return Err(fail("only URLs and quoted texts may have characters outside of ASCII"));
+        return Err(fail("only a URL may have characters outside of ASCII"));
     }
     let mut is_understood = true;
     let mut reporter = |_: MarkerWarningKind, _: String| is_understood = false;
@@ -286,27 +286,27 @@ fn names_are_valid(text: &str) -> bool {
     is_name(name) && (extras.trim().is_empty() || extras.split(',').all(|extra| is_name(extra.trim())))
 }
 
-/// Checks what is neither URL nor quoted: the parser counts characters there as if they were bytes, and panics.
+/// Checks what is no URL: PEP 508 has nothing else there, and the parser counts characters as if they were bytes, and panics.
 fn syntax_is_ascii(text: &str) -> bool {
-    let (before, marker) = split_marker(text);
-    let before = before.split_once('@').map_or(before, |(name, _)| name);
-    let mut quote = None;
-    before.is_ascii()
-        && marker.chars().all(|character| {
-            match quote {
-                Some(open) if open == character => quote = None,
-                None if matches!(character, '"' | '\'') => quote = Some(character),
-                _ => {}
-            }
-            quote.is_some() || character.is_ascii()
-        })
+    let Some((name, url)) = split_url(text) else {
+        return text.is_ascii();
+    };
+    let after = url.trim_start().split_once(char::is_whitespace).map_or("", |(_, after)| after);
+    name.is_ascii() && after.is_ascii()
+}
+
+/// `name @ URL; marker` taken apart at the `@`.
+fn split_url(text: &str) -> Option<(&str, &str)> {
+    text.split_once('@').filter(|(name, _)| !name.contains([';', '<', '>', '=']))
 }
 
 /// The marker as it was written: the parser writes an equivalent one that few would recognise as theirs.
 fn split_marker(text: &str) -> (&str, &str) {
-    let is_url = text.split_once('@').is_some_and(|(before, _)| !before.contains([';', '<', '>', '=']));
-    let place =
-        if is_url { text.find(" ;").or_else(|| text.find("\t;")).map(|place| place + 1) } else { text.find(';') };
+    let place = if split_url(text).is_some() {
+        text.find(" ;").or_else(|| text.find("\t;")).map(|place| place + 1)
+    } else {
+        text.find(';')
+    };
     place.map_or((text, ""), |place| (&text[..place], text[place + 1..].trim()))
 }
 
