@@ -8,11 +8,14 @@ mod members;
 mod plan;
 mod rules;
 mod select;
+mod selection;
 mod tar_header;
+mod verdict;
 mod write;
 
 pub use extract::{ExtractReport, Limits, extract};
-pub use select::{Entry, Excluded, Kind, Selection, SelectionOptions, Stamp, select};
+pub use select::select;
+pub use selection::{Entry, Excluded, Kind, Selection, SelectionOptions, Stamp};
 pub use write::{ArchiveReport, WriteOptions, create};
 
 /// Told how many bytes are done and how many there are; `false` asks to stop.

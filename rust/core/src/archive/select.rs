@@ -20,7 +20,9 @@ use bstr::{BStr, BString, ByteSlice};
 
 use super::{
     git::Checkout,
-    rules::{self, BuiltIn, Patterns},
+    rules::{BuiltIn, Patterns},
+    selection::{Entry, Excluded, Kind, Selection, SelectionOptions, Stamp},
+    verdict::{Above, By, Folder, Rules, Territory, Verdict, push, push_checkout_excludes, read_ignore_files},
 };
 use crate::{Error, Result};
 
@@ -28,129 +30,6 @@ use crate::{Error, Result};
 const MAX_WALKERS: usize = 8;
 /// How often the caller may stop.
 const HEARTBEAT: Duration = Duration::from_millis(50);
-
-/// What the caller wants in or out.
-#[derive(Debug, Clone)]
-pub struct SelectionOptions {
-    /// Patterns of `.gitignore` syntax that bring files in whatever else says otherwise.
-    pub include: Vec<BString>,
-    /// Patterns of `.gitignore` syntax that keep files out.
-    pub exclude: Vec<BString>,
-    /// Whether git and `.gitignore`, `.ignore` and `.lightningignore` files have a say.
-    pub ignore_files: bool,
-    /// Files and folders that are ours, with the reason they stay out.
-    pub own: Vec<(PathBuf, &'static str)>,
-}
-
-impl Default for SelectionOptions {
-    fn default() -> Self {
-        Self { include: Vec::new(), exclude: Vec::new(), ignore_files: true, own: Vec::new() }
-    }
-}
-
-/// What kind of thing a path is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Kind {
-    /// A file, with its size in bytes.
-    File {
-        /// Bytes when it was selected.
-        size: u64,
-        /// Whether its owner may execute it.
-        executable: bool,
-    },
-    /// A symbolic link, and where it points; boxed, because a tree has few of them and may have millions of files.
-    Symlink(Box<BString>),
-    /// A folder with nothing in it.
-    Folder,
-}
-
-/// What tells whether a file changed without reading it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Stamp {
-    /// File system and file.
-    pub device: u64,
-    /// File within its file system.
-    pub inode: u64,
-    /// Nanoseconds since 1970 of the last change of content, modulo 2^64.
-    pub modified: i64,
-    /// Nanoseconds since 1970 of the last change of anything, modulo 2^64.
-    pub changed: i64,
-}
-
-/// A path that goes in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Entry {
-    /// Relative to the root, with `/`.
-    pub path: Box<BStr>,
-    /// What it is.
-    pub kind: Kind,
-    /// To tell whether it changed.
-    pub stamp: Stamp,
-    /// Why it goes in.
-    pub reason: Cow<'static, str>,
-}
-
-/// A path that stays out.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Excluded {
-    /// Relative to the root, with `/`; a folder ends in `/` and stands for all in it that is not listed elsewhere.
-    pub path: BString,
-    /// The rule that keeps it out.
-    pub reason: String,
-}
-
-/// The result of [`select`].
-#[derive(Debug)]
-pub struct Selection {
-    /// The tree.
-    pub root: PathBuf,
-    /// What goes in, sorted by the bytes of the path.
-    pub entries: Vec<Entry>,
-    /// What stays out, sorted.
-    pub excluded: Vec<Excluded>,
-}
-
-impl Selection {
-    /// Whether a path (relative to the root) goes in, and by which rule.
-    ///
-    /// # Errors
-    /// [`Error::Archive`] if the tree has no such path.
-    pub fn explain(&self, path: &BStr) -> Result<(bool, String)> {
-        let path = path.strip_prefix(b"./").unwrap_or(path).trim_end_with(|character| character == '/').as_bstr();
-        if let Ok(place) = self.entries.binary_search_by(|entry| entry.path.as_bstr().cmp(path)) {
-            return Ok((true, self.entries[place].reason.to_string()));
-        }
-        let find = |wanted: &BStr| {
-            let place = self.excluded.partition_point(|excluded| excluded.path.as_bstr() < wanted);
-            self.excluded.get(place).filter(|excluded| excluded.path == wanted)
-        };
-        if let Some(excluded) = find(path) {
-            return Ok((false, excluded.reason.clone()));
-        }
-        let mut below = path.to_owned();
-        below.push(b'/');
-        let first = self.entries.partition_point(|entry| *entry.path < *below);
-        let inside = self.entries[first..].iter().take_while(|entry| entry.path.starts_with(&below)).count();
-        if inside > 0 {
-            return Ok((true, format!("{inside} selected files are in it")));
-        }
-        let mut folder = below.as_bstr();
-        loop {
-            if let Some(excluded) = find(folder) {
-                return Ok((false, format!("{} (folder {})", excluded.reason, excluded.path)));
-            }
-            let Some(end) = folder[..folder.len() - 1].rfind_byte(b'/') else {
-                break;
-            };
-            folder = folder[..=end].as_bstr();
-        }
-        let full = self.root.join(path.to_path_lossy());
-        if full.symlink_metadata().is_ok() {
-            return Ok((false, "a folder in which nothing is selected".to_owned()));
-        }
-        Err(Error::Archive(format!("{} does not exist; give a path relative to {}", path, self.root.display())))
-    }
-}
 
 /// Chooses the files of `root`.
 ///
@@ -182,9 +61,11 @@ pub fn select(root: &Path, options: &SelectionOptions, keep_going: &mut dyn FnMu
         .collect();
     let walk = Walk {
         root: &root,
-        include: Patterns::from_arguments("include", &options.include)?,
-        exclude: Patterns::from_arguments("exclude", &options.exclude)?,
-        built_in: BuiltIn::new()?,
+        rules: Rules {
+            include: Patterns::from_arguments("include", &options.include)?,
+            exclude: Patterns::from_arguments("exclude", &options.exclude)?,
+            built_in: BuiltIn::new()?,
+        },
         own,
         ignore_files: options.ignore_files,
         checkouts: Mutex::default(),
@@ -201,106 +82,10 @@ pub fn select(root: &Path, options: &SelectionOptions, keep_going: &mut dyn FnMu
     Ok(Selection { root, entries, excluded })
 }
 
-/// Ignore files from the outermost folder to this one.
-#[derive(Debug)]
-struct Chain {
-    patterns: Patterns,
-    outer: Option<Arc<Chain>>,
-}
-
-type Link = Option<Arc<Chain>>;
-
-fn push(chain: &mut Link, patterns: Option<Patterns>) {
-    if let Some(patterns) = patterns {
-        *chain = Some(Arc::new(Chain { patterns, outer: chain.take() }));
-    }
-}
-
-fn innermost<'a>(
-    chain: &'a Link,
-    path: &BStr,
-    is_folder: bool,
-) -> Option<(&'a Patterns, gix_ignore::search::Match<'a>)> {
-    let mut link = chain.as_deref();
-    while let Some(chain) = link {
-        if let Some(found) = chain.patterns.find(path, is_folder) {
-            return Some((&chain.patterns, found));
-        }
-        link = chain.outer.as_deref();
-    }
-    None
-}
-
-/// The checkout or plain folder that a path's ignore rules count from.
-#[derive(Debug)]
-struct Territory {
-    checkout: Option<Checkout>,
-    /// How paths from the root that are in this territory start, and what stands for that in its own paths.
-    start: BString,
-    prefix: BString,
-}
-
-impl Territory {
-    fn path<'a>(&self, path: &'a BStr) -> Cow<'a, BStr> {
-        let path = path[self.start.len().min(path.len())..].as_bstr();
-        if self.prefix.is_empty() {
-            return Cow::Borrowed(path);
-        }
-        let mut full = self.prefix.clone();
-        full.extend_from_slice(path);
-        Cow::Owned(full)
-    }
-}
-
-/// How the rules of the folders above bear on a folder.
-#[derive(Debug, Clone)]
-enum Above {
-    /// Not at all.
-    Free,
-    /// Brought in by `include` or `!`: ignore files have no say any more.
-    BroughtIn,
-    /// Kept out: only what `include` names goes in, and what is tracked if an ignore file says so.
-    KeptOut { reason: Arc<str>, by: By },
-}
-
-#[derive(Debug)]
-struct Folder {
-    /// Relative to the root; empty for the root.
-    path: BString,
-    territory: Arc<Territory>,
-    ignores: Link,
-    /// `.lightningignore` files.
-    last_words: Link,
-    above: Above,
-}
-
-/// Who keeps a path out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum By {
-    /// `exclude` or a `.lightningignore`.
-    Caller,
-    BuiltIn,
-    IgnoreFile,
-}
-
-enum Verdict {
-    /// `explicit`: a rule names it, rather than no rule being against it.
-    In {
-        reason: Cow<'static, str>,
-        explicit: bool,
-    },
-    Out {
-        reason: String,
-        by: By,
-    },
-}
-
 #[derive(Debug)]
 struct Walk<'a> {
     root: &'a Path,
-    include: Patterns,
-    exclude: Patterns,
-    built_in: BuiltIn,
+    rules: Rules,
     own: Vec<(BString, &'static str)>,
     ignore_files: bool,
     checkouts: Mutex<Vec<Arc<Territory>>>,
@@ -441,7 +226,7 @@ impl Walk<'_> {
         let has = |name: &str| children.iter().any(|child| child.file_name() == name);
         if matches!(folder.above, Above::Free) && !is_root && has("pyvenv.cfg") {
             let reason = "built-in rule: virtual environment (has pyvenv.cfg)";
-            if !self.include.may_match_below(folder.path.as_bstr(), false) {
+            if !self.rules.include.may_match_below(folder.path.as_bstr(), false) {
                 found.exclude(folder.path, true, reason);
                 return Ok(());
             }
@@ -513,16 +298,17 @@ impl Walk<'_> {
             return Ok(());
         }
         let own_path = folder.territory.path(path.as_bstr()).into_owned();
-        let verdict = self.decide(folder, path.as_bstr(), own_path.as_bstr(), is_folder, child);
+        let verdict = self.rules.decide(folder, path.as_bstr(), own_path.as_bstr(), is_folder, child);
         if is_folder {
-            if let Some(above) = self.descend(folder, verdict, &path, &own_path, found) {
-                next.push(Folder {
+            match self.rules.descend(folder, verdict, path.as_bstr(), &own_path) {
+                Ok(above) => next.push(Folder {
                     path,
                     territory: Arc::clone(&folder.territory),
                     ignores: folder.ignores.clone(),
                     last_words: folder.last_words.clone(),
                     above,
-                });
+                }),
+                Err(reason) => found.exclude(path, true, reason),
             }
             return Ok(());
         }
@@ -542,80 +328,6 @@ impl Walk<'_> {
         };
         found.entries.push(Entry { path: boxed(path), kind, stamp: stamp(&metadata), reason });
         Ok(())
-    }
-
-    /// Whether to look inside a folder, and how its contents are judged; reports it as excluded if not.
-    fn descend(
-        &self,
-        folder: &Folder,
-        verdict: Verdict,
-        path: &BString,
-        own_path: &BString,
-        found: &mut Found,
-    ) -> Option<Above> {
-        match verdict {
-            Verdict::In { explicit: true, .. } => Some(Above::BroughtIn),
-            Verdict::In { .. } => Some(folder.above.clone()),
-            Verdict::Out { reason, by, .. } => {
-                let checkout = folder.territory.checkout.as_ref();
-                let has_tracked = by == By::IgnoreFile
-                    && checkout
-                        .is_some_and(|git| git.tracked_folders.contains(own_path) || git.submodules.contains(own_path));
-                if has_tracked || self.include.may_match_below(path.as_bstr(), by != By::BuiltIn) {
-                    Some(Above::KeptOut { reason: Arc::from(reason), by })
-                } else {
-                    found.exclude(path.clone(), true, reason);
-                    None
-                }
-            }
-        }
-    }
-
-    /// `path` counts from the root, `own_path` from the top of the checkout.
-    fn decide(&self, folder: &Folder, path: &BStr, own_path: &BStr, is_folder: bool, child: &fs::DirEntry) -> Verdict {
-        if let Some(found) = self.include.find(path, is_folder).filter(|found| !found.pattern.is_negative()) {
-            return Verdict::In { reason: self.include.reason(&found).into(), explicit: true };
-        }
-        if let Some(found) = self.exclude.find(path, is_folder) {
-            return Verdict::by_pattern(&self.exclude, &found, By::Caller);
-        }
-        if let Some((patterns, found)) = innermost(&folder.last_words, path, is_folder) {
-            return Verdict::by_pattern(patterns, &found, By::Caller);
-        }
-        if let Some(reason) = self.built_in.find(path, is_folder) {
-            return Verdict::Out { reason, by: By::BuiltIn };
-        }
-        if !is_folder && rules::is_private_key(path, &child.path()) {
-            return Verdict::Out {
-                reason: "built-in rule: secret: private key (by its content)".to_owned(),
-                by: By::BuiltIn,
-            };
-        }
-        let checkout = folder.territory.checkout.as_ref();
-        let is_tracked =
-            checkout.is_some_and(|git| git.tracked.contains(own_path) || git.submodules.contains(own_path));
-        match &folder.above {
-            Above::BroughtIn => {
-                return Verdict::In { reason: "in a folder that a rule brings in".into(), explicit: true };
-            }
-            Above::KeptOut { reason, by } if !(is_tracked && *by == By::IgnoreFile) => {
-                return Verdict::Out { reason: reason.to_string(), by: *by };
-            }
-            _ => {}
-        }
-        if is_tracked {
-            return Verdict::In { reason: "tracked by git".into(), explicit: false };
-        }
-        match innermost(&folder.ignores, own_path, is_folder) {
-            Some((patterns, found)) if !found.pattern.is_negative() => {
-                Verdict::by_pattern(patterns, &found, By::IgnoreFile)
-            }
-            Some((patterns, found)) => Verdict::In { reason: patterns.reason(&found).into(), explicit: false },
-            None if checkout.is_some() => {
-                Verdict::In { reason: "untracked, and no rule ignores it".into(), explicit: false }
-            }
-            None => Verdict::In { reason: "no rule keeps it out".into(), explicit: false },
-        }
     }
 
     /// Tracked files that are gone from the disk, or that a sparse checkout never put there.
@@ -652,48 +364,6 @@ impl Walk<'_> {
             }
         }
     }
-}
-
-impl Verdict {
-    fn by_pattern(patterns: &Patterns, found: &gix_ignore::search::Match<'_>, by: By) -> Self {
-        let reason = patterns.reason(found);
-        if found.pattern.is_negative() {
-            Self::In { reason: reason.into(), explicit: true }
-        } else {
-            Self::Out { reason, by }
-        }
-    }
-}
-
-fn push_checkout_excludes(ignores: &mut Link, checkout: &Checkout) -> Result<()> {
-    for file in &checkout.excludes {
-        push(ignores, Patterns::from_file(file, BStr::new(""), file.display().to_string())?);
-    }
-    Ok(())
-}
-
-fn read_ignore_files(folder: &mut Folder, full: &Path, has: &dyn Fn(&str) -> bool) -> Result<()> {
-    let with_slash = |path: &BStr| {
-        let mut path = path.to_owned();
-        if !path.is_empty() && !path.ends_with(b"/") {
-            path.push(b'/');
-        }
-        path
-    };
-    let base = with_slash(folder.path.as_bstr());
-    let own_base = with_slash(folder.territory.path(folder.path.as_bstr()).as_ref());
-    let label = |name: &str| format!("{base}{name}");
-    let names: &[&str] = if folder.territory.checkout.is_some() { &[".gitignore"] } else { &[".gitignore", ".ignore"] };
-    for name in names {
-        if has(name) {
-            push(&mut folder.ignores, Patterns::from_file(&full.join(name), own_base.as_bstr(), label(name))?);
-        }
-    }
-    let name = ".lightningignore";
-    if has(name) {
-        push(&mut folder.last_words, Patterns::from_file(&full.join(name), base.as_bstr(), label(name))?);
-    }
-    Ok(())
 }
 
 fn join(root: &Path, path: &BStr) -> PathBuf {

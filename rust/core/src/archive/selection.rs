@@ -1,0 +1,129 @@
+//! What goes into an archive, what stays out, and why.
+use std::{borrow::Cow, path::PathBuf};
+
+use bstr::{BStr, BString, ByteSlice};
+
+use crate::{Error, Result};
+
+/// What the caller wants in or out.
+#[derive(Debug, Clone)]
+pub struct SelectionOptions {
+    /// Patterns of `.gitignore` syntax that bring files in whatever else says otherwise.
+    pub include: Vec<BString>,
+    /// Patterns of `.gitignore` syntax that keep files out.
+    pub exclude: Vec<BString>,
+    /// Whether git and `.gitignore`, `.ignore` and `.lightningignore` files have a say.
+    pub ignore_files: bool,
+    /// Files and folders that are ours, with the reason they stay out.
+    pub own: Vec<(PathBuf, &'static str)>,
+}
+
+impl Default for SelectionOptions {
+    fn default() -> Self {
+        Self { include: Vec::new(), exclude: Vec::new(), ignore_files: true, own: Vec::new() }
+    }
+}
+
+/// What kind of thing a path is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// A file, with its size in bytes.
+    File {
+        /// Bytes when it was selected.
+        size: u64,
+        /// Whether its owner may execute it.
+        executable: bool,
+    },
+    /// A symbolic link, and where it points; boxed, because a tree has few of them and may have millions of files.
+    Symlink(Box<BString>),
+    /// A folder with nothing in it.
+    Folder,
+}
+
+/// What tells whether a file changed without reading it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Stamp {
+    /// File system and file.
+    pub device: u64,
+    /// File within its file system.
+    pub inode: u64,
+    /// Nanoseconds since 1970 of the last change of content, modulo 2^64.
+    pub modified: i64,
+    /// Nanoseconds since 1970 of the last change of anything, modulo 2^64.
+    pub changed: i64,
+}
+
+/// A path that goes in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Relative to the root, with `/`.
+    pub path: Box<BStr>,
+    /// What it is.
+    pub kind: Kind,
+    /// To tell whether it changed.
+    pub stamp: Stamp,
+    /// Why it goes in.
+    pub reason: Cow<'static, str>,
+}
+
+/// A path that stays out.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Excluded {
+    /// Relative to the root, with `/`; a folder ends in `/` and stands for all in it that is not listed elsewhere.
+    pub path: BString,
+    /// The rule that keeps it out.
+    pub reason: String,
+}
+
+/// The result of [`select`].
+#[derive(Debug)]
+pub struct Selection {
+    /// The tree.
+    pub root: PathBuf,
+    /// What goes in, sorted by the bytes of the path.
+    pub entries: Vec<Entry>,
+    /// What stays out, sorted.
+    pub excluded: Vec<Excluded>,
+}
+
+impl Selection {
+    /// Whether a path (relative to the root) goes in, and by which rule.
+    ///
+    /// # Errors
+    /// [`Error::Archive`] if the tree has no such path.
+    pub fn explain(&self, path: &BStr) -> Result<(bool, String)> {
+        let path = path.strip_prefix(b"./").unwrap_or(path).trim_end_with(|character| character == '/').as_bstr();
+        if let Ok(place) = self.entries.binary_search_by(|entry| entry.path.as_bstr().cmp(path)) {
+            return Ok((true, self.entries[place].reason.to_string()));
+        }
+        let find = |wanted: &BStr| {
+            let place = self.excluded.partition_point(|excluded| excluded.path.as_bstr() < wanted);
+            self.excluded.get(place).filter(|excluded| excluded.path == wanted)
+        };
+        if let Some(excluded) = find(path) {
+            return Ok((false, excluded.reason.clone()));
+        }
+        let mut below = path.to_owned();
+        below.push(b'/');
+        let first = self.entries.partition_point(|entry| *entry.path < *below);
+        let inside = self.entries[first..].iter().take_while(|entry| entry.path.starts_with(&below)).count();
+        if inside > 0 {
+            return Ok((true, format!("{inside} selected files are in it")));
+        }
+        let mut folder = below.as_bstr();
+        loop {
+            if let Some(excluded) = find(folder) {
+                return Ok((false, format!("{} (folder {})", excluded.reason, excluded.path)));
+            }
+            let Some(end) = folder[..folder.len() - 1].rfind_byte(b'/') else {
+                break;
+            };
+            folder = folder[..=end].as_bstr();
+        }
+        let full = self.root.join(path.to_path_lossy());
+        if full.symlink_metadata().is_ok() {
+            return Ok((false, "a folder in which nothing is selected".to_owned()));
+        }
+        Err(Error::Archive(format!("{} does not exist; give a path relative to {}", path, self.root.display())))
+    }
+}

@@ -1,0 +1,235 @@
+//! Whether a path goes in: which rule has the last word, from the caller's to the innermost ignore file's.
+use std::{borrow::Cow, fs, path::Path, sync::Arc};
+
+use bstr::{BStr, BString, ByteSlice};
+
+use super::{
+    git::Checkout,
+    rules::{self, BuiltIn, Patterns},
+};
+use crate::Result;
+
+/// Ignore files from the outermost folder to this one.
+#[derive(Debug)]
+pub(super) struct Chain {
+    patterns: Patterns,
+    outer: Option<Arc<Chain>>,
+}
+
+pub(super) type Link = Option<Arc<Chain>>;
+
+pub(super) fn push(chain: &mut Link, patterns: Option<Patterns>) {
+    if let Some(patterns) = patterns {
+        *chain = Some(Arc::new(Chain { patterns, outer: chain.take() }));
+    }
+}
+
+fn innermost<'a>(
+    chain: &'a Link,
+    path: &BStr,
+    is_folder: bool,
+) -> Option<(&'a Patterns, gix_ignore::search::Match<'a>)> {
+    let mut link = chain.as_deref();
+    while let Some(chain) = link {
+        if let Some(found) = chain.patterns.find(path, is_folder) {
+            return Some((&chain.patterns, found));
+        }
+        link = chain.outer.as_deref();
+    }
+    None
+}
+
+/// The checkout or plain folder that a path's ignore rules count from.
+#[derive(Debug)]
+pub(super) struct Territory {
+    pub checkout: Option<Checkout>,
+    /// How paths from the root that are in this territory start, and what stands for that in its own paths.
+    pub start: BString,
+    pub prefix: BString,
+}
+
+impl Territory {
+    pub fn path<'a>(&self, path: &'a BStr) -> Cow<'a, BStr> {
+        let path = path[self.start.len().min(path.len())..].as_bstr();
+        if self.prefix.is_empty() {
+            return Cow::Borrowed(path);
+        }
+        let mut full = self.prefix.clone();
+        full.extend_from_slice(path);
+        Cow::Owned(full)
+    }
+}
+
+/// How the rules of the folders above bear on a folder.
+#[derive(Debug, Clone)]
+pub(super) enum Above {
+    /// Not at all.
+    Free,
+    /// Brought in by `include` or `!`: ignore files have no say any more.
+    BroughtIn,
+    /// Kept out: only what `include` names goes in, and what is tracked if an ignore file says so.
+    KeptOut { reason: Arc<str>, by: By },
+}
+
+#[derive(Debug)]
+pub(super) struct Folder {
+    /// Relative to the root; empty for the root.
+    pub path: BString,
+    pub territory: Arc<Territory>,
+    pub ignores: Link,
+    /// `.lightningignore` files.
+    pub last_words: Link,
+    pub above: Above,
+}
+
+/// Who keeps a path out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum By {
+    /// `exclude` or a `.lightningignore`.
+    Caller,
+    BuiltIn,
+    IgnoreFile,
+}
+
+pub(super) enum Verdict {
+    /// `explicit`: a rule names it, rather than no rule being against it.
+    In {
+        reason: Cow<'static, str>,
+        explicit: bool,
+    },
+    Out {
+        reason: String,
+        by: By,
+    },
+}
+
+/// The rules that hold for the whole tree.
+#[derive(Debug)]
+pub(super) struct Rules {
+    pub include: Patterns,
+    pub exclude: Patterns,
+    pub built_in: BuiltIn,
+}
+
+impl Rules {
+    /// How the contents of a folder are judged, or the reason not to look inside.
+    pub fn descend(
+        &self,
+        folder: &Folder,
+        verdict: Verdict,
+        path: &BStr,
+        own_path: &BString,
+    ) -> std::result::Result<Above, String> {
+        match verdict {
+            Verdict::In { explicit: true, .. } => Ok(Above::BroughtIn),
+            Verdict::In { .. } => Ok(folder.above.clone()),
+            Verdict::Out { reason, by, .. } => {
+                let checkout = folder.territory.checkout.as_ref();
+                let has_tracked = by == By::IgnoreFile
+                    && checkout
+                        .is_some_and(|git| git.tracked_folders.contains(own_path) || git.submodules.contains(own_path));
+                if has_tracked || self.include.may_match_below(path, by != By::BuiltIn) {
+                    Ok(Above::KeptOut { reason: Arc::from(reason), by })
+                } else {
+                    Err(reason)
+                }
+            }
+        }
+    }
+
+    /// `path` counts from the root, `own_path` from the top of the checkout.
+    pub fn decide(
+        &self,
+        folder: &Folder,
+        path: &BStr,
+        own_path: &BStr,
+        is_folder: bool,
+        child: &fs::DirEntry,
+    ) -> Verdict {
+        if let Some(found) = self.include.find(path, is_folder).filter(|found| !found.pattern.is_negative()) {
+            return Verdict::In { reason: self.include.reason(&found).into(), explicit: true };
+        }
+        if let Some(found) = self.exclude.find(path, is_folder) {
+            return Verdict::by_pattern(&self.exclude, &found, By::Caller);
+        }
+        if let Some((patterns, found)) = innermost(&folder.last_words, path, is_folder) {
+            return Verdict::by_pattern(patterns, &found, By::Caller);
+        }
+        if let Some(reason) = self.built_in.find(path, is_folder) {
+            return Verdict::Out { reason, by: By::BuiltIn };
+        }
+        if !is_folder && rules::is_private_key(path, &child.path()) {
+            return Verdict::Out {
+                reason: "built-in rule: secret: private key (by its content)".to_owned(),
+                by: By::BuiltIn,
+            };
+        }
+        let checkout = folder.territory.checkout.as_ref();
+        let is_tracked =
+            checkout.is_some_and(|git| git.tracked.contains(own_path) || git.submodules.contains(own_path));
+        match &folder.above {
+            Above::BroughtIn => {
+                return Verdict::In { reason: "in a folder that a rule brings in".into(), explicit: true };
+            }
+            Above::KeptOut { reason, by } if !(is_tracked && *by == By::IgnoreFile) => {
+                return Verdict::Out { reason: reason.to_string(), by: *by };
+            }
+            _ => {}
+        }
+        if is_tracked {
+            return Verdict::In { reason: "tracked by git".into(), explicit: false };
+        }
+        match innermost(&folder.ignores, own_path, is_folder) {
+            Some((patterns, found)) if !found.pattern.is_negative() => {
+                Verdict::by_pattern(patterns, &found, By::IgnoreFile)
+            }
+            Some((patterns, found)) => Verdict::In { reason: patterns.reason(&found).into(), explicit: false },
+            None if checkout.is_some() => {
+                Verdict::In { reason: "untracked, and no rule ignores it".into(), explicit: false }
+            }
+            None => Verdict::In { reason: "no rule keeps it out".into(), explicit: false },
+        }
+    }
+}
+
+impl Verdict {
+    fn by_pattern(patterns: &Patterns, found: &gix_ignore::search::Match<'_>, by: By) -> Self {
+        let reason = patterns.reason(found);
+        if found.pattern.is_negative() {
+            Self::In { reason: reason.into(), explicit: true }
+        } else {
+            Self::Out { reason, by }
+        }
+    }
+}
+
+pub(super) fn push_checkout_excludes(ignores: &mut Link, checkout: &Checkout) -> Result<()> {
+    for file in &checkout.excludes {
+        push(ignores, Patterns::from_file(file, BStr::new(""), file.display().to_string())?);
+    }
+    Ok(())
+}
+
+pub(super) fn read_ignore_files(folder: &mut Folder, full: &Path, has: &dyn Fn(&str) -> bool) -> Result<()> {
+    let with_slash = |path: &BStr| {
+        let mut path = path.to_owned();
+        if !path.is_empty() && !path.ends_with(b"/") {
+            path.push(b'/');
+        }
+        path
+    };
+    let base = with_slash(folder.path.as_bstr());
+    let own_base = with_slash(folder.territory.path(folder.path.as_bstr()).as_ref());
+    let label = |name: &str| format!("{base}{name}");
+    let names: &[&str] = if folder.territory.checkout.is_some() { &[".gitignore"] } else { &[".gitignore", ".ignore"] };
+    for name in names {
+        if has(name) {
+            push(&mut folder.ignores, Patterns::from_file(&full.join(name), own_base.as_bstr(), label(name))?);
+        }
+    }
+    let name = ".lightningignore";
+    if has(name) {
+        push(&mut folder.last_words, Patterns::from_file(&full.join(name), base.as_bstr(), label(name))?);
+    }
+    Ok(())
+}
