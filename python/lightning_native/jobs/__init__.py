@@ -4,7 +4,7 @@
 place runs, and extract it from there again.
 """
 
-from lightning_native.jobs import oci
+from lightning_native.jobs import lightning, oci
 from lightning_native.jobs.infrastructure import DataScienceJob, Infrastructure, Lightning, infrastructure_from_spec
 from lightning_native.jobs.job import Job, load_job
 from lightning_native.jobs.runtimes import (
@@ -33,6 +33,7 @@ __all__ = [
     "Runtime",
     "ScriptRuntime",
     "infrastructure_from_spec",
+    "lightning",
     "load_job",
     "oci",
     "runtime_from_spec",

@@ -1,6 +1,7 @@
 """Jobs through the SDK, with every call safe to repeat."""
 
 from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from lightning_native.errors import CloudError
@@ -9,6 +10,19 @@ from lightning_native.lightning.errors import cloud_errors, is_gone
 
 if TYPE_CHECKING:
     from lightning_sdk import Job
+
+
+@dataclass(frozen=True)
+class JobDetails:
+    """What a job was submitted with; the machine by the slug that Lightning knows it by, or by its name."""
+
+    name: str
+    machine: str | None
+    command: str | None
+    image: str | None
+    entrypoint: str | None
+    env: dict[str, str] = field(repr=False)
+    num_machines: int = 1
 
 
 class LightningJob:
@@ -21,6 +35,21 @@ class LightningJob:
     def name(self) -> str:
         """The job's name."""
         return str(self._job.name)
+
+    def details(self) -> JobDetails:
+        """Return what the job was submitted with."""
+        with cloud_errors(f"read job {self.name!r}"):
+            # Of what a job was submitted with, the SDK shows image and command only.
+            spec = self._job._guaranteed_job.spec
+            return JobDetails(
+                name=self.name,
+                machine=spec.instance_name or None,
+                command=spec.command or None,
+                image=spec.image or None,
+                entrypoint=spec.entrypoint or None,
+                env={variable.name: variable.value or "" for variable in spec.env or []},
+                num_machines=self._job.num_machines,
+            )
 
     def state(self) -> JobState:
         """Return how the job stands."""

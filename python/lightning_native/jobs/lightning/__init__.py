@@ -1,0 +1,7 @@
+"""The dialect of Lightning: what `Job.run` is called with, and back from a live job without loss."""
+
+from lightning_native.jobs.lightning.extraction import extract, extract_job
+from lightning_native.jobs.lightning.spec import LightningJobSpec, Substitutes
+from lightning_native.jobs.lightning.translation import translate
+
+__all__ = ["LightningJobSpec", "Substitutes", "extract", "extract_job", "translate"]

@@ -1,0 +1,38 @@
+"""The driver as one file, and as part of a command."""
+
+import base64
+import io
+import shlex
+import zipfile
+from functools import cache
+from importlib import resources
+
+from lightning_native.jobs import driver
+
+PROGRAM = "driver.pyz"
+_PACKAGE = "lightning_native_driver"
+_MAIN = f"import sys\n\nfrom {_PACKAGE}.run import main\n\nsys.exit(main())\n"
+# The earliest that a zip file can hold: the same bytes whenever they are made.
+_TIME = (1980, 1, 1, 0, 0, 0)
+_UNPACK = "import base64,os,runpy,sys,tempfile;p=os.path.join(tempfile.mkdtemp(),{name!r});sys.argv=[p];"
+_RUN = "open(p,'wb').write(base64.b64decode({data!r}));runpy.run_path(p,run_name='__main__')"
+
+
+@cache
+def driver_program() -> bytes:
+    """Return the driver as a zip file that Python runs."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(zipfile.ZipInfo("__main__.py", _TIME), _MAIN)
+        for module in sorted(resources.files(driver).iterdir(), key=lambda module: module.name):
+            if module.name.endswith(".py"):
+                entry = zipfile.ZipInfo(f"{_PACKAGE}/{module.name}", _TIME)
+                entry.compress_type = zipfile.ZIP_DEFLATED
+                archive.writestr(entry, module.read_bytes())
+    return buffer.getvalue()
+
+
+def inline_command() -> str:
+    """Return a command that brings the driver with it, for where nothing can be uploaded to."""
+    data = base64.b64encode(driver_program()).decode()
+    return f"python3 -u -c {shlex.quote(_UNPACK.format(name=PROGRAM) + _RUN.format(data=data))}"
