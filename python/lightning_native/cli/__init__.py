@@ -23,6 +23,7 @@ COMMANDS = {
     "demo": "run a real pipeline on the local cloud",
     "plan": "show what a workflow would run where, when and for how much",
     "run": "run a workflow file on Lightning",
+    "job": "run, convert, extract, plan, watch and list jobs as Oracle ADS describes them",
     "runs": "list, show, follow, stop and resume runs",
     "environments": "list and delete the template studios that runs start from",
     "gc": "release what dead runs left over",

@@ -4,7 +4,7 @@
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -40,14 +40,21 @@ class StudioHandle(Protocol):
 
 @dataclass(frozen=True)
 class JobRequest:
-    """A job: a shell command on a machine, from a snapshot of a studio's files."""
+    """A job: a shell command on machines, from a snapshot of a studio's files, or what a container image runs.
+
+    An image without an entrypoint has a shell run the command; with an empty one, its own entrypoint does.
+    """
 
     name: str
     machine: str
-    command: str
-    studio: str
+    command: str | None
+    studio: str | None = None
     interruptible: bool = False
     tags: tuple[str, ...] = ()
+    image: str | None = None
+    entrypoint: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
+    num_machines: int = 1
 
 
 class JobHandle(Protocol):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from lightning_native.errors import CloudError
 from lightning_native.lightning.cloud import JobState
 from lightning_native.lightning.errors import cloud_errors, is_gone
+from lightning_native.lightning.machines import machine_slugs
 
 if TYPE_CHECKING:
     from lightning_sdk import Job
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class JobDetails:
-    """What a job was submitted with; the machine by the slug that Lightning knows it by, or by its name."""
+    """What a job was submitted with; the machine by the SDK's name, or by its slug where the SDK has none for it."""
 
     name: str
-    machine: str | None
+    machine: str
     command: str | None
     image: str | None
     entrypoint: str | None
@@ -39,11 +40,12 @@ class LightningJob:
     def details(self) -> JobDetails:
         """Return what the job was submitted with."""
         with cloud_errors(f"read job {self.name!r}"):
+            names = {slug: machine for machine, slug in reversed(machine_slugs().items())}
             # Of what a job was submitted with, the SDK shows image and command only.
             spec = self._job._guaranteed_job.spec
             return JobDetails(
                 name=self.name,
-                machine=spec.instance_name or None,
+                machine=names.get(spec.instance_name, spec.instance_name),
                 command=spec.command or None,
                 image=spec.image or None,
                 entrypoint=spec.entrypoint or None,

@@ -59,6 +59,11 @@ class LightningCloud:
         with cloud_errors("list the jobs"):
             return [str(job.name) for job in self._teamspace.jobs]
 
+    def jobs(self) -> list[LightningJob]:
+        """Return all jobs of the teamspace."""
+        with cloud_errors("list the jobs"):
+            return [LightningJob(job) for job in self._teamspace.jobs]
+
     def find_jobs(self, name: str) -> list[LightningJob]:
         """Return the jobs submitted under a name: none, one, or more where a submission was delivered twice."""
         from lightning_sdk import Job
@@ -76,7 +81,9 @@ class LightningCloud:
         with cloud_errors(f"submit job {request.name!r} on {request.machine}"), warnings.catch_warnings():
             # A taken name is looked for and dealt with by who asked for it.
             warnings.simplefilter("ignore")
-            studio = Studio(name=request.studio, teamspace=self._teamspace, create_ok=False)
+            studio = None
+            if request.studio is not None:
+                studio = Studio(name=request.studio, teamspace=self._teamspace, create_ok=False)
             job = Job.run(
                 name=request.name,
                 machine=Machine.from_str(canonical_machine(request.machine)),
@@ -85,6 +92,10 @@ class LightningCloud:
                 teamspace=self._teamspace,
                 interruptible=request.interruptible,
                 tags=list(request.tags) or None,
+                image=request.image,
+                entrypoint=request.entrypoint,
+                env=dict(request.env) or None,
+                num_machines=request.num_machines,
                 # The studio's files have changed since the last job: there is a step's specification among them.
                 reuse_snapshot=False,
             )

@@ -39,7 +39,7 @@ def extract_job(live_job: Any) -> Job:
     details = _details(live_job)
     if VARIABLE in details.env:
         return read_description(details.env[VARIABLE])
-    infrastructure = Lightning.from_spec({"machine": details.machine} if details.machine else {})
+    infrastructure = Lightning.from_spec({"machine": details.machine})
     return Job(name=details.name, infrastructure=infrastructure, runtime=_runtime(details))
 
 

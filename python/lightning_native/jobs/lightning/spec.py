@@ -6,13 +6,17 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Substitutes:
-    """What stands on Lightning for what is at Oracle.
+    """What stands on Lightning for what a job names.
 
     Attributes:
+        machine: instead of the job's machine or shape.
+        studio: whose files and environment the job starts from, instead of the job's.
         conda: studio, by slug or URI of a conda environment.
         secrets: name of a secret of the teamspace, by the identifier of a vault's secret.
     """
 
+    machine: str | None = None
+    studio: str | None = None
     conda: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
 
@@ -34,6 +38,7 @@ class LightningJobSpec:
         tags: names.
         source: path or URL of the code that the job needs; None: it needs none of here.
         entry: the file that must be in the code; None: it is not known.
+        single_file: whether the source itself is what runs, so that it cannot be a folder or an archive.
         folder: where the driver and the code go, relative to the studio's home.
         time_limit: seconds.
         warnings: what is not the same on Lightning, for people.
@@ -51,6 +56,7 @@ class LightningJobSpec:
     tags: tuple[str, ...] = ()
     source: str | None = None
     entry: str | None = None
+    single_file: bool = False
     folder: str = ""
     time_limit: float | None = None
     warnings: tuple[str, ...] = ()

@@ -27,7 +27,7 @@ from lightning_native.jobs.lightning.description import VARIABLE, describe
 from lightning_native.jobs.lightning.machines import machine_of_shape
 from lightning_native.jobs.lightning.program import PROGRAM, inline_command
 from lightning_native.jobs.lightning.spec import LightningJobSpec, Substitutes
-from lightning_native.jobs.runtimes import Runtime
+from lightning_native.jobs.runtimes import NotebookRuntime, Runtime, ScriptRuntime
 from lightning_native.lightning.machines import DEFAULT_MACHINE, canonical_machine
 
 FOLDER = ".lightning-native/jobs"
@@ -106,7 +106,7 @@ class _Translation:
                 command=command,
                 warnings=tuple(self._warnings),
             )
-        studio = self._conda_studio() or given_studio
+        studio = self._substitutes.studio or self._conda_studio() or given_studio
         source, entry = self._source()
         folder = f"{FOLDER}/{self._name}"
         if image and source:
@@ -119,6 +119,7 @@ class _Translation:
             image=image,
             source=source,
             entry=entry,
+            single_file=entry is None and self._runtime.kind in (ScriptRuntime.kind, NotebookRuntime.kind),
             folder=folder,
             warnings=tuple(self._warnings),
         )
@@ -128,8 +129,10 @@ class _Translation:
 
     def _infrastructure(self, infrastructure: Infrastructure | None) -> tuple[str, str | None, str | None, bool]:
         """Return machine, studio, image, and whether the machine may be taken away."""
+        wanted = self._substitutes.machine
+        chosen = canonical_machine(wanted) if wanted else None
         if infrastructure is None:
-            return DEFAULT_MACHINE, None, None, False
+            return chosen or DEFAULT_MACHINE, None, None, False
         specification = infrastructure.to_spec()
         if isinstance(infrastructure, Lightning):
             for key in infrastructure.unknown_keys:
@@ -140,13 +143,14 @@ class _Translation:
                     raise JobError(f"infrastructure.spec.{key} is {value!r}; write a name")
             if studio and image:
                 raise JobError("infrastructure.spec has a studio and an image; a job starts from one of them")
-            name = canonical_machine(machine) if machine else DEFAULT_MACHINE
+            name = chosen or (canonical_machine(machine) if machine else DEFAULT_MACHINE)
             return name, studio, image, bool(specification.get("interruptible"))
         if not isinstance(infrastructure, DataScienceJob):
             raise JobError(f"infrastructure type {infrastructure.type!r} has no counterpart on Lightning")
-        return self._shape(specification), None, None, False
+        self._warn_of_place(specification)
+        return chosen or self._shape(specification), None, None, False
 
-    def _shape(self, specification: Mapping[str, Any]) -> str:
+    def _warn_of_place(self, specification: Mapping[str, Any]) -> None:
         dropped = [key for key in _WITHOUT_COUNTERPART if specification.get(key)]
         if dropped:
             self._warn(f"has no counterpart on Lightning, and is ignored: {', '.join(dropped)}")
@@ -154,6 +158,8 @@ class _Translation:
             self._warn(f"blockStorageSize: the disk of the machine counts, not {size} GB")
         if specification.get("storageMount"):
             self._warn("storageMount: nothing is mounted; bring the data as inputs, or to the teamspace's drive")
+
+    def _shape(self, specification: Mapping[str, Any]) -> str:
         shape = specification.get("shapeName")
         if not shape:
             self._warn(f"there is no shapeName: it runs on {DEFAULT_MACHINE}")

@@ -1,0 +1,264 @@
+"""`lightning-native job`: jobs as Oracle ADS describes them, on Lightning."""
+
+import argparse
+import configparser
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from lightning_native import select_files
+from lightning_native.cli.table import format_table
+from lightning_native.cli.units import human_bytes, human_dollars
+from lightning_native.emulator.attach import attach, default_root
+from lightning_native.errors import JobError
+from lightning_native.jobs import Job, Lightning, lightning, load_job, oci
+from lightning_native.jobs.code import PackedCode
+from lightning_native.jobs.lightning import LightningJobSpec, Substitutes
+from lightning_native.jobs.submission import JobResult, find_job, follow, new_name, submit
+from lightning_native.lightning.credentials import Credentials
+from lightning_native.lightning.jobs import LightningJob
+from lightning_native.lightning.session import cloud_name, connect
+
+_LONGEST_SHOWN = 300
+
+EXAMPLE = "lightning-native job run job.yaml --local"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    commands = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    run_ = commands.add_parser("run", help="run a job, show what it prints, and wait for its end")
+    run_.add_argument("--detach", action="store_true", help="do not wait: print the job's name")
+    plan = commands.add_parser("plan", help="show what a job would be on Lightning; nothing is created")
+    convert = commands.add_parser("convert", help="write a job as the other place has it")
+    convert.add_argument("--to", choices=("lightning", "oci"), required=True, help="YAML for here, or OCI's payload")
+    convert.add_argument("--region", default="us-ashburn-1", help="of published conda environments (oci)")
+    extract = commands.add_parser("extract", help="write the YAML of a job on Lightning")
+    watch = commands.add_parser("watch", help="show what a job on Lightning prints until it ends")
+    listing = commands.add_parser("list", help="list the jobs on Lightning")
+    for command in (run_, plan, convert):
+        command.add_argument("file", type=Path, metavar="FILE", help="the job, such as job.yaml")
+        command.add_argument("--machine", metavar="NAME", help="instead of the file's machine or shape")
+        command.add_argument("--studio", metavar="NAME", help="start from this studio's files and environment")
+        command.add_argument(
+            "--conda", action="append", default=[], metavar="SLUG=STUDIO", help="the studio for a conda environment"
+        )
+        command.add_argument(
+            "--secret", action="append", default=[], metavar="OCID=NAME", help="the teamspace's secret for a vault's"
+        )
+    for command in (extract, watch):
+        command.add_argument("name", metavar="NAME", help="a job's name, or the beginning of one before a -")
+    for command in (run_, extract, watch, listing):
+        command.add_argument("--local", action="store_true", help="on the local cloud instead of Lightning AI")
+    for command in (run_, plan, watch, listing):
+        command.add_argument("--json", action="store_true", help="print the result as JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the action says."""
+    actions = {"run": _run, "plan": _plan, "convert": _convert, "extract": _extract, "watch": _watch, "list": _list}
+    return actions[args.action](args)
+
+
+def _read(path: Path) -> Job:
+    try:
+        return load_job(path)
+    except JobError:
+        raise
+    except (ValueError, AttributeError, NotImplementedError, TypeError) as error:
+        raise JobError(f"{path}: {error}") from error
+
+
+def _translated(args: argparse.Namespace, job: Job, name: str | None = None) -> LightningJobSpec:
+    substitutes = Substitutes(
+        machine=args.machine,
+        studio=args.studio,
+        conda=_pairs("--conda", args.conda),
+        secrets=_pairs("--secret", args.secret),
+    )
+    try:
+        return lightning.translate(job, name=name, substitutes=substitutes)
+    except JobError as error:
+        raise JobError(f"{args.file}: {error}") from error
+
+
+def _pairs(option: str, texts: list[str]) -> dict[str, str]:
+    pairs = {}
+    for text in texts:
+        key, equals, value = text.rpartition("=")
+        if not equals or not key or not value:
+            raise JobError(f"{option} {text}: write two names with = between them")
+        pairs[key] = value
+    return pairs
+
+
+def _plan(args: argparse.Namespace) -> int:
+    job = _read(args.file)
+    spec = _translated(args, job)
+    report = _described(job, spec)
+    if spec.source is not None and Path(spec.source).expanduser().is_dir():
+        selection = select_files(Path(spec.source).expanduser())
+        report |= {"files": len(selection.files), "left_out": len(selection.excluded)}
+    elif spec.source is not None and "://" not in spec.source and not Path(spec.source).expanduser().exists():
+        report["warnings"].append(f"{spec.source} is not there: the job cannot be run from here")
+    if args.json:
+        print(json.dumps(report, indent=1))
+        return 0
+    warnings = report.pop("warnings")
+    rows = [[name, _shown(value)] for name, value in report.items() if value not in (None, [], False)]
+    print(format_table(rows))
+    for warning in warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    return 0
+
+
+def _described(job: Job, spec: LightningJobSpec) -> dict[str, Any]:
+    return {
+        "name": spec.name,
+        "runtime": job.runtime.kind if job.runtime else None,
+        "machine": spec.machine,
+        "machines": spec.num_machines,
+        "interruptible": spec.interruptible,
+        "from": f"image {spec.image}" if spec.image else f"studio {spec.studio or 'of our own'}",
+        "entrypoint": spec.entrypoint,
+        "command": spec.command,
+        "code": spec.source,
+        # Their values may not be for everybody who sees this.
+        "env": sorted(spec.env),
+        "tags": list(spec.tags),
+        "time_limit": spec.time_limit,
+        "warnings": list(spec.warnings),
+    }
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(value)
+    # The driver may be in the command.
+    text = str(value).replace("\n", "; ")
+    return text if len(text) < _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
+
+
+def _run(args: argparse.Namespace) -> int:
+    job = _read(args.file)
+    spec = _translated(args, job, new_name(_translated(args, job).name))
+    for warning in spec.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    with _cloud(args), _ending_on_sigterm():
+        live = submit(spec, connect(), cloud_name(), packed=_tell_code)
+        print(f"job {live.name} on {spec.num_machines} x {spec.machine}", file=sys.stderr)
+        if args.detach:
+            print(json.dumps({"name": live.name}) if args.json else live.name)
+            return 0
+        try:
+            result = follow(live, lambda line: print(line, file=sys.stderr), time_limit=_own_limit(spec))
+        except BaseException:
+            live.stop()
+            raise
+        return _ended(args, live, result)
+
+
+@contextmanager
+def _ending_on_sigterm() -> Iterator[None]:
+    """Have whoever ends this command end the job, as Ctrl-C does."""
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _own_limit(spec: LightningJobSpec) -> float | None:
+    """Return the limit that nobody keeps but us: in an image nothing of ours runs."""
+    return spec.time_limit if spec.image is not None and spec.folder == "" else None
+
+
+def _tell_code(code: PackedCode) -> None:
+    left_out = f", {code.excluded} left out by ignore rules" if code.excluded else ""
+    print(f"code: {code.files} files ({human_bytes(code.bytes)}){left_out}", file=sys.stderr)
+
+
+def _ended(args: argparse.Namespace, live: LightningJob, result: JobResult) -> int:
+    if args.json:
+        print(
+            json.dumps({"name": live.name, "state": result.state, "exit_code": result.exit_code, "cost": live.cost()})
+        )
+    else:
+        code = "" if result.exit_code in (None, 0) else f" with exit code {result.exit_code}"
+        print(f"{live.name} {result.state}{code}")
+    return 0 if result.state == "completed" else 1
+
+
+def _convert(args: argparse.Namespace) -> int:
+    job = _read(args.file)
+    if args.to == "oci":
+        try:
+            payload = oci.translate_job(job, region=args.region)
+        except (ValueError, TypeError, KeyError, AttributeError, NotImplementedError, configparser.Error) as error:
+            raise JobError(f"{args.file}: {error}") from error
+        print(json.dumps(payload, indent=1, default=str))
+        return 0
+    spec = _translated(args, job)
+    for warning in spec.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    place = {
+        "machine": spec.machine,
+        "studio": spec.studio,
+        "image": None if job.runtime is not None and job.runtime.kind == "container" else spec.image,
+        "interruptible": spec.interruptible or None,
+    }
+    infrastructure = Lightning.from_spec({key: value for key, value in place.items() if value is not None})
+    print(job.model_copy(update={"infrastructure": infrastructure}).to_yaml(), end="")
+    return 0
+
+
+def _extract(args: argparse.Namespace) -> int:
+    with _cloud(args):
+        print(lightning.extract_job(find_job(connect(), args.name)).to_yaml(), end="")
+    return 0
+
+
+def _watch(args: argparse.Namespace) -> int:
+    with _cloud(args):
+        live = find_job(connect(), args.name)
+        result = follow(live, lambda line: print(line, file=sys.stderr if args.json else sys.stdout, flush=True))
+        if args.json:
+            return _ended(args, live, result)
+        code = "" if result.exit_code in (None, 0) else f" with exit code {result.exit_code}"
+        print(f"{live.name} {result.state}{code}", file=sys.stderr)
+        return 0 if result.state == "completed" else 1
+
+
+def _list(args: argparse.Namespace) -> int:
+    with _cloud(args):
+        jobs = [(job.details(), job.state(), job.cost()) for job in connect().jobs()]
+    if args.json:
+        rows = [
+            {"name": job.name, "state": state, "machine": job.machine, "machines": job.num_machines, "cost": cost}
+            for job, state, cost in jobs
+        ]
+        print(json.dumps(rows, indent=1))
+        return 0
+    shown = [[job.name, state, f"{job.num_machines} x {job.machine}", human_dollars(cost)] for job, state, cost in jobs]
+    print(format_table([["job", "state", "machines", "cost"], *shown], right=(3,)))
+    return 0
+
+
+def _cloud(args: argparse.Namespace) -> AbstractContextManager[object]:
+    """Have this process's environment name the cloud to talk to."""
+    if not args.local:
+        os.environ.update(Credentials.from_environment(os.environ).environ())
+        return nullcontext()
+    return _local_cloud()
+
+
+@contextmanager
+def _local_cloud() -> Iterator[None]:
+    with attach(default_root()) as environ:
+        os.environ.update(environ)
+        yield

@@ -1,0 +1,193 @@
+"""Jobs on Lightning from their submission to their end."""
+
+import re
+import secrets
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from lightning_native import unique_studio_name
+from lightning_native.engine.journal import Journal
+from lightning_native.errors import CloudError, JobError
+from lightning_native.jobs.code import PackedCode, packed_code
+from lightning_native.jobs.lightning.program import PROGRAM, driver_program
+from lightning_native.jobs.lightning.spec import LightningJobSpec
+from lightning_native.jobs.lightning.translation import EXIT_CODE_MARK
+from lightning_native.lightning.cloud import JobRequest, StudioHandle
+from lightning_native.lightning.jobs import LightningJob
+from lightning_native.lightning.teamspace import LightningCloud
+
+_SHORTEST_POLL = 0.1
+_LONGEST_POLL = 5.0
+# How long status calls may fail in a row before we stop watching: longer than an outage that heals by itself.
+_PATIENCE_SECONDS = 300.0
+_LONGEST_NAME = 63
+_EXIT_CODE = re.compile(rf"{re.escape(EXIT_CODE_MARK)}(\d+)\s*$", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """How a job ended; `exit_code` is None where it is not known."""
+
+    state: Literal["completed", "failed", "stopped"]
+    exit_code: int | None
+
+
+def new_name(name: str) -> str:
+    """Return a name for one run of a job: a job of Lightning is a run, and its name is taken from then on."""
+    suffix = f"-{secrets.token_hex(3)}"
+    return name[: _LONGEST_NAME - len(suffix)].rstrip("-") + suffix
+
+
+def submit(
+    spec: LightningJobSpec,
+    cloud: LightningCloud,
+    cloud_name: str,
+    *,
+    packed: Callable[[PackedCode], object] = lambda _code: None,
+) -> LightningJob:
+    """Upload what a job needs, and submit it.
+
+    Args:
+        spec: what to run.
+        cloud: where.
+        cloud_name: what the journal calls that place.
+        packed: told what code is uploaded.
+
+    Raises:
+        JobError: its code or its studio is not there.
+        CloudError: Lightning refused or failed a call; nothing was submitted.
+    """
+    request = JobRequest(
+        name=spec.name,
+        machine=spec.machine,
+        command=spec.command,
+        interruptible=spec.interruptible,
+        tags=spec.tags,
+        image=spec.image,
+        entrypoint=spec.entrypoint,
+        env=spec.env,
+        num_machines=spec.num_machines,
+    )
+    if spec.image is not None:
+        return _run(cloud, request)
+    with ExitStack() as stack:
+        uploads: list[tuple[Path, str]] = []
+        if spec.source is not None:
+            code = stack.enter_context(packed_code(spec.source, spec.entry, single_file=spec.single_file))
+            packed(code)
+            uploads.append((code.path, f"{spec.folder}/{code.name}"))
+        program = Path(stack.enter_context(tempfile.TemporaryDirectory())) / PROGRAM
+        program.write_bytes(driver_program())
+        uploads.append((program, f"{spec.folder}/{PROGRAM}"))
+        studio = _studio(spec, cloud, cloud_name)
+        for path, remote in uploads:
+            # The job has a copy of its own as soon as it is submitted.
+            stack.callback(_remove, studio, remote)
+            studio.upload(path, remote)
+        return _run(cloud, replace(request, studio=studio.name))
+
+
+def _studio(spec: LightningJobSpec, cloud: LightningCloud, cloud_name: str) -> StudioHandle:
+    """Return the studio that the job starts from; one of our own is never started, and so costs nothing."""
+    if spec.studio is not None:
+        studio = cloud.find_studio(spec.studio)
+        if studio is None:
+            raise JobError(f"there is no studio {spec.studio!r} in the teamspace; name one that is there")
+        return studio
+    with Journal() as journal:
+        name = unique_studio_name("jobs", journal.home_id())
+        journal.environment_used(cloud_name, "jobs", name, ready=True)
+    return cloud.create_studio(name)
+
+
+def _remove(studio: StudioHandle, remote: str) -> None:
+    # A file that stays harms nobody.
+    with suppress(CloudError):
+        studio.remove(remote)
+
+
+def _run(cloud: LightningCloud, request: JobRequest) -> LightningJob:
+    cloud.run_job(request)
+    # A submission that was delivered twice has made two jobs.
+    first, *others = [*cloud.find_jobs(request.name), None]
+    for other in others:
+        if other is not None:
+            other.release()
+    if first is None:
+        raise CloudError(f"job {request.name!r} was submitted but cannot be found")
+    return first
+
+
+def find_job(cloud: LightningCloud, name: str) -> LightningJob:
+    """Return the job of a name, or the only one whose name begins with it.
+
+    Raises:
+        JobError: there is none, or more than one.
+    """
+    found = cloud.find_jobs(name)
+    exact = [job for job in found if job.name == name]
+    if len(exact or found) == 1:
+        return (exact or found)[0]
+    if not found:
+        raise JobError(f"there is no job {name!r} in the teamspace; see: lightning-native job list")
+    raise JobError(f"{len(found)} jobs are called so: {', '.join(job.name for job in found)}; name one of them")
+
+
+def follow(job: LightningJob, show: Callable[[str], object], *, time_limit: float | None = None) -> JobResult:
+    """Wait for a job's end, showing each line that it prints as it comes.
+
+    Args:
+        job: the job.
+        show: told of each line.
+        time_limit: seconds after which the job is stopped, for a job that has no limit of its own.
+
+    Raises:
+        CloudError: no call has got through for five minutes.
+    """
+    shown: Counter[str] = Counter()
+    delay = _SHORTEST_POLL
+    failing_since: float | None = None
+    running_since: float | None = None
+    while True:
+        try:
+            # The state first: what is printed after it is final is all there will ever be.
+            state = job.state()
+            text = job.output() if state != "pending" else ""
+            failing_since = None
+        except CloudError:
+            failing_since = failing_since or time.monotonic()
+            if time.monotonic() - failing_since > _PATIENCE_SECONDS:
+                raise
+            time.sleep(delay)
+            continue
+        # Not by their place: lines of several machines come in between each other.
+        new = list(_not_among(shown, text.splitlines()))
+        for line in new:
+            show(line)
+        shown.update(new)
+        if new:
+            delay = _SHORTEST_POLL
+        if state in ("completed", "failed", "stopped"):
+            codes = _EXIT_CODE.findall(text)
+            return JobResult(state, 0 if state == "completed" else int(codes[-1]) if codes else None)
+        running_since = running_since or (time.monotonic() if state == "running" else None)
+        if time_limit is not None and running_since is not None and time.monotonic() - running_since > time_limit:
+            show(f"lightning-native: stopped at its time limit of {time_limit:g} s")
+            job.stop()
+        time.sleep(delay)
+        delay = min(delay * 1.3, _LONGEST_POLL)
+
+
+def _not_among(shown: Counter[str], lines: Sequence[str]) -> Iterator[str]:
+    left = shown.copy()
+    for line in lines:
+        if left[line] > 0:
+            left[line] -= 1
+        else:
+            yield line
