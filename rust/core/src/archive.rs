@@ -1,4 +1,5 @@
 //! Archives of source trees: what goes in, deterministic writing, safe extraction.
+mod assemble;
 mod cache;
 mod extract;
 mod git;
