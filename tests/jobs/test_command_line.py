@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from lightning_native.lightning.session import open_teamspace
 # The SDK leaves sockets of logs to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
+EXAMPLES = Path(__file__).parents[2] / "examples" / "jobs"
 INFRASTRUCTURE = {
     "kind": "infrastructure",
     "type": "dataScienceJob",
@@ -226,6 +228,20 @@ def test_a_git_repository_runs_at_a_commit(shell: Shell) -> None:
     assert "first ['--lr', '0.1'] lib\n" in errors
 
 
+def test_code_in_git_runs_in_an_image_too(shell: Shell) -> None:
+    repository = shell.folder / "repository"
+    shell.write("repository/main.py", "print('from an image')\n")
+    for command in (["init"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-m", "first"]):
+        subprocess.run(["git", *command], cwd=repository, capture_output=True, check=True)
+    document = shell.job("gitPython", url=f"file://{repository}", entrypoint="main.py")
+    place = {"kind": "infrastructure", "type": "lightning", "spec": {"image": "python:3.12", "machine": "CPU"}}
+    document["spec"]["infrastructure"] = place
+    (shell.folder / "job.yaml").write_text(yaml.safe_dump(document))
+    result, errors = shell.run_job()
+    assert result["state"] == "completed", errors
+    assert "from an image\n" in errors
+
+
 def test_a_container_runs_and_is_recorded_as_such(shell: Shell) -> None:
     given = shell.job(
         "container",
@@ -384,6 +400,13 @@ def test_a_job_without_its_code_is_not_submitted(shell: Shell, spec: dict[str, A
     assert (code, output) == (1, "")
     assert words in errors.splitlines()[-1]
     assert len(open_teamspace().jobs) == before
+
+
+@pytest.mark.parametrize("name", ["script", "python", "notebook", "container", "pytorch"])
+def test_the_examples_run(shell: Shell, name: str) -> None:
+    code, output, errors = shell.call("run", str(EXAMPLES / f"{name}.yaml"))
+    assert code == 0, errors
+    assert re.fullmatch(rf"{name}-[0-9a-f]{{6}} completed\n", output)
 
 
 def test_mistakes_are_told_without_a_traceback(shell: Shell) -> None:

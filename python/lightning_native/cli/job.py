@@ -8,6 +8,7 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +83,16 @@ def _translated(args: argparse.Namespace, job: Job, name: str | None = None) -> 
         secrets=_pairs("--secret", args.secret),
     )
     try:
-        return lightning.translate(job, name=name, substitutes=substitutes)
+        spec = lightning.translate(job, name=name, substitutes=substitutes)
     except JobError as error:
         raise JobError(f"{args.file}: {error}") from error
+    return replace(spec, source=_found(spec.source, args.file)) if spec.source else spec
+
+
+def _found(source: str, file: Path) -> str:
+    """Return where the code is: relative to the working folder, as ADS has it, or else to the job's file."""
+    beside = file.parent / source
+    return str(beside) if not Path(source).expanduser().exists() and beside.exists() else source
 
 
 def _pairs(option: str, texts: list[str]) -> dict[str, str]:

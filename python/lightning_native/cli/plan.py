@@ -58,7 +58,7 @@ def run(args: argparse.Namespace) -> int:
         prepare_seconds=args.prepare_seconds,
         boot_seconds=args.boot_seconds,
     )
-    notes = [*([no_prices] if no_prices else []), *_notes(result, prices=bool(offers))]
+    notes = [*([no_prices] if no_prices else []), *workflow.warnings, *_notes(result, prices=bool(offers))]
     requested = {step: str(request) for step, request in requests.items()}
     if args.json:
         print(json.dumps(_described(workflow, result, files, requested, notes), indent=1))

@@ -31,6 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Run a workflow; 0 only if every step succeeded."""
     workflow = read_workflow(args)
+    for warning in workflow.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
     environ = {} if args.local else Credentials.from_environment(os.environ).environ()
     if workflow.needs_offers:
         workflow = resolve_machines(workflow, read_offers(local=args.local))

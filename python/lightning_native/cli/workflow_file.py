@@ -12,6 +12,7 @@ from lightning_native.engine.layout import studio_layout
 from lightning_native.engine.machines import MachineOffer
 from lightning_native.engine.plan import PlacementName, check_plan
 from lightning_native.engine.workflow import Workflow, load_workflow
+from lightning_native.jobs.step import step_command
 from lightning_native.lightning.credentials import Credentials
 
 
@@ -29,7 +30,7 @@ def read_workflow(args: argparse.Namespace) -> Workflow:
     Raises:
         PlanError: it cannot run as it is written.
     """
-    workflow = load_workflow(args.workflow)
+    workflow = load_workflow(args.workflow, translate_runtime=step_command)
     plan = replace(
         workflow.plan,
         placement=args.placement or workflow.plan.placement,

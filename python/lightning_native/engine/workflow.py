@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from lightning_native import merge_requirements
 from lightning_native.engine.layout import studio_layout
 from lightning_native.engine.machines import MachineOffer, ResourceRequest, cheapest, gpu_kinds, known_gpu
 from lightning_native.engine.plan import RequirementSource, Retry, RunPlan, StepPlan, check_plan
-from lightning_native.engine.workflow_schema import Resources, StepDocument, WorkflowDocument, validate
+from lightning_native.engine.workflow_schema import Resources, RuntimeDocument, StepDocument, WorkflowDocument, validate
 from lightning_native.engine.yaml_document import Document, Location, did_you_mean, read_yaml
-from lightning_native.errors import DagError, PlanError, RequirementError, UnknownMachineError
+from lightning_native.errors import DagError, JobError, PlanError, RequirementError, UnknownMachineError
 from lightning_native.lightning.machines import canonical_machine
 
 # As GitHub Actions runs commands: a script ends at its first failure, also inside of a pipe.
@@ -23,6 +24,27 @@ SHELL = ("bash", "-eo", "pipefail", "-c")
 _MOST_FALLBACKS = 3
 _INCLUDE = re.compile(r"^\s*(-r|-c|--requirement|--constraint)\b", re.MULTILINE)
 _VARIABLE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|(?P<bad>))")
+
+
+@dataclass(frozen=True)
+class RuntimeCommand:
+    """A step's runtime as a command.
+
+    Attributes:
+        argv: the command, to be run in the folder of the code.
+        env: environment variables that it needs.
+        timeout: seconds, if the runtime has a limit.
+        warnings: what is not as the runtime asks for.
+    """
+
+    argv: tuple[str, ...]
+    env: Mapping[str, str] = field(repr=False)
+    timeout: float | None = None
+    warnings: tuple[str, ...] = ()
+
+
+# From the type and the specification of a runtime; raises JobError for one that cannot be a step.
+RuntimeTranslator = Callable[[str, Mapping[str, Any]], RuntimeCommand]
 
 
 @dataclass(frozen=True)
@@ -35,6 +57,7 @@ class Workflow:
         environments: each step's environment variables; they may hold secrets.
         requests: what steps ask of their machine instead of naming one.
         main_request: what the workflow asks of its main machine instead of naming one.
+        warnings: what is not as the file asks for.
     """
 
     plan: RunPlan
@@ -42,6 +65,7 @@ class Workflow:
     environments: dict[str, dict[str, str]] = field(repr=False)
     requests: dict[str, ResourceRequest] = field(default_factory=dict)
     main_request: ResourceRequest | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def needs_offers(self) -> bool:
@@ -50,7 +74,11 @@ class Workflow:
 
 
 def load_workflow(
-    path: Path | str, *, environment: Mapping[str, str] = os.environ, run_id: str | None = None
+    path: Path | str,
+    *,
+    environment: Mapping[str, str] = os.environ,
+    run_id: str | None = None,
+    translate_runtime: RuntimeTranslator | None = None,
 ) -> Workflow:
     """Read a workflow file and check everything that can be checked without Lightning.
 
@@ -58,6 +86,7 @@ def load_workflow(
         path: the file.
         environment: where `${NAME}` in values of `env` comes from.
         run_id: of the plan; a new one if None.
+        translate_runtime: makes commands of runtimes; without it, steps have none.
 
     Raises:
         PlanError: it cannot be read or run as it is written; a line for each mistake, with file, line and place.
@@ -67,7 +96,8 @@ def load_workflow(
     described, problems = validate(document)
     if described is None:
         raise PlanError("\n".join(problems))
-    return _Loader(document, described, Path(path), environment).load(run_id or uuid4().hex)
+    loader = _Loader(document, described, Path(path), environment, translate_runtime)
+    return loader.load(run_id or uuid4().hex)
 
 
 def resolve_machines(workflow: Workflow, offers: Iterable[MachineOffer]) -> Workflow:
@@ -103,13 +133,20 @@ class _Loader:
     """Makes a workflow of a document whose types are right, collecting whatever else is wrong with it."""
 
     def __init__(
-        self, document: Document, described: WorkflowDocument, path: Path, environment: Mapping[str, str]
+        self,
+        document: Document,
+        described: WorkflowDocument,
+        path: Path,
+        environment: Mapping[str, str],
+        translate_runtime: RuntimeTranslator | None,
     ) -> None:
         self._document = document
         self._described = described
         self._path = path
         self._folder = path.parent
         self._environment = environment
+        self._translate_runtime = translate_runtime
+        self._runtimes: dict[str, RuntimeCommand] = {}
         self._problems: list[tuple[Location, str]] = []
 
     def load(self, run_id: str) -> Workflow:
@@ -121,6 +158,8 @@ class _Loader:
         environments = {
             name: shared | self._variables(step.env, ("steps", name, "env")) for name, step in described.steps.items()
         }
+        for name, runtime in self._runtimes.items():
+            environments[name] |= runtime.env
         main_machine, main_request = None, None
         if isinstance(described.machine, Resources):
             main_request = self._request(described.machine, ("machine",))
@@ -146,7 +185,8 @@ class _Loader:
         root = self._root()
         self._raise_problems()
         self._check(plan)
-        return Workflow(plan, root, environments, requests, main_request)
+        warnings = [f"step {name}: {text}" for name, runtime in self._runtimes.items() for text in runtime.warnings]
+        return Workflow(plan, root, environments, requests, main_request, tuple(warnings))
 
     def _step(
         self,
@@ -177,16 +217,41 @@ class _Loader:
         if len(requirements) > 1:
             self._merge(requirements, (*location, "requirements"))
         retry = Retry(step.retries) if isinstance(step.retries, int) else Retry(**step.retries.model_dump())
+        argv, limit = self._command(name, step)
         return StepPlan(
             name=name,
-            argv=(*SHELL, step.command) if isinstance(step.command, str) else tuple(step.command),
+            argv=argv,
             machines=tuple(dict.fromkeys(machines)),
             upstream=tuple(step.needs),
             requirements=tuple(dict.fromkeys(requirements)),
-            timeout=step.timeout,
+            timeout=step.timeout if step.timeout is not None else limit,
             retry=retry,
             interruptible=step.interruptible,
         )
+
+    def _command(self, name: str, step: StepDocument) -> tuple[tuple[str, ...], float | None]:
+        """Return a step's command, and the seconds that its runtime may take."""
+        location = ("steps", name)
+        if step.runtime is not None and step.command is not None:
+            self._problem((*location, "runtime"), "a step has a command or a runtime; remove one")
+        elif step.runtime is not None:
+            return self._runtime(name, step.runtime)
+        elif step.command is None:
+            self._problem(location, "`command` is missing; add it: `command: python train.py`")
+        command = step.command or ()
+        return (*SHELL, command) if isinstance(command, str) else tuple(command), None
+
+    def _runtime(self, name: str, runtime: RuntimeDocument) -> tuple[tuple[str, ...], float | None]:
+        if self._translate_runtime is None:
+            self._problem(("steps", name, "runtime"), "runtimes cannot be read here; write a command")
+            return (), None
+        try:
+            translated = self._translate_runtime(runtime.type, runtime.spec)
+        except JobError as error:
+            self._problem(("steps", name, "runtime"), str(error))
+            return (), None
+        self._runtimes[name] = translated
+        return translated.argv, translated.timeout
 
     def _machine(self, name: str, location: Location) -> str:
         try:

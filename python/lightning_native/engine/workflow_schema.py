@@ -19,7 +19,15 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from lightning_native.engine.plan import FailureMode, PlacementName
-from lightning_native.engine.yaml_document import Document, Location, Written, WrittenBool, did_you_mean
+from lightning_native.engine.yaml_document import (
+    Document,
+    Location,
+    Written,
+    WrittenBool,
+    WrittenFloat,
+    WrittenInt,
+    did_you_mean,
+)
 
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
@@ -100,6 +108,19 @@ def _variable(value: object) -> object:
     return _text(value)
 
 
+def _plain(value: object) -> object:
+    """Return a value with its numbers and booleans as Python's own."""
+    if isinstance(value, dict):
+        return {_text(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, WrittenBool):
+        return bool(value)
+    if isinstance(value, WrittenInt):
+        return int(value)
+    return float(value) if isinstance(value, WrittenFloat) else value
+
+
 def _as_list(value: object) -> object:
     return [value] if isinstance(value, str | Written) else value
 
@@ -175,10 +196,18 @@ RetryChoice = Annotated[
 Environment = dict[Text, Annotated[str, BeforeValidator(_variable)]]
 
 
-class StepDocument(_Model):
-    """One step."""
+class RuntimeDocument(_Model):
+    """What a step runs instead of a command: a runtime of a job file."""
 
-    command: Command
+    type: Text
+    spec: Annotated[dict[str, Any], BeforeValidator(_plain)]
+
+
+class StepDocument(_Model):
+    """One step: a command, or a runtime."""
+
+    command: Command | None = None
+    runtime: RuntimeDocument | None = None
     machine: MachineChoice | None = None
     needs: Annotated[list[Text], BeforeValidator(_as_list)] = []
     env: Environment = {}
@@ -231,8 +260,8 @@ def _described(location: Location, detail: ErrorDetails) -> tuple[Location, str]
         return location, f"unknown key {key!r}; {hint}"
     if kind == "missing":
         *around, key = location
-        example = {"command": ": `command: python train.py`", "steps": ": `steps: {hello: {command: echo hello}}`"}
-        return tuple(around), f"`{key}` is missing; add it{example.get(str(key), '')}"
+        example = ": `steps: {hello: {command: echo hello}}`" if key == "steps" else ""
+        return tuple(around), f"`{key}` is missing; add it{example}"
     if kind in ("value_error", "kind"):
         return location, detail["msg"].removeprefix("Value error, ")
     if kind == "literal_error":
@@ -257,7 +286,7 @@ def _literals(location: Location) -> tuple[str, ...]:
 
 
 def _keys_at(location: Location) -> Iterator[str]:
-    models: Mapping[Any, type[BaseModel]] = {"machine": Resources, "retries": Retries}
+    models: Mapping[Any, type[BaseModel]] = {"machine": Resources, "retries": Retries, "runtime": RuntimeDocument}
     if len(location) == 2:
         return iter(StepDocument.model_fields)
     return iter(models[location[-1]].model_fields if location else WorkflowDocument.model_fields)

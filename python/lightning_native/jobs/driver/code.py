@@ -12,6 +12,8 @@ from urllib.parse import urlparse
 
 from .errors import DriverError
 
+# Names the folder that the code's path is relative to, where it is in its place already.
+CODE_VARIABLE = "LIGHTNING_NATIVE_JOB_CODE"
 # The code, packed: a folder's contents, or files that lie beside each other.
 FOLDER_ARCHIVE = "folder.tar.gz"
 FILES_ARCHIVE = "files.tar.gz"
@@ -23,7 +25,9 @@ if TYPE_CHECKING:
 
 
 def unpacked_code(source: str) -> str:
-    """Unpack the code beside this program, and return the folder that holds it."""
+    """Return the folder that holds the code; it is unpacked beside this program, unless it is in its place already."""
+    if CODE_VARIABLE in os.environ:
+        return os.path.dirname(os.path.join(os.path.abspath(os.environ[CODE_VARIABLE]), source.rstrip("/")))
     home = os.path.dirname(os.path.abspath(sys.argv[0]))
     code = os.path.join(home, "code")
     if os.path.isdir(code):

@@ -2,7 +2,6 @@
 
 import base64
 import io
-import shlex
 import zipfile
 from functools import cache
 from importlib import resources
@@ -32,7 +31,7 @@ def driver_program() -> bytes:
     return buffer.getvalue()
 
 
-def inline_command() -> str:
-    """Return a command that brings the driver with it, for where nothing can be uploaded to."""
+def inline_program() -> str:
+    """Return Python code that brings the driver with it and runs it, for where nothing can be uploaded to."""
     data = base64.b64encode(driver_program()).decode()
-    return f"python3 -u -c {shlex.quote(_UNPACK.format(name=PROGRAM) + _RUN.format(data=data))}"
+    return _UNPACK.format(name=PROGRAM) + _RUN.format(data=data)

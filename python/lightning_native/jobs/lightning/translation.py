@@ -25,7 +25,7 @@ from lightning_native.jobs.lightning.checks import (
 from lightning_native.jobs.lightning.container import container_command
 from lightning_native.jobs.lightning.description import VARIABLE, describe
 from lightning_native.jobs.lightning.machines import machine_of_shape
-from lightning_native.jobs.lightning.program import PROGRAM, inline_command
+from lightning_native.jobs.lightning.program import PROGRAM, inline_program
 from lightning_native.jobs.lightning.spec import LightningJobSpec, Substitutes
 from lightning_native.jobs.runtimes import NotebookRuntime, Runtime, ScriptRuntime
 from lightning_native.lightning.machines import DEFAULT_MACHINE, canonical_machine
@@ -111,7 +111,7 @@ class _Translation:
         folder = f"{FOLDER}/{self._name}"
         if image and source:
             raise JobError("code of this computer cannot be put into an image; name a studio instead, or use Git")
-        run = inline_command() if image else f"python3 -u {shlex.quote(f'{folder}/{PROGRAM}')}"
+        run = shlex.join(["python3", "-u", *(["-c", inline_program()] if image else [f"{folder}/{PROGRAM}"])])
         return LightningJobSpec(
             **common,
             command=self._command(run),

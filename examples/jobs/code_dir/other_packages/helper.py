@@ -1,0 +1,2 @@
+def loss(epoch: int) -> float:
+    return 1 / (epoch + 1)

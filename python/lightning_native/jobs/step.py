@@ -1,0 +1,41 @@
+"""A runtime as the command of a step, in the folder of the step's code."""
+
+from collections.abc import Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from lightning_native.engine.workflow import RuntimeCommand
+from lightning_native.errors import JobError
+from lightning_native.jobs.driver.code import CODE_VARIABLE
+from lightning_native.jobs.lightning.program import inline_program
+from lightning_native.jobs.lightning.translation import translate
+from lightning_native.jobs.runtimes import runtime_from_spec
+
+
+def step_command(kind: str, spec: Mapping[str, Any]) -> RuntimeCommand:
+    """Return the command that runs a runtime on one machine, whose working folder has the code.
+
+    Args:
+        kind: type of the runtime, `script`, `python`, `notebook`, `gitPython` or `pyTorchDistributed`.
+        spec: its specification; paths are relative to the folder of the step's code.
+
+    Raises:
+        JobError: it cannot run, or not as a step.
+    """
+    try:
+        translated = translate(runtime_from_spec(kind, spec))
+    except (NotImplementedError, AttributeError) as error:
+        raise JobError(str(error)) from error
+    if translated.image is not None:
+        raise JobError("a container cannot be a step; run it with: lightning-native job run")
+    if translated.num_machines > 1:
+        raise JobError("a step runs on one machine; remove replicas, or run it with: lightning-native job run")
+    path = PurePosixPath(translated.source or ".")
+    if path.is_absolute() or ".." in path.parts or "://" in str(translated.source):
+        raise JobError(f"{translated.source} is not in the folder of the code; name a path relative to that folder")
+    return RuntimeCommand(
+        argv=("python3", "-u", "-c", inline_program()),
+        env={**translated.env, CODE_VARIABLE: "."},
+        timeout=translated.time_limit,
+        warnings=translated.warnings,
+    )
