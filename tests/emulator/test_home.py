@@ -34,7 +34,11 @@ def test_the_teamspace_drive_is_a_folder(at_home: Any, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("shared")
     at_home.teamspace.upload_file(tmp_path / "file", "folder/file", progress_bar=False, cloud_account="any")
     assert at_home.run("cat /teamspace/folder/file") == "shared"
-    assert "studios" not in [entry.path for entry in at_home.teamspace.list_files()]
+    assert "studios" in [entry.path for entry in at_home.teamspace.list_files()]
+    at_home.run("echo mine > mine.txt")
+    listed = [entry.path for entry in at_home.teamspace.list_files(f"studios/{at_home.name}")]
+    assert "mine.txt" in listed
+    assert "this_studio" not in [entry.path for entry in at_home.teamspace.list_files("studios")]
 
 
 def test_jobs_are_at_home_too(at_home: Any, sdk: Any) -> None:

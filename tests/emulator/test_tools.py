@@ -38,7 +38,7 @@ def run(cloud: LocalCloud, tmp_path: Path) -> Run:
     return run
 
 
-def test_the_lightning_command_line_lives_with_a_studio_and_a_job(run: Run) -> None:
+def test_the_lightning_command_line_lives_with_a_studio_and_a_job(run: Run, tmp_path: Path) -> None:
     lightning = str(Path(sys.executable).with_name("lightning"))
     teamspace = ("--teamspace", "local-user/local-teamspace")
     run(lightning, "studio", "create", "--name", "by-hand", *teamspace)
@@ -47,6 +47,15 @@ def test_the_lightning_command_line_lives_with_a_studio_and_a_job(run: Run) -> N
     assert [(studio["name"], studio["status"], studio["machine"]) for studio in listed] == [
         ("by-hand", "Running", "CPU")
     ]
+    here = "lit://local-user/local-teamspace/studios/by-hand"
+    (tmp_path / "my file.txt").write_text("content")
+    run(lightning, "cp", "my file.txt", f"{here}/in/my file.txt")
+    assert run(lightning, "ls", f"{here}/in").stdout == "my file.txt\n"
+    run(lightning, "cp", "-r", f"{here}/in", "back")
+    assert (tmp_path / "back" / "my file.txt").read_text() == "content"
+    run(lightning, "rm", f"{here}/in/my file.txt")
+    assert "my file.txt" not in run(lightning, "ls", f"{here}/in").stdout
+    run(lightning, "studio", "switch", "--name", "by-hand", "--machine", "L4", *teamspace)
     job = ("--name", "a-job", "--machine", "CPU", "--studio", "by-hand", "--command", "echo from the job; sleep 600")
     run(lightning, "job", "run", *job, *teamspace)
     assert "a-job" in run(lightning, "job", "list", *teamspace).stdout

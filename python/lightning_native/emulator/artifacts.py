@@ -22,12 +22,14 @@ from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.home import drive_folder, home_of
 from lightning_native.emulator.machines import DEFAULT_CLUSTER
+from lightning_native.emulator.records import Studio
 from lightning_native.emulator.state import new_id
 from lightning_native.emulator.studios import studio_of
 
 _PAGE = 1000
 _MAX_PARTS = 10_000
 _HOME_PREFIX = "teamspace/studios/this_studio/"
+_STUDIOS = "studios"
 
 
 def inside(folder: Path, path: str) -> Path:
@@ -46,13 +48,28 @@ def _plain(cloud: Cloud, path: str) -> str:
     return path.strip("/").removeprefix(_HOME_PREFIX) if cloud.settings.strip_home_prefix else path
 
 
-def scope_of(request: Request) -> tuple[str, Path]:
-    """Return the name and the folder of the files that a request's path is about."""
+def _scope_of(request: Request, path: str) -> tuple[str, Path, str]:
+    """Return the name and the folder of the files that a request is about, and the path in that folder."""
+    cloud = cloud_of(request)
+    path = _plain(cloud, path)
     if "studio" in request.path_params:
         studio = studio_of(request)
-        return f"cloudspaces/{studio.id}", home_of(cloud_of(request), studio)
+        return f"cloudspaces/{studio.id}", home_of(cloud, studio), path
     teamspace = teamspace_of(request)
-    return f"projects/{teamspace.id}", drive_folder(cloud_of(request), teamspace.id)
+    top, _, rest = path.strip("/").partition("/")
+    name, _, inner = rest.partition("/")
+    if top == _STUDIOS and name:
+        # The drive shows the files of each studio under its name.
+        for studio in _studios(cloud, teamspace.id):
+            if studio.name == name:
+                return f"cloudspaces/{studio.id}", home_of(cloud, studio), inner
+        raise ApiError(404, f"no studio {name!r} in this teamspace")
+    return f"projects/{teamspace.id}", drive_folder(cloud, teamspace.id), path
+
+
+def _studios(cloud: Cloud, teamspace_id: str) -> list[Studio]:
+    studios = [studio for studio in cloud.studios if studio.teamspace_id == teamspace_id]
+    return sorted(studios, key=lambda studio: studio.name)
 
 
 def _folder_of_scope(cloud: Cloud, scope: str) -> Path:
@@ -97,39 +114,65 @@ def _entries(folder: Path, prefix: str, recursive: bool) -> Iterator[dict[str, A
             yield entry
 
 
+def _entries_of_drive(cloud: Cloud, teamspace_id: str, path: str, recursive: bool) -> Iterator[dict[str, Any]]:
+    """Yield what is in a folder of a teamspace's drive, its studios among it."""
+    folder = drive_folder(cloud, teamspace_id)
+    path = path.strip("/")
+    if path not in ("", _STUDIOS):
+        yield from _entries(inside(folder, path), "", recursive)
+        return
+    above = "" if path else f"{_STUDIOS}/"
+    if not path:
+        # The folder of that name is where a studio's home is mounted in its own namespace.
+        hidden = (_STUDIOS, f"{_STUDIOS}/")
+        everything = _entries(folder, "", recursive)
+        yield from (
+            entry for entry in everything if entry["path"] != hidden[0] and not entry["path"].startswith(hidden[1])
+        )
+    studios = _studios(cloud, teamspace_id)
+    if recursive:
+        for studio in studios:
+            yield from _entries(home_of(cloud, studio), f"{above}{studio.name}/", recursive)
+    elif path:
+        yield from ({"path": studio.name, "type": "tree"} for studio in studios)
+    elif studios:
+        yield {"path": _STUDIOS, "type": "tree"}
+
+
 async def _list(request: Request) -> Response:
-    scope, folder = scope_of(request)
+    scope, folder, path = _scope_of(request, request.path_params["path"])
     query = request.query_params
-    target = inside(folder, request.path_params["path"])
-    entries = list(_entries(target, "", query.get("recursive") == "true"))
-    if scope.startswith("projects/") and target == folder:
-        # Where a studio's home is mounted in its own namespace.
-        entries = [entry for entry in entries if entry["path"] != "studios"]
+    recursive = query.get("recursive") == "true"
+    kind, _, key = scope.partition("/")
+    if kind == "projects":
+        entries = list(_entries_of_drive(cloud_of(request), key, path, recursive))
+    else:
+        entries = list(_entries(inside(folder, path), "", recursive))
     start = int(query.get("cursor") or 0)
-    following = start + _PAGE
+    following = start + min(int(query.get("atMost") or _PAGE), _PAGE)
     return reply({"tree": entries[start:following], "nextCursor": str(following) if following < len(entries) else None})
 
 
-async def _download(request: Request) -> Response:
-    _, folder = scope_of(request)
-    target = inside(folder, _plain(cloud_of(request), request.path_params["path"]))
+def _file_of(request: Request) -> Path:
+    _, folder, path = _scope_of(request, request.path_params["path"])
+    target = inside(folder, path)
     if not target.is_file():
         raise ApiError(404, f"no file {request.path_params['path']!r}")
-    return FileResponse(target, media_type="application/octet-stream")
+    return target
+
+
+async def _download(request: Request) -> Response:
+    return FileResponse(_file_of(request), media_type="application/octet-stream")
 
 
 async def _delete_file(request: Request) -> Response:
-    _, folder = scope_of(request)
-    target = inside(folder, request.path_params["path"])
-    if not target.is_file():
-        raise ApiError(404, f"no file {request.path_params['path']!r}")
-    target.unlink()
+    _file_of(request).unlink()
     return Response(status_code=204)
 
 
 async def _delete_folder(request: Request) -> Response:
-    _, folder = scope_of(request)
-    target = inside(folder, request.path_params["path"])
+    _, folder, path = _scope_of(request, request.path_params["path"])
+    target = inside(folder, path)
     if target == folder or not target.is_dir():
         raise ApiError(404, f"no folder {request.path_params['path']!r}")
     shutil.rmtree(target)
@@ -156,13 +199,13 @@ def verify(cloud: Cloud, token: str) -> dict[str, Any]:
 
 
 async def _request_uploads(request: Request) -> Response:
-    cloud, body = cloud_of(request), await body_of(request)
-    scope, folder = scope_of(request)
-    return reply({"results": [_upload(cloud, scope, folder, blob) for blob in body.get("blobs") or []]})
+    body = await body_of(request)
+    return reply({"results": [_upload(request, blob) for blob in body.get("blobs") or []]})
 
 
-def _upload(cloud: Cloud, scope: str, folder: Path, blob: dict[str, Any]) -> dict[str, Any]:
-    path = _plain(cloud, str(blob.get("path") or ""))
+def _upload(request: Request, blob: dict[str, Any]) -> dict[str, Any]:
+    cloud = cloud_of(request)
+    scope, folder, path = _scope_of(request, str(blob.get("path") or ""))
     if inside(folder, path) == folder:
         raise ApiError(400, "a file needs a path")
     parts = int(blob.get("parts") or 1)
@@ -244,16 +287,17 @@ def _place(partial: Path, target: Path) -> None:
 
 
 async def _complete_uploads(request: Request) -> Response:
-    cloud, body = cloud_of(request), await body_of(request)
-    _, folder = scope_of(request)
+    body = await body_of(request)
     for blob in body.get("blobs") or []:
         if blob.get("upload_id"):
-            _join_parts(cloud, folder, blob)
+            _join_parts(request, blob)
     return reply({})
 
 
-def _join_parts(cloud: Cloud, folder: Path, blob: dict[str, Any]) -> None:
-    target = inside(folder, _plain(cloud, str(blob.get("path") or "")))
+def _join_parts(request: Request, blob: dict[str, Any]) -> None:
+    cloud = cloud_of(request)
+    _, folder, path = _scope_of(request, str(blob.get("path") or ""))
+    target = inside(folder, path)
     parts_folder = _parts_folder(cloud, str(blob["upload_id"]))
     if not parts_folder.is_dir():
         # The request may come twice: the first one did it.
