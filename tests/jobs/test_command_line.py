@@ -15,6 +15,7 @@ import yaml
 
 from lightning_native.cli import main
 from lightning_native.emulator.local_cloud import LocalCloud
+from lightning_native.jobs import ContainerRuntime, Job, Lightning, lightning
 from lightning_native.lightning.machines import same_machine
 from lightning_native.lightning.session import open_teamspace
 
@@ -261,6 +262,50 @@ def test_a_container_runs_and_is_recorded_as_such(shell: Shell) -> None:
     assert runtime == {**given["spec"]["runtime"]["spec"], "env": [{"name": "KEY", "value": "V"}]}
 
 
+def test_what_a_job_is_translated_to_is_what_the_sdk_takes(shell: Shell) -> None:
+    runtime = ContainerRuntime().with_image("i:1", ["/bin/sh", "-c"], "echo ran").with_replica(2)
+    job = Job(name="by the sdk", runtime=runtime, infrastructure=Lightning(machine="L4"))
+    from lightning_sdk import Job as SdkJob
+    from lightning_sdk import Machine
+
+    live = SdkJob.run(**lightning.translate(job).arguments, teamspace=open_teamspace())
+    assert lightning.extract(live) == runtime
+    assert lightning.extract_job(live) == job
+    live.wait(interval=0.1)
+    assert (str(live.status), live.num_machines, live.machine) == ("Completed", 2, Machine.L4)
+    shell.assert_nothing_runs()
+
+
+def test_a_container_of_somebody_else_is_described_as_far_as_it_can_be_seen(shell: Shell) -> None:
+    from lightning_sdk import Job as SdkJob
+
+    live = SdkJob.run(
+        "somebodys", "lit-l4-1", image="i:1", command="echo 1", env={"A": "1"}, teamspace=open_teamspace()
+    )
+    live.wait(interval=0.1)
+    code, output, errors = shell.call("extract", "somebodys")
+    assert code == 0, errors
+    described = yaml.safe_load(output)["spec"]
+    assert described["infrastructure"]["spec"] == {"machine": "L4"}
+    assert described["runtime"]["spec"] == {
+        "image": "i:1",
+        "entrypoint": ["sh", "-c"],
+        "cmd": "echo 1",
+        "env": [{"name": "A", "value": "1"}],
+    }
+
+
+def test_a_submission_that_is_delivered_twice_leaves_one_job(shell: Shell, lightning_cloud: LocalCloud) -> None:
+    shell.write("quick.py", "print('once')\n")
+    document = shell.job("script", scriptPathURI="quick.py")
+    document["spec"]["name"] = "delivered"
+    (shell.folder / "job.yaml").write_text(yaml.safe_dump(document))
+    lightning_cloud.faults.add("status", match="POST */jobs", status=503, after_accept=True)
+    result, errors = shell.run_job()
+    assert (result["state"], errors.count("once\n")) == ("completed", 1)
+    assert [job.name for job in open_teamspace().jobs if job.name.startswith("delivered")] == [result["name"]]
+
+
 def test_pytorch_runs_on_two_machines_that_know_their_ranks(shell: Shell) -> None:
     shell.write(
         "code/train.py",
@@ -407,6 +452,15 @@ def test_the_examples_run(shell: Shell, name: str) -> None:
     code, output, errors = shell.call("run", str(EXAMPLES / f"{name}.yaml"))
     assert code == 0, errors
     assert re.fullmatch(rf"{name}-[0-9a-f]{{6}} completed\n", output)
+
+
+def test_a_studio_that_is_not_there_is_told(shell: Shell) -> None:
+    shell.write("a.py", "")
+    shell.job("script", scriptPathURI="a.py")
+    code, output, errors = shell.call("run", "job.yaml", "--studio", "nobodys")
+    assert (code, output) == (1, "")
+    assert "no studio 'nobodys'" in errors
+    shell.assert_nothing_runs()
 
 
 def test_mistakes_are_told_without_a_traceback(shell: Shell) -> None:

@@ -1,7 +1,9 @@
 """What runs on a job's machine: launchers told about the machines, keys and arguments handed on, output that stays."""
 
+import ast
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -10,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from lightning_native.jobs import driver
 from lightning_native.jobs.driver.distributed import launch_options, split_launcher, torchrun_program
 from lightning_native.jobs.driver.execution import arguments_of_function
 from lightning_native.jobs.driver.repository import KEY_VARIABLE, git_environment
@@ -90,14 +93,24 @@ def test_git_gets_the_key_in_a_file_of_its_own_and_nobody_else_gets_it(monkeypat
     assert not key.exists()
 
 
-def run_driver(folder: Path, kind: str, spec: dict[str, Any]) -> "subprocess.CompletedProcess[str]":
-    """Run the driver as a job does, with the code in its place."""
+def start_driver(folder: Path, kind: str, spec: dict[str, Any], *, placed: bool = True) -> "subprocess.Popen[str]":
+    """Start the driver as a job does, with the code in its place or packed beside it."""
     (folder / PROGRAM).write_bytes(driver_program())
     description = {"spec": {"runtime": {"type": kind, "spec": spec}}}
-    environment = {**os.environ, "LIGHTNING_NATIVE_JOB": json.dumps(description), "LIGHTNING_NATIVE_JOB_CODE": "."}
-    return subprocess.run(
-        [sys.executable, PROGRAM], cwd=folder, env=environment, capture_output=True, text=True, check=False
-    )
+    environment = {**os.environ, "LIGHTNING_NATIVE_JOB": json.dumps(description)}
+    if placed:
+        environment["LIGHTNING_NATIVE_JOB_CODE"] = "."
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, PROGRAM], cwd=folder, env=environment, **pipes)
+
+
+def run_driver(
+    folder: Path, kind: str, spec: dict[str, Any], *, placed: bool = True
+) -> "subprocess.CompletedProcess[str]":
+    """Run the driver to its end."""
+    with start_driver(folder, kind, spec, placed=placed) as process:
+        output, errors = process.communicate(timeout=60)
+    return subprocess.CompletedProcess([], process.returncode, output, errors)
 
 
 def test_a_failing_script_shows_its_own_traceback_only(tmp_path: Path) -> None:
@@ -140,3 +153,34 @@ def test_what_is_not_there_is_named(tmp_path: Path) -> None:
         assert result.returncode == 1
         assert words in result.stdout
         assert "Traceback" not in result.stderr
+
+
+def test_what_ends_the_driver_lets_it_save_what_there_is(tmp_path: Path) -> None:
+    lines = (
+        "import os, time",
+        "os.mkdir('out')",
+        "os.mknod('out/r.txt')",
+        "print('begun', flush=True)",
+        "time.sleep(300)",
+    )
+    (tmp_path / "main.py").write_text("\n".join(lines))
+    spec = {"scriptPathURI": "main.py", "outputDir": "out", "outputUri": "saved"}
+    with start_driver(tmp_path, "python", spec) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        process.terminate()
+        assert process.wait(timeout=60) == 128 + signal.SIGTERM
+    assert (tmp_path / "saved" / "r.txt").exists()
+
+
+def test_code_that_did_not_arrive_whole_is_told(tmp_path: Path) -> None:
+    (tmp_path / "folder.tar.gz").write_bytes(b"\x1f\x8b half of it")
+    result = run_driver(tmp_path, "script", {"scriptPathURI": "code", "entrypoint": "a.sh"}, placed=False)
+    assert result.returncode == 1
+    assert "did not arrive whole" in result.stdout
+    assert "Traceback" not in result.stderr
+
+
+def test_the_driver_is_written_for_older_pythons_than_ours() -> None:
+    for path in Path(driver.__file__).parent.glob("*.py"):
+        ast.parse(path.read_text(), feature_version=(3, 8))

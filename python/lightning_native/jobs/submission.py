@@ -174,8 +174,9 @@ def follow(job: LightningJob, show: Callable[[str], object], *, time_limit: floa
         if new:
             delay = _SHORTEST_POLL
         if state in ("completed", "failed", "stopped"):
-            codes = _EXIT_CODE.findall(text)
-            return JobResult(state, 0 if state == "completed" else int(codes[-1]) if codes else None)
+            # Of several machines, the first that failed: it ended the others.
+            code = _EXIT_CODE.search(text)
+            return JobResult(state, 0 if state == "completed" else int(code[1]) if code else None)
         running_since = running_since or (time.monotonic() if state == "running" else None)
         if time_limit is not None and running_since is not None and time.monotonic() - running_since > time_limit:
             show(f"lightning-native: stopped at its time limit of {time_limit:g} s")

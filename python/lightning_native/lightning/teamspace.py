@@ -60,9 +60,13 @@ class LightningCloud:
             return [str(job.name) for job in self._teamspace.jobs]
 
     def jobs(self) -> list[LightningJob]:
-        """Return all jobs of the teamspace."""
+        """Return all jobs of the teamspace, in the state that they have now."""
         with cloud_errors("list the jobs"):
-            return [LightningJob(job) for job in self._teamspace.jobs]
+            jobs = self._teamspace.jobs
+        for job in jobs:
+            # The list has everything; without this the SDK asks again for each of them.
+            job._prevent_refetch_latest = True
+        return [LightningJob(job) for job in jobs]
 
     def find_jobs(self, name: str) -> list[LightningJob]:
         """Return the jobs submitted under a name: none, one, or more where a submission was delivered twice."""

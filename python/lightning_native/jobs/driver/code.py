@@ -38,9 +38,12 @@ def unpacked_code(source: str) -> str:
         archive = os.path.join(home, name)
         if os.path.exists(archive):
             partial = tempfile.mkdtemp(dir=home)
-            with tarfile.open(archive) as tar:
-                # Packed by us, of the user's own files.
-                tar.extractall(os.path.join(partial, folder))  # noqa: S202  see above
+            try:
+                with tarfile.open(archive) as tar:
+                    # Packed by us, of the user's own files.
+                    tar.extractall(os.path.join(partial, folder))  # noqa: S202  see above
+            except (tarfile.TarError, EOFError, OSError) as error:
+                raise DriverError(f"the code of the job did not arrive whole ({error}); run the job again") from error
             os.rename(partial, code)
             return code
     raise DriverError(f"the code of the job is not in {home}")
@@ -64,7 +67,7 @@ def find_entry(code: str, name: str, entrypoint: str | None) -> str:
     for path in candidates:
         if os.path.isfile(path):
             return path
-    raise DriverError("{} is not in the code; there are: {}".format(entrypoint or name, ", ".join(listing(code))))
+    raise DriverError(f"{entrypoint or name} is not in the code; there are: {', '.join(listing(code))}")
 
 
 def listing(folder: str) -> list[str]:
@@ -75,7 +78,7 @@ def listing(folder: str) -> list[str]:
 def enter(code: str, spec: Mapping[str, Any]) -> None:
     folder = os.path.join(code, spec.get("workingDir") or "")
     if not os.path.isdir(folder):
-        raise DriverError("the working folder {} is not there; name it relative to the code".format(folder))
+        raise DriverError(f"the working folder {folder} is not there; name it relative to the code")
     os.chdir(folder)
     for key, name in (("outputDir", "OUTPUT_DIR"), ("outputUri", "OUTPUT_URI"), ("workingDir", "WORKING_DIR")):
         if spec.get(key):

@@ -26,10 +26,11 @@ if TYPE_CHECKING:
 
 def install(dependencies: Mapping[str, Any]) -> None:
     pip = [sys.executable, "-m", "pip", "install"]
-    if dependencies.get("pipRequirements") and call([*pip, "-r", dependencies["pipRequirements"]]):
-        raise DriverError("the requirements in {} cannot be installed".format(dependencies["pipRequirements"]))
-    if dependencies.get("pipPackages") and call([*pip, *words(dependencies["pipPackages"])]):
-        raise DriverError("the packages {} cannot be installed".format(dependencies["pipPackages"]))
+    file, packages = dependencies.get("pipRequirements"), dependencies.get("pipPackages")
+    if file and call([*pip, "-r", file]):
+        raise DriverError(f"the requirements in {file} cannot be installed")
+    if packages and call([*pip, *words(packages)]):
+        raise DriverError(f"the packages {packages} cannot be installed")
 
 
 def gpu_count() -> int:
@@ -110,7 +111,7 @@ def launch_options(launcher: str, command: str, nodes: int, rank: int, per_node:
 
 
 def missing(command: str, options: Mapping[str, object]) -> list[str]:
-    return ["--{}={}".format(name, value) for name, value in options.items() if not has_option(command, name)]
+    return [f"--{name}={value}" for name, value in options.items() if not has_option(command, name)]
 
 
 def has_option(command: str, name: str) -> bool:
@@ -142,14 +143,16 @@ def run_ranks(arguments: list[str], nodes: int, node: int, per_node: int) -> int
         }
         processes.append(subprocess.Popen(program, env=environment))
     failed = 0
-    while processes and not failed:
-        pid, status = os.wait()
-        code = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
-        processes = [process for process in processes if process.pid != pid]
-        failed = code
-    for process in processes:
-        process.terminate()
-        process.wait()
+    try:
+        while processes and not failed:
+            pid, status = os.wait()
+            failed = os.WEXITSTATUS(status) if os.WIFEXITED(status) else 128 + os.WTERMSIG(status)
+            processes = [process for process in processes if process.pid != pid]
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait()
     return failed
 
 

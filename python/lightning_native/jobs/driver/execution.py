@@ -34,12 +34,12 @@ def run_function(path: str, name: str, arguments: list[str]) -> int:
     def run() -> None:
         module_spec = importlib.util.spec_from_file_location("module", path)
         if module_spec is None or module_spec.loader is None:
-            raise DriverError("{} is no Python module".format(path))
+            raise DriverError(f"{path} is no Python module")
         module = importlib.util.module_from_spec(module_spec)
         sys.modules["module"] = module
         module_spec.loader.exec_module(module)
         if not hasattr(module, name):
-            raise DriverError("{} has no function {}".format(path, name))
+            raise DriverError(f"{path} has no function {name}")
         getattr(module, name)(*positional, **options)
 
     return exit_code_of(run, path)
@@ -96,9 +96,16 @@ def run_executable(path: str, arguments: list[str]) -> int:
 def call(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
     """Run a command, and return its exit code as a shell has it."""
     try:
-        return shell_code(subprocess.call(argv, env=environment))
+        process = subprocess.Popen(argv, env=environment)
     except OSError as error:
-        raise DriverError("{} cannot be run: {}".format(argv[0], error.strerror)) from error
+        raise DriverError(f"{argv[0]} cannot be run: {error.strerror}") from error
+    try:
+        return shell_code(process.wait())
+    except BaseException:
+        # We are ended ourselves: what we run gets the same moment to save what there is.
+        process.terminate()
+        process.wait()
+        raise
 
 
 def shell_code(code: int) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shlex
 import subprocess
 import tempfile
+import uuid
 
 from .errors import DriverError, say
 from .execution import call
@@ -28,16 +30,20 @@ def clone(spec: Mapping[str, Any], folder: str) -> str:
     """Clone a repository, check out the commit, else the branch, and return the folder."""
     folder = os.path.abspath(os.path.expanduser(folder))
     if os.path.isdir(folder) and os.listdir(folder):
-        raise DriverError("the folder for the repository, {}, is not empty; set CODE_DIR to another one".format(folder))
+        # Of an attempt before this one, or the user's: nothing of it is lost.
+        os.rename(folder, f"{folder}_{uuid.uuid4().hex[:8]}")
+    # It may have a password.
+    url = re.sub(r"//[^/@]*@", "//", spec["url"])
     with git_environment() as environment:
         if call(["git", "clone", "--quiet", "--", spec["url"], folder], environment):
-            raise DriverError("the repository {} cannot be cloned".format(spec["url"]))
+            raise DriverError(f"the repository {url} cannot be cloned")
         revision = spec.get("commit") or spec.get("branch")
-        if revision and call(["git", "-C", folder, "checkout", "--quiet", revision, "--"], environment):
-            raise DriverError("{} has no commit or branch {}".format(spec["url"], revision))
+        is_option = str(revision).startswith("-")
+        if revision and (is_option or call(["git", "-C", folder, "checkout", "--quiet", revision, "--"], environment)):
+            raise DriverError(f"{url} has no commit or branch {revision}")
         call(["git", "-C", folder, "submodule", "--quiet", "update", "--init", "--recursive"], environment)
     commit = subprocess.run(["git", "-C", folder, "rev-parse", "HEAD"], stdout=subprocess.PIPE, check=False).stdout
-    say("{} at commit {}".format(spec["url"], commit.decode().strip()))
+    say(f"{url} at commit {commit.decode().strip()}")
     return folder
 
 
@@ -51,7 +57,7 @@ def git_environment() -> Iterator[dict[str, str]]:
         return
     key = os.environ.get(name)
     if not key:
-        raise DriverError("the teamspace has no secret {}, which is to hold the key of the repository".format(name))
+        raise DriverError(f"the teamspace has no secret {name}, which is to hold the key of the repository")
     # The user's code has no use for it.
     del os.environ[name], environment[name]
     descriptor, path = tempfile.mkstemp(prefix="lightning-native-")
@@ -59,7 +65,7 @@ def git_environment() -> Iterator[dict[str, str]]:
         with os.fdopen(descriptor, "w") as stream:
             stream.write(key if key.endswith("\n") else key + "\n")
         # The host is not known yet, on a machine that is new.
-        ssh = "ssh -i {} -o IdentitiesOnly=yes -o StrictHostKeyChecking=accept-new".format(shlex.quote(path))
+        ssh = f"ssh -i {shlex.quote(path)} -o IdentitiesOnly=yes -o StrictHostKeyChecking=accept-new"
         yield {**environment, "GIT_SSH_COMMAND": ssh}
     finally:
         os.unlink(path)

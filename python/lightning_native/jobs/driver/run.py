@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 
 from .code import base_name, code_root, enter, extend_path, find_entry, paths, unpacked_code, words
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
+    # Whoever ends the job by its time limit or by stopping it gives us a moment to save what there is.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     description = json.loads(os.environ["LIGHTNING_NATIVE_JOB"])
     runtime = description["spec"]["runtime"]
     # What is empty counts as not there.
@@ -59,7 +62,7 @@ def run_code(spec: Mapping[str, Any], code: str, entrypoint: str) -> int:
     extend_path(code, spec)
     path = os.path.abspath(os.path.expanduser(entrypoint))
     if not os.path.exists(path):
-        raise DriverError("the entrypoint {} is not there; name it relative to {}".format(path, os.getcwd()))
+        raise DriverError(f"the entrypoint {path} is not there; name it relative to {os.getcwd()}")
     try:
         if spec.get("entryFunction"):
             return run_function(path, spec["entryFunction"], words(spec.get("args")))

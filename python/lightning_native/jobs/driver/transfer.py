@@ -28,7 +28,7 @@ def fetch(uri: str, path: str) -> None:
             filesystem, source_path = fsspec.core.url_to_fs(uri)
             filesystem.get(source_path, path, recursive=True)
     except Exception as error:
-        raise DriverError("the input {} cannot be fetched: {}".format(uri, error)) from error
+        raise DriverError(f"the input {uri} cannot be fetched: {error}") from error
 
 
 def copy_output(folder: str | None, uri: str | None) -> None:
@@ -37,7 +37,7 @@ def copy_output(folder: str | None, uri: str | None) -> None:
         return
     folder = os.path.abspath(os.path.expanduser(folder))
     if not os.path.isdir(folder):
-        say("there is no output: {} is no folder".format(folder))
+        say(f"there is no output: {folder} is no folder")
         return
     uri = os.path.expandvars(uri)
     try:
@@ -50,10 +50,6 @@ def copy_output(folder: str | None, uri: str | None) -> None:
             filesystem, path = fsspec.core.url_to_fs(uri)
             filesystem.put(folder + os.sep, path, recursive=True)
     except Exception as error:
-        say(
-            "the output stays in {}, among the job's artifacts: it cannot be copied to {} ({})".format(
-                folder, uri, error
-            )
-        )
+        say(f"the output stays in {folder}, among the job's artifacts: it cannot be copied to {uri} ({error})")
     else:
         say("the output is at " + uri)

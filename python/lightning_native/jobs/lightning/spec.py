@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from lightning_native.lightning.machines import machine_slugs
+
 
 @dataclass(frozen=True)
 class Substitutes:
@@ -66,7 +68,8 @@ class LightningJobSpec:
         """The keyword arguments of the SDK's `Job.run`, but for the teamspace."""
         return {
             "name": self.name,
-            "machine": self.machine,
+            # The SDK sends a name as it is; the platform knows slugs.
+            "machine": machine_slugs()[self.machine],
             "command": self.command,
             "studio": self.studio,
             "image": self.image,

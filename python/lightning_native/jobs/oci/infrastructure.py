@@ -37,7 +37,7 @@ def translate_job(job: Job, *, region: str | None = "us-ashburn-1") -> dict[str,
     """Return the payload of a whole job: runtime, infrastructure, names and tags.
 
     Raises:
-        NotImplementedError: the infrastructure is no `dataScienceJob`.
+        NotImplementedError: the infrastructure is no `dataScienceJob`, or has a `storageMount`.
         ValueError: the job has no runtime; and all that `translate` and `translate_infrastructure` raise.
     """
     if job.runtime is None:
@@ -45,6 +45,8 @@ def translate_job(job: Job, *, region: str | None = "us-ashburn-1") -> dict[str,
     if job.infrastructure is not None and job.infrastructure.type != "dataScienceJob":
         raise NotImplementedError(f"infrastructure type {job.infrastructure.type!r} is not one of OCI Data Science")
     infrastructure = job.infrastructure.to_spec() if job.infrastructure else {}
+    if infrastructure.get("storageMount"):
+        raise NotImplementedError("storageMount cannot be written into a payload here; remove it, or use ADS for it")
     payload = translate(job.runtime, region=region, job_type=infrastructure.get("jobType") or "DEFAULT")
     for key, name in (("projectId", "project_id"), ("compartmentId", "compartment_id")):
         if infrastructure.get(key):
