@@ -1,4 +1,4 @@
-"""Measure the native verbs beside their peers, alternating, and write `results.json` beside this file.
+"""Measure the native verbs beside their peers, alternating; write `results.json` beside this file and README's table.
 
 Ratios are what counts: absolute times move from machine to machine.
 """
@@ -258,6 +258,14 @@ def ratio_table(results: dict[str, dict]) -> str:
     return "\n".join([header, *rows, f"\nNames: {told}."])
 
 
+def write_table(table: str) -> None:
+    """Put the table into the README, between its two marks."""
+    readme = Path(__file__).parents[1] / "README.md"
+    before, start, rest = readme.read_text().partition("<!-- bench -->\n")
+    _, end, after = rest.partition("<!-- /bench -->\n")
+    readme.write_text(f"{before}{start}{table}\n{end}{after}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
@@ -287,6 +295,8 @@ def main() -> None:
     results |= measure_requirements(args.rounds)
     table = ratio_table(results)
     print(table)
+    if not args.quick:
+        write_table(table)
     machine = {"processors": os.cpu_count(), "system": platform.platform()}
     when = datetime.datetime.now(datetime.timezone.utc).date().isoformat()
     report = {"when": when, "machine": machine, "versions": versions, "rounds": args.rounds, "results": results}
