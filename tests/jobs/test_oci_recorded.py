@@ -83,6 +83,8 @@ def test_a_runtime_becomes_the_recorded_payload(case: dict[str, Any]) -> None:
     again: Callable[[], dict[str, Any]] = lambda: oci.translate(oci.extract(uploaded))  # noqa: E731
     if "retranslation_error" in case:
         assert error_of(again) == case["retranslation_error"]["type"]
+    elif case["retranslation_same"]:
+        assert again()["job_configuration_details"] == payload["job_configuration_details"]
     elif "retranslation_env_changes" in case:
         before, after = (each["job_configuration_details"]["environment_variables"] for each in (payload, again()))
         changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}

@@ -56,9 +56,15 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         load_job(tmp_path / "no.yaml")
 
 
-def test_text_that_is_not_yaml_is_refused() -> None:
-    with pytest.raises(JobError, match="is not YAML"):
-        load_job("kind: [\n")
+def test_text_that_is_no_job_is_refused_as_ads_refuses_it() -> None:
+    for text, error in (
+        ("kind: [\n", yaml.YAMLError),
+        ("nothing", ValueError),
+        ("", ValueError),
+        ("{}", AttributeError),
+    ):
+        with pytest.raises(error):
+            load_job(text)
 
 
 def test_builders_write_what_a_file_would() -> None:

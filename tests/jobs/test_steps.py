@@ -11,6 +11,7 @@ import pytest
 
 from lightning_native.engine.workflow import load_workflow
 from lightning_native.errors import JobError, PlanError
+from lightning_native.jobs import PythonRuntime, run_runtime
 from lightning_native.jobs.step import step_command
 
 WORKFLOW = """\
@@ -66,6 +67,15 @@ def test_a_notebook_and_a_function_run_as_steps(workflow: Path, tmp_path: Path) 
     assert result.returncode == 0, result.stderr
     assert "[explore] explored file nobody\n" in result.stderr
     assert "[report] reported ('1',) {'two': '2.5'}\n" in result.stderr
+
+
+def test_a_runtime_runs_here_and_now(workflow: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = workflow.parent / "code"
+    run_runtime(PythonRuntime(scriptPathURI="report.py", entryFunction="main", args=["a"]), code=code)
+    assert capsys.readouterr().out == "reported ('a',) {}\n"
+    (code / "report.py").write_text("raise SystemExit(3)\n")
+    with pytest.raises(JobError, match="exit code 3"):
+        run_runtime(PythonRuntime(scriptPathURI="report.py"), code=code)
 
 
 def test_a_runtime_brings_its_limit_and_its_warnings(workflow: Path) -> None:

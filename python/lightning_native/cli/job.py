@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from lightning_native import select_files
 from lightning_native.cli.table import format_table
 from lightning_native.cli.units import human_bytes, human_dollars
@@ -71,8 +73,8 @@ def _read(path: Path) -> Job:
         return load_job(path)
     except JobError:
         raise
-    except (ValueError, AttributeError, NotImplementedError, TypeError) as error:
-        raise JobError(f"{path}: {error}") from error
+    except (yaml.YAMLError, ValueError, AttributeError, NotImplementedError, TypeError) as error:
+        raise JobError(f"{path}: {' '.join(str(error).split())}") from error
 
 
 def _translated(args: argparse.Namespace, job: Job, name: str | None = None) -> LightningJobSpec:

@@ -18,6 +18,7 @@ from lightning_native.jobs.runtimes import (
     ScriptRuntime,
     runtime_from_spec,
 )
+from lightning_native.jobs.step import run_runtime
 
 __all__ = [
     "CondaRuntime",
@@ -36,5 +37,6 @@ __all__ = [
     "lightning",
     "load_job",
     "oci",
+    "run_runtime",
     "runtime_from_spec",
 ]

@@ -1,5 +1,6 @@
 """A whole job as its YAML describes it: a name, a runtime, and the infrastructure that it runs on."""
 
+import os
 from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
@@ -88,27 +89,25 @@ def load_job(text_or_path: str | Path) -> Job:
     """Read a job: YAML (or JSON) text, or the path of a file with it.
 
     Raises:
-        JobError: the file cannot be read, or is not YAML.
+        JobError: the file cannot be read.
+        yaml.YAMLError: the text is not YAML.
         ValueError: the document is no mapping.
         AttributeError: it has no `spec`, or what should be a mapping is none.
         NotImplementedError: the type of its runtime or infrastructure is missing or not known.
     """
-    name, text = "the text", str(text_or_path)
-    if isinstance(text_or_path, Path) or not _looks_like_yaml(text):
-        name = text
+    text = str(text_or_path)
+    if isinstance(text_or_path, Path) or _names_a_file(text):
         try:
             text = Path(text_or_path).read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             reason = (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8 text"
-            raise JobError(f"the job {name} cannot be read: {reason}; name a YAML file") from error
-    try:
-        # The types of YAML 1.1, which is how ADS reads it.
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        problem = " ".join(str(error).split())
-        raise JobError(f"{name} is not YAML: {problem}") from error
-    return Job.from_dict(document)
+            raise JobError(f"the job {text_or_path} cannot be read: {reason}; name a YAML file") from error
+    # With the types of YAML 1.1, which is how ADS reads it.
+    return Job.from_dict(yaml.safe_load(text))
 
 
-def _looks_like_yaml(text: str) -> bool:
-    return "\n" in text or ": " in text or text.lstrip()[:1] in ("{", "[", "")
+def _names_a_file(text: str) -> bool:
+    if "\n" in text or ": " in text:
+        return False
+    # `os.path` says no where `pathlib` raises.
+    return text.endswith((".yaml", ".yml", ".json")) or os.path.isfile(text)  # noqa: PTH113  see above

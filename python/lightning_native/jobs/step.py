@@ -1,7 +1,10 @@
-"""A runtime as the command of a step, in the folder of the step's code."""
+"""A runtime as the command of a step, in the folder of the step's code, or run here and now."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lightning_native.engine.workflow import RuntimeCommand
@@ -9,7 +12,7 @@ from lightning_native.errors import JobError
 from lightning_native.jobs.driver.code import CODE_VARIABLE
 from lightning_native.jobs.lightning.program import inline_program
 from lightning_native.jobs.lightning.translation import translate
-from lightning_native.jobs.runtimes import runtime_from_spec
+from lightning_native.jobs.runtimes import Runtime, runtime_from_spec
 
 
 def step_command(kind: str, spec: Mapping[str, Any]) -> RuntimeCommand:
@@ -23,9 +26,44 @@ def step_command(kind: str, spec: Mapping[str, Any]) -> RuntimeCommand:
         JobError: it cannot run, or not as a step.
     """
     try:
-        translated = translate(runtime_from_spec(kind, spec))
+        return _command(runtime_from_spec(kind, spec))
     except (NotImplementedError, AttributeError) as error:
         raise JobError(str(error)) from error
+
+
+def run_runtime(runtime: Runtime, *, code: Path | str = ".") -> None:
+    """Run a runtime here and now, as inside of a ZenML step, and print what it prints.
+
+    Args:
+        runtime: what to run; its time limit is not kept.
+        code: the folder that its paths are relative to.
+
+    Raises:
+        JobError: it cannot run here, or has failed.
+    """
+    command = _command(runtime)
+    with subprocess.Popen(
+        [sys.executable, *command.argv[1:]],
+        cwd=code,
+        env={**os.environ, **command.env},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        try:
+            for line in process.stdout or ():
+                # Through Python's own stdout, where ZenML collects a step's log.
+                sys.stdout.write(line)
+        except BaseException:
+            process.terminate()
+            raise
+    if process.returncode:
+        raise JobError(f"the {runtime.kind} runtime ended with exit code {process.returncode}")
+
+
+def _command(runtime: Runtime) -> RuntimeCommand:
+    translated = translate(runtime)
     if translated.image is not None:
         raise JobError("a container cannot be a step; run it with: lightning-native job run")
     if translated.num_machines > 1:
