@@ -306,6 +306,19 @@ def test_a_submission_that_is_delivered_twice_leaves_one_job(shell: Shell, light
     assert [job.name for job in open_teamspace().jobs if job.name.startswith("delivered")] == [result["name"]]
 
 
+def test_a_submission_that_fails_after_all_leaves_no_job(shell: Shell, lightning_cloud: LocalCloud) -> None:
+    shell.write("slow.py", "import time\ntime.sleep(300)\n")
+    document = shell.job("script", scriptPathURI="slow.py")
+    document["spec"]["name"] = "refused"
+    (shell.folder / "job.yaml").write_text(yaml.safe_dump(document))
+    lightning_cloud.faults.add("status", match="POST */jobs", status=503, after_accept=True, times=3)
+    code, output, errors = shell.call("run", "job.yaml")
+    assert (code, output) == (1, "")
+    assert "error: cannot submit job" in errors
+    assert [job.name for job in open_teamspace().jobs if job.name.startswith("refused")] == []
+    shell.assert_nothing_runs()
+
+
 def test_pytorch_runs_on_two_machines_that_know_their_ranks(shell: Shell) -> None:
     shell.write(
         "code/train.py",

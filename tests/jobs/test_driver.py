@@ -113,6 +113,14 @@ def run_driver(
     return subprocess.CompletedProcess([], process.returncode, output, errors)
 
 
+def test_an_entrypoint_may_be_named_without_its_folder(tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "main.py").write_text("print('found')\n")
+    for entrypoint in ("main.py", "folder/main.py"):
+        result = run_driver(tmp_path, "python", {"scriptPathURI": "folder/", "entrypoint": entrypoint})
+        assert (result.returncode, result.stdout) == (0, "found\n")
+
+
 def test_a_failing_script_shows_its_own_traceback_only(tmp_path: Path) -> None:
     (tmp_path / "main.py").write_text("def inner():\n    raise ValueError('mine')\n\ninner()\n")
     result = run_driver(tmp_path, "python", {"scriptPathURI": "main.py"})

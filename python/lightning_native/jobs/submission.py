@@ -113,15 +113,25 @@ def _remove(studio: StudioHandle, remote: str) -> None:
 
 
 def _run(cloud: LightningCloud, request: JobRequest) -> LightningJob:
-    cloud.run_job(request)
-    # A submission that was delivered twice has made two jobs.
-    first, *others = [*cloud.find_jobs(request.name), None]
-    for other in others:
-        if other is not None:
-            other.release()
-    if first is None:
-        raise CloudError(f"job {request.name!r} was submitted but cannot be found")
-    return first
+    try:
+        cloud.run_job(request)
+        return _only(cloud, request.name)
+    except BaseException:
+        # Also a submission that failed, or was interrupted, may have been carried out.
+        with suppress(CloudError):
+            for job in cloud.find_jobs(request.name):
+                job.release()
+        raise
+
+
+def _only(cloud: LightningCloud, name: str) -> LightningJob:
+    """Return the job of a name that is new, and delete every other that a submission delivered twice has made."""
+    found = cloud.find_jobs(name)
+    if not found:
+        raise CloudError(f"job {name!r} was submitted but cannot be found")
+    for other in found[1:]:
+        other.release()
+    return found[0]
 
 
 def find_job(cloud: LightningCloud, name: str) -> LightningJob:

@@ -47,8 +47,10 @@ def run_script(spec: Mapping[str, Any]) -> int:
 
 def run_python(spec: Mapping[str, Any]) -> int:
     code = unpacked_code(spec["scriptPathURI"])
-    entrypoint = spec.get("entrypoint") or base_name(spec["scriptPathURI"])
-    return run_code(spec, code, entrypoint)
+    name = base_name(spec["scriptPathURI"])
+    entrypoint = spec.get("entrypoint") or name
+    # People leave out the name of the folder.
+    return run_code(spec, code, entrypoint, os.path.join(code_root(code, name), entrypoint))
 
 
 def run_git(spec: Mapping[str, Any]) -> int:
@@ -57,12 +59,13 @@ def run_git(spec: Mapping[str, Any]) -> int:
     return run_code(spec, code, os.path.join(code, spec["entrypoint"]))
 
 
-def run_code(spec: Mapping[str, Any], code: str, entrypoint: str) -> int:
+def run_code(spec: Mapping[str, Any], code: str, *entrypoints: str) -> int:
+    """Run the first entrypoint that is there."""
     enter(code, spec)
     extend_path(code, spec)
-    path = os.path.abspath(os.path.expanduser(entrypoint))
-    if not os.path.exists(path):
-        raise DriverError(f"the entrypoint {path} is not there; name it relative to {os.getcwd()}")
+    path = next((os.path.abspath(path) for path in entrypoints if os.path.exists(path)), None)
+    if path is None:
+        raise DriverError(f"the entrypoint {entrypoints[0]} is not there; name it relative to {os.getcwd()}")
     try:
         if spec.get("entryFunction"):
             return run_function(path, spec["entryFunction"], words(spec.get("args")))
