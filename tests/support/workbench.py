@@ -106,6 +106,12 @@ class Workbench:
         """No lease in the journal, no studio on the cloud, no process of either."""
         with Journal(self.journal) as journal:
             assert journal.open_leases() == []
+            ended = [record.run_id for record in journal.runs() if record.state != "running"]
+        # Neither the steps' secrets nor the packed code outlive a run.
+        for run_id in ended:
+            folder = self.journal.parent / "runs" / run_id
+            assert not (folder / "environments.json").exists()
+            assert not (folder / "code.tar.gz").exists()
         studios = self.python(
             "from lightning_native.lightning.session import connect; print(connect().studio_names())",
             self.cloud_environment,

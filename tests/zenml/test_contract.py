@@ -56,6 +56,7 @@ if __name__ == "__main__":
 LOOK = """
 import json
 from zenml.client import Client
+from zenml.enums import ExecutionStatus
 run = Client().list_pipeline_runs(sort_by="desc:created", size=1, hydrate=True).items[0]
 run = Client().get_pipeline_run(run.id)
 flaky = Client().list_run_steps(name="flaky", pipeline_run_id=run.id, size=9, hydrate=True).items
@@ -65,6 +66,11 @@ print("FACTS", json.dumps({
     "look": run.steps["look"].output.load(),
     "step_metadata": {name: {k: str(v) for k, v in step.run_metadata.items()} for name, step in run.steps.items()},
     "steps": {name: step.status.value for name, step in run.steps.items()},
+    "fetched": [
+        str(part) for part in Client().active_stack.orchestrator.fetch_status(
+            run.model_copy(update={"body": run.body.model_copy(update={"status": ExecutionStatus.RUNNING})}), True
+        )
+    ],
     "versions": sorted([step.version, step.status.value] for step in flaky),
 }))
 """
@@ -84,6 +90,10 @@ def test_settings_retries_metadata_status_and_a_cached_run(workbench: Workbench)
     # A failed and a killed attempt were tried again by us, each in a process and as a version of its own.
     assert seen["versions"] == [[1, "retried"], [2, "retried"], [3, "completed"]]
     assert (workbench.folder / "tries").read_text() == "xxx"
+
+    # What ZenML is told when it asks about a run that it believes to be running.
+    assert seen["fetched"][0] == "completed"
+    assert "'on_gpu': <ExecutionStatus.COMPLETED" in seen["fetched"][1]
 
     with Journal(workbench.journal) as journal:
         record = journal.runs(1)[0]

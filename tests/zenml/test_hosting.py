@@ -127,7 +127,9 @@ def train(folder: str, number: int) -> int:
             time.sleep(0.1)
     return number
 
-@step(enable_cache=False, runtime=StepRuntime.ISOLATED, settings={"resources": ResourceSettings(gpu_count=1, gpu_class="T4")})
+T4 = ResourceSettings(gpu_count=1, gpu_class="T4")
+
+@step(enable_cache=False, runtime=StepRuntime.ISOLATED, settings={"resources": T4})
 def best(folder: str, a: int, b: int) -> int:
     note(folder, "best")
     return max(a, b)

@@ -7,10 +7,11 @@ import pytest
 from pydantic import ValidationError
 from zenml.config import DockerSettings, ResourceSettings
 from zenml.config.retry_config import StepRetryConfig
+from zenml.enums import ExecutionMode
 
 from lightning_native.engine.plan import Retry
 from lightning_native.errors import PlanError
-from lightning_native.zenml.compiler import retry_of
+from lightning_native.zenml.compiler import FAILURE_MODES, retry_of
 from lightning_native.zenml.config import LightningNativeOrchestratorConfig, LightningNativeOrchestratorSettings
 from lightning_native.zenml.environment import (
     check_docker_settings,
@@ -142,6 +143,11 @@ def test_retries_are_zenmls(config: StepRetryConfig | None, retry: Retry) -> Non
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         Settings(**wrong)
+
+
+def test_all_of_zenmls_execution_modes_are_supported() -> None:
+    assert set(FAILURE_MODES) == set(ExecutionMode)
+    assert FAILURE_MODES[ExecutionMode.FAIL_FAST] == "fail_fast"
 
 
 def test_every_field_of_zenmls_own_integration_is_there_with_its_default() -> None:

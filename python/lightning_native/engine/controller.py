@@ -5,6 +5,7 @@ user's process, and so that the run ends in order when the user's process does n
 """
 
 import argparse
+import contextlib
 import os
 import signal
 import sys
@@ -28,6 +29,9 @@ _LOOK_SECONDS = 0.1
 
 class RunObserver:
     """Is told how steps and the run end. This one does nothing; what a subclass raises is logged and harms nobody."""
+
+    def stopping(self) -> None:
+        """Hear that the run is to be stopped; in a thread of its own, while the steps are being stopped."""
 
     def step_ended(self, name: str, result: StepResult) -> None:
         """Hear of a step's end."""
@@ -70,7 +74,7 @@ def control(path: Path, local_cloud: Path | None, observer: RunObserver, drive: 
     # Our parent had it blocked until here, so that an early request to stop is not lost.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     folder = RunFolder(path)
-    threading.Thread(target=_watch_for_stop, args=(folder, cancellation), daemon=True).start()
+    threading.Thread(target=_watch_for_stop, args=(folder, cancellation, observer), daemon=True).start()
     with folder.driven():
         try:
             return (drive or _drive)(folder, local_cloud, cancellation, observer)
@@ -83,7 +87,7 @@ def control(path: Path, local_cloud: Path | None, observer: RunObserver, drive: 
     return 1
 
 
-def _watch_for_stop(folder: RunFolder, cancellation: Cancellation) -> None:
+def _watch_for_stop(folder: RunFolder, cancellation: Cancellation, observer: RunObserver) -> None:
     while not cancellation.requested:
         requested = folder.stop_requested()
         if requested == "forced":
@@ -91,6 +95,8 @@ def _watch_for_stop(folder: RunFolder, cancellation: Cancellation) -> None:
         elif requested == "graceful":
             cancellation.drain()
         time.sleep(_LOOK_SECONDS)
+    with contextlib.suppress(Exception):
+        observer.stopping()
 
 
 def _drive(folder: RunFolder, local_cloud: Path | None, cancellation: Cancellation, observer: RunObserver) -> int:

@@ -68,7 +68,8 @@ class Credentials:
         named = {
             "LIGHTNING_USER_ID": self.user_id,
             "LIGHTNING_API_KEY": self.api_key,
-            "LIGHTNING_USERNAME": self.username,
+            # The SDK looks for a user that is named even where the organization counts.
+            "LIGHTNING_USERNAME": None if self.organization else self.username,
             "LIGHTNING_ORG": self.organization,
             "LIGHTNING_TEAMSPACE": self.teamspace,
         }

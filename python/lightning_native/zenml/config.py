@@ -36,10 +36,11 @@ class LightningNativeStepSettings(BaseSettings):
         default="lightning",
         description="`lightning`: Lightning AI. `local`: the local cloud on this machine, started if none is running.",
     )
-    placement: Literal["studio", "job"] = Field(
+    placement: Literal["studio", "job", "platform"] = Field(
         default="studio",
         description="`studio`: steps are commands in studios made for the run. `job`: each step is a Lightning job, "
-        "from a template studio that is prepared once for each environment and kept, stopped, for later runs.",
+        "from a template studio that is prepared once for each environment and kept, stopped, for later runs. "
+        "`platform`: the run is a Lightning pipeline of such jobs, driven by Lightning; schedules always are.",
     )
     machines: list[str] | None = Field(
         default=None,
@@ -111,10 +112,11 @@ class LightningNativeOrchestratorSettings(LightningNativeStepSettings):
         default=None, description="The most steps at the same time for single machines, such as {'H100': 2}."
     )
     run_timeout: float | None = Field(default=None, gt=0, description="Seconds the whole run may take.")
+    timezone: str = Field(default="UTC", description="Time zone of a schedule's cron expression.")
     synchronous: bool = Field(
         default=True,
-        description="Wait for the run to end and show the logs of its steps. Otherwise a process on this machine "
-        "drives the run and cleans up after it.",
+        description="Wait for the run to end and show the logs of its steps. Otherwise a studio of its own drives the "
+        "run, cleans up after it and deletes itself.",
     )
 
 
@@ -139,6 +141,11 @@ class LightningNativeOrchestratorConfig(BaseOrchestratorConfig, LightningNativeO
     def is_synchronous(self) -> bool:
         """Whether submitting waits for the run to end."""
         return self.synchronous
+
+    @property
+    def is_schedulable(self) -> bool:
+        """Whether pipelines can have schedules: yes, Lightning's."""
+        return True
 
     @property
     def handles_step_retries(self) -> bool:

@@ -17,6 +17,10 @@ class ZenMLObserver(RunObserver):
         self._pipeline_run = pipeline_run
         self._steps = steps
 
+    def stopping(self) -> None:
+        """Load what will be needed in a moment: ZenML takes as long to import as steps take to stop."""
+        import lightning_native.zenml.publish  # noqa: F401  for its effect
+
     def step_ended(self, name: str, result: StepResult) -> None:
         """Publish a step that failed or was stopped."""
         if self._steps and result.state not in ("succeeded", "skipped"):

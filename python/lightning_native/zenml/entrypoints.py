@@ -10,8 +10,13 @@ from zenml.entrypoints.base_entrypoint_configuration import (
 )
 from zenml.entrypoints.pipeline_entrypoint_configuration import PipelineEntrypointConfiguration
 from zenml.entrypoints.step_entrypoint_configuration import StepEntrypointConfiguration
+from zenml.logger import get_logger
 from zenml.pipelines.dynamic.entrypoint_configuration import DynamicPipelineEntrypointConfiguration
 from zenml.step_operators.step_operator_entrypoint_configuration import StepOperatorEntrypointConfiguration
+
+from lightning_native.zenml.schedules import out_of_window
+
+logger = get_logger(__name__)
 
 
 class UnpackedCode(BaseEntrypointConfiguration):
@@ -40,6 +45,13 @@ class UnpackedCode(BaseEntrypointConfiguration):
 
 class LightningNativeStepEntrypointConfiguration(UnpackedCode, StepEntrypointConfiguration):
     """Runs one step of a static pipeline."""
+
+    def run(self) -> None:
+        """Run the step, unless it is of a scheduled run that begins outside of its schedule's start and end."""
+        if out_of_window():
+            logger.info("It is not the time of this schedule: nothing runs.")
+            return
+        super().run()
 
 
 class LightningNativeIsolatedStepEntrypointConfiguration(UnpackedCode, StepOperatorEntrypointConfiguration):

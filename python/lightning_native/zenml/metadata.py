@@ -42,15 +42,23 @@ def job_url(environ: Mapping[str, str], name: str) -> str:
     return f"{teamspace_url(environ)}/jobs/{quote(name)}?app_id=jobs"
 
 
+def pipeline_url(environ: Mapping[str, str], name: str) -> str:
+    """Return the address of a pipeline."""
+    return f"{teamspace_url(environ)}/pipelines/{quote(name)}?app_id=pipeline"
+
+
 def step_job_name(pipeline: str, step: str, run_id: str, attempt: int) -> str:
     """Return the name of the job of an attempt at a step."""
     return unique_studio_name(pipeline, step, run_id[:12], f"attempt-{attempt}")
 
 
 def step_urls(plan: RunPlan, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return where each step runs: its studio, or the job of its first attempt."""
+    """Return where each step runs: its studio, the job of its first attempt, or its pipeline."""
     if plan.placement == "job":
         return {step.name: job_url(environ, step_job_name(plan.name, step.name, plan.run_id, 1)) for step in plan.steps}
+    if plan.placement == "platform":
+        url = pipeline_url(environ, unique_studio_name(plan.name, plan.run_id[:12]))
+        return {step.name: url for step in plan.steps}
     return {step: studio_url(environ, studio.name) for studio in studio_layout(plan) for step in studio.steps}
 
 

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from uuid import UUID, uuid4
@@ -19,6 +20,7 @@ from zenml.logger import get_logger
 from zenml.metadata.metadata_types import Uri
 from zenml.models import PipelineRunUpdate
 from zenml.orchestrators import BaseOrchestrator, SubmissionResult
+from zenml.orchestrators.exceptions import PipelineSubmissionError
 from zenml.orchestrators.utils import get_config_environment_vars, get_step_entrypoint_command
 from zenml.stack import StackValidator
 from zenml.utils import source_utils
@@ -30,7 +32,7 @@ from lightning_native.engine.machines import MachineOffer
 from lightning_native.engine.plan import RunPlan, check_plan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.engine.watch import Watch
-from lightning_native.errors import CloudError, PlanError, RunStoppedError
+from lightning_native.errors import CloudError, LightningNativeError, PlanError, RunStoppedError
 from lightning_native.zenml import remote
 from lightning_native.zenml.compiler import FAILURE_MODES, compile_pipeline, main_machines
 from lightning_native.zenml.component import (
@@ -62,15 +64,34 @@ from lightning_native.zenml.hosting import (
     hosting_plan,
     logs_command,
 )
-from lightning_native.zenml.metadata import run_metadata, step_run_metadata, step_variables, studio_url
+from lightning_native.zenml.metadata import (
+    run_metadata,
+    step_run_metadata,
+    step_variables,
+    studio_url,
+    teamspace_url,
+)
 from lightning_native.zenml.price_list import read_price_list
+from lightning_native.zenml.schedules import (
+    ENV_PIPELINE_ID,
+    change_schedule,
+    lightning_schedule,
+    schedule_name,
+    window_variables,
+)
 from lightning_native.zenml.single_step import step_status, stop_step, submit_step, wait_for_step
 from lightning_native.zenml.status import RUN_STATUS, STEP_STATUS, run_status, step_statuses
 
 if TYPE_CHECKING:
     from zenml.config.step_run_info import StepRunInfo
     from zenml.metadata.metadata_types import MetadataType
-    from zenml.models import PipelineRunResponse, PipelineSnapshotResponse, StepRunResponse
+    from zenml.models import (
+        PipelineRunResponse,
+        PipelineSnapshotResponse,
+        ScheduleResponse,
+        ScheduleUpdate,
+        StepRunResponse,
+    )
     from zenml.stack import Stack
 
 logger = get_logger(__name__)
@@ -106,10 +127,11 @@ class LightningNativeOrchestrator(BaseOrchestrator):
 
     def get_orchestrator_run_id(self) -> str:
         """Return the id of the run this process executes a step of."""
-        try:
-            return os.environ[ENV_RUN_ID]
-        except KeyError:
-            raise RuntimeError(f"{ENV_RUN_ID} is not set: this process does not run a step of a pipeline") from None
+        # All jobs of one run that a schedule made have the same pipeline, which no other run has.
+        run_id = os.environ.get(ENV_RUN_ID) or os.environ.get(ENV_PIPELINE_ID)
+        if not run_id:
+            raise RuntimeError(f"{ENV_RUN_ID} is not set: this process does not run a step of a pipeline")
+        return run_id
 
     def submit_pipeline(
         self,
@@ -127,11 +149,6 @@ class LightningNativeOrchestrator(BaseOrchestrator):
             ArchiveError: the source root cannot be packed.
 
         """
-        if snapshot.schedule:
-            raise PlanError(
-                f"pipeline {snapshot.pipeline_configuration.name!r} has a schedule, which this orchestrator "
-                "does not run yet; run it without one"
-            )
         settings = self._settings_of(snapshot)
         run_id = uuid4().hex
         with reached(self, settings) as environ:
@@ -144,6 +161,8 @@ class LightningNativeOrchestrator(BaseOrchestrator):
                 {name: self._settings_of(step) for name, step in snapshot.step_configurations.items()},
                 lambda: read_price_list(environ),
             )
+            if snapshot.schedule:
+                return self._submit_schedule(plan, snapshot, settings, environ, base_environment, step_environments)
             environments = {
                 name: {
                     **step_environment(
@@ -182,6 +201,74 @@ class LightningNativeOrchestrator(BaseOrchestrator):
             wait_for_completion=watch.wait if settings.synchronous else None,
             metadata=metadata,
         )
+
+    def _submit_schedule(
+        self,
+        plan: RunPlan,
+        snapshot: "PipelineSnapshotResponse",
+        settings: LightningNativeOrchestratorSettings,
+        environ: Mapping[str, str],
+        base_environment: Mapping[str, str],
+        step_environments: Mapping[str, Mapping[str, str]],
+    ) -> SubmissionResult:
+        """Have Lightning run the pipeline when its schedule says.
+
+        Raises:
+            PlanError: Lightning cannot run at such times.
+            PipelineSubmissionError: Lightning does not take it; ZenML forgets the schedule then.
+        """
+        schedule = cast("ScheduleResponse", snapshot.schedule)
+        if settings.placement == "studio":
+            logger.info("Lightning itself runs scheduled pipelines: their steps are jobs (placement `platform`).")
+        try:
+            plan = replace(plan, placement="platform", schedule=lightning_schedule(schedule, settings.timezone))
+            check_plan(plan)
+        except PlanError as error:
+            raise PipelineSubmissionError(str(error)) from error
+        environments = {
+            name: {
+                **step_environment(
+                    step.config.docker_settings, step_environments.get(name, base_environment), settings
+                ),
+                **window_variables(schedule, step.spec.upstream_steps),
+            }
+            for name, step in snapshot.step_configurations.items()
+        }
+        folder = RunFolder.of(plan.run_id)
+        folder.write(plan, Path(source_utils.get_source_root()), environments)
+        watch = start_controller(self, folder, plan, settings, synchronous=True)
+        try:
+            watch.wait()
+        except LightningNativeError as error:
+            raise PipelineSubmissionError(f"schedule {schedule.name!r} could not be created: {error}") from error
+        name = schedule_name(schedule)
+        logger.info("Lightning runs the pipeline by its schedule %r.", name)
+        return SubmissionResult(
+            metadata={"lightning_schedule": name, METADATA_ORCHESTRATOR_URL: Uri(teamspace_url(environ))}
+        )
+
+    def update_schedule(self, schedule: "ScheduleResponse", update: "ScheduleUpdate") -> None:
+        """Change when Lightning runs a pipeline, pause it, or have it go on.
+
+        Raises:
+            CloudError: Lightning has no such schedule, or refuses.
+        """
+        cron = ("--cron", update.cron_expression) if update.cron_expression else ()
+        state = () if update.active is None else ("--state", "active" if update.active else "paused")
+        with reached(self, self._own_settings()) as environ:
+            change_schedule(environ, "update", schedule_name(schedule), *cron, *state)
+
+    def delete_schedule(self, schedule: "ScheduleResponse") -> None:
+        """Delete the schedule on Lightning with what it needed there. Gone already is a success.
+
+        Raises:
+            CloudError: Lightning cannot be reached.
+        """
+        with reached(self, self._own_settings()) as environ:
+            change_schedule(environ, "delete", schedule_name(schedule))
+
+    def _own_settings(self) -> LightningNativeOrchestratorSettings:
+        return LightningNativeOrchestratorSettings.model_validate(self.config.model_dump(exclude_unset=True))
 
     def _write_handed_over(
         self,

@@ -1,0 +1,173 @@
+"""From ZenML's schedules to Lightning's: `python -m lightning_native.zenml.schedules update|delete NAME`.
+
+A process of its own changes and deletes them, so that the credentials are in no other's environment.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+from lightning_native.engine.plan import Schedule, check_schedule
+from lightning_native.engine.schedules import find_schedule
+from lightning_native.engine.watch import controller_environment
+from lightning_native.errors import CloudError, LightningNativeError, PlanError
+from lightning_native.lightning.session import connect
+
+if TYPE_CHECKING:
+    from zenml.models import ScheduleResponse
+
+ENV_WINDOW = "LIGHTNING_NATIVE_SCHEDULE_WINDOW"
+ENV_PIPELINE_ID = "LIGHTNING_PIPELINE_ID"
+_ONCE_SECONDS = 3600.0
+_MINUTE, _HOUR, _DAY, _WEEK = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
+
+
+def schedule_name(schedule: "ScheduleResponse") -> str:
+    """Return what a ZenML schedule is called on Lightning."""
+    return f"{schedule.name} {schedule.id.hex[:8]}"
+
+
+def lightning_schedule(schedule: "ScheduleResponse", zone: str) -> Schedule:
+    """Return the schedule that Lightning gets for ZenML's.
+
+    Args:
+        schedule: of ZenML.
+        zone: time zone of its cron expression.
+
+    Raises:
+        PlanError: Lightning cannot run at such times.
+    """
+    body = schedule.get_body()
+    if body.catchup:
+        raise PlanError(f"schedule {schedule.name!r} has catchup=True, but Lightning does not run what was missed")
+    if body.cron_expression:
+        cron = body.cron_expression
+    elif body.run_once_start_time:
+        moment = body.run_once_start_time.astimezone(timezone.utc)
+        cron, zone = f"{moment.minute} {moment.hour} {moment.day} {moment.month} *", "UTC"
+    elif body.interval_second and body.start_time:
+        cron, zone = interval_cron(schedule.name, body.interval_second, body.start_time), "UTC"
+    else:
+        raise PlanError(f"schedule {schedule.name!r} has no cron expression, no interval with a start, no single time")
+    result = Schedule(schedule_name(schedule), cron, zone)
+    check_schedule(result)
+    return result
+
+
+def interval_cron(name: str, interval: timedelta, start: datetime) -> str:
+    """Return the cron expression, in UTC, of an interval that begins at a time.
+
+    Raises:
+        PlanError: a cron expression cannot say so.
+    """
+    first = start.astimezone(timezone.utc)
+    minutes, hours = interval // _MINUTE, interval // _HOUR
+    if interval < _HOUR and interval % _MINUTE == timedelta(0) and minutes and 60 % minutes == 0:
+        return f"{_series(first.minute, minutes, 60)} * * * *"
+    if interval <= _DAY and interval % _HOUR == timedelta(0) and 24 % hours == 0:
+        return f"{first.minute} {_series(first.hour, hours, 24)} * * *"
+    if interval == _WEEK:
+        return f"{first.minute} {first.hour} * * {first.isoweekday() % 7}"
+    raise PlanError(
+        f"schedule {name!r} runs every {interval}, which Lightning's cron expressions cannot say; take minutes that "
+        "divide an hour, hours that divide a day, a day or a week, or give a cron expression"
+    )
+
+
+def _series(first: int, step: int, length: int) -> str:
+    if step == 1:
+        return "*"
+    return ",".join(str(value) for value in range(first % step, length, step))
+
+
+def window_variables(schedule: "ScheduleResponse", upstream: Sequence[str]) -> dict[str, str]:
+    """Return the variables from which a step of a scheduled run knows that it is not yet, or no longer, its time.
+
+    Lightning's schedules have no start and no end, so each run looks for itself.
+
+    Args:
+        schedule: of ZenML.
+        upstream: the step's; what comes first looks at the clock, the others whether there is a run.
+    """
+    body = schedule.get_body()
+    begin, end = body.start_time, body.end_time
+    if body.run_once_start_time and not body.cron_expression:
+        begin = body.run_once_start_time - _MINUTE
+        end = body.run_once_start_time + timedelta(seconds=_ONCE_SECONDS)
+    if begin is None and end is None:
+        return {}
+    window = [_epoch(begin), _epoch(end), not upstream]
+    return {ENV_WINDOW: json.dumps(window)}
+
+
+def _epoch(moment: datetime | None) -> float | None:
+    if moment is None:
+        return None
+    # ZenML keeps times in UTC, without saying so.
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+
+
+def out_of_window() -> bool:
+    """Tell whether this process is a step of a scheduled run that is not to be."""
+    if ENV_WINDOW not in os.environ:
+        return False
+    begin, end, first = json.loads(os.environ[ENV_WINDOW])
+    if first:
+        now = time.time()
+        return (begin is not None and now < begin) or (end is not None and now > end)
+    from zenml.client import Client
+
+    return not Client().list_pipeline_runs(orchestrator_run_id=os.environ[ENV_PIPELINE_ID], size=1).total
+
+
+def change_schedule(environ: Mapping[str, str], *arguments: str) -> None:
+    """Update or delete a schedule, in a process of its own.
+
+    Raises:
+        CloudError: it could not be changed; the message says why.
+    """
+    result = subprocess.run(
+        [sys.executable, "-m", __name__, *arguments],
+        env=controller_environment(environ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode != 0:
+        raise CloudError((result.stderr.strip().splitlines() or ["no reason"])[-1].removeprefix("error: "))
+
+
+def main() -> int:
+    """Do what the command line says and return 0, or 1 if it cannot be done."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    update = verbs.add_parser("update")
+    update.add_argument("name")
+    update.add_argument("--cron")
+    update.add_argument("--state", choices=("active", "paused"))
+    verbs.add_parser("delete").add_argument("name")
+    arguments = parser.parse_args()
+    try:
+        scheduled = find_schedule(connect(), arguments.name)
+        if arguments.verb == "delete":
+            if scheduled is not None:
+                scheduled.delete()
+            return 0
+        if scheduled is None:
+            raise PlanError(f"Lightning has no schedule {arguments.name!r}; delete it in ZenML and create it again")
+        paused = None if arguments.state is None else arguments.state == "paused"
+        scheduled.update(cron=arguments.cron, paused=paused)
+    except LightningNativeError as error:
+        sys.stderr.write(f"error: {error}\n".replace("\n", " ") + "\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,99 @@
+"""A run with eight steps ends within seconds of `zenml pipeline runs stop`, whatever it is doing."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from workbench import Workbench
+
+from lightning_native.engine.journal import Journal
+
+EIGHT = """
+import time
+from pathlib import Path
+from zenml import pipeline, step
+
+@step(enable_cache=False)
+def wait(number: int, folder: str) -> int:
+    (Path(folder) / f"up{number}").touch()
+    print(f"STEP {number} IS UP", flush=True)
+    deadline = time.monotonic() + 600
+    while time.monotonic() < deadline and not (Path(folder) / "go").exists():
+        time.sleep(0.1)
+    return number
+
+@step(enable_cache=False)
+def after(x: int) -> None:
+    print("AFTER RAN")
+
+@pipeline
+def eight(folder: str) -> None:
+    for number in range(8):
+        result = wait(number, folder, id=f"wait{number}")
+    after(result)
+
+if __name__ == "__main__":
+    meeting = Path(__file__).parent / "meeting"
+    meeting.mkdir()
+    eight(str(meeting))
+"""
+# The machine that runs the test runs the cloud, too, and perhaps other tests.
+LIMIT = 60
+
+
+def stop(workbench: Workbench, *arguments: str) -> None:
+    run = workbench.python(
+        "from zenml.client import Client\n"
+        "print('RUN', Client().list_pipeline_runs(sort_by='desc:created', size=1).items[0].id)"
+    ).split("RUN ")[1]
+    command = [str(Path(sys.executable).parent / "zenml"), "pipeline", "runs", "stop", run.strip(), "-y", *arguments]
+    result = subprocess.run(
+        command, env=workbench.environment, capture_output=True, text=True, check=False, cwd=workbench.folder
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def up(workbench: Workbench) -> int:
+    return len(list((workbench.folder / "meeting").glob("up*")))
+
+
+def wait_until_up(workbench: Workbench, count: int) -> None:
+    deadline = time.monotonic() + 200
+    while up(workbench) < count:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("phase", ["provisioning", "steps run"])
+def test_a_forced_stop_ends_everything(workbench: Workbench, phase: str) -> None:
+    process = workbench.start(EIGHT)
+    workbench.wait_for(process, "is driven by process")
+    wait_until_up(workbench, {"provisioning": 0, "steps run": 8}[phase])
+    stop(workbench)
+    output, _ = process.communicate(timeout=LIMIT)
+    assert "was stopped on request" in output
+    statuses = workbench.statuses()
+    assert set(statuses.values()) == {"stopped"}, statuses
+    assert "AFTER RAN" not in output
+    workbench.assert_nothing_left()
+
+
+def test_a_graceful_stop_lets_running_steps_end_and_starts_no_other(workbench: Workbench) -> None:
+    process = workbench.start(EIGHT)
+    workbench.wait_for(process, "is driven by process")
+    wait_until_up(workbench, 8)
+    stop(workbench, "--graceful")
+    time.sleep(1)
+    (workbench.folder / "meeting" / "go").touch()
+    output, _ = process.communicate(timeout=LIMIT)
+    assert "was stopped on request" in output
+    statuses = workbench.statuses()
+    assert statuses.pop("run") == "stopped"
+    assert set(statuses.values()) == {"completed"}, statuses
+    with Journal(workbench.journal) as journal:
+        states = {step.name: step.state for step in journal.steps(journal.runs(1)[0].run_id)}
+    assert states.pop("after") == "stopped"
+    assert set(states.values()) == {"succeeded"}
+    workbench.assert_nothing_left()
