@@ -3,6 +3,7 @@
 from typing import Annotated
 
 from zenml import pipeline, step
+from zenml.client import Client
 from zenml.config import DockerSettings
 
 
@@ -23,5 +24,5 @@ def smallest_project() -> None:
 
 
 if __name__ == "__main__":
-    run = smallest_project()
+    run = Client().get_pipeline_run(smallest_project().id)
     print("largest:", run.steps["largest"].output.load())

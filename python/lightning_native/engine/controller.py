@@ -19,7 +19,7 @@ from pathlib import Path
 from lightning_native.emulator.attach import attach
 from lightning_native.engine.executor import Cancellation, StepResult
 from lightning_native.engine.journal import Journal, RunState
-from lightning_native.engine.run import run
+from lightning_native.engine.run import GiveUp, run
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import StaleControllerError
 from lightning_native.lightning.session import cloud_name, connect
@@ -29,6 +29,9 @@ _LOOK_SECONDS = 0.1
 
 class RunObserver:
     """Is told how steps and the run end. This one does nothing; what a subclass raises is logged and harms nobody."""
+
+    def begun(self, give_up: GiveUp) -> None:
+        """Hear that the run begins, and how to give up the running attempt at a step: `give_up(step, reason)`."""
 
     def stopping(self) -> None:
         """Hear that the run is to be stopped; in a thread of its own, while the steps are being stopped."""
@@ -110,6 +113,7 @@ def _drive(folder: RunFolder, local_cloud: Path | None, cancellation: Cancellati
             journal=journal,
             cancellation=cancellation,
             step_ended=lambda name, step: _tell_step(observer, name, step),
+            begun=observer.begun,
         )
     _tell_run(observer, result.state, result.message)
     return 0 if result.state == "completed" else 1

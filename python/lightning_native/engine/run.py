@@ -20,6 +20,8 @@ from lightning_native.engine.schedules import create_schedule
 from lightning_native.errors import CloudError, StaleControllerError
 from lightning_native.lightning.cloud import Cloud
 
+GiveUp = Callable[[str, str], None]
+
 
 @dataclass(frozen=True)
 class RunResult:
@@ -39,6 +41,7 @@ def run(
     journal: Journal,
     cancellation: Cancellation | None = None,
     step_ended: Callable[[str, StepResult], object] = lambda _name, _result: None,
+    begun: Callable[[GiveUp], object] = lambda _give_up: None,
 ) -> RunResult:
     """Run the plan in `folder` to its end.
 
@@ -50,6 +53,7 @@ def run(
         journal: where everything is recorded.
         cancellation: request it to stop the run.
         step_ended: told of each step's end.
+        begun: told, before the first step, how to give up the running attempt at a step: `give_up(step, reason)`.
 
     Raises:
         PlanError: the plan cannot run as it is written; nothing was created.
@@ -66,7 +70,7 @@ def run(
         if plan.schedule:
             results, verdict = {}, _schedule(context, plan.schedule)
         else:
-            results = _run_steps(context, step_ended)
+            results = _run_steps(context, step_ended, begun)
             verdict = _verdict(results, cancellation)
     except StaleControllerError:
         # What this run holds belongs to the controller that has taken over.
@@ -98,7 +102,11 @@ def _schedule(context: RunContext, schedule: Schedule) -> tuple[RunState, str]:
     return "completed", f"scheduled as {schedule.name!r} at {schedule.cron!r} {schedule.timezone}"
 
 
-def _run_steps(context: RunContext, step_ended: Callable[[str, StepResult], object]) -> dict[str, StepResult]:
+def _run_steps(
+    context: RunContext,
+    step_ended: Callable[[str, StepResult], object],
+    begun: Callable[[GiveUp], object],
+) -> dict[str, StepResult]:
     journal = context.journal
     before = {record.name: record for record in journal.journal.steps(context.plan.run_id)}
     done = {name: StepResult("succeeded", 0) for name, record in before.items() if record.state == "succeeded"}
@@ -113,6 +121,7 @@ def _run_steps(context: RunContext, step_ended: Callable[[str, StepResult], obje
     if context.plan.placement == "platform":
         return follow_pipeline(context, settle, done)
     placement = StudioPlacement(context) if context.plan.placement == "studio" else JobPlacement(context)
+    begun(placement.give_up)
     return _execute(context, placement, settle, done, {name: record.attempt for name, record in before.items()})
 
 

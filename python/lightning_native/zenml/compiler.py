@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from zenml.config import ResourceSettings
 from zenml.enums import ExecutionMode
-from zenml.orchestrators.utils import get_step_entrypoint_command
 
 from lightning_native.engine.layout import studio_layout
 from lightning_native.engine.machines import MachineOffer, ResourceRequest, cheapest
@@ -20,6 +19,7 @@ from lightning_native.zenml.config import (
 from lightning_native.zenml.entrypoints import LightningNativeStepEntrypointConfiguration
 from lightning_native.zenml.environment import check_docker_settings, step_requirements, step_setup
 from lightning_native.zenml.machines import resource_request, step_machine
+from lightning_native.zenml.older import get_step_entrypoint_command
 
 if TYPE_CHECKING:
     from zenml.config.retry_config import StepRetryConfig

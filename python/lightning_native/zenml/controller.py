@@ -2,11 +2,16 @@
 
 import argparse
 import sys
+import threading
 from uuid import UUID
 
 from lightning_native.engine.controller import RunObserver, control, controller_arguments
 from lightning_native.engine.executor import StepResult
 from lightning_native.engine.journal import RunState
+from lightning_native.engine.run import GiveUp
+
+# Most runs are over by then, and never need ZenML here.
+_FIRST_LOOK_SECONDS = 60.0
 
 
 class ZenMLObserver(RunObserver):
@@ -16,6 +21,18 @@ class ZenMLObserver(RunObserver):
         """Publish to a ZenML run; `steps`: whether the steps are ZenML's, rather than one that holds them all."""
         self._pipeline_run = pipeline_run
         self._steps = steps
+
+    def begun(self, give_up: GiveUp) -> None:
+        """Watch the heartbeats of steps that run for longer than a minute."""
+        if self._steps:
+            watch = threading.Timer(_FIRST_LOOK_SECONDS, self._watch_heartbeats, [give_up])
+            watch.daemon = True
+            watch.start()
+
+    def _watch_heartbeats(self, give_up: GiveUp) -> None:
+        from lightning_native.zenml.heartbeat import watch_heartbeats
+
+        watch_heartbeats(self._pipeline_run, give_up)
 
     def stopping(self) -> None:
         """Load what will be needed in a moment: ZenML takes as long to import as steps take to stop."""

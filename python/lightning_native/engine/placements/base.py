@@ -1,7 +1,7 @@
 """What every placement does, and what it is given."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from lightning_native import unique_studio_name
@@ -24,6 +24,8 @@ class RunContext:
     folder: RunFolder
     environments: Mapping[str, Mapping[str, str]]
     cancellation: Cancellation
+    given_up: dict[str, str] = field(default_factory=dict)
+    """Steps whose running attempt is not waited for any longer, and why."""
 
     def operation_id(self, name: str, attempt: int) -> str:
         """Return the id under which an attempt is known to the agent, the same after a restart of the controller."""
@@ -50,6 +52,9 @@ class Placement(Protocol):
     def stop_running(self) -> None:
         """Ask every running step to end, without waiting for it."""
 
+    def give_up(self, step: str, reason: str) -> None:
+        """End the running attempt at a step, which has failed then, without waiting for it."""
+
     def close(self) -> None:
         """Give everything up at once, whatever it is doing."""
 
@@ -59,7 +64,12 @@ def run_safely(
 ) -> StepResult:
     """Run one attempt; whatever it raises becomes the step's result, and a line in its log."""
     try:
-        return run(step, attempt)
+        result = run(step, attempt)
+        reason = context.given_up.pop(step.name, None)
+        if reason is None or result.state == "succeeded" or context.cancellation.requested:
+            return result
+        context.note(step.name, attempt, reason)
+        return replace(result, state="failed", message=reason)
     except Exception as error:
         if isinstance(error, Cancelled) or context.cancellation.requested:
             return StepResult("stopped", None, context.cancellation.reason)

@@ -173,6 +173,13 @@ class JobPlacement:
             self._stopped.add(step)
             threading.Thread(target=quietly, args=(job.stop,), daemon=True).start()
 
+    def give_up(self, step: str, reason: str) -> None:
+        """End the running attempt at a step, which has failed then, without waiting for it."""
+        job = self._jobs.get(step)
+        if job is not None:
+            self._context.given_up[step] = reason
+            threading.Thread(target=quietly, args=(job.stop,), daemon=True).start()
+
     def close(self) -> None:
         """Wait until what is being given up is; the rest is in the journal's leases."""
         for release in self._releasing:

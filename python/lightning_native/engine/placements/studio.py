@@ -80,6 +80,14 @@ class StudioPlacement:
             stop = partial(operation.stop, GRACE_SECONDS)
             threading.Thread(target=quietly, args=(stop,), daemon=True).start()
 
+    def give_up(self, step: str, reason: str) -> None:
+        """End the running attempt at a step, which has failed then, without waiting for it."""
+        with self._operations_lock:
+            operation = self._operations.get(step)
+        if operation is not None:
+            self._context.given_up[step] = reason
+            threading.Thread(target=quietly, args=(partial(operation.stop, GRACE_SECONDS),), daemon=True).start()
+
     def close(self) -> None:
         """Give up every studio at once, whatever it is doing."""
         threads = [threading.Thread(target=studio.close) for studio in self._studios]

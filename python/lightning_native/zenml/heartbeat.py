@@ -1,0 +1,43 @@
+"""Gives up steps that have stopped telling ZenML that they are alive, while their process is still there."""
+
+import threading
+import traceback
+from uuid import UUID
+
+from zenml.client import Client
+from zenml.config.global_config import GlobalConfiguration
+from zenml.enums import ExecutionStatus, StoreType
+from zenml.steps.heartbeat import is_heartbeat_unhealthy
+
+from lightning_native.engine.run import GiveUp
+
+_LOOK_SECONDS = 60.0
+
+
+def watch_heartbeats(pipeline_run: UUID, give_up: GiveUp) -> None:
+    """Look once a minute, for as long as this process lives; only a ZenML server takes heartbeats."""
+    if GlobalConfiguration().store_configuration.type != StoreType.REST:
+        return
+    never = threading.Event()
+    while not never.wait(_LOOK_SECONDS):
+        try:
+            give_up_silent_steps(pipeline_run, give_up)
+        except Exception:
+            # A server that cannot be asked says nothing about the steps.
+            traceback.print_exc()
+
+
+def give_up_silent_steps(pipeline_run: UUID, give_up: GiveUp) -> None:
+    """Give up the running steps whose last heartbeat is older than their pipeline allows."""
+    running = Client().list_run_steps(
+        pipeline_run_id=pipeline_run, status=ExecutionStatus.RUNNING, exclude_retried=True, size=1000, hydrate=False
+    )
+    for step in running.items:
+        if is_heartbeat_unhealthy(
+            step_run_id=step.id,
+            status=step.status,
+            latest_heartbeat=step.latest_heartbeat,
+            start_time=step.start_time,
+            heartbeat_threshold=step.heartbeat_threshold,
+        ):
+            give_up(step.name, f"it has not shown for {step.heartbeat_threshold} minutes that it is alive")

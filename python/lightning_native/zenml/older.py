@@ -1,0 +1,29 @@
+"""What older versions of ZenML do not have."""
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from zenml.entrypoints.step_entrypoint_configuration import StepEntrypointConfiguration
+
+if TYPE_CHECKING:
+    from zenml.config.step_configurations import StepConfiguration
+
+try:
+    from zenml.orchestrators.utils import get_step_entrypoint_command
+except ImportError:  # before 0.95
+
+    def get_step_entrypoint_command(
+        invocation_id: str,
+        config: "StepConfiguration",  # noqa: ARG001  of the signature
+        entrypoint_config_class: type[StepEntrypointConfiguration],
+        snapshot_id: UUID,
+        **options: Any,
+    ) -> tuple[list[str], list[str]]:
+        """Return the command and the arguments that run a step."""
+        command = entrypoint_config_class.get_entrypoint_command()
+        return command, entrypoint_config_class.get_entrypoint_arguments(
+            step_name=invocation_id, snapshot_id=snapshot_id, **options
+        )
+
+
+__all__ = ["get_step_entrypoint_command"]

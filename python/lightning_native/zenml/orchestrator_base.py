@@ -1,0 +1,154 @@
+"""What every kind of run of the orchestrator needs: settings, and who drives it."""
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, cast
+from uuid import UUID
+
+from zenml.client import Client
+from zenml.config import DockerSettings
+from zenml.constants import (
+    ENV_ZENML_DYNAMIC_PIPELINE_MONITORING_INTERVAL,
+)
+from zenml.logger import get_logger
+from zenml.models import PipelineRunUpdate
+from zenml.orchestrators import BaseOrchestrator
+
+from lightning_native.engine.journal import Journal
+from lightning_native.engine.plan import RunPlan
+from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.watch import Watch
+from lightning_native.zenml.component import (
+    ENV_RUN_ID,
+    credentials_of,
+    local_cloud_root,
+    settings_of,
+    start_controller,
+    step_environment,
+)
+from lightning_native.zenml.config import LightningNativeOrchestratorConfig, LightningNativeOrchestratorSettings
+from lightning_native.zenml.hosting import (
+    HOME,
+    Hosted,
+)
+from lightning_native.zenml.schedules import (
+    ENV_PIPELINE_ID,
+)
+
+if TYPE_CHECKING:
+    pass
+
+from abc import ABC
+
+logger = get_logger(__name__)
+
+
+class LightningOrchestratorBase(BaseOrchestrator, ABC):
+    """The settings of the orchestrator, and the controllers of its runs."""
+
+    @property
+    def config(self) -> LightningNativeOrchestratorConfig:
+        """The configuration of the component."""
+        return cast(LightningNativeOrchestratorConfig, self._config)
+
+    @property
+    def settings_class(self) -> type[LightningNativeOrchestratorSettings]:
+        """The class of the settings."""
+        return LightningNativeOrchestratorSettings
+
+    def get_orchestrator_run_id(self) -> str:
+        """Return the id of the run this process executes a step of."""
+        # All jobs of one run that a schedule made have the same pipeline, which no other run has.
+        run_id = os.environ.get(ENV_RUN_ID) or os.environ.get(ENV_PIPELINE_ID)
+        if not run_id:
+            raise RuntimeError(f"{ENV_RUN_ID} is not set: this process does not run a step of a pipeline")
+        return run_id
+
+    def _settings_of(self, container: object) -> LightningNativeOrchestratorSettings:
+        return cast(LightningNativeOrchestratorSettings, settings_of(self, container))
+
+    def _own_settings(self) -> LightningNativeOrchestratorSettings:
+        return LightningNativeOrchestratorSettings.model_validate(self.config.model_dump(exclude_unset=True))
+
+    def _drive(
+        self,
+        folder: RunFolder,
+        plan: RunPlan,
+        settings: LightningNativeOrchestratorSettings,
+        pipeline_run: UUID | None,
+        *,
+        hosting: bool = False,
+    ) -> Watch:
+        return start_controller(
+            self,
+            folder,
+            plan,
+            settings,
+            synchronous=settings.synchronous,
+            arguments=(
+                *(("--pipeline-run", str(pipeline_run)) if pipeline_run else ()),
+                *(("--hosting",) if hosting else ()),
+            ),
+            # ZenML shows a step that ends by a signal as failed unless it knows before that its run is stopping.
+            stopping=lambda: _publish_stop(pipeline_run),
+        )
+
+    def _announce(self, pipeline_run: UUID, run_id: str) -> None:
+        """Give the run its id now: ZenML refuses to stop a run that has none."""
+        update = PipelineRunUpdate(orchestrator_run_id=run_id)
+        Client().zen_store.update_run(run_id=pipeline_run, run_update=update)
+
+    def _hosted(
+        self,
+        run_id: str,
+        argv: tuple[str, ...],
+        settings: LightningNativeOrchestratorSettings,
+        pipeline_run: UUID | None,
+        delete: str | None,
+    ) -> Hosted:
+        local = str(local_cloud_root()) if settings.cloud == "local" else None
+        return Hosted(run_id, argv, str(pipeline_run) if pipeline_run else None, local, delete)
+
+    def _hosting_environment(
+        self,
+        docker: DockerSettings,
+        environment: Mapping[str, str],
+        settings: LightningNativeOrchestratorSettings,
+        run_id: str,
+    ) -> dict[str, str]:
+        """Return the environment of a controller on Lightning, which signs in by itself."""
+        credentials = {} if settings.cloud == "local" else credentials_of(self, settings)
+        return {
+            ENV_ZENML_DYNAMIC_PIPELINE_MONITORING_INTERVAL: "1",
+            **step_environment(docker, environment, settings),
+            **credentials,
+            ENV_RUN_ID: run_id,
+            "LIGHTNING_NATIVE_HOME": f"~/{HOME}",
+        }
+
+    def _hand_over(
+        self, folder: RunFolder, settings: LightningNativeOrchestratorSettings, pipeline_run: UUID | None
+    ) -> Watch:
+        published = ("--pipeline-run", str(pipeline_run)) if pipeline_run else ()
+        return start_controller(
+            self,
+            folder,
+            folder.plan(),
+            settings,
+            module="lightning_native.zenml.launch",
+            arguments=("--component", str(self.id), *published),
+        )
+
+
+def _publish_stop(pipeline_run: UUID | None) -> None:
+    if pipeline_run:
+        from lightning_native.zenml.publish import RunPublisher
+
+        RunPublisher(pipeline_run).run_stopping("Interrupted by the user.")
+
+
+def is_unfinished(folder: RunFolder) -> bool:
+    """Tell whether a run has begun and has not ended."""
+    with Journal() as journal:
+        record = journal.run(folder.path.name)
+    return record is not None and record.state == "running"
