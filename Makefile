@@ -11,7 +11,7 @@ export LIGHTNING_DISABLE_VERSION_CHECK := 1
 export ZENML_ANALYTICS_OPT_IN := false
 unexport VIRTUAL_ENV
 
-.PHONY: help setup demo test test-rust test-python test-browser lint format bench fuzz clean
+.PHONY: help setup demo test test-rust test-python test-oldest test-browser lint format bench fuzz clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,16 @@ test-rust:
 
 test-python: .venv/.built
 	$(BIN)/python -m pytest
+
+OLDEST_ZENML ?= 0.94.0
+
+test-oldest: setup ## Run a pipeline with the oldest ZenML that the flavor works with (asks the package index)
+	test -x .venv-oldest/bin/python || $(PYTHON) -m venv .venv-oldest
+	$(BIN)/maturin build --quiet --release --out .venv-oldest/wheels
+	$(BIN)/uv pip install --quiet --python .venv-oldest/bin/python --reinstall-package lightning-native \
+	  .venv-oldest/wheels/lightning_native-*.whl 'zenml[local]==$(OLDEST_ZENML)' \
+	  'lightning-sdk>=2026.10.13,<2026.11' pyyaml rich 'cronsim>=2.6,<3' 'starlette>=1.0,<2' 'uvicorn>=0.54,<1' 'websockets>=15'
+	.venv-oldest/bin/python tests/oldest/run.py
 
 test-browser: .venv/.built ## Test the local cloud's page in a real browser
 	command -v chromium > /dev/null || (apt-get update -qq && apt-get install -qq --no-install-recommends chromium > /dev/null)
@@ -72,4 +82,4 @@ bench: setup ## Measure the native verbs beside their peers and write benches/re
 	$(BIN)/python benches/run.py
 
 clean: ## Remove what setup and the demo made
-	rm -rf .venv target .demo
+	rm -rf .venv .venv-oldest target .demo

@@ -85,7 +85,9 @@ def check_docker_settings(step: str, docker: DockerSettings) -> None:
         PlanError: names the setting and what to do.
     """
     defaults = DockerSettings()
-    asked = [name for name in _IMAGE_ONLY if getattr(docker, name) != getattr(defaults, name)]
+    # Older versions of ZenML do not have all of them.
+    known = [name for name in _IMAGE_ONLY if name in DockerSettings.model_fields]
+    asked = [name for name in known if getattr(docker, name) != getattr(defaults, name)]
     if asked:
         raise PlanError(
             f"step {step!r}: DockerSettings.{asked[0]} describes an image, but steps run in studios, where "

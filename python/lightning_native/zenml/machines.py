@@ -5,6 +5,7 @@ from zenml.config import ResourceSettings
 from lightning_native.engine.machines import ResourceRequest, gpu_kinds, known_gpu
 from lightning_native.errors import PlanError
 from lightning_native.zenml.config import LightningNativeStepSettings
+from lightning_native.zenml.older import gpu_class_of, pool_demands
 
 
 def resource_request(who: str, resources: ResourceSettings) -> ResourceRequest | None:
@@ -13,25 +14,25 @@ def resource_request(who: str, resources: ResourceSettings) -> ResourceRequest |
     Raises:
         PlanError: the settings ask for what Lightning does not have.
     """
-    if resources.normalized_resources:
-        names = ", ".join(
-            str(demand.name or demand.kind or demand.class_name) for demand in resources.normalized_resources
-        )
+    demands = pool_demands(resources)
+    gpu_class = gpu_class_of(resources)
+    if demands:
+        names = ", ".join(str(demand.name or demand.kind or demand.class_name) for demand in demands)
         raise PlanError(
             f"{who}: ResourceSettings.resources asks for {names} of a resource pool, which steps on Lightning are not "
             "taken from; say cpu_count, memory, gpu_count and gpu_class, or name a machine in the settings"
         )
-    if resources.gpu_class is not None and not known_gpu(resources.gpu_class):
+    if gpu_class is not None and not known_gpu(gpu_class):
         raise PlanError(
-            f"{who}: ResourceSettings.gpu_class is {resources.gpu_class!r}, which Lightning does not offer; "
+            f"{who}: ResourceSettings.gpu_class is {gpu_class!r}, which Lightning does not offer; "
             f"the kinds are {', '.join(gpu_kinds())}"
         )
-    wanted = (resources.cpu_count, resources.memory, resources.gpu_count, resources.gpu_class)
+    wanted = (resources.cpu_count, resources.memory, resources.gpu_count, gpu_class)
     if all(value is None for value in wanted):
         return None
     return ResourceRequest(
         gpus=resources.gpu_count,
-        gpu_type=resources.gpu_class,
+        gpu_type=gpu_class,
         cpus=resources.cpu_count,
         memory_gb=resources.get_memory("GiB"),
     )

@@ -6,6 +6,8 @@ from uuid import UUID
 from zenml.entrypoints.step_entrypoint_configuration import StepEntrypointConfiguration
 
 if TYPE_CHECKING:
+    from zenml.config import ResourceSettings
+    from zenml.config.resource_settings import PoolResourceDemand
     from zenml.config.step_configurations import StepConfiguration
 
 try:
@@ -26,4 +28,16 @@ except ImportError:  # before 0.95
         )
 
 
-__all__ = ["get_step_entrypoint_command"]
+def pool_demands(resources: "ResourceSettings") -> list["PoolResourceDemand"]:
+    """Return what resource settings ask of resource pools."""
+    demands: list[PoolResourceDemand] = getattr(resources, "normalized_resources", [])
+    return demands
+
+
+def gpu_class_of(resources: "ResourceSettings") -> str | None:
+    """Return the kind of GPU that resource settings ask for."""
+    kind: str | None = getattr(resources, "gpu_class", None)
+    return kind
+
+
+__all__ = ["get_step_entrypoint_command", "gpu_class_of", "pool_demands"]
