@@ -1,4 +1,4 @@
-"""Runs a pipeline with the ZenML that is installed: as that calls us, and by the oldest contract (`make test-oldest`)."""
+"""Runs a pipeline with the ZenML that is installed: as it calls us, and by the oldest contract (make test-oldest)."""
 
 import os
 import subprocess
