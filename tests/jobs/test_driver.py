@@ -48,6 +48,7 @@ def test_accelerate_and_deepspeed_are_told_in_their_words() -> None:
         "--machine_rank=1",
         "--main_process_ip=10.0.0.1",
     ]
+    assert options_for("accelerate launch --use_deepspeed train.py")[-1] == "--deepspeed_multinode_launcher=standard"
     no_ssh, hosts, *others = options_for("deepspeed train.py")
     assert no_ssh == "--no_ssh"
     assert Path(hosts.removeprefix("--hostfile=")).read_text() == "worker-0 slots=4\nworker-1 slots=4\n"

@@ -104,6 +104,7 @@ def test_what_stands_for_a_conda_environment_and_a_secret_is_used() -> None:
         entrypoint="a.py",
         conda={"type": "service", "slug": "pytorch"},
         gitSecretId="ocid1.vaultsecret.x",
+        skipMetadataUpdate=True,
     )
     assert spec.studio == "torch-studio"
     assert spec.env["LIGHTNING_NATIVE_JOB_KEY"] == "GIT_KEY"
@@ -114,6 +115,7 @@ def test_what_has_no_substitute_is_told() -> None:
     conda = {"type": "service", "slug": "pytorch"}
     spec = spec_of("gitPython", url="u", entrypoint="a.py", conda=conda, gitSecretId="ocid1.vaultsecret.x")
     assert "LIGHTNING_NATIVE_JOB_KEY" not in spec.env
+    assert any("commit" in warning for warning in spec.warnings)
     assert any("pytorch" in warning for warning in spec.warnings)
     assert any("ocid1.vaultsecret.x" in warning for warning in spec.warnings)
 
@@ -124,6 +126,13 @@ def test_variables_are_substituted_and_the_names_of_the_platform_refused() -> No
     for name in ("NODE_RANK", "MASTER_ADDR", "LIGHTNING_NATIVE_JOB"):
         with pytest.raises(JobError, match=name):
             spec_of("script", scriptPathURI="a.py", env={name: "1"})
+
+
+@pytest.mark.parametrize("value", ["hidden ${", "hidden ${a:b:c}", "hidden ${A}"])
+def test_a_mistake_in_a_variable_does_not_show_its_value(value: str) -> None:
+    with pytest.raises(JobError, match="A") as error:
+        spec_of("script", scriptPathURI="a.py", env={"A": value})
+    assert "hidden" not in str(error.value)
 
 
 def test_what_looks_like_a_secret_is_told() -> None:

@@ -163,6 +163,10 @@ def test_python_names_stand_for_the_keys_of_the_file() -> None:
     assert NotebookRuntime(outputURI="u").output_uri == "u"
 
 
+def test_values_of_variables_are_not_shown() -> None:
+    assert "hidden" not in repr(Job(runtime=ScriptRuntime(env={"A": "hidden"})))
+
+
 def test_keys_without_a_meaning_are_kept_and_told() -> None:
     runtime = runtime_from_spec("script", {"replicas": 3, "maximum_runtime_in_minutes": 5})
     assert runtime.unknown_keys == ("replicas", "maximum_runtime_in_minutes")

@@ -24,7 +24,8 @@ def environment_variables(variables: Iterable[Mapping[str, Any]] | Mapping[str, 
     if isinstance(variables, list):
         variables = {variable["name"]: variable["value"] for variable in variables}
     if not isinstance(variables, Mapping):
-        raise AttributeError(f"environment variables are a list of {{name, value}} or a mapping, not {variables!r}")
+        kind = type(variables).__name__
+        raise AttributeError(f"environment variables are a list of {{name, value}} or a mapping, not a {kind}")
     texts = {str(name): _text(value) for name, value in variables.items()}
     return {name: "".join(_pieces(str(name), texts[str(name)], texts, 1)) for name in variables}
 
@@ -42,7 +43,7 @@ def _text(value: object) -> str:
 
 def _pieces(name: str, text: str, texts: Mapping[str, str], depth: int) -> list[str]:
     if depth > MAX_INTERPOLATION_DEPTH:
-        raise InterpolationDepthError(name, _SECTION, texts[name])
+        raise InterpolationDepthError(name, _SECTION, "not shown")
     pieces = []
     while text:
         before, dollar, after = text.partition("$")
@@ -52,11 +53,11 @@ def _pieces(name: str, text: str, texts: Mapping[str, str], depth: int) -> list[
         if after.startswith("{"):
             match = _REFERENCE.match(dollar + after)
             if match is None:
-                message = f"the reference {dollar + after!r} is not closed; write ${{NAME}}, or $$ for a dollar"
+                message = f"{name} has a reference that is not closed; write ${{NAME}}, or $$ for a dollar"
                 raise InterpolationSyntaxError(name, _SECTION, message)
             section, _, referred = match[1].rpartition(":")
             if ":" in section:
-                message = f"the reference {match[0]!r} has more than one colon; write ${{NAME}}"
+                message = f"{name} has a reference with more than one colon; write ${{NAME}}"
                 raise InterpolationSyntaxError(name, _SECTION, message)
             if section not in ("", _SECTION) or (match[1].startswith(":")) or referred not in texts:
                 # As ADS does it: what follows is not looked at any more.

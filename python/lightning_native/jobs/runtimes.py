@@ -100,7 +100,8 @@ class Runtime(Specification):
     _only_in_yaml: ClassVar[frozenset[str]] = frozenset({"maximum_runtime_in_minutes"})
 
     args: Any = None
-    env: Any = None
+    # Its values may be secret.
+    env: Any = Field(default=None, repr=False)
     freeform_tags: Any = Field(default=None, alias="freeformTags")
     defined_tags: Any = Field(default=None, alias="definedTags")
     maximum_runtime_in_minutes: Any = Field(default=None, alias="maximumRuntimeInMinutes")

@@ -56,7 +56,8 @@ def launch(spec: Mapping[str, Any]) -> int:
     if launcher == "torchrun" and shutil.which("torchrun") is None:
         say("torchrun is not installed: the ranks are plain Python processes")
         return run_ranks(shlex.split(rest), nodes, rank, per_node)
-    options = launch_options(launcher, command, nodes, rank, per_node, address)
+    deepspeed = bool(spec.get("deepspeed"))
+    options = launch_options(launcher, command, nodes, rank, per_node, address, deepspeed=deepspeed)
     line = " ".join([launcher, *map(shlex.quote, options), rest]).strip()
     say("running: " + line)
     return call(["bash", "-c", line])
@@ -70,7 +71,9 @@ def split_launcher(command: str) -> tuple[str, str]:
     return "", command
 
 
-def launch_options(launcher: str, command: str, nodes: int, rank: int, per_node: int, address: str) -> list[str]:
+def launch_options(
+    launcher: str, command: str, nodes: int, rank: int, per_node: int, address: str, *, deepspeed: bool = False
+) -> list[str]:
     """Return the options that tell a launcher about the machines, without those that the command has."""
     if launcher == "torchrun":
         options: dict[str, object] = {"nproc_per_node": per_node}
@@ -83,16 +86,17 @@ def launch_options(launcher: str, command: str, nodes: int, rank: int, per_node:
         rendezvous = {"rdzv_backend": "c10d", "rdzv_endpoint": f"{address}:{RENDEZVOUS_PORT}"}
         return missing(command, {**options, **rendezvous})
     if launcher == "accelerate launch":
-        return missing(
-            command,
-            {
-                "num_processes": per_node * nodes,
-                "num_machines": nodes,
-                "machine_rank": rank,
-                "main_process_ip": address,
-                "main_process_port": RENDEZVOUS_PORT,
-            },
-        )
+        options = {
+            "num_processes": per_node * nodes,
+            "num_machines": nodes,
+            "machine_rank": rank,
+            "main_process_ip": address,
+            "main_process_port": RENDEZVOUS_PORT,
+        }
+        if nodes > 1 and (deepspeed or has_option(command, "use_deepspeed")):
+            # Its own default goes through SSH between the machines.
+            options["deepspeed_multinode_launcher"] = "standard"
+        return missing(command, options)
     if launcher == "deepspeed" and nodes > 1:
         # Without SSH between the machines: each is told its rank.
         return [

@@ -98,7 +98,7 @@ class _Translation:
         if isinstance(checked, CheckedContainer):
             entrypoint, command = container_command(checked)
             if checked.minutes:
-                self._warn("maximumRuntimeInMinutes of a container is kept only while `job run` or `job watch` waits")
+                self._warn("maximumRuntimeInMinutes of a container is kept only while `job run` waits")
             return LightningJobSpec(
                 **common,
                 image=checked.image,
@@ -177,6 +177,8 @@ class _Translation:
             self._warn(f"runtime.spec.{key} means nothing for {self._runtime.kind}, and is ignored")
         if checked.defined_tags:
             self._warn("definedTags are kept in the description only: Lightning's tags have no values")
+        if isinstance(checked, CheckedGit) and not self._runtime.to_spec().get("skipMetadataUpdate"):
+            self._warn("the run is not tagged with its commit: the job's log says it")
         if isinstance(checked, CheckedNotebook) and checked.args:
             self._warn("a notebook has no arguments: args are ignored, as ADS does")
         if checked.output_uri and (scheme := urlparse(checked.output_uri).scheme) not in ("", "file"):
