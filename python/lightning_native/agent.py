@@ -4,8 +4,10 @@ The engine uploads this file and calls it through the studio's shell::
 
     python agent.py start OPID --spec-sha256 HEX [--wait S]   start the operation, or attach, or replay its result
     python agent.py poll OPID --offset N [--wait S]           what it printed since byte N, and how it stands
+    python agent.py exchange REQUEST [--wait S]               start and poll many operations in one call
     python agent.py stop OPID [--grace S]                     SIGTERM to its process group, then SIGKILL
-    python agent.py unpack ARCHIVE SHA256 DESTINATION         verify an uploaded archive and unpack it atomically
+    python agent.py unpack ARCHIVE SHA256 DESTINATION         verify an uploaded archive, unpack it atomically, delete
+                                                              it, and what beside it was not used for long
     python agent.py forget PREFIX                             stop and remove every operation whose id starts so
     python agent.py job OPID --spec-sha256 HEX --job-name N   run the operation here and now, as the command of a job
     python agent.py job ID --spec-sha256 HEX --step NAME      the same for one step of a pipeline
@@ -15,8 +17,11 @@ claim: however often `start` is delivered, the command runs once. Its specificat
 before `start` and removed as soon as it is claimed, because it carries the step's secrets:
 `{"argv": [...], "cwd": ..., "env": {...}, "scratch": [names of variables that get a private folder], "timeout": s}`,
 and for a job `"code": [archive, SHA-256, destination]` to unpack first and `"retry": {"count", "delay", "backoff"}`.
-The jobs of a pipeline share one file `ops/ID.json`, `{"steps": {name: specification}}`. A job prints the command's
-output, and after each attempt its result on a line that begins with RESULT_MARK.
+Operations that are started together share one file `ops/ID.json`, `{OPID: specification}`; a request to exchange is
+`{"start": {"file": ID, "sha256": HEX, "operations": {OPID: offset}}, "poll": {OPID: offset}}`, both parts optional, and
+its answer `{"answers": {OPID: answer}}`. The jobs of a pipeline share one file `ops/ID.json`,
+`{"steps": {name: specification}}`. A job prints the command's output, and after each attempt its result on a line that
+begins with RESULT_MARK.
 """
 
 from __future__ import annotations
@@ -48,6 +53,9 @@ HOME = os.path.dirname(os.path.abspath(__file__))
 OPERATIONS = os.path.join(HOME, "ops")
 LOG_LIMIT = 64 * 1024 * 1024
 CHUNK = 256 * 1024
+LARGEST_ANSWER = 1024 * 1024
+KEPT_CODES = 3
+KEPT_CODE_SECONDS = 7 * 86400.0
 RESULT_MARK = "lightning-native-result: "
 # An upload is not always visible at once in the studio's file system.
 UPLOAD_PATIENCE = 60.0
@@ -85,9 +93,9 @@ def file_sha256(path: str) -> str:
     return digest.hexdigest()
 
 
-def wait_for_upload(path: str, sha256: str) -> None:
+def wait_for_upload(path: str, sha256: str, needless: Callable[[], bool] = lambda: False) -> None:
     deadline = time.monotonic() + UPLOAD_PATIENCE
-    while True:
+    while not needless():
         try:
             if file_sha256(path) == sha256:
                 return
@@ -118,26 +126,36 @@ def state_of(folder: str) -> str:
     return "lost" if started or time.time() - os.stat(folder).st_mtime > CLAIM_PATIENCE else "running"
 
 
-def start(operation: str, spec_sha256: str) -> None:
-    folder = operation_folder(operation)
+def start(file: str, sha256: str, operations: list[str], *, together: bool) -> None:
+    """Start operations, whose specifications are in `ops/FILE.json`: that of the one, or by their ids."""
+    path = operation_folder(file) + ".json"
     os.makedirs(OPERATIONS, mode=0o700, exist_ok=True)
-    spec_path = folder + ".json"
-    if not os.path.isdir(folder):
-        try:
-            wait_for_upload(spec_path, spec_sha256)
-            os.chmod(spec_path, 0o600)
-            with open(spec_path) as stream:
-                spec = json.load(stream)
-            os.mkdir(folder, 0o700)
-        except FileExistsError:
-            return
-        except FileNotFoundError:
-            # Another delivery of the same call claimed it between our two looks.
-            if os.path.isdir(folder):
-                return
-            raise
-        os.unlink(spec_path)
-        detach(lambda: run(folder, spec))
+
+    def claimed() -> bool:
+        return all(os.path.isdir(operation_folder(operation)) for operation in operations)
+
+    with contextlib.suppress(FileNotFoundError):
+        # Another delivery of the same call may claim them all and delete the file at any moment.
+        wait_for_upload(path, sha256, claimed)
+        if not claimed():
+            os.chmod(path, 0o600)
+            with open(path) as stream:
+                content = json.load(stream)
+            for operation in operations:
+                claim(operation, content[operation] if together else content)
+        os.unlink(path)
+    if not claimed():
+        raise SystemExit("%s was deleted before it was read" % path)
+
+
+def claim(operation: str, spec: dict[str, Any]) -> None:
+    """Run an operation in a process of its own, unless it was claimed before."""
+    folder = operation_folder(operation)
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        return
+    detach(lambda: run(folder, spec))
 
 
 def run_as_job(operation: str, spec_sha256: str, job_name: str | None, step: str | None) -> int:
@@ -298,33 +316,57 @@ def signal_group(pid: int, number: int) -> None:
         os.killpg(pid, number)
 
 
-def poll(operation: str, offset: int, wait: float) -> dict[str, Any]:
-    folder = operation_folder(operation)
+def exchange(request: dict[str, Any], wait: float) -> dict[str, Any]:
+    offsets: dict[str, int] = dict(request.get("poll") or {})
+    together = request.get("start")
+    if together:
+        start(together["file"], together["sha256"], list(together["operations"]), together=True)
+        offsets.update(together["operations"])
+    # What is started is often short.
+    return {"answers": poll(offsets, wait, until_all=bool(together))}
+
+
+def poll(offsets: dict[str, int], wait: float, *, until_all: bool = False) -> dict[str, Any]:
+    """Return how operations stand and what they printed since these bytes, as soon as there is news of one or all."""
     deadline = time.monotonic() + wait
     while True:
-        # The state first: what is in the log after "done" is all there will ever be.
-        state = state_of(folder)
-        data = read_log(folder, offset)
-        if data or state != "running" or time.monotonic() > deadline:
+        answers = {operation: look(operation, offset) for operation, offset in offsets.items()}
+        quiet = [answer for answer in answers.values() if answer["state"] == "running" and not answer["size"]]
+        if not quiet or (len(quiet) < len(answers) and not until_all) or time.monotonic() > deadline:
             break
         time.sleep(0.02)
-    if data and state == "running" and len(data) < CHUNK:
-        # One call carries a burst of lines rather than one line.
+    if any(answer["state"] == "running" for answer in answers.values()) and len(quiet) < len(answers):
+        # One call carries a burst of lines, and the ends of several operations, rather than one.
         time.sleep(0.1)
-        state = state_of(folder)
-        data = read_log(folder, offset)
-    answer = {"state": state, "offset": offset + len(data), "data": base64.b64encode(data).decode()}
-    if state == "done":
+        answers = {operation: look(operation, offset) for operation, offset in offsets.items()}
+    room = LARGEST_ANSWER
+    for operation, answer in answers.items():
+        data = read_log(operation_folder(operation), answer["offset"], min(CHUNK, room)) if room else b""
+        room -= len(data)
+        answer["data"] = base64.b64encode(data).decode()
+        answer["offset"] += len(data)
+        answer["more"] = answer.pop("size") > len(data)
+    return answers
+
+
+def look(operation: str, offset: int) -> dict[str, Any]:
+    folder = operation_folder(operation)
+    # The state first: what is in the log after "done" is all there will ever be.
+    answer: dict[str, Any] = {"state": state_of(folder), "offset": offset}
+    try:
+        answer["size"] = max(0, os.path.getsize(os.path.join(folder, "log")) - offset)
+    except FileNotFoundError:
+        answer["size"] = 0
+    if answer["state"] == "done":
         answer["result"] = read_json(os.path.join(folder, "result.json"))
-        answer["more"] = len(data) == CHUNK
     return answer
 
 
-def read_log(folder: str, offset: int) -> bytes:
+def read_log(folder: str, offset: int, most: int) -> bytes:
     try:
         with open(os.path.join(folder, "log"), "rb") as log:
             log.seek(offset)
-            return log.read(CHUNK)
+            return log.read(most)
     except FileNotFoundError:
         return b""
 
@@ -353,7 +395,10 @@ def unpack(archive: str, sha256: str, destination: str) -> dict[str, Any]:
     if os.path.isdir(destination):
         return {"state": "done"}
     archive = os.path.expanduser(archive)
-    wait_for_upload(archive, sha256)
+    # Another delivery of the same call may unpack it and delete it at any moment.
+    wait_for_upload(archive, sha256, lambda: os.path.isdir(destination))
+    if os.path.isdir(destination):
+        return {"state": "done"}
     os.makedirs(os.path.dirname(destination), exist_ok=True)
     temporary = tempfile.mkdtemp(prefix=".unpack-", dir=os.path.dirname(destination))
     try:
@@ -369,6 +414,17 @@ def unpack(archive: str, sha256: str, destination: str) -> dict[str, Any]:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return {"state": "done"}
+
+
+def prune(newest: str) -> None:
+    """Delete the code that was not used for long, but for the last few; `newest` is used now."""
+    folder = os.path.dirname(newest)
+    os.utime(newest)
+    paths = [os.path.join(folder, name) for name in os.listdir(folder)]
+    used = sorted(((os.path.getmtime(path), path) for path in paths if os.path.isdir(path)), reverse=True)
+    for moment, path in used[KEPT_CODES:]:
+        if time.time() - moment > KEPT_CODE_SECONDS:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def forget(prefix: str) -> dict[str, Any]:
@@ -400,6 +456,9 @@ def main() -> None:
         command.add_argument("--offset", type=int, default=0)
         if name == "start":
             command.add_argument("--spec-sha256", required=True)
+    command = commands.add_parser("exchange")
+    command.add_argument("request", type=json.loads)
+    command.add_argument("--wait", type=float, default=0.0)
     command = commands.add_parser("stop")
     command.add_argument("operation")
     command.add_argument("--grace", type=float, default=10.0)
@@ -407,6 +466,7 @@ def main() -> None:
     command.add_argument("archive")
     command.add_argument("sha256")
     command.add_argument("destination")
+    command.add_argument("--only-if-there", action="store_true")
     command = commands.add_parser("forget")
     command.add_argument("prefix")
     command = commands.add_parser("job")
@@ -418,13 +478,21 @@ def main() -> None:
     if arguments.command == "job":
         sys.exit(run_as_job(arguments.operation, arguments.spec_sha256, arguments.job_name, arguments.step))
     if arguments.command == "start":
-        start(arguments.operation, arguments.spec_sha256)
+        start(arguments.operation, arguments.spec_sha256, [arguments.operation], together=False)
     if arguments.command in ("start", "poll"):
-        answer = poll(arguments.operation, arguments.offset, arguments.wait)
+        answer = poll({arguments.operation: arguments.offset}, arguments.wait)[arguments.operation]
+    elif arguments.command == "exchange":
+        answer = exchange(arguments.request, arguments.wait)
     elif arguments.command == "stop":
         answer = stop(arguments.operation, arguments.grace)
     elif arguments.command == "unpack":
+        if arguments.only_if_there and not os.path.isdir(os.path.expanduser(arguments.destination)):
+            print(json.dumps({"state": "missing"}))
+            return
         answer = unpack(arguments.archive, arguments.sha256, arguments.destination)
+        prune(os.path.expanduser(arguments.destination))
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.expanduser(arguments.archive))
     else:
         answer = forget(arguments.prefix)
     print(json.dumps(answer))

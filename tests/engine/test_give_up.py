@@ -16,7 +16,7 @@ DRIVE = """
 import sys, threading, time
 from pathlib import Path
 from lightning_native.engine.journal import Journal
-from lightning_native.engine.run import run
+from lightning_native.engine.driving import drive
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.lightning.session import cloud_name, connect
 
@@ -33,7 +33,7 @@ def begun(give_up):
     threading.Thread(target=watch, daemon=True).start()
 
 with folder.driven(), Journal() as journal:
-    result = run(folder, cloud=connect(), cloud_name=cloud_name(), journal=journal, begun=begun)
+    result = drive(folder, cloud=connect(), cloud_name=cloud_name(), journal=journal, begun=begun)
 print("RESULT", result.state, result.message)
 """
 

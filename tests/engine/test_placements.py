@@ -49,6 +49,7 @@ def test_order_output_environment_failures_and_retries(runner: Runner, placement
     assert (steps["bad"].exit_code, steps["flaky"].attempt) == (5, 3)
     assert "limit of 0.2 s" in steps["slow"].message
     assert steps["left"].machine == "L4"
+    assert all(step.cost is not None for step in steps.values() if step.started)
     assert folder.log("left").read_text() == 'left it\'s "$HOME"\n'
     assert folder.log("bad").read_text() == "broken\n"
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,9 +15,12 @@ from lightning_native.emulator.local_cloud import LocalCloud
 from lightning_native.engine.plan import Retry, StepPlan
 
 
-def command(*arguments: str, environ: dict[str, str] | None = None) -> "subprocess.CompletedProcess[str]":
+def command(
+    *arguments: str, environ: dict[str, str] | None = None, answer: str = ""
+) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(
         [sys.executable, "-m", "lightning_native", *arguments],
+        input=answer,
         capture_output=True,
         text=True,
         check=False,
@@ -54,6 +58,20 @@ def test_environments_are_listed_and_pruned(runner: Runner, lightning_cloud: Loc
     assert "0 deleted, 1 kept" in command("environments", "prune", "--unused-days", "1", environ=environ).stdout
     assert "1 deleted, 0 kept" in command("environments", "prune", environ=environ).stdout
     assert json.loads(command("environments", "list", "--json", environ=environ).stdout) == []
+
+
+def test_what_a_dead_run_holds_is_shown_with_age_and_cost_and_released_after_a_yes(
+    runner: Runner, lightning_cloud: LocalCloud
+) -> None:
+    folder = runner.make("studio", StepPlan("a", ("true",), machines=("L4",)))
+    assert runner.drive(folder, "after run 3") == -signal.SIGKILL
+    environ = lightning_cloud.environ
+    refused = command("gc", environ=environ, answer="n\n")
+    assert refused.returncode == 1
+    assert re.search(r"studio engine-test-a-\S+ of run \w+ \([\d.]+ s, \$[\d.]+\): to delete", refused.stderr)
+    accepted = command("gc", environ=environ, answer="y\n")
+    assert "1 released, 0 could not be released" in accepted.stdout
+    assert command("gc", environ=environ).stdout == "0 released, 0 could not be released\n"
 
 
 @pytest.mark.usefixtures("runner")

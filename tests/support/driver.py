@@ -12,8 +12,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from lightning_native.engine.driving import drive
 from lightning_native.engine.journal import Journal
-from lightning_native.engine.run import run
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.lightning.session import cloud_name, connect
 
@@ -63,7 +63,7 @@ class Proxy:
 def main() -> int:
     folder, moment = RunFolder(Path(sys.argv[1])), sys.argv[2] if len(sys.argv) > 2 else ""
     with folder.driven(), Journal() as journal:
-        result = run(folder, cloud=Proxy(connect(), Killer(moment)), cloud_name=cloud_name(), journal=journal)
+        result = drive(folder, cloud=Proxy(connect(), Killer(moment)), cloud_name=cloud_name(), journal=journal)
     return 0 if result.state == "completed" else 1
 
 

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import io
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -166,8 +167,45 @@ def test_unpack_is_atomic_and_happens_once(studio: Studio) -> None:
     sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
     studio.call("unpack", str(archive), sha256, str(studio.home / "code" / "x"))
     assert {path.name for path in (studio.home / "code" / "x").iterdir()} == {"my step.py", "café.py"}
-    archive.unlink()
+    assert not archive.exists()
     studio.call("unpack", str(archive), sha256, str(studio.home / "code" / "x"))
+
+
+def test_code_that_was_not_used_for_long_is_deleted_but_for_the_last_few(studio: Studio) -> None:
+    for age, name in enumerate(("now", "week", "month", "quarter", "year")):
+        folder = studio.home / "code" / name
+        folder.mkdir(parents=True)
+        os.utime(folder, times=(0, time.time() - age * 30 * 86400))
+    os.utime(studio.home / "code" / "quarter")
+    # Used again, so that "month" is the third of the last.
+    studio.call("unpack", "nowhere", "0", str(studio.home / "code" / "year"))
+    assert {path.name for path in (studio.home / "code").iterdir()} == {"now", "quarter", "year"}
+
+
+def test_operations_started_together_answer_together(studio: Studio) -> None:
+    def request(**operations: list[str]) -> dict[str, Any]:
+        specifications = {name: {"argv": argv, "cwd": str(studio.home)} for name, argv in operations.items()}
+        content = json.dumps(specifications).encode()
+        (studio.agent.parent / "ops" / "batch.json").write_bytes(content)
+        start = {
+            "file": "batch",
+            "sha256": hashlib.sha256(content).hexdigest(),
+            "operations": dict.fromkeys(operations, 0),
+        }
+        return studio.call("exchange", json.dumps({"start": start}), "--wait", "5")["answers"]
+
+    answers = request(one=["sh", "-c", "echo x >>count; echo one"], two=["sh", "-c", "echo x >>count; exit 2"])
+    assert base64.b64decode(answers["one"]["data"]) == b"one\n"
+    assert answers["two"]["result"]["exit_code"] == 2
+    # Delivered again, with one more beside them.
+    answers = request(one=["sh", "-c", "echo x >>count"], three=["true"])
+    assert (answers["one"]["state"], answers["three"]["result"]["exit_code"]) == ("done", 0)
+    assert (studio.home / "count").read_text() == "x\nx\n"
+    assert not list((studio.agent.parent / "ops").glob("*.json"))
+    asked = json.dumps({"poll": {"one": 2, "none": 0}})
+    answers = studio.call("exchange", asked)["answers"]
+    assert base64.b64decode(answers["one"]["data"]) == b"e\n"
+    assert answers["none"]["state"] == "unknown"
 
 
 def test_forget_stops_and_removes_only_its_run(studio: Studio) -> None:

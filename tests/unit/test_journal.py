@@ -1,6 +1,7 @@
 """The journal keeps first ends, open leases, and lets only one controller write about a run."""
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -40,12 +41,13 @@ def test_a_controller_whose_run_was_taken_over_cannot_write(tmp_path: Path) -> N
         for write in (
             lambda: stale.step_preparing("a", 1, "studio", None),
             lambda: stale.step_ended("a", "failed"),
-            lambda: stale.lease("studio", "one", "delete"),
+            lambda: stale.lease("studio", "one", on_release="delete"),
             lambda: stale.end("failed"),
             lambda: stale.event("x"),
         ):
             with pytest.raises(StaleControllerError):
-                write()
+                # What is told of steps is written together with what comes next.
+                (write(), stale.flush())
         new.step_ended("a", "succeeded", 0)
         assert [step.state for step in journal.steps("r")] == ["succeeded"]
         assert journal.leases("r") == []
@@ -54,11 +56,11 @@ def test_a_controller_whose_run_was_taken_over_cannot_write(tmp_path: Path) -> N
 def test_a_lease_is_open_until_it_is_released_and_can_be_taken_again(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal.db") as journal:
         run = journal.drive("r", "name", "cloud", 1, [])
-        run.lease("studio", "one", "delete")
-        run.lease("studio", "two", "stop")
+        run.lease("studio", "one", on_release="delete")
+        run.lease("studio", "two", on_release="stop")
         run.released("studio", "one")
         assert [(lease.name, lease.on_release) for lease in journal.open_leases()] == [("two", "stop")]
-        run.lease("studio", "one", "delete")
+        run.lease("studio", "one", on_release="delete")
         assert {lease.name for lease in journal.open_leases()} == {"one", "two"}
 
 
@@ -92,3 +94,40 @@ def test_threads_and_processes_write_at_once_and_lose_nothing(tmp_path: Path) ->
     with Journal(path) as journal:
         assert len(journal.runs(1000)) == 160
         assert len(journal.runs_like("3-1")) == 11
+
+
+def test_uploads_that_were_not_used_for_long_are_told_but_for_the_last_few(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.db") as journal:
+        for path in ("a", "b", "c"):
+            journal.uploaded("cloud", "studio", path, "0")
+        journal.uploaded("cloud", "studio", "a", "1")
+        assert journal.is_uploaded("cloud", "studio", "a", "1")
+        assert not journal.is_uploaded("cloud", "studio", "a", "0")
+        assert journal.unused_uploads("cloud", "studio", unused_seconds=0, keep=2) == ["b"]
+        assert journal.unused_uploads("cloud", "studio", unused_seconds=60, keep=2) == []
+        journal.upload_removed("cloud", "studio", "b")
+        assert journal.unused_uploads("cloud", "studio", unused_seconds=0, keep=2) == []
+
+
+def test_what_is_told_of_steps_is_seen_at_once_and_by_others_in_a_moment(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.db") as journal, Journal(tmp_path / "journal.db") as other:
+        run = journal.drive("r", "name", "cloud", 1, ["a"])
+        run.step_preparing("a", 1, "place", None)
+        assert journal.steps("r")[0].state == "preparing"
+        run.step_running("a")
+        deadline = time.monotonic() + 10
+        while other.steps("r")[0].state != "running":
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+
+
+def test_a_controller_that_was_replaced_hears_of_it_with_what_it_tells_of_steps(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal.db") as journal:
+        stale = journal.drive("r", "name", "cloud", 1, ["a"])
+        journal.drive("r", "name", "cloud", 2, ["a"])
+        stale.step_preparing("a", 1, "stale", None)
+        with pytest.raises(StaleControllerError):
+            stale.flush()
+        with pytest.raises(StaleControllerError):
+            stale.step_running("a")
+        assert journal.steps("r")[0].place is None

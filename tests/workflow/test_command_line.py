@@ -106,7 +106,7 @@ def printed(errors: str) -> dict[str, list[str]]:
     return lines
 
 
-@pytest.mark.parametrize("placement", ["studio", "job"])
+@pytest.mark.parametrize("placement", ["studio", "job", "platform"])
 def test_the_example_runs_its_twelve_steps_on_three_kinds_of_machine(bench: Bench, placement: str) -> None:
     code, output, errors = bench.call("run", EXAMPLE, "--local", "--placement", placement, "--json")
     assert code == 0, errors
@@ -278,3 +278,25 @@ def test_secrets_reach_the_step_and_nothing_else(bench: Bench) -> None:
     folder = home / "runs" / json.loads(output)["run_id"]
     kept = [*folder.rglob("*"), home / "journal.db", home / "journal.db-wal", home / "cloud" / "server.log"]
     assert [path for path in kept if path.is_file() and secret.encode() in path.read_bytes()] == []
+
+
+def test_a_workflow_with_a_schedule_is_scheduled_changed_and_deleted(bench: Bench) -> None:
+    workflow = bench.write(
+        """\
+        name: nightly
+        placement: platform
+        schedule: {cron: 0 2 * * *, timezone: Europe/Zurich}
+        steps: {a: {command: echo a}}
+        """
+    )
+    code, output, errors = bench.call("run", workflow, "--local")
+    assert code == 0, errors
+    assert output.startswith("scheduled as 'nightly' at '0 2 * * *' Europe/Zurich")
+    assert bench.call("schedules", "pause", "nightly", "--local")[0] == 0
+    assert bench.call("schedules", "change", "nightly", "--cron", "5 4 * * 1", "--timezone", "UTC", "--local")[0] == 0
+    assert bench.call("schedules", "--local")[1].split() == ["nightly", "5", "4", "*", "*", "1", "UTC", "paused"]
+    assert bench.call("schedules", "runs", "nightly", "--local", "--json")[1] == "[]\n"
+    code, _, errors = bench.call("schedules", "delete", "weekly", "--local")
+    assert (code, errors) == (1, "error: there is no schedule 'weekly'; there are: nightly\n")
+    assert bench.call("schedules", "delete", "nightly", "--local") == (0, "", "")
+    assert bench.call("schedules", "list", "--local") == (0, "", "")

@@ -25,8 +25,10 @@ COMMANDS = {
     "run": "run a workflow file on Lightning",
     "job": "run, convert, extract, plan, watch and list jobs as Oracle ADS describes them",
     "runs": "list, show, follow, stop and resume runs",
+    "schedules": "list, change, pause and delete what Lightning runs again and again",
     "environments": "list and delete the template studios that runs start from",
     "gc": "release what dead runs left over",
+    "doctor": "find what keeps runs from working here, and what to do about it",
 }
 
 # What a command needs besides the package itself, where it is not the engine.

@@ -4,12 +4,14 @@ import argparse
 import json
 import os
 import sys
+import time
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 
+from lightning_native.cli.units import human_dollars, human_seconds
 from lightning_native.emulator.attach import attach, default_root
 from lightning_native.engine.journal import Journal
-from lightning_native.engine.reconcile import collect_garbage, dead_leases
+from lightning_native.engine.reconcile import collect_garbage, cost_of, dead_leases
 from lightning_native.lightning.session import cloud_name, connect
 
 EXAMPLE = "lightning-native gc --local --yes"
@@ -28,11 +30,15 @@ def run(args: argparse.Namespace) -> int:
     with cloud as environ, Journal() as journal:
         os.environ.update(environ)
         leases = dead_leases(journal, cloud_name())
+        cloud_now = connect() if leases else None
         for lease in leases:
-            print(f"{lease.kind} {lease.name} of run {lease.run_id}: to {lease.on_release}", file=sys.stderr)
+            age = human_seconds(time.time() - lease.created)
+            cost = cost_of(journal, cloud_now, lease) if cloud_now else None
+            about = age if cost is None else f"{age}, {human_dollars(cost)}"
+            print(f"{lease.kind} {lease.name} of run {lease.run_id} ({about}): to {lease.on_release}", file=sys.stderr)
         if leases and not args.yes and input("Go ahead? [y/N] ").strip().lower() not in ("y", "yes"):
             return 1
-        released, failed = collect_garbage(journal, connect(), leases) if leases else ([], [])
+        released, failed = collect_garbage(journal, cloud_now, leases) if cloud_now else ([], [])
     if args.json:
         print(json.dumps({"released": [asdict(x) for x in released], "failed": [asdict(x) for x in failed]}, indent=1))
     else:

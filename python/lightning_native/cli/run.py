@@ -51,8 +51,10 @@ def run(args: argparse.Namespace) -> int:
         record, steps = journal.run(run_id), journal.steps(run_id)
     if args.json:
         print(json.dumps(_described(run_id, record, steps, message), indent=1))
-    else:
+    elif steps:
         print(_summary(steps))
+    elif record and not message:
+        print(f"{record.message}; see its runs with: lightning-native schedules")
     if message:
         print(f"error: {message}", file=sys.stderr)
     print(f"see it again with: lightning-native runs show {run_id[:12]}", file=sys.stderr)

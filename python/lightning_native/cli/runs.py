@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 from lightning_native.engine.follow import LogFollower
 from lightning_native.engine.journal import Journal, RunRecord
@@ -32,15 +33,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     logs.add_argument("--step", metavar="NAME", help="only this step, without its name before each line")
     stop = commands.add_parser("stop", help="stop a run and wait until it has released what it held")
     resume = commands.add_parser("resume", help="drive a run on whose controlling process died; repeats nothing")
+    report = commands.add_parser("report", help="write a self-contained HTML page about a run")
+    report.add_argument("--output", type=Path, metavar="FILE", help="where to (default: RUN.html in this folder)")
     for command in (listing, show):
         command.add_argument("--json", action="store_true", help="print JSON")
-    for command in (show, logs, stop, resume):
+    for command in (show, logs, stop, resume, report):
         command.add_argument("run_id", metavar="RUN", help="a run's id, or the beginning of one")
 
 
 def run(args: argparse.Namespace) -> int:
     """Do what the action says."""
-    actions = {"list": _list, "show": _show, "logs": _logs, "stop": _stop, "resume": _resume}
+    actions = {"list": _list, "show": _show, "logs": _logs, "stop": _stop, "resume": _resume, "report": _report}
     with Journal() as journal:
         return actions[args.action](journal, args)
 
@@ -123,6 +126,19 @@ def _logs(journal: Journal, args: argparse.Namespace) -> int:
         follower.advance()
         time.sleep(_REFRESH_SECONDS)
     follower.finish()
+    return 0
+
+
+def _report(journal: Journal, args: argparse.Namespace) -> int:
+    from lightning_native.report import read_report, render
+
+    record = find_run(journal, args.run_id)
+    output = args.output or Path(f"{record.run_id}.html")
+    try:
+        output.write_text(render(read_report(journal, record)), encoding="utf-8")
+    except OSError as error:
+        raise PlanError(f"{output} cannot be written: {error.strerror}; name another file with --output") from error
+    print(output)
     return 0
 
 

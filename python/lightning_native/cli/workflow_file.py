@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import get_args
 
 from lightning_native.emulator.attach import attach, default_root
-from lightning_native.engine.layout import studio_layout
 from lightning_native.engine.machines import MachineOffer
 from lightning_native.engine.plan import PlacementName, check_plan
 from lightning_native.engine.workflow import Workflow, load_workflow
@@ -37,8 +36,6 @@ def read_workflow(args: argparse.Namespace) -> Workflow:
         max_parallelism=args.max_parallelism or workflow.plan.max_parallelism,
     )
     check_plan(plan)
-    if plan.placement == "studio":
-        studio_layout(plan)
     return replace(workflow, plan=plan)
 
 

@@ -1,1 +1,76 @@
-"""Everything between a plan and the machines: what runs where, exactly once, with nothing left over. Knows no ZenML."""
+"""Everything between a plan and the machines: what runs where, exactly once, with nothing left over. Knows no ZenML.
+
+::
+
+    from lightning_native import engine
+    from lightning_native.engine.plan import RunPlan, StepPlan
+
+    steps = (StepPlan("load", ("python", "load.py")), StepPlan("train", ("python", "train.py"), ("L4",), ("load",)))
+    result = engine.run(RunPlan("my-first-run", "digits", steps, placement="job"), root="code")
+    print(result.state, result.steps["train"].exit_code)
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lightning_native.engine.driving import RunResult
+    from lightning_native.engine.plan import RunPlan
+    from lightning_native.lightning.cloud import Cloud
+
+__all__ = ["run"]
+
+
+def run(
+    plan: "RunPlan",
+    root: "str | os.PathLike[str]" = ".",
+    *,
+    environments: Mapping[str, Mapping[str, str]] | None = None,
+    local: bool = False,
+    cloud: "Cloud | None" = None,
+) -> "RunResult":
+    """Run a plan to its end, showing on stderr what the steps print, and return how it ended.
+
+    A process of its own drives the run, so that Ctrl-C here stops it in order, and what kills this process does not
+    kill the run.
+
+    Args:
+        plan: any graph of commands; its `run_id` must be new.
+        root: the folder of the code, in which the commands run.
+        environments: environment variables by step; they may hold secrets.
+        local: on the local cloud instead of Lightning; without it, the credentials are in this process's environment.
+        cloud: drive the run here instead, against this cloud; `lightning_native.lightning.memory` has one for tests.
+
+    Raises:
+        PlanError: the plan cannot run as it is written; nothing was created.
+        CredentialsError: credentials are missing.
+        ArchiveError: `root` cannot be packed.
+    """
+    from lightning_native.emulator.attach import default_root
+    from lightning_native.engine.driving import RunResult, drive
+    from lightning_native.engine.journal import Journal
+    from lightning_native.engine.plan import check_plan
+    from lightning_native.engine.run_folder import RunFolder
+    from lightning_native.engine.watch import Watch
+    from lightning_native.errors import PlanError, RunFailedError, RunStoppedError
+    from lightning_native.lightning.credentials import Credentials
+
+    check_plan(plan)
+    environ = {} if local or cloud else Credentials.from_environment(os.environ).environ()
+    folder = RunFolder.of(plan.run_id)
+    if folder.path.exists():
+        raise PlanError(f"there was a run {plan.run_id!r} before; give this one another run_id")
+    folder.write(plan, Path(root), environments or {})
+    if cloud is not None:
+        with folder.driven(), Journal() as journal:
+            return drive(folder, cloud=cloud, cloud_name=type(cloud).__name__, journal=journal)
+    try:
+        Watch(folder, plan, local_cloud=default_root() if local else None, environ=environ, synchronous=True).wait()
+    except (RunFailedError, RunStoppedError) as error:
+        message = str(error)
+    else:
+        message = ""
+    with Journal() as journal:
+        return RunResult.of(journal, plan.run_id, message)

@@ -17,9 +17,9 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
 from lightning_native.emulator.attach import attach
+from lightning_native.engine.driving import GiveUp, drive
 from lightning_native.engine.executor import Cancellation, StepResult
 from lightning_native.engine.journal import Journal, RunState
-from lightning_native.engine.run import GiveUp, run
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import StaleControllerError
 from lightning_native.lightning.session import cloud_name, connect
@@ -106,7 +106,7 @@ def _drive(folder: RunFolder, local_cloud: Path | None, cancellation: Cancellati
     cloud: AbstractContextManager[dict[str, str]] = attach(local_cloud) if local_cloud else nullcontext({})
     with cloud as environ, Journal() as journal:
         os.environ.update(environ)
-        result = run(
+        result = drive(
             folder,
             cloud=connect(),
             cloud_name=cloud_name(),

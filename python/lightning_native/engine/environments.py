@@ -9,6 +9,7 @@ from dataclasses import astuple
 from pathlib import Path
 
 from lightning_native import unique_studio_name
+from lightning_native.agent import KEPT_CODE_SECONDS, KEPT_CODES
 from lightning_native.engine.layout import merged_requirements
 from lightning_native.engine.operation import AGENT_SOURCE, REMOTE_HOME
 from lightning_native.engine.placements.base import RunContext
@@ -85,7 +86,7 @@ class Template:
 
     def _make(self) -> StudioHandle:
         self._record(ready=False)
-        self._context.journal.lease("studio", self.studio_name, "stop" if self._shared else "delete")
+        self._context.journal.lease("studio", self.studio_name, on_release="stop" if self._shared else "delete")
         handle = self._context.cloud.create_studio(self.studio_name)
         handle.start(self._context.plan.main_machine)
         set_up(
@@ -110,17 +111,21 @@ class Template:
         journal.environment_used(self._context.cloud_name, self.fingerprint, self.studio_name, ready=ready)
 
     def _upload_code(self, handle: StudioHandle) -> None:
-        """Upload the run's code and the agent, unless this studio has them."""
+        """Upload the run's code and the agent, unless this studio has them, and remove old code."""
         code = self._context.folder.code()
-        self._upload_once(handle, code.archive, code_archive(code.digest))
-        self._upload_once(handle, AGENT_SOURCE, f"{REMOTE_HOME}/agent.py")
+        self._upload_once(handle, code.archive, code_archive(code.digest), code.sha256)
+        agent_sha256 = hashlib.sha256(AGENT_SOURCE.read_bytes()).hexdigest()
+        self._upload_once(handle, AGENT_SOURCE, f"{REMOTE_HOME}/agent.py", agent_sha256)
+        journal, where = self._context.journal.journal, (self._context.cloud_name, self.studio_name)
+        for path in journal.unused_uploads(*where, unused_seconds=KEPT_CODE_SECONDS, keep=KEPT_CODES + 1):
+            handle.remove(path)
+            journal.upload_removed(*where, path)
 
-    def _upload_once(self, handle: StudioHandle, path: Path, remote: str) -> None:
-        journal, cloud = self._context.journal.journal, self._context.cloud_name
-        sha256 = hashlib.sha256(path.read_bytes()).hexdigest()
-        if not journal.is_uploaded(cloud, self.studio_name, sha256):
+    def _upload_once(self, handle: StudioHandle, path: Path, remote: str, sha256: str) -> None:
+        journal, where = self._context.journal.journal, (self._context.cloud_name, self.studio_name)
+        if not journal.is_uploaded(*where, remote, sha256):
             handle.upload(path, remote)
-            journal.uploaded(cloud, self.studio_name, sha256)
+        journal.uploaded(*where, remote, sha256)
 
 
 def code_archive(digest: str) -> str:

@@ -3,7 +3,7 @@
 import queue
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from lightning_native import Scheduler
@@ -74,20 +74,22 @@ def execute(
     ended: Callable[[str, StepResult], object],
     cancellation: Cancellation,
     done: Mapping[str, StepResult] | None = None,
+    begun: Collection[str] = (),
     durations: Mapping[str, float] | None = None,
 ) -> dict[str, StepResult]:
     """Run every step of a plan after its upstream steps, and return how each ended.
 
     Args:
         plan: what to run.
-        run_step: runs one step to its end; called in a thread of its own; never raises.
+        run_step: runs one step to its end; called in a thread of its own; what it raises ends the execution.
         stop_running: asks all running steps to end; called at most once, must not block.
         ended: told of each step's end, in this thread.
         cancellation: when requested, no step is started any more and the running ones are stopped, unless it drains.
-        done: steps that succeeded before, and how.
+        done: steps that ran to their end before, and how.
+        begun: steps that may be running since before; they are run first, whatever failed meanwhile.
         durations: seconds that steps are expected to take; the longest remaining path goes first.
     """
-    return _Execution(plan, run_step, stop_running, ended, cancellation, dict(done or {}), durations).run()
+    return _Execution(plan, run_step, stop_running, ended, cancellation, dict(done or {}), begun, durations).run()
 
 
 class _Execution:
@@ -99,6 +101,7 @@ class _Execution:
         ended: Callable[[str, StepResult], object],
         cancellation: Cancellation,
         done: dict[str, StepResult],
+        begun: Collection[str],
         durations: Mapping[str, float] | None,
     ) -> None:
         self._plan = plan
@@ -107,6 +110,7 @@ class _Execution:
         self._ended = ended
         self._cancellation = cancellation
         self._results = done
+        self._begun = begun
         self._steps = {step.name: step for step in plan.steps}
         self._dag = plan.dag()
         self._limits = {canonical_machine(machine): limit for machine, limit in plan.machine_limits}
@@ -117,30 +121,56 @@ class _Execution:
             durations={step: seconds for step, seconds in (durations or {}).items() if step in self._steps},
             on_failure=plan.on_failure,
         )
-        self._finished: queue.SimpleQueue[tuple[str, StepResult]] = queue.SimpleQueue()
+        self._finished: queue.SimpleQueue[tuple[str, StepResult | BaseException]] = queue.SimpleQueue()
+        self._orders: queue.SimpleQueue[StepPlan | None] = queue.SimpleQueue()
+        self._workers = 0
         self._running: Counter[str] = Counter()
         self._stopping = False
+        # What runs ends, and no other starts.
+        self._finishing = False
 
     def run(self) -> dict[str, StepResult]:
-        for name in self._dag.order():
-            if name in self._results:
+        done = [name for name in self._dag.order() if name in self._results]
+        succeeded = [name for name in done if self._results[name].state == "succeeded"]
+        for name in succeeded:
+            self._scheduler.start(name)
+            self._scheduler.succeed(name)
+        failed = [name for name in done if name not in succeeded]
+        if self._plan.on_failure == "continue":
+            for name in failed:
                 self._scheduler.start(name)
-                self._scheduler.succeed(name)
+                self._scheduler.fail(name)
+        # Also after a failure: they had begun before it.
+        for name in self._begun:
+            if self._scheduler.state(name) == "ready" and name not in self._results:
+                self._start(name)
+        self._finishing = bool(failed) and self._plan.on_failure != "continue"
+        if self._finishing and self._plan.on_failure == "fail_fast":
+            self._stop()
+        try:
+            self._run()
+        finally:
+            for _ in range(self._workers):
+                self._orders.put(None)
+        self._settle_the_rest()
+        return self._results
+
+    def _run(self) -> None:
         while True:
-            if not self._cancellation.starts_nothing and not self._stopping:
+            if not (self._cancellation.starts_nothing or self._stopping or self._finishing):
                 for name in self._startable():
                     self._start(name)
             if not self._running.total():
-                break
+                return
             try:
                 name, result = self._finished.get(timeout=0.1)
             except queue.Empty:
                 if self._cancellation.requested:
                     self._stop()
                 continue
+            if isinstance(result, BaseException):
+                raise result
             self._settle(name, result)
-        self._settle_the_rest()
-        return self._results
 
     def _startable(self) -> list[str]:
         ready = self._scheduler.ready()
@@ -162,11 +192,18 @@ class _Execution:
     def _start(self, name: str) -> None:
         self._scheduler.start(name)
         self._running[self._machine(name)] += 1
-        step = self._steps[name]
-        # Daemon threads: a call that hangs in the SDK must not keep a cancelled run alive.
-        threading.Thread(
-            target=lambda: self._finished.put((name, self._run_step(step))), name=f"step {name}", daemon=True
-        ).start()
+        if self._workers < self._running.total():
+            self._workers += 1
+            # Daemon threads: a call that hangs in the SDK must not keep a cancelled run alive.
+            threading.Thread(target=self._work, name=f"steps {self._workers}", daemon=True).start()
+        self._orders.put(self._steps[name])
+
+    def _work(self) -> None:
+        while (step := self._orders.get()) is not None:
+            try:
+                self._finished.put((step.name, self._run_step(step)))
+            except BaseException as error:
+                self._finished.put((step.name, error))
 
     def _stop(self) -> None:
         if not self._stopping:
@@ -179,8 +216,8 @@ class _Execution:
             self._scheduler.succeed(name)
         else:
             self._scheduler.fail(name)
-            if self._plan.on_failure == "fail_fast":
-                self._stop()
+        if result.state != "succeeded" and self._plan.on_failure == "fail_fast":
+            self._stop()
         self._results[name] = result
         self._ended(name, result)
 

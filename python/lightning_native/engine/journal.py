@@ -9,7 +9,7 @@ import sqlite3
 import statistics
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -50,11 +50,18 @@ CREATE TABLE IF NOT EXISTS environments (
     cloud TEXT NOT NULL, fingerprint TEXT NOT NULL, studio TEXT NOT NULL, ready INTEGER NOT NULL,
     created REAL NOT NULL, used REAL NOT NULL, PRIMARY KEY (cloud, fingerprint)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS uploads (
-    cloud TEXT NOT NULL, studio TEXT NOT NULL, sha256 TEXT NOT NULL, PRIMARY KEY (cloud, studio, sha256)
+CREATE TABLE IF NOT EXISTS uploaded_files (
+    cloud TEXT NOT NULL, studio TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL, used REAL NOT NULL,
+    PRIMARY KEY (cloud, studio, path)
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
+# How long what is told of steps may wait for others to be written with.
+_SOON_SECONDS = 0.05
+_LEASE = (
+    "INSERT INTO leases (run_id, kind, name, on_release, created) VALUES (?, ?, ?, ?, ?) "
+    "ON CONFLICT DO UPDATE SET released = NULL"
+)
 _OPEN = "('pending', 'preparing', 'running')"
 
 
@@ -89,6 +96,11 @@ class StepRecord:
     exit_code: int | None
     cost: float | None
     message: str
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it ran; None if it never did, or still does."""
+        return None if self.started is None or self.ended is None else self.ended - self.started
 
 
 @dataclass(frozen=True)
@@ -130,6 +142,11 @@ class Journal:
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or home() / "journal.db"
         self._lock = threading.Lock()
+        # Apart from the file's lock, so that nobody who writes soon waits for who writes now.
+        self._buffer_lock = threading.Lock()
+        self._buffer: list[_Write] = []
+        self._flushing: threading.Timer | None = None
+        self._replaced: set[tuple[str, int]] = set()
         self._connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")
@@ -137,6 +154,7 @@ class Journal:
 
     def close(self) -> None:
         """Close the file."""
+        self.flush()
         with self._lock:
             self._connection.close()
 
@@ -235,43 +253,122 @@ class Journal:
         """Forget an environment and what was uploaded to it."""
         with self.transaction() as connection:
             connection.execute("DELETE FROM environments WHERE cloud = ? AND studio = ?", (cloud, studio))
-            connection.execute("DELETE FROM uploads WHERE cloud = ? AND studio = ?", (cloud, studio))
+            connection.execute("DELETE FROM uploaded_files WHERE cloud = ? AND studio = ?", (cloud, studio))
 
-    def is_uploaded(self, cloud: str, studio: str, sha256: str) -> bool:
-        """Tell whether a file was uploaded to a studio before."""
-        sql = "SELECT 1 FROM uploads WHERE cloud = ? AND studio = ? AND sha256 = ?"
-        return bool(self.query(sql, (cloud, studio, sha256)))
+    def is_uploaded(self, cloud: str, studio: str, path: str, sha256: str) -> bool:
+        """Tell whether a file was uploaded to a path in a studio before."""
+        sql = "SELECT 1 FROM uploaded_files WHERE cloud = ? AND studio = ? AND path = ? AND sha256 = ?"
+        return bool(self.query(sql, (cloud, studio, path, sha256)))
 
-    def uploaded(self, cloud: str, studio: str, sha256: str) -> None:
-        """Record that a file was uploaded to a studio."""
+    def uploaded(self, cloud: str, studio: str, path: str, sha256: str) -> None:
+        """Record that a file was uploaded to a path in a studio, or is used there again."""
         with self.transaction() as connection:
-            connection.execute("INSERT OR IGNORE INTO uploads VALUES (?, ?, ?)", (cloud, studio, sha256))
+            connection.execute(
+                "INSERT OR REPLACE INTO uploaded_files VALUES (?, ?, ?, ?, ?)",
+                (cloud, studio, path, sha256, time.time()),
+            )
+
+    def unused_uploads(self, cloud: str, studio: str, *, unused_seconds: float, keep: int) -> list[str]:
+        """Return the paths of a studio's uploads that were not used for so long, but for those used last."""
+        rows = self.query(
+            "SELECT path, used FROM uploaded_files WHERE cloud = ? AND studio = ? ORDER BY used DESC", (cloud, studio)
+        )
+        return [row["path"] for row in rows[keep:] if row["used"] <= time.time() - unused_seconds]
+
+    def upload_removed(self, cloud: str, studio: str, path: str) -> None:
+        """Record that an upload is gone."""
+        with self.transaction() as connection:
+            connection.execute(
+                "DELETE FROM uploaded_files WHERE cloud = ? AND studio = ? AND path = ?", (cloud, studio, path)
+            )
+
+    def write_soon(self, write: "_Write") -> None:
+        """Write with the next transaction, in a moment at the latest; reading here sees it at once.
+
+        Raises:
+            StaleControllerError: an earlier write of this controller came too late.
+        """
+        with self._buffer_lock:
+            if self.is_replaced(write.run_id, write.token):
+                raise _stale(write.run_id)
+            self._buffer.append(write)
+            if self._flushing is None:
+                self._flushing = threading.Timer(_SOON_SECONDS, self.flush)
+                self._flushing.daemon = True
+                self._flushing.start()
+
+    def flush(self) -> None:
+        """Write what was to be written soon."""
+        if self._buffer:
+            with self.transaction():
+                # Beginning one is all it takes.
+                pass
+
+    def is_replaced(self, run_id: str, token: int) -> bool:
+        """Tell whether a write of this controller was refused because there is another one."""
+        return (run_id, token) in self._replaced
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Write all or nothing."""
+        """Write all or nothing, after what was to be written before."""
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
+                with self._buffer_lock:
+                    buffered = list(self._buffer)
+                    flushing, self._flushing = self._flushing, None
+                if flushing is not None:
+                    flushing.cancel()
+                self._write_all(buffered)
                 yield self._connection
             except BaseException:
                 self._connection.execute("ROLLBACK")
                 raise
             self._connection.execute("COMMIT")
+            with self._buffer_lock:
+                del self._buffer[: len(buffered)]
+
+    def _write_all(self, writes: Iterable["_Write"]) -> None:
+        tokens: dict[str, int] = {}
+        for write in writes:
+            if write.run_id not in tokens:
+                tokens[write.run_id] = self.token(write.run_id)
+            # What a controller that was replaced still had to say is not true any more.
+            if tokens[write.run_id] == write.token:
+                self._connection.execute(write.sql, write.parameters)
+            else:
+                self._replaced.add((write.run_id, write.token))
+
+    def token(self, run_id: str) -> int:
+        """Return what the present controller of a run writes with; only within a transaction."""
+        row = self._connection.execute("SELECT token FROM runs WHERE run_id = ?", (run_id,)).fetchone()
+        return int(row[0]) if row else -1
 
     def query(self, sql: str, parameters: tuple[object, ...] = ()) -> list[dict[str, Any]]:
         """Read rows as mappings."""
+        self.flush()
         with self._lock:
             cursor = self._connection.execute(sql, parameters)
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
+@dataclass(frozen=True)
+class _Write:
+    """One change that a controller makes to its run."""
+
+    run_id: str
+    token: int
+    sql: str
+    parameters: tuple[object, ...]
+
+
 class RunJournal:
     """One run's part of the journal, for the controller that drives it.
 
     Every write carries the token the controller got when it began; when another controller has taken the run over,
-    it raises StaleControllerError instead.
+    it raises StaleControllerError instead, at the latest with the next lease, the end, or a `flush`. What is told of
+    steps is on disk in a moment, or with one of these.
     """
 
     def __init__(self, journal: Journal, run_id: str, token: int) -> None:
@@ -288,7 +385,7 @@ class RunJournal:
 
     def step_preparing(self, step: str, attempt: int, place: str, machine: str | None) -> None:
         """Record that an attempt at a step waits for its place."""
-        self._write(
+        self._write_soon(
             "UPDATE steps SET state = 'preparing', attempt = ?, place = ?, machine = ? "
             f"WHERE run_id = ? AND name = ? AND state IN {_OPEN}",
             (attempt, place, machine, self.run_id, step),
@@ -296,7 +393,7 @@ class RunJournal:
 
     def step_running(self, step: str) -> None:
         """Record that a step's command was started; the time of its first attempt stays."""
-        self._write(
+        self._write_soon(
             "UPDATE steps SET state = 'running', started = coalesce(started, ?) "
             "WHERE run_id = ? AND name = ? AND state = 'preparing'",
             (time.time(), self.run_id, step),
@@ -315,40 +412,61 @@ class RunJournal:
         now = time.time()
         # What we saw of its start may be late: a short job has ended before anybody looks.
         started = None if seconds is None else now - seconds
-        self._write(
+        self._write_soon(
             "UPDATE steps SET state = ?, started = coalesce(?, started), "
             "ended = CASE WHEN coalesce(?, started) IS NULL THEN NULL ELSE ? END, exit_code = ?, message = ?, cost = ? "
             f"WHERE run_id = ? AND name = ? AND state IN {_OPEN}",
             (state, started, started, now, exit_code, message, cost, self.run_id, step),
         )
 
-    def lease(self, kind: LeaseKind, name: str, on_release: Literal["delete", "stop"]) -> None:
-        """Record the intent to create or start something, before the call that does it."""
-        self._write(
-            "INSERT INTO leases (run_id, kind, name, on_release, created) VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT DO UPDATE SET released = NULL",
-            (self.run_id, kind, name, on_release, time.time()),
-        )
+    def lease(
+        self, kind: LeaseKind, *names: str, on_release: Literal["delete", "stop"] = "delete", file: str = ""
+    ) -> None:
+        """Record the intent to create or start things, and a file for them, before the calls that do it."""
+        wanted = [*((kind, name, on_release) for name in names), *([("file", file, "delete")] if file else [])]
+        with self.journal.transaction() as connection:
+            self._check()
+            connection.executemany(_LEASE, [(self.run_id, *lease, time.time()) for lease in wanted])
 
     def released(self, kind: LeaseKind, name: str) -> None:
         """Record that a leased thing is confirmed gone."""
-        self._write(
+        self._write_soon(
             "UPDATE leases SET released = ? WHERE run_id = ? AND kind = ? AND name = ? AND released IS NULL",
             (time.time(), self.run_id, kind, name),
         )
 
     def event(self, text: str, step: str | None = None) -> None:
         """Record that something happened."""
-        self._write(
+        self._write_soon(
             "INSERT INTO events (run_id, at, step, text) VALUES (?, ?, ?, ?)", (self.run_id, time.time(), step, text)
         )
 
+    def flush(self) -> None:
+        """Have everything on disk that was recorded up to here.
+
+        Raises:
+            StaleControllerError: another controller has taken the run over, and it was not recorded.
+        """
+        self.journal.flush()
+        if self.journal.is_replaced(self.run_id, self._token):
+            raise _stale(self.run_id)
+
     def _write(self, sql: str, parameters: tuple[object, ...]) -> None:
         with self.journal.transaction() as connection:
-            (token,) = connection.execute("SELECT token FROM runs WHERE run_id = ?", (self.run_id,)).fetchone()
-            if token != self._token:
-                raise StaleControllerError(f"run {self.run_id} is driven by another controller now; this one gives up")
+            self._check()
             connection.execute(sql, parameters)
+
+    def _write_soon(self, sql: str, parameters: tuple[object, ...]) -> None:
+        """Write what a later look at Lightning would tell again if it were lost."""
+        self.journal.write_soon(_Write(self.run_id, self._token, sql, parameters))
+
+    def _check(self) -> None:
+        if self.journal.token(self.run_id) != self._token:
+            raise _stale(self.run_id)
+
+
+def _stale(run_id: str) -> StaleControllerError:
+    return StaleControllerError(f"run {run_id} is driven by another controller now; this one gives up")
 
 
 def _columns(record: type[RunRecord] | type[StepRecord]) -> str:

@@ -58,6 +58,19 @@ def studio_layout(plan: RunPlan) -> tuple[StudioPlan, ...]:
     return tuple(studios)
 
 
+def check_environments(plan: RunPlan) -> None:
+    """Find what cannot hold together in an environment of a plan.
+
+    Raises:
+        RequirementError, PlanError: as `studio_layout`.
+    """
+    if plan.placement == "studio":
+        studio_layout(plan)
+        return
+    for step in {step.requirements: step for step in plan.steps}.values():
+        merged_requirements([step])
+
+
 def merged_requirements(steps: Iterable[StepPlan]) -> str:
     """Merge what steps that share an environment need into the text of one requirements file.
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lightning_native import agent
+from lightning_native.engine.together import Together
 from lightning_native.errors import CloudError
 from lightning_native.lightning.cloud import StudioHandle
 
@@ -20,6 +21,8 @@ T = TypeVar("T")
 AGENT_SOURCE = Path(agent.__file__)
 REMOTE_HOME = ".lightning-native"
 POLL_SECONDS = 5.0
+# Commands that take no longer need one call.
+_SHORT_SECONDS = 0.2
 # How long status calls may fail in a row before a step is given up: longer than an outage that heals by itself.
 PATIENCE_SECONDS = 300.0
 
@@ -52,6 +55,8 @@ class Agent:
         """Talk to a studio, pausing with `pause` (seconds) between tries."""
         self._studio = studio
         self._pause = pause
+        self._starts = Together(self._start_all, calls_at_once=2, largest=32)
+        self._polls = Together(self._poll_all, calls_at_once=4, largest=64)
 
     def install(self) -> None:
         """Upload `agent.py` and wait until the studio sees it."""
@@ -107,11 +112,38 @@ class Agent:
         except CloudError:
             return True
 
-    def unpack(self, archive: Path, sha256: str, digest: str) -> str:
-        """Upload an archive under its digest, unpack it there, and return the folder, relative to the home."""
+    def start(self, operation_id: str, specification: Mapping[str, object], offset: int) -> dict[str, Any]:
+        """Start an operation, attach to it, or replay its end; return how it stands, as `agent.py` says it."""
+        return self._starts.ask((operation_id, specification, offset))
+
+    def poll(self, operation_id: str, offset: int) -> dict[str, Any]:
+        """Wait for news of an operation for a while, and return how it stands."""
+        return self._polls.ask((operation_id, offset))
+
+    def _start_all(self, operations: Sequence[tuple[str, Mapping[str, object], int]]) -> list[dict[str, Any]]:
+        file = f"{operations[0][0]}.start"
+        specifications = {operation: specification for operation, specification, _ in operations}
+        sha256 = upload_specification(self.upload, file, specifications)
+        offsets = {operation: offset for operation, _, offset in operations}
+        request = {"start": {"file": file, "sha256": sha256, "operations": offsets}}
+        answers = self.call("exchange", json.dumps(request), "--wait", str(_SHORT_SECONDS))["answers"]
+        return [answers[operation] for operation in offsets]
+
+    def _poll_all(self, operations: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
+        request = {"poll": dict(operations)}
+        answers = self.call("exchange", json.dumps(request), "--wait", str(POLL_SECONDS))["answers"]
+        return [answers[operation] for operation, _ in operations]
+
+    def unpack(self, archive: Path, sha256: str, digest: str, *, maybe_there: bool = False) -> str:
+        """Upload an archive under its digest, unpack it there, and return the folder, relative to the home.
+
+        `maybe_there`: look first whether an earlier run has unpacked it.
+        """
         remote = f"{REMOTE_HOME}/code/{digest[:32]}"
-        self.upload(archive, f"{remote}.tar.gz")
-        self.call("unpack", f"~/{remote}.tar.gz", sha256, f"~/{remote}")
+        call = ("unpack", f"~/{remote}.tar.gz", sha256, f"~/{remote}")
+        if not maybe_there or self.call(*call, "--only-if-there")["state"] == "missing":
+            self.upload(archive, f"{remote}.tar.gz")
+            self.call(*call)
         return remote
 
     def forget(self, prefix: str) -> None:
@@ -147,8 +179,7 @@ class Operation:
 
         """
         spec = {"argv": list(argv), "cwd": cwd, "env": dict(env), "scratch": list(scratch), "timeout": timeout}
-        sha256 = upload_specification(self._agent.upload, self._id, spec)
-        answer = self._agent.call("start", self._id, "--spec-sha256", sha256, "--offset", str(offset), "--wait", "0.2")
+        answer = self._agent.start(self._id, spec, offset)
         started()
         while True:
             if answer["data"]:
@@ -158,7 +189,7 @@ class Operation:
                 return Outcome.from_agent(answer["result"])
             if answer["state"] in ("lost", "unknown"):
                 raise CloudError(f"studio {self._studio.name!r} lost the command: it stopped or restarted meanwhile")
-            answer = self._agent.call("poll", self._id, "--offset", str(offset), "--wait", str(POLL_SECONDS))
+            answer = self._agent.poll(self._id, offset)
 
     def stop(self, grace: float) -> None:
         """Ask the command to end, and end it after `grace` seconds; a command not yet started never starts."""

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -172,9 +173,10 @@ def check_plan(plan: RunPlan) -> None:
         UnknownMachineError: a machine that Lightning does not offer.
         CycleError, UnknownNodeError: the steps cannot be ordered.
         RequirementError: requirements that do not parse or, in one environment, cannot hold together.
+        PlanError: what else steps in one studio need cannot hold together.
     """
-    names = [step.name for step in plan.steps]
-    twice = sorted({name for name in names if names.count(name) > 1})
+    names = Counter(step.name for step in plan.steps)
+    twice = sorted(name for name, count in names.items() if count > 1)
     if twice:
         raise PlanError(f"two steps are called {twice[0]!r}; step names must be unique")
     for step in plan.steps:
@@ -197,6 +199,10 @@ def check_plan(plan: RunPlan) -> None:
             )
         check_schedule(plan.schedule)
     plan.dag().order()
+    # Layouts are made of plans.
+    from lightning_native.engine.layout import check_environments
+
+    check_environments(plan)
 
 
 def check_schedule(schedule: Schedule) -> None:

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from lightning_native.engine.journal import Journal, Lease, RunJournal
 from lightning_native.engine.run_folder import RunFolder
-from lightning_native.errors import CloudError
+from lightning_native.errors import CloudError, LightningNativeError
 from lightning_native.lightning.cloud import Cloud
 
 _ATTEMPTS = 4
@@ -30,6 +30,18 @@ def dead_leases(journal: Journal, cloud_name: str) -> list[Lease]:
         if record is not None and record.cloud == cloud_name and not RunFolder.of(lease.run_id).is_driven():
             dead.append(lease)
     return dead
+
+
+def cost_of(journal: Journal, cloud: Cloud, lease: Lease) -> float | None:
+    """Return the dollars that something left over has cost, for a studio at most; None where it is not known."""
+    try:
+        if lease.kind == "job":
+            return sum(job.cost() for job in cloud.find_jobs(lease.name))
+        machine = next((step.machine for step in journal.steps(lease.run_id) if step.place == lease.name), None)
+        hourly = cloud.hourly_cost(machine) if machine and lease.kind == "studio" else None
+    except LightningNativeError:
+        return None
+    return None if hourly is None else hourly * (time.time() - lease.created) / 3600
 
 
 def collect_garbage(journal: Journal, cloud: Cloud, leases: list[Lease]) -> tuple[list[Lease], list[Lease]]:

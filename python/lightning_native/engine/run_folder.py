@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -24,6 +25,22 @@ class Code:
     archive: Path
     digest: str
     sha256: str
+
+
+class StepLog:
+    """The output of one attempt at a step; the file is there once there is output."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def size(self) -> int:
+        """Return how many bytes there are."""
+        return self._path.stat().st_size if self._path.exists() else 0
+
+    def append(self, data: bytes) -> None:
+        """Write what has come."""
+        with self._path.open("ab") as log:
+            log.write(data)
 
 
 class RunFolder:
@@ -104,6 +121,10 @@ class RunFolder:
 
     def code(self) -> Code:
         """Return the packed code."""
+        return self._code
+
+    @cached_property
+    def _code(self) -> Code:
         try:
             described = json.loads((self.path / "code.json").read_text())
         except (OSError, ValueError) as error:

@@ -50,6 +50,7 @@ def set_up(
     steps: Sequence[str],
     requirements: str,
     setup: Setup,
+    kept: bool = False,
 ) -> ReadyStudio:
     """Give a running studio the agent and the run's code, and install what its steps need.
 
@@ -62,6 +63,7 @@ def set_up(
         steps: that will run in it; the first of them that has a variable gives it its value.
         requirements: the text of one requirements file.
         setup: what else they need.
+        kept: whether it is a studio that earlier runs may have used.
 
     Raises:
         CloudError: something could not be uploaded or installed; the message ends with what was printed.
@@ -69,7 +71,7 @@ def set_up(
     agent = Agent(handle, context.cancellation.wait)
     agent.install()
     code = context.folder.code()
-    ready = ReadyStudio(handle, agent, agent.unpack(code.archive, code.sha256, code.digest))
+    ready = ReadyStudio(handle, agent, agent.unpack(code.archive, code.sha256, code.digest, maybe_there=kept))
     commands = (*context.plan.custom_commands, *setup.commands)
     if requirements or setup.packages or commands:
         _install(ready, context, name, requirements, replace(setup, commands=commands), setup_variables(context, steps))

@@ -2,17 +2,23 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from lightning_native import merge_requirements
-from lightning_native.engine.layout import studio_layout
 from lightning_native.engine.machines import MachineOffer, ResourceRequest, cheapest, gpu_kinds, known_gpu
-from lightning_native.engine.plan import RequirementSource, Retry, RunPlan, StepPlan, check_plan
+from lightning_native.engine.plan import (
+    RequirementSource,
+    Retry,
+    RunPlan,
+    Schedule,
+    StepPlan,
+    check_plan,
+    check_schedule,
+)
 from lightning_native.engine.workflow_schema import Resources, RuntimeDocument, StepDocument, WorkflowDocument, validate
 from lightning_native.engine.yaml_document import Document, Location, did_you_mean, read_yaml
 from lightning_native.errors import DagError, JobError, PlanError, RequirementError, UnknownMachineError
@@ -181,6 +187,7 @@ class _Loader:
             timeout=described.timeout,
             placement=described.placement,
             pending_timeout=described.pending_timeout,
+            schedule=self._schedule(),
         )
         root = self._root()
         self._raise_problems()
@@ -339,6 +346,18 @@ class _Loader:
             return False
         return True
 
+    def _schedule(self) -> Schedule | None:
+        described = self._described.schedule
+        if described is None:
+            return None
+        name = described.name or self._described.name or self._path.stem
+        schedule = Schedule(name, described.cron, described.timezone)
+        try:
+            check_schedule(schedule)
+        except PlanError as error:
+            self._problem(("schedule",), str(error))
+        return schedule
+
     def _root(self) -> Path:
         root = self._folder / Path(self._described.root).expanduser()
         if not root.is_dir():
@@ -346,18 +365,12 @@ class _Loader:
         return root
 
     def _check(self, plan: RunPlan) -> None:
-        with self._located(("steps",)):
-            check_plan(plan)
-        if plan.placement == "studio":
-            with self._located(("requirements",)):
-                studio_layout(plan)
-
-    @contextmanager
-    def _located(self, location: Location) -> Iterator[None]:
         try:
-            yield
-        except (DagError, PlanError, RequirementError) as error:
-            raise PlanError(self._document.problem(location, str(error))) from error
+            check_plan(plan)
+        except RequirementError as error:
+            raise PlanError(self._document.problem(("requirements",), str(error))) from error
+        except (DagError, PlanError) as error:
+            raise PlanError(self._document.problem(("steps",), str(error))) from error
 
     def _problem(self, location: Location, message: str) -> None:
         self._problems.append((location, message))

@@ -172,6 +172,14 @@ class Retries(_Model):
     backoff: Annotated[Number, Field(ge=1)] = 1.0
 
 
+class ScheduleDocument(_Model):
+    """When Lightning runs the workflow again and again."""
+
+    cron: Text
+    timezone: Text = "UTC"
+    name: Name | None = None
+
+
 Names = Annotated[list[Text], Field(min_length=1)]
 Command = Annotated[
     Annotated[Text, Tag("\0text")] | Annotated[Names, Tag("\0list")],
@@ -230,6 +238,7 @@ class WorkflowDocument(_Model):
     on_failure: FailureMode = "continue"
     timeout: Limit | None = None
     pending_timeout: Limit = 600.0
+    schedule: ScheduleDocument | None = None
     env: Environment = {}
     requirements: Requirements | None = None
     setup: list[Text] = []
@@ -286,7 +295,12 @@ def _literals(location: Location) -> tuple[str, ...]:
 
 
 def _keys_at(location: Location) -> Iterator[str]:
-    models: Mapping[Any, type[BaseModel]] = {"machine": Resources, "retries": Retries, "runtime": RuntimeDocument}
+    models: Mapping[Any, type[BaseModel]] = {
+        "machine": Resources,
+        "retries": Retries,
+        "runtime": RuntimeDocument,
+        "schedule": ScheduleDocument,
+    }
     if len(location) == 2:
         return iter(StepDocument.model_fields)
     return iter(models[location[-1]].model_fields if location else WorkflowDocument.model_fields)

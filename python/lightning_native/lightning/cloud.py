@@ -202,6 +202,9 @@ class Cloud(Protocol):
     def create_studio(self, name: str) -> StudioHandle:
         """Return a studio of this name, created if it is not there; it is not started."""
 
+    def hourly_cost(self, machine: str) -> float | None:
+        """Return what a machine costs, in dollars an hour; None where the price list does not say."""
+
     def find_jobs(self, name: str) -> Sequence[JobHandle]:
         """Return the jobs submitted under a name: none, one, or more where a submission was delivered twice."""
 

@@ -20,6 +20,11 @@ class LightningStudio:
         self._studio = studio
 
     @property
+    def sdk_studio(self) -> "Studio":
+        """The SDK's own object."""
+        return self._studio
+
+    @property
     def name(self) -> str:
         """The studio's name."""
         return str(self._studio.name)

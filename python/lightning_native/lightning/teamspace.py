@@ -1,13 +1,15 @@
 """A teamspace of Lightning through the SDK."""
 
+import threading
 import warnings
 from typing import TYPE_CHECKING
 
+from lightning_native.errors import CloudError
 from lightning_native.lightning import pipelines
 from lightning_native.lightning.cloud import JobRequest, PipelineRequest
 from lightning_native.lightning.errors import cloud_errors
 from lightning_native.lightning.jobs import LightningJob
-from lightning_native.lightning.machines import canonical_machine
+from lightning_native.lightning.machines import canonical_machine, machine_slugs
 from lightning_native.lightning.studios import LightningStudio
 
 if TYPE_CHECKING:
@@ -22,6 +24,12 @@ class LightningCloud:
 
     def __init__(self, teamspace: "Teamspace") -> None:
         self._teamspace = teamspace
+        self._prices: dict[str, float] | None = None
+        self._prices_lock = threading.Lock()
+        # Looking one up takes several requests.
+        self._known_studios: dict[str, LightningStudio] = {}
+        # A taken name is looked for and dealt with by who asked for it.
+        warnings.filterwarnings("ignore", message="Job name .* was already taken")
 
     def find_studio(self, name: str) -> "LightningStudio | None":
         """Return the studio of this name, running or not."""
@@ -29,9 +37,12 @@ class LightningCloud:
 
         with cloud_errors(f"look for studio {name!r}"):
             try:
-                return LightningStudio(Studio(name=name, teamspace=self._teamspace, create_ok=False))
+                studio = LightningStudio(Studio(name=name, teamspace=self._teamspace, create_ok=False))
+                self._known_studios[name] = studio
+                return studio
             except ValueError as error:
                 if "does not exist" in str(error):
+                    self._known_studios.pop(name, None)
                     return None
                 raise
 
@@ -47,6 +58,7 @@ class LightningCloud:
             if first is not None:
                 studio.release(delete=True)
                 return first
+        self._known_studios[name] = studio
         return studio
 
     def studio_names(self) -> list[str]:
@@ -68,6 +80,17 @@ class LightningCloud:
             job._prevent_refetch_latest = True
         return [LightningJob(job) for job in jobs]
 
+    def hourly_cost(self, machine: str) -> float | None:
+        """Return what a machine costs, in dollars an hour; None where the price list does not say."""
+        # It opens a session, which is what makes this class.
+        from lightning_native.lightning.offers import fetch_offers
+
+        with self._prices_lock:
+            if self._prices is None:
+                slugs = machine_slugs()
+                self._prices = {slugs[offer.name]: offer.hourly_cost for offer in fetch_offers()}
+        return self._prices.get(machine_slugs()[canonical_machine(machine)])
+
     def find_jobs(self, name: str) -> list[LightningJob]:
         """Return the jobs submitted under a name: none, one, or more where a submission was delivered twice."""
         from lightning_sdk import Job
@@ -80,19 +103,19 @@ class LightningCloud:
 
     def run_job(self, request: JobRequest) -> LightningJob:
         """Submit a job."""
-        from lightning_sdk import Job, Machine, Studio
+        from lightning_sdk import Job, Machine
 
-        with cloud_errors(f"submit job {request.name!r} on {request.machine}"), warnings.catch_warnings():
-            # A taken name is looked for and dealt with by who asked for it.
-            warnings.simplefilter("ignore")
+        with cloud_errors(f"submit job {request.name!r} on {request.machine}"):
             studio = None
             if request.studio is not None:
-                studio = Studio(name=request.studio, teamspace=self._teamspace, create_ok=False)
+                studio = self._known_studios.get(request.studio) or self.find_studio(request.studio)
+                if studio is None:
+                    raise CloudError(f"there is no studio {request.studio!r} for job {request.name!r} to start from")
             job = Job.run(
                 name=request.name,
                 machine=Machine.from_str(canonical_machine(request.machine)),
                 command=request.command,
-                studio=studio,
+                studio=studio.sdk_studio if studio else None,
                 teamspace=self._teamspace,
                 interruptible=request.interruptible,
                 tags=list(request.tags) or None,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from zenml.config import ResourceSettings
 from zenml.enums import ExecutionMode
 
-from lightning_native.engine.layout import studio_layout
 from lightning_native.engine.machines import MachineOffer, ResourceRequest, cheapest
 from lightning_native.engine.plan import FailureMode, Retry, RunPlan, StepPlan, check_plan
 from lightning_native.errors import PlanError
@@ -103,7 +102,6 @@ def compile_pipeline(
         tags=tuple(settings.tags or ()),
     )
     check_plan(plan)
-    studio_layout(plan)
     return plan
 
 
@@ -142,7 +140,6 @@ def compile_step(
         tags=tuple(settings.tags or ()),
     )
     check_plan(plan)
-    studio_layout(plan)
     return plan
 
 

@@ -6,9 +6,9 @@ import threading
 from uuid import UUID
 
 from lightning_native.engine.controller import RunObserver, control, controller_arguments
+from lightning_native.engine.driving import GiveUp
 from lightning_native.engine.executor import StepResult
 from lightning_native.engine.journal import RunState
-from lightning_native.engine.run import GiveUp
 
 # Most runs are over by then, and never need ZenML here.
 _FIRST_LOOK_SECONDS = 60.0

@@ -9,7 +9,7 @@ from zenml.config.global_config import GlobalConfiguration
 from zenml.enums import ExecutionStatus, StoreType
 from zenml.steps.heartbeat import is_heartbeat_unhealthy
 
-from lightning_native.engine.run import GiveUp
+from lightning_native.engine.driving import GiveUp
 
 _LOOK_SECONDS = 60.0
 

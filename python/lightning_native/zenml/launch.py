@@ -94,7 +94,7 @@ def _start(context: RunContext) -> tuple[str, str]:
     (step,) = context.plan.steps
     (studio,) = studio_layout(context.plan)
     context.journal.step_preparing(STEP, 1, studio.name, studio.machines[0] if studio.machines else None)
-    context.journal.lease("studio", studio.name, "delete")
+    context.journal.lease("studio", studio.name, on_release="delete")
     handle = context.cloud.create_studio(studio.name)
     handle.start(studio.machines[0] if studio.machines else None)
     _go_on(context)

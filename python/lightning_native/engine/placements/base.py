@@ -2,15 +2,20 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from lightning_native import unique_studio_name
 from lightning_native.engine.executor import Cancellation, StepResult
 from lightning_native.engine.journal import RunJournal
 from lightning_native.engine.plan import RunPlan, StepPlan
 from lightning_native.engine.prepared import Cancelled
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.run_folder import RunFolder, StepLog
+from lightning_native.errors import CloudError, OutOfCapacityError, StaleControllerError
 from lightning_native.lightning.cloud import Cloud
+
+T = TypeVar("T")
+# Seconds between tries.
+_DELAYS = (0.5, 1.0, 2.0)
 
 
 @dataclass(frozen=True)
@@ -33,8 +38,7 @@ class RunContext:
 
     def note(self, step: str, attempt: int, message: str) -> None:
         """Add a line of our own to a step's log."""
-        with self.folder.log(step, attempt).open("ab") as log:
-            log.write(f"lightning-native: {message}\n".encode())
+        StepLog(self.folder.log(step, attempt)).append(f"lightning-native: {message}\n".encode())
 
 
 class Placement(Protocol):
@@ -62,7 +66,11 @@ class Placement(Protocol):
 def run_safely(
     context: RunContext, step: StepPlan, attempt: int, run: Callable[[StepPlan, int], StepResult]
 ) -> StepResult:
-    """Run one attempt; whatever it raises becomes the step's result, and a line in its log."""
+    """Run one attempt; whatever it raises becomes the step's result, and a line in its log.
+
+    Raises:
+        StaleControllerError: another controller has taken the run over.
+    """
     try:
         result = run(step, attempt)
         reason = context.given_up.pop(step.name, None)
@@ -70,6 +78,9 @@ def run_safely(
             return result
         context.note(step.name, attempt, reason)
         return replace(result, state="failed", message=reason)
+    except StaleControllerError:
+        # Nothing about this run is ours to say any more.
+        raise
     except Exception as error:
         if isinstance(error, Cancelled) or context.cancellation.requested:
             return StepResult("stopped", None, context.cancellation.reason)
@@ -85,3 +96,19 @@ def quietly(action: Callable[[], object]) -> bool:
     except Exception:
         return False
     return True
+
+
+def patiently(context: RunContext, action: Callable[[], T]) -> T:
+    """Do what may be repeated, a few times if Lightning fails.
+
+    Raises:
+        CloudError: it failed each time; OutOfCapacityError at once, because waiting for a machine is not done here.
+    """
+    for delay in _DELAYS:
+        try:
+            return action()
+        except OutOfCapacityError:
+            raise
+        except CloudError:
+            context.cancellation.wait(delay)
+    return action()

@@ -4,23 +4,41 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from typing import NamedTuple
 
 from lightning_native import unique_studio_name
-from lightning_native.engine.environments import Environments, code_archive
+from lightning_native.engine.environments import Environments, Template, code_archive
 from lightning_native.engine.executor import StepResult
 from lightning_native.engine.operation import PATIENCE_SECONDS, REMOTE_HOME, Outcome, upload_specification
-from lightning_native.engine.placements.base import RunContext, quietly, run_safely
+from lightning_native.engine.placements.base import RunContext, patiently, quietly, run_safely
 from lightning_native.engine.placements.job_output import JobOutput
 from lightning_native.engine.placements.outcome import result_of
 from lightning_native.engine.plan import StepPlan
 from lightning_native.engine.prepared import Cancelled
+from lightning_native.engine.together import Together
 from lightning_native.errors import CloudError, OutOfCapacityError
 from lightning_native.lightning.cloud import JobHandle, JobRequest
 from lightning_native.lightning.machines import DEFAULT_MACHINE, canonical_machine
 
 _SHORTEST_POLL = 0.1
 _LONGEST_POLL = 5.0
+_RELEASES_AT_ONCE = 16
+_SUBMISSIONS_AT_ONCE = 8
+# Steps that become ready together are submitted together.
+_GATHER_SECONDS = 0.02
+# Looking at a job takes this share of its time at most …
+_POLL_SHARE = 0.05
+# … and looking at all jobs no more than so many looks a second.
+_MOST_LOOKS = 50
+
+
+class _Submission(NamedTuple):
+    step: StepPlan
+    attempt: int
+    name: str
+    machine: str
 
 
 class JobPlacement:
@@ -32,9 +50,16 @@ class JobPlacement:
         self._jobs: dict[str, JobHandle] = {}
         self._submitted: dict[str, list[tuple[str, JobHandle]]] = {}
         self._stopped: set[str] = set()
-        self._releasing: list[threading.Thread] = []
-        # One step at a time gives the template its specification and has the platform copy the template's files.
-        self._submitting = threading.Lock()
+        self._releasing = ThreadPoolExecutor(max_workers=_RELEASES_AT_ONCE, thread_name_prefix="release")
+        self._submissions = {
+            template.studio_name: Together(
+                partial(self._submit_all, template),
+                calls_at_once=1,
+                largest=8 * _SUBMISSIONS_AT_ONCE,
+                gather_seconds=_GATHER_SECONDS,
+            )
+            for template in self._environments.all()
+        }
 
     def prepare(self) -> None:
         """Start preparing the environments."""
@@ -53,11 +78,11 @@ class JobPlacement:
         machines = step_machines(self._context, step)
         self._context.journal.step_preparing(step.name, attempt, name, machines[0])
         # A controller that died may have submitted it.
-        job = self._find(name)
+        job = patiently(self._context, lambda: self._find(name))
         for machine in machines:
             patience = None if machine == machines[-1] else plan.pending_timeout
             try:
-                job = job or self._submit(step, attempt, name, machine)
+                job = job or self._submit_patiently(step, attempt, name, machine)
                 return self._watch(job, step, attempt, name, patience)
             except OutOfCapacityError as error:
                 if patience is None:
@@ -93,30 +118,72 @@ class JobPlacement:
                 other.release()
         return first
 
+    def _submit_patiently(self, step: StepPlan, attempt: int, name: str, machine: str) -> JobHandle:
+        tried = False
+
+        def submit() -> JobHandle:
+            nonlocal tried
+            # It may have been carried out all the same, and only the answer was lost.
+            found = self._find(name) if tried else None
+            tried = True
+            return found or self._submit(step, attempt, name, machine)
+
+        return patiently(self._context, submit)
+
     def _submit(self, step: StepPlan, attempt: int, name: str, machine: str) -> JobHandle:
         self._context.journal.step_preparing(step.name, attempt, name, machine)
         template = self._environments.of(step)
-        studio = template.prepared.wait()
-        operation = self._context.operation_id(step.name, attempt)
-        plan_tags = self._context.plan.tags
-        with self._submitting:
-            if self._context.cancellation.requested:
-                raise Cancelled
-            sha256 = upload_specification(studio.upload, operation, job_specification(self._context, step))
-            command = f"python3 {REMOTE_HOME}/agent.py job {operation} --spec-sha256 {sha256} --job-name {name}"
-            self._context.journal.lease("job", name, "delete")
-            try:
-                self._context.cloud.run_job(
-                    JobRequest(name, machine, command, template.studio_name, step.interruptible, plan_tags)
-                )
-            finally:
-                # The job has a copy of its own; nobody else needs the secrets in it.
-                studio.remove(f"{REMOTE_HOME}/ops/{operation}.json")
-        # A submission that was delivered twice has made two jobs.
-        found = self._find(name)
-        if found is None:
+        template.prepared.wait()
+        # One batch at a time gives the template what its jobs are to run, and has the platform copy its files.
+        answer = self._submissions[template.studio_name].ask(_Submission(step, attempt, name, machine))
+        if isinstance(answer, CloudError):
+            raise answer
+        # Under another name when the submission was delivered twice.
+        job = answer if answer.name == name else self._find(name)
+        if job is None:
             raise CloudError(f"job {name!r} was submitted but cannot be found")
-        return found
+        return job
+
+    def _submit_all(self, template: Template, submissions: Sequence[_Submission]) -> list[JobHandle | CloudError]:
+        """Submit jobs that start from one template, all at once; a submission that fails is a CloudError."""
+        if self._context.cancellation.requested:
+            raise Cancelled
+        studio = template.prepared.wait()
+        operations = [self._context.operation_id(each.step.name, each.attempt) for each in submissions]
+        bundle = f"{operations[0]}.jobs"
+        path = f"{REMOTE_HOME}/ops/{bundle}.json"
+        file = f"{template.studio_name}:{path}"
+        self._context.journal.lease("job", *(each.name for each in submissions), on_release="delete", file=file)
+        steps = {
+            operation: job_specification(self._context, each.step)
+            for operation, each in zip(operations, submissions, strict=True)
+        }
+        sha256 = upload_specification(studio.upload, bundle, {"steps": steps})
+
+        def submit(each: _Submission, operation: str) -> JobHandle | CloudError:
+            command = f"python3 {REMOTE_HOME}/agent.py job {bundle} --spec-sha256 {sha256} --step {operation}"
+            request = JobRequest(
+                each.name,
+                each.machine,
+                f"{command} --job-name {each.name}",
+                template.studio_name,
+                each.step.interruptible,
+                self._context.plan.tags,
+            )
+            try:
+                return self._context.cloud.run_job(request)
+            except CloudError as error:
+                return error
+
+        try:
+            if len(submissions) == 1:
+                return [submit(submissions[0], operations[0])]
+            with ThreadPoolExecutor(_SUBMISSIONS_AT_ONCE) as pool:
+                return list(pool.map(submit, submissions, operations))
+        finally:
+            # The jobs have copies of their own; nobody else needs the secrets in it.
+            studio.remove(path)
+            self._context.journal.released("file", file)
 
     def _follow(self, job: JobHandle, step: StepPlan, attempt: int, patience: float | None) -> Outcome | None:
         """Copy the job's output to the step's log until it ends; None if it ended without a result.
@@ -125,9 +192,8 @@ class JobPlacement:
             OutOfCapacityError: it is pending for longer than `patience` seconds.
             CloudError: no call has got through for five minutes.
         """
-        begun = time.monotonic()
+        begun = news = time.monotonic()
         output = JobOutput(self._context.folder, step.name, attempt)
-        delay = _SHORTEST_POLL
         failing_since: float | None = None
         while True:
             try:
@@ -139,33 +205,35 @@ class JobPlacement:
                 failing_since = failing_since or time.monotonic()
                 if time.monotonic() - failing_since > PATIENCE_SECONDS:
                     raise
-                self._context.cancellation.wait(delay)
+                self._context.cancellation.wait(self._pause(news))
                 continue
             if state == "pending" and patience is not None and time.monotonic() - begun > patience:
                 raise OutOfCapacityError(f"job {job.name!r} still waits for its machine after {patience:g} s")
             if state == "running":
                 self._context.journal.step_running(step.name)
             if output.take(text):
-                delay = _SHORTEST_POLL
+                news = time.monotonic()
             if output.outcomes:
                 return output.outcomes[-1]
             if state in ("completed", "failed", "stopped"):
                 return None
-            self._context.cancellation.wait(delay)
-            delay = min(delay * 1.3, _LONGEST_POLL)
+            self._context.cancellation.wait(self._pause(news))
             if self._context.cancellation.requested and state == "pending":
                 raise Cancelled
 
+    def _pause(self, news: float) -> float:
+        """Return how long to wait before looking at a job again that had news then."""
+        wanted = max(_POLL_SHARE * (time.monotonic() - news), len(self._jobs) / _MOST_LOOKS)
+        return min(max(wanted, _SHORTEST_POLL), _LONGEST_POLL)
+
     def step_ended(self, step: str) -> None:
         """Give up the jobs of all attempts at a step; not before, because until its end is recorded they prove it."""
-        release = threading.Thread(target=self._release, args=(self._submitted.pop(step, ()),), name=f"release {step}")
-        self._releasing.append(release)
-        release.start()
+        for submitted in self._submitted.pop(step, ()):
+            self._releasing.submit(self._release, *submitted)
 
-    def _release(self, jobs: Sequence[tuple[str, JobHandle]]) -> None:
-        for name, job in jobs:
-            if quietly(job.release):
-                quietly(partial(self._context.journal.released, "job", name))
+    def _release(self, name: str, job: JobHandle) -> None:
+        if quietly(self._context.journal.flush) and quietly(job.release):
+            quietly(partial(self._context.journal.released, "job", name))
 
     def stop_running(self) -> None:
         """Stop every running job, without waiting for it."""
@@ -182,8 +250,7 @@ class JobPlacement:
 
     def close(self) -> None:
         """Wait until what is being given up is; the rest is in the journal's leases."""
-        for release in self._releasing:
-            release.join()
+        self._releasing.shutdown()
 
 
 def step_machines(context: RunContext, step: StepPlan) -> tuple[str, ...]:

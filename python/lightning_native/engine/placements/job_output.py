@@ -4,7 +4,7 @@ import json
 
 from lightning_native.agent import RESULT_MARK
 from lightning_native.engine.operation import Outcome
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.run_folder import RunFolder, StepLog
 
 
 class JobOutput:
@@ -31,14 +31,13 @@ class JobOutput:
 
     def _write(self, attempt: int, text: str) -> bool:
         output = text.encode()
-        path = self._folder.log(self._step, attempt)
+        log = StepLog(self._folder.log(self._step, attempt))
         if attempt not in self._shown:
             # What a controller that died had written already is not written again.
-            self._shown[attempt] = path.stat().st_size if path.exists() else 0
+            self._shown[attempt] = log.size()
         new = output[self._shown[attempt] :]
         if new:
-            with path.open("ab") as log:
-                log.write(new)
+            log.append(new)
             self._shown[attempt] += len(new)
         return bool(new)
 

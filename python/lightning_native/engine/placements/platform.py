@@ -3,21 +3,23 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
 from lightning_native import unique_studio_name
 from lightning_native.engine.executor import StepResult
 from lightning_native.engine.journal import StepState
+from lightning_native.engine.lanes import with_lanes
 from lightning_native.engine.operation import PATIENCE_SECONDS
 from lightning_native.engine.pipeline import INTERRUPTION_RETRIES, PipelinePlan, pipeline_step_name, prepare_studios
-from lightning_native.engine.placements.base import RunContext, quietly
+from lightning_native.engine.placements.base import RunContext, patiently, quietly
 from lightning_native.engine.placements.job import job_cost, step_machines
 from lightning_native.engine.placements.job_output import JobOutput
 from lightning_native.engine.placements.outcome import result_of
 from lightning_native.engine.plan import StepPlan
 from lightning_native.engine.prepared import Cancelled
-from lightning_native.errors import CloudError
+from lightning_native.errors import CloudError, StaleControllerError
 from lightning_native.lightning.cloud import JobHandle, PipelineHandle, PipelineStatus, PipelineStepStatus
 
 _SHORTEST_POLL = 0.1
@@ -67,18 +69,48 @@ def _run(
     results: Mapping[str, StepResult],
     settle: Callable[[str, StepResult], None],
 ) -> None:
-    name = unique_studio_name(context.plan.name, context.plan.run_id[:12])
-    # A controller that died may have created it.
-    pipeline = context.cloud.find_pipeline(name)
-    if pipeline is None:
-        studios, problems = prepare_studios(context, steps)
-        _settle_without_studio(context, steps, problems, settle)
-        runnable = [step for step in steps if step.name not in results]
-        if not runnable:
-            return
-        pipeline = PipelinePlan(context, name, runnable, studios).create()
-    open_steps = [step for step in steps if step.name not in results]
-    _Follower(context, pipeline, open_steps, settle).run()
+    """Settle all steps, in one pipeline; in more where a limit made steps wait for one that failed.
+
+    Lightning knows no limits. They are said as an order, and what waits for a failed step is not run, also where it
+    waited only for its turn.
+    """
+    limited = bool(context.plan.max_parallelism or context.plan.machine_limits)
+    waits = with_lanes(context.plan, context.journal.journal.step_durations(context.plan.name)) if limited else None
+    runs_again = limited and context.plan.on_failure == "continue"
+    number = 1
+    while steps:
+        name = unique_studio_name(context.plan.name, context.plan.run_id[:12], *([f"{number}"] if number > 1 else []))
+        # A controller that died may have created it.
+        pipeline = patiently(context, partial(context.cloud.find_pipeline, name))
+        if pipeline is None:
+            studios, problems = prepare_studios(context, steps)
+            _settle_without_studio(context, steps, problems, settle)
+            steps = [step for step in steps if step.name not in results]
+            if not steps:
+                return
+            pipeline = PipelinePlan(context, name, steps, studios, waits).create()
+        follower = _Follower(context, pipeline, steps, settle, settle_skipped=not runs_again)
+        follower.run()
+        steps = _to_run_again(context, follower.skipped, results, settle)
+        number += 1
+
+
+def _to_run_again(
+    context: RunContext,
+    skipped_steps: Collection[str],
+    results: Mapping[str, StepResult],
+    settle: Callable[[str, StepResult], None],
+) -> list[StepPlan]:
+    """Return the skipped steps that nothing upstream keeps from running, and settle the others."""
+    again: dict[str, StepPlan] = {}
+    for name in context.plan.dag().order():
+        if name in skipped_steps:
+            step = context.plan.step(name)
+            if all(other in again or results[other].state == "succeeded" for other in step.upstream):
+                again[name] = step
+            else:
+                settle(name, skipped(context))
+    return list(again.values())
 
 
 def _settle_without_studio(
@@ -124,7 +156,10 @@ class _Followed:
 
 
 class _Follower:
-    """Follows a pipeline until each of its steps has ended."""
+    """Follows a pipeline until each of its steps has ended.
+
+    `skipped`: steps that Lightning did not run and that are not settled.
+    """
 
     def __init__(
         self,
@@ -132,17 +167,21 @@ class _Follower:
         pipeline: PipelineHandle,
         steps: list[StepPlan],
         settle: Callable[[str, StepResult], None],
+        *,
+        settle_skipped: bool,
     ) -> None:
         self._context = context
         self._pipeline = pipeline
+        self._settle_skipped = settle_skipped
+        self.skipped: list[str] = []
         self._open = {pipeline_step_name(step): step for step in steps}
         self._settle = settle
         self._followed: dict[str, _Followed] = {}
-        self._results: queue.SimpleQueue[tuple[str, StepResult]] = queue.SimpleQueue()
+        self._results: queue.SimpleQueue[tuple[str, StepResult | StaleControllerError]] = queue.SimpleQueue()
         self._stopping = False
 
     def run(self) -> None:
-        """Settle every step.
+        """Settle every step, but those skipped unless told so.
 
         Raises:
             CloudError: no call has got through for five minutes.
@@ -160,9 +199,10 @@ class _Follower:
             else:
                 failing_since = None
                 delay = _SHORTEST_POLL if status != seen else min(delay * 1.3, _LONGEST_POLL)
-                seen = status
                 for name, step in list(self._open.items()):
-                    self._look(name, step, status)
+                    if seen is None or status.state != seen.state or status.steps.get(name) != seen.steps.get(name):
+                        self._look(name, step, status)
+                seen = status
             self._settle_next(delay)
 
     def _look(self, name: str, step: StepPlan, pipeline: PipelineStatus) -> None:
@@ -180,7 +220,10 @@ class _Follower:
         if self._has_ended(step, status, pipeline):
             if followed is None:
                 del self._open[name]
-                self._settle(step.name, self._never_ran())
+                if status.state == "skipped" and not self._settle_skipped and not self._stopping:
+                    self.skipped.append(step.name)
+                else:
+                    self._settle(step.name, self._never_ran())
             elif followed.status is None:
                 followed.status = status
                 followed.ended.set()
@@ -199,7 +242,7 @@ class _Follower:
         return skipped(self._context)
 
     def _settle_next(self, seconds: float) -> None:
-        """Wait for at most so long for a step to end, and settle it: what comes after it may have begun."""
+        """Wait for at most so long for steps to end, and settle them: what comes after them may have begun."""
         deadline = time.monotonic() + seconds
         while self._open:
             # A pipeline has no way to go on with its running steps and begin no others.
@@ -212,11 +255,18 @@ class _Follower:
                 if left <= 0:
                     return
                 continue
-            step = self._open.pop(name)
-            self._settle(step.name, result)
-            if result.state == "failed" and self._context.plan.on_failure == "fail_fast":
-                self._stop()
+            self._settle_one(name, result)
+            while not self._results.empty():
+                self._settle_one(*self._results.get())
             return
+
+    def _settle_one(self, name: str, result: StepResult | StaleControllerError) -> None:
+        if isinstance(result, StaleControllerError):
+            raise result
+        step = self._open.pop(name)
+        self._settle(step.name, result)
+        if result.state == "failed" and self._context.plan.on_failure == "fail_fast":
+            self._stop()
 
     def _stop(self) -> None:
         if not self._stopping:
@@ -226,14 +276,25 @@ class _Follower:
     def _follow(self, name: str, step: StepPlan, job: str, interruptions: int) -> _Followed:
         self._preparing(step, interruptions + 1, job)
         followed = self._followed[name] = _Followed(step, job, interruptions)
-        threading.Thread(target=self._copy, args=(name, followed), name=f"follow {step.name}", daemon=True).start()
+        threading.Thread(target=self._report, args=(name, followed), name=f"follow {step.name}", daemon=True).start()
         return followed
+
+    def _report(self, name: str, followed: _Followed) -> None:
+        """Follow a step's job, and report its result, or what went wrong."""
+        try:
+            result: StepResult | StaleControllerError | None = self._copy(followed)
+        except StaleControllerError as error:
+            result = error
+        except Exception as error:
+            result = StepResult("failed", None, f"its job cannot be followed: {error}")
+        if result is not None:
+            self._results.put((name, result))
 
     def _preparing(self, step: StepPlan, attempt: int, job: str) -> None:
         self._context.journal.step_preparing(step.name, attempt, job, step_machines(self._context, step)[0])
 
-    def _copy(self, name: str, followed: _Followed) -> None:
-        """Copy the output of a step's job until the step has ended, and report its result."""
+    def _copy(self, followed: _Followed) -> StepResult | None:
+        """Copy the output of a step's job until the step has ended, and return its result; None: it runs again."""
         output = JobOutput(self._context.folder, followed.step.name, followed.interruptions + 1)
         delay = _SHORTEST_POLL
         job: JobHandle | None = None
@@ -257,8 +318,7 @@ class _Follower:
             if has_ended:
                 break
             followed.ended.wait(delay)
-        if followed.status is not None:
-            self._results.put((name, self._result(followed, followed.status, output, job)))
+        return None if followed.status is None else self._result(followed, followed.status, output, job)
 
     def _note_attempts(self, followed: _Followed, output: JobOutput, known: int) -> None:
         """Record the attempts in a job that failed and are followed by another."""

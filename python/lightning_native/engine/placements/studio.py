@@ -11,9 +11,11 @@ from lightning_native.engine.placements.base import RunContext, quietly, run_saf
 from lightning_native.engine.placements.outcome import result_of
 from lightning_native.engine.plan import StepPlan
 from lightning_native.engine.prepared import Cancelled, Prepared
+from lightning_native.engine.run_folder import StepLog
 from lightning_native.engine.setup import ReadyStudio, set_up
-from lightning_native.errors import OutOfCapacityError
+from lightning_native.errors import LightningNativeError, OutOfCapacityError
 from lightning_native.lightning.cloud import StudioHandle
+from lightning_native.lightning.machines import DEFAULT_MACHINE
 
 # Time a stopped step has to save what it wants to save.
 GRACE_SECONDS = 10.0
@@ -49,28 +51,37 @@ class StudioPlacement:
         try:
             if self._context.cancellation.requested:
                 raise Cancelled
-            path = self._context.folder.log(step.name, attempt)
-            with path.open("ab", buffering=0) as log:
-                outcome = operation.run(
-                    step.argv,
-                    cwd=f"~/{ready.code}",
-                    env=self._context.environments.get(step.name, {}),
-                    scratch=step.scratch,
-                    timeout=step.timeout,
-                    output=log.write,
-                    # What a controller that died had read already is not asked for again.
-                    offset=path.stat().st_size,
-                    started=lambda: self._context.journal.step_running(step.name),
-                )
-            return result_of(step, outcome)
+            log = StepLog(self._context.folder.log(step.name, attempt))
+            outcome = operation.run(
+                step.argv,
+                cwd=f"~/{ready.code}",
+                env=self._context.environments.get(step.name, {}),
+                scratch=step.scratch,
+                timeout=step.timeout,
+                output=log.append,
+                # What a controller that died had read already is not asked for again.
+                offset=log.size(),
+                started=lambda: self._context.journal.step_running(step.name),
+            )
+            return result_of(step, outcome, self._cost(studio, outcome.seconds))
         finally:
             with self._operations_lock:
                 del self._operations[step.name]
 
+    def _cost(self, studio: "_RunStudio", seconds: float) -> float | None:
+        """Return what the studio's machine costs for so long; steps that share it at one time each bear all of it."""
+        try:
+            hourly = self._context.cloud.hourly_cost(studio.machine or DEFAULT_MACHINE)
+        except LightningNativeError:
+            # Worth to know, but not worth a step that went well.
+            return None
+        return None if hourly is None else hourly * seconds / 3600
+
     def step_ended(self, step: str) -> None:
         """Give a studio up as soon as its last step has ended."""
         studio = self._studio_of[step]
-        threading.Thread(target=studio.step_ended, args=(step,), name=f"release {studio.plan.name}").start()
+        if studio.step_ended(step):
+            threading.Thread(target=studio.close, name=f"release {studio.plan.name}").start()
 
     def stop_running(self) -> None:
         """Ask every running step to end, without waiting for it."""
@@ -122,6 +133,7 @@ class _RunStudio:
             steps=self.plan.steps,
             requirements=self.plan.requirements,
             setup=self.plan.setup,
+            kept=self.plan.keep,
         )
         return self._ready
 
@@ -142,7 +154,7 @@ class _RunStudio:
             return self._handle
 
     def _lease(self, on_release: Literal["delete", "stop"]) -> None:
-        self._context.journal.lease("studio", self.plan.name, on_release)
+        self._context.journal.lease("studio", self.plan.name, on_release=on_release)
         self._leased = True
 
     def _start(self, handle: StudioHandle) -> None:
@@ -161,16 +173,17 @@ class _RunStudio:
             self.machine = machine
             return
 
-    def step_ended(self, step: str) -> None:
-        """Give the studio up with its last step: a machine that waits costs as much as a busy one."""
+    def step_ended(self, step: str) -> bool:
+        """Tell whether that was the studio's last step: a machine that waits costs as much as a busy one."""
         self._open_steps.discard(step)
-        if not self._open_steps and not self.plan.keep:
-            self.close()
+        return not self._open_steps and not self.plan.keep
 
     def close(self) -> None:
         """Give the studio up. What cannot be given up now stays in the journal as an open lease."""
         with self._lock:
             self._closed = True
+            if not quietly(self._context.journal.flush):
+                return
             ready, self._ready = self._ready, None
             if self.plan.keep and ready is not None:
                 quietly(lambda: ready.agent.forget(self._context.plan.run_id))

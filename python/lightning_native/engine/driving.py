@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from lightning_native.engine.attempts import run_attempts
 from lightning_native.engine.executor import Cancellation, StepResult, execute
-from lightning_native.engine.journal import Journal, RunState
+from lightning_native.engine.journal import Journal, RunState, StepRecord
 from lightning_native.engine.placements.base import Placement, RunContext
 from lightning_native.engine.placements.job import JobPlacement
 from lightning_native.engine.placements.platform import follow_pipeline
@@ -32,8 +32,22 @@ class RunResult:
     message: str
     left: tuple[str, ...]
 
+    @classmethod
+    def of(cls, journal: Journal, run_id: str, message: str) -> "RunResult":
+        """Read how a run ended from the journal; one that nobody drives any more without an end has failed."""
+        record = journal.run(run_id)
+        return cls(
+            record.state if record and record.state != "running" else "failed",
+            {
+                step.name: StepResult(step.state, step.exit_code, step.message, step.cost, step.seconds)
+                for step in journal.steps(run_id)
+            },
+            (record.message if record else "") or message,
+            tuple(lease.name for lease in journal.leases(run_id) if lease.released is None),
+        )
 
-def run(
+
+def drive(
     folder: RunFolder,
     *,
     cloud: Cloud,
@@ -46,7 +60,7 @@ def run(
     """Run the plan in `folder` to its end.
 
     Args:
-        folder: made by `RunFolder.write`. If a controller died over it, its steps that succeeded are not repeated, and
+        folder: made by `RunFolder.write`. If a controller died over it, its steps that ended are not repeated, and
             those that run are attached to.
         cloud: where studios come from.
         cloud_name: what the journal calls that place.
@@ -109,7 +123,11 @@ def _run_steps(
 ) -> dict[str, StepResult]:
     journal = context.journal
     before = {record.name: record for record in journal.journal.steps(context.plan.run_id)}
-    done = {name: StepResult("succeeded", 0) for name, record in before.items() if record.state == "succeeded"}
+    done = {
+        name: StepResult(record.state, record.exit_code, record.message, record.cost)
+        for name, record in before.items()
+        if record.state in ("succeeded", "failed", "stopped")
+    }
 
     def settle(name: str, result: StepResult) -> None:
         journal.step_ended(name, result.state, result.exit_code, result.message, result.cost, result.seconds)
@@ -122,7 +140,7 @@ def _run_steps(
         return follow_pipeline(context, settle, done)
     placement = StudioPlacement(context) if context.plan.placement == "studio" else JobPlacement(context)
     begun(placement.give_up)
-    return _execute(context, placement, settle, done, {name: record.attempt for name, record in before.items()})
+    return _execute(context, placement, settle, done, before)
 
 
 def _alarm(plan: RunPlan, cancellation: Cancellation) -> threading.Timer:
@@ -140,14 +158,14 @@ def _execute(
     placement: Placement,
     settle: Callable[[str, StepResult], None],
     done: dict[str, StepResult],
-    attempts: dict[str, int],
+    before: dict[str, StepRecord],
 ) -> dict[str, StepResult]:
     """Run every step of a plan that is not done in a placement, and give the placement up."""
 
     def run_step(step: StepPlan) -> StepResult:
         return run_attempts(
             step,
-            attempts[step.name],
+            before[step.name].attempt,
             run_attempt=placement.run_attempt,
             journal=context.journal,
             cancellation=context.cancellation,
@@ -162,6 +180,7 @@ def _execute(
             ended=settle,
             cancellation=context.cancellation,
             done=done,
+            begun=[name for name, record in before.items() if record.state in ("preparing", "running")],
             durations=context.journal.journal.step_durations(context.plan.name),
         )
     except StaleControllerError:

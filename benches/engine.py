@@ -1,0 +1,121 @@
+"""Measures the engine: steps a second through the executor, commands a second in one studio, time of jobs, `runs list`.
+
+`python benches/engine.py [memory] [studio] [jobs] [list]`; all of them without a name. Prints one JSON object.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+from lightning_native.emulator.local_cloud import LocalCloud
+from lightning_native.engine.driving import drive
+from lightning_native.engine.journal import Journal
+from lightning_native.engine.plan import PlacementName, RunPlan, StepPlan
+from lightning_native.engine.run_folder import RunFolder
+from lightning_native.lightning.memory import MemoryCloud
+
+DRIVER = Path(__file__).parents[1] / "tests" / "support" / "driver.py"
+
+
+def make(folder: Path, placement: PlacementName, steps: list[StepPlan], **options: Any) -> RunFolder:
+    code = folder / "code"
+    code.mkdir(exist_ok=True)
+    plan = RunPlan(uuid.uuid4().hex, "bench", tuple(steps), placement=placement, **options)
+    made = RunFolder.of(plan.run_id)
+    made.write(plan, code, {})
+    return made
+
+
+def in_memory(folder: Path, placement: PlacementName, count: int) -> float:
+    """Return no-op steps a second through the whole engine, in the in-memory cloud."""
+    made = make(folder, placement, [StepPlan(f"s{n}", ("true",)) for n in range(count)], max_parallelism=64)
+    with Journal() as journal:
+        begun = time.perf_counter()
+        result = drive(made, cloud=MemoryCloud(), cloud_name="memory", journal=journal)
+        seconds = time.perf_counter() - begun
+    assert result.state == "completed", result.message
+    return count / seconds
+
+
+def drive_apart(made: RunFolder, cloud: LocalCloud) -> float:
+    begun = time.perf_counter()
+    subprocess.run([sys.executable, str(DRIVER), str(made.path)], env={**os.environ, **cloud.environ}, check=True)
+    return time.perf_counter() - begun
+
+
+def in_one_studio(folder: Path, count: int = 500) -> float:
+    """Return real no-op commands a second in one studio of the local cloud, the making of the studio included."""
+    steps = [StepPlan(f"s{n}", ("true",)) for n in range(count)]
+    with LocalCloud(folder / "cloud") as cloud:
+        return count / drive_apart(make(folder, "studio", steps, max_parallelism=64), cloud)
+
+
+def eight_jobs(folder: Path) -> dict[str, float]:
+    """Return the simulated seconds of eight 60-second steps as jobs, on machines that take 30 s to start."""
+    rate = 30.0
+    # 60 simulated seconds are two real ones: commands run at the speed of this computer.
+    steps = [StepPlan(f"s{n}", ("sleep", "2")) for n in range(8)]
+    found: dict[str, float] = {}
+    with LocalCloud(folder / "cloud", boot_seconds=30, job_start_seconds=30, clock_rate=rate) as cloud:
+        for name in ("first", "second"):
+            made = make(folder, "job", steps)
+            drive_apart(made, cloud)
+            with Journal() as journal:
+                record = journal.run(made.path.name)
+                ended = max(step.ended or 0.0 for step in journal.steps(made.path.name))
+            assert record is not None
+            assert record.ended is not None
+            # Without the start of the process and of the SDK, which are not simulated.
+            found[f"{name} run, last step"] = round((ended - record.started) * rate, 1)
+            found[f"{name} run, all released"] = round((record.ended - record.started) * rate, 1)
+    return found
+
+
+def list_runs(folder: Path, count: int = 10_000) -> float:
+    """Return the median seconds of `runs list` as a whole command."""
+    os.environ["LIGHTNING_NATIVE_HOME"] = str(folder / "many")
+    with Journal() as journal:
+        for number in range(count):
+            driven = journal.drive(f"{number:032x}", "bench", "cloud", 1, ["a", "b", "c"])
+            driven.lease("studio", "x", on_release="delete")
+            driven.released("studio", "x")
+            driven.end("completed")
+    argv = [sys.executable, "-m", "lightning_native", "runs", "list"]
+    seconds = []
+    for _ in range(7):
+        begun = time.perf_counter()
+        subprocess.run(argv, check=True, stdout=subprocess.DEVNULL)
+        seconds.append(time.perf_counter() - begun)
+    return statistics.median(seconds)
+
+
+def main() -> None:
+    wanted = sys.argv[1:] or ["memory", "studio", "jobs", "list"]
+    results: dict[str, Any] = {}
+    for name in wanted:
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary)
+            os.environ["LIGHTNING_NATIVE_HOME"] = str(folder / "home")
+            if name == "memory":
+                counts: dict[PlacementName, int] = {"studio": 5_000, "job": 5_000, "platform": 500}
+                for placement, count in counts.items():
+                    rate = in_memory(folder, placement, count)
+                    results[f"steps a second in memory, placement {placement}"] = round(rate)
+            elif name == "studio":
+                results["commands a second in one studio"] = round(in_one_studio(folder), 1)
+            elif name == "jobs":
+                results["simulated seconds of eight jobs of 60 s"] = eight_jobs(folder)
+            else:
+                results["seconds of runs list, of 10,000 runs"] = round(list_runs(folder), 3)
+    print(json.dumps(results, indent=1))
+
+
+if __name__ == "__main__":
+    main()

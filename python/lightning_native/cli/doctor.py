@@ -1,0 +1,39 @@
+"""`lightning-native doctor`: what keeps runs from working here, and what to do about it."""
+
+import argparse
+import json
+import os
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
+
+from lightning_native.cli.table import format_table
+from lightning_native.emulator.attach import attach, default_root
+from lightning_native.engine.diagnosis import Finding, diagnose
+
+EXAMPLE = "lightning-native doctor --local"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    parser.add_argument("--local", action="store_true", help="look at the local cloud instead of Lightning AI")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Show every finding; 0 only if nothing is wrong."""
+    cloud: AbstractContextManager[dict[str, str]] = attach(default_root()) if args.local else nullcontext({})
+    with cloud as environ:
+        os.environ.update(environ)
+        findings = diagnose()
+    if args.json:
+        print(json.dumps([asdict(finding) for finding in findings], indent=1))
+    else:
+        for line, finding in zip(format_table([_row(found) for found in findings]).splitlines(), findings, strict=True):
+            print(line)
+            if not finding.ok:
+                print(f"       {finding.remedy}")
+    return 0 if all(finding.ok for finding in findings) else 1
+
+
+def _row(finding: Finding) -> list[str]:
+    return ["ok" if finding.ok else "wrong", finding.check, finding.found.splitlines()[0]]

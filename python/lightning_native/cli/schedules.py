@@ -1,0 +1,88 @@
+"""`lightning-native schedules`: what Lightning runs again and again; change it, pause it, delete it, see its runs."""
+
+import argparse
+import json
+import os
+import time
+from contextlib import AbstractContextManager, nullcontext
+
+from lightning_native.cli.table import format_table
+from lightning_native.emulator.attach import attach, default_root
+from lightning_native.engine.schedules import ScheduledPlan, find_schedule, list_schedules
+from lightning_native.errors import PlanError
+from lightning_native.lightning.cloud import Cloud
+from lightning_native.lightning.session import connect
+
+EXAMPLE = "lightning-native schedules change nightly --cron '30 6 * * 1-5' --timezone Europe/Zurich"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    commands = parser.add_subparsers(dest="action", metavar="ACTION")
+    parser.set_defaults(action="list", local=False, json=False)
+    listing = commands.add_parser("list", help="list them (also without an action)")
+    runs = commands.add_parser("runs", help="list the runs that a schedule made, oldest first")
+    change = commands.add_parser("change", help="change when it runs")
+    change.add_argument("--cron", metavar="EXPRESSION", help="minute, hour, day of the month, month, day of the week")
+    change.add_argument("--timezone", metavar="ZONE", help="of the expression, such as Europe/Zurich")
+    pause = commands.add_parser("pause", help="run it no more for now")
+    resume = commands.add_parser("resume", help="run it again")
+    delete = commands.add_parser("delete", help="delete it with its runs and its studios")
+    for command in (runs, change, pause, resume, delete):
+        command.add_argument("name", metavar="NAME", help="the schedule's name")
+    for command in (listing, runs):
+        command.add_argument("--json", action="store_true", help="print JSON")
+    for command in (parser, listing, runs, change, pause, resume, delete):
+        command.add_argument("--local", action="store_true", help="on the local cloud instead of Lightning AI")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the action says."""
+    cloud: AbstractContextManager[dict[str, str]] = attach(default_root()) if args.local else nullcontext({})
+    with cloud as environ:
+        os.environ.update(environ)
+        return _act(connect(), args)
+
+
+def _act(cloud: Cloud, args: argparse.Namespace) -> int:
+    if args.action == "list":
+        return _list(list_schedules(cloud), as_json=args.json)
+    scheduled = find_schedule(cloud, args.name)
+    if scheduled is None:
+        known = ", ".join(each.name for each in list_schedules(cloud)) or "none"
+        raise PlanError(f"there is no schedule {args.name!r}; there are: {known}")
+    if args.action == "runs":
+        return _runs(scheduled, as_json=args.json)
+    if args.action == "delete":
+        scheduled.delete()
+        return 0
+    paused = {"pause": True, "resume": False}.get(args.action)
+    if args.action == "change" and not args.cron and not args.timezone:
+        raise PlanError("there is nothing to change; say --cron or --timezone")
+    scheduled.update(cron=getattr(args, "cron", None), timezone=getattr(args, "timezone", None), paused=paused)
+    return 0
+
+
+def _list(schedules: list[ScheduledPlan], *, as_json: bool) -> int:
+    described = [
+        {"name": each.name, "cron": each.cron, "timezone": each.timezone, "paused": each.paused} for each in schedules
+    ]
+    if as_json:
+        print(json.dumps(described, indent=1))
+    elif described:
+        rows = [[each.name, each.cron, each.timezone, "paused" if each.paused else "active"] for each in schedules]
+        print(format_table(rows))
+    return 0
+
+
+def _runs(scheduled: ScheduledPlan, *, as_json: bool) -> int:
+    runs = [(each.pipeline_id, each.created, each.state()) for each in scheduled.runs()]
+    if as_json:
+        print(
+            json.dumps([dict(zip(("pipeline_id", "created", "state"), each, strict=True)) for each in runs], indent=1)
+        )
+        return 0
+    for pipeline_id, created, state in runs:
+        moment = time.strftime("%Y-%m-%d %H:%M", time.localtime(created))
+        print(f"{pipeline_id}  {state:9}  {moment}")
+    return 0

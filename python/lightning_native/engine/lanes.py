@@ -1,0 +1,41 @@
+"""Limits on how many steps run at once, as an order: for who runs a graph and knows no limits."""
+
+from collections.abc import Mapping
+
+from lightning_native.engine.estimate import estimate
+from lightning_native.engine.plan import RunPlan
+from lightning_native.lightning.machines import DEFAULT_MACHINE, canonical_machine, machine_slugs
+
+
+def with_lanes(plan: RunPlan, durations: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
+    """Return what each step waits for, so that no limit of the plan is exceeded, in an order of the steps.
+
+    As many lanes as a limit allows, each with one step at a time: a step also waits for the one before it in its lane.
+    The steps are put into lanes as they would run if they lasted as long as they are expected to.
+
+    Args:
+        plan: with limits or without.
+        durations: seconds that steps are expected to take.
+    """
+    rows = sorted(estimate(plan, durations=durations).steps, key=lambda row: row.start)
+    steps = {step.name: step for step in plan.steps}
+    slugs = machine_slugs()
+    machine_of = {
+        step.name: slugs[canonical_machine(step.machine or plan.main_machine or DEFAULT_MACHINE)] for step in plan.steps
+    }
+    waits = {row.step: list(steps[row.step].upstream) for row in rows}
+    limits = [(None, plan.max_parallelism)] if plan.max_parallelism else []
+    for machine, limit in [*limits, *((slugs[canonical_machine(name)], most) for name, most in plan.machine_limits)]:
+        in_lanes = [row for row in rows if machine in (None, machine_of[row.step])]
+        # The step at the end of each lane, and when it is expected to end.
+        lanes: list[tuple[float, str]] = []
+        for row in in_lanes:
+            free = [lane for lane in lanes if lane[0] <= row.start]
+            if len(lanes) >= limit:
+                # One that it waits for anyway costs nothing.
+                chosen = next((lane for lane in free if lane[1] in waits[row.step]), min(free or lanes))
+                lanes.remove(chosen)
+                if chosen[1] not in waits[row.step]:
+                    waits[row.step].append(chosen[1])
+            lanes.append((row.end, row.step))
+    return {step: tuple(others) for step, others in waits.items()}

@@ -1,0 +1,373 @@
+"""A cloud in the memory of this process: no machine, no file, no network, the same answers as the real one.
+
+It understands the few commands that the engine sends to studios and jobs, and leaves what a step does to a function.
+Nothing happens by itself: a command, a job or a pipeline goes on whenever somebody looks at it.
+"""
+
+import base64
+import hashlib
+import json
+import shlex
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from lightning_native.agent import RESULT_MARK
+from lightning_native.errors import CloudError
+from lightning_native.lightning.cloud import (
+    JobRequest,
+    JobState,
+    PipelineRequest,
+    PipelineStatus,
+    PipelineStepRequest,
+    PipelineStepState,
+    PipelineStepStatus,
+    ScheduleHandle,
+)
+
+_TERMINATED = -15
+
+
+@dataclass(frozen=True)
+class Behaviour:
+    """What a command does.
+
+    Attributes:
+        exit_code: how it ends.
+        output: what it prints.
+        looks: how often it is still running when somebody looks at it; None: until it is stopped.
+    """
+
+    exit_code: int = 0
+    output: str = ""
+    looks: int | None = 0
+
+
+Command = Callable[[Sequence[str], Mapping[str, str]], Behaviour]
+
+
+def do_nothing(_argv: Sequence[str], _environment: Mapping[str, str]) -> Behaviour:
+    """Be a command that succeeds at once."""
+    return Behaviour()
+
+
+class _Process:
+    """A command that was started; it goes on when it is looked at."""
+
+    def __init__(self, command: Command, specification: Mapping[str, Any]) -> None:
+        self._behaviour = command(specification["argv"], specification["env"])
+        self._looks = 0
+        self._stopped = False
+
+    @property
+    def output(self) -> str:
+        return self._behaviour.output
+
+    def look(self) -> dict[str, Any] | None:
+        """Return its result once it has ended."""
+        self._looks += 1
+        looks = self._behaviour.looks
+        if self._stopped:
+            return _result(_TERMINATED, stopped=True)
+        return None if looks is None or self._looks <= looks else _result(self._behaviour.exit_code)
+
+    def stop(self) -> None:
+        self._stopped = self._stopped or self._behaviour.looks is None or self._looks <= self._behaviour.looks
+
+
+def _result(exit_code: int, *, stopped: bool = False) -> dict[str, Any]:
+    zero = {"timed_out": False, "peak_memory": 0, "started": 0.0, "ended": 0.0}
+    return {"exit_code": exit_code, "stopped": stopped, **zero}
+
+
+class MemoryCloud:
+    """Studios, jobs and pipelines that are there as long as this object is.
+
+    Args:
+        command: what the commands of steps do, given their arguments and their environment; called once for each.
+    """
+
+    def __init__(self, command: Command = do_nothing) -> None:
+        self.command = command
+        self.studios: dict[str, MemoryStudio] = {}
+        self.jobs: dict[str, MemoryJob] = {}
+        self.pipelines: dict[str, MemoryPipeline] = {}
+        self.lock = threading.RLock()
+
+    def find_studio(self, name: str) -> "MemoryStudio | None":
+        """Return the studio of this name, running or not."""
+        return self.studios.get(name)
+
+    def create_studio(self, name: str) -> "MemoryStudio":
+        """Return a studio of this name, created if it is not there; it is not started."""
+        with self.lock:
+            return self.studios.setdefault(name, MemoryStudio(self, name))
+
+    def hourly_cost(self, machine: str) -> float | None:
+        """Return nothing: no machine is there."""
+        del machine
+        return None
+
+    def find_jobs(self, name: str) -> "list[MemoryJob]":
+        """Return the job submitted under a name, if there is one."""
+        job = self.jobs.get(name)
+        return [job] if job is not None else []
+
+    def run_job(self, request: JobRequest) -> "MemoryJob":
+        """Submit a job."""
+        if request.command is None or request.studio is None:
+            raise CloudError(f"job {request.name!r} has no command in a studio, and there are no containers here")
+        with self.lock:
+            job = MemoryJob(self, request.name, request.command, request.studio)
+            self.jobs[request.name] = job
+            return job
+
+    def find_pipeline(self, name: str) -> "MemoryPipeline | None":
+        """Return the pipeline of this name."""
+        return self.pipelines.get(name)
+
+    def create_pipeline(self, request: PipelineRequest) -> "MemoryPipeline":
+        """Create a pipeline."""
+        with self.lock:
+            pipeline = self.pipelines[request.name] = MemoryPipeline(self, request)
+            return pipeline
+
+    def schedules(self) -> list[ScheduleHandle]:
+        """Return nothing: time does not pass here."""
+        return []
+
+
+class MemoryStudio:
+    """One studio: files, and the operations of an agent that is always there."""
+
+    def __init__(self, cloud: MemoryCloud, name: str) -> None:
+        self.name = name
+        self.files: dict[str, bytes] = {}
+        self._cloud = cloud
+        self._running = False
+        self._operations: dict[str, _Process] = {}
+
+    def start(self, machine: str | None) -> None:
+        """Have the studio running."""
+        del machine
+        self._running = True
+
+    def is_running(self) -> bool:
+        """Tell whether the studio runs now."""
+        return self._running
+
+    def upload(self, path: Path, remote_path: str) -> None:
+        """Keep a file's content."""
+        self.files[remote_path] = path.read_bytes()
+
+    def remove(self, remote_path: str) -> None:
+        """Forget a file."""
+        self.files.pop(remote_path, None)
+
+    def release(self, *, delete: bool) -> None:
+        """Stop the studio, and delete it if so asked."""
+        self._running = False
+        self._operations.clear()
+        if delete:
+            self._cloud.studios.pop(self.name, None)
+
+    def run(self, argv: Sequence[str]) -> tuple[str, int]:
+        """Do what the agent does; any other command does nothing."""
+        if not self._running:
+            raise CloudError(f"studio {self.name!r} does not run")
+        if len(argv) < 3 or not argv[1].endswith("/agent.py"):
+            return "", 0
+        with self._cloud.lock:
+            return json.dumps(self._answer(argv[2], argv[3:])), 0
+
+    def _answer(self, verb: str, arguments: Sequence[str]) -> Any:
+        if verb == "exchange":
+            return {"answers": self._exchange(json.loads(arguments[0]))}
+        if verb == "stop" and arguments[0] in self._operations:
+            self._operations[arguments[0]].stop()
+        if verb == "forget":
+            for operation in [name for name in self._operations if name.startswith(arguments[0])]:
+                del self._operations[operation]
+        return {"state": "done"}
+
+    def _exchange(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        offsets = dict(request.get("poll") or {})
+        together = request.get("start")
+        if together:
+            self._start(together)
+            offsets.update(together["operations"])
+        return {operation: self._state(operation, offset) for operation, offset in offsets.items()}
+
+    def _start(self, together: Mapping[str, Any]) -> None:
+        new = [operation for operation in together["operations"] if operation not in self._operations]
+        content = self.files.pop(f".lightning-native/ops/{together['file']}.json", b"")
+        specifications = _proved(content, together["sha256"]) if new else {}
+        for operation in new:
+            self._operations[operation] = _Process(self._cloud.command, specifications[operation])
+
+    def _state(self, operation: str, offset: int) -> dict[str, Any]:
+        process = self._operations.get(operation)
+        result = process.look() if process else None
+        data = process.output.encode() if process and result else b""
+        state = "unknown" if process is None else "done" if result else "running"
+        shown = {"offset": max(offset, len(data)), "data": base64.b64encode(data[offset:]).decode(), "more": False}
+        return {"state": state, "result": result, **shown}
+
+
+class _AgentJob:
+    """The agent as the command of a job: it goes on when it is looked at, and ends with a result in its output."""
+
+    def __init__(self, cloud: MemoryCloud, command: str, studio: str) -> None:
+        words = shlex.split(command)
+        operation, sha256 = words[3], words[words.index("--spec-sha256") + 1]
+        files = cloud.studios[studio].files
+        specification = _proved(files.get(f".lightning-native/ops/{operation}.json", b""), sha256)
+        if "--step" in words:
+            specification = specification["steps"][words[words.index("--step") + 1]]
+        self._cloud = cloud
+        self._specification = specification
+        self._retries = specification.get("retry", {"count": 0})["count"]
+        self._process = _Process(cloud.command, specification)
+        self._stopped = False
+        self.state: JobState = "running"
+        self.output = ""
+
+    def look(self) -> None:
+        result = self._process.look() if self.state == "running" else None
+        if result is None:
+            return
+        self.output += f"{self._process.output}\n{RESULT_MARK}{json.dumps(result)}\n"
+        if result["exit_code"] and self._retries and not self._stopped:
+            self._retries -= 1
+            self._process = _Process(self._cloud.command, self._specification)
+            return
+        self.state = "stopped" if self._stopped else "failed" if result["exit_code"] else "completed"
+
+    def stop(self) -> None:
+        if self.state == "running":
+            self._stopped = True
+            self._process.stop()
+            self.look()
+
+
+class MemoryJob:
+    """One job."""
+
+    def __init__(self, cloud: MemoryCloud, name: str, command: str, studio: str) -> None:
+        self.name = name
+        self._cloud = cloud
+        self._agent = _AgentJob(cloud, command, studio)
+
+    def state(self) -> JobState:
+        """Return how the job stands."""
+        with self._cloud.lock:
+            self._agent.look()
+            return self._agent.state
+
+    def output(self) -> str:
+        """Return all that the job has printed so far."""
+        return self._agent.output
+
+    def cost(self) -> float:
+        """Return nothing."""
+        return 0.0
+
+    def stop(self) -> None:
+        """End the job."""
+        with self._cloud.lock:
+            self._agent.stop()
+
+    def release(self) -> None:
+        """Stop and delete the job."""
+        self.stop()
+        self._cloud.jobs.pop(self.name, None)
+
+
+class MemoryPipeline:
+    """One pipeline. Its steps begin, go on and end when its status is asked for."""
+
+    def __init__(self, cloud: MemoryCloud, request: PipelineRequest) -> None:
+        self.name = self.id = request.name
+        self.created = 0.0
+        self._cloud = cloud
+        self._request = request
+        self._states: dict[str, PipelineStepState] = {step.name: "pending" for step in request.steps}
+        self._stopped = False
+
+    def status(self) -> PipelineStatus:
+        """Bring the pipeline a step further, and return how it stands."""
+        with self._cloud.lock:
+            for step in self._request.steps:
+                self._go_on(step)
+            steps = {name: PipelineStepStatus(state, self._job_of(name)) for name, state in self._states.items()}
+            return PipelineStatus(self._state(), steps)
+
+    def _state(self) -> JobState:
+        states = set(self._states.values())
+        if states & {"pending", "running"}:
+            return "running"
+        return "stopped" if self._stopped else "completed" if states == {"completed"} else "failed"
+
+    def _job_of(self, step: str) -> str | None:
+        name = f"{self.name}-{step}"
+        return name if name in self._cloud.jobs else None
+
+    def _go_on(self, step: PipelineStepRequest) -> None:
+        state = self._states[step.name]
+        if state == "pending":
+            upstream = {self._states[other] for other in step.wait_for}
+            failed = "failed" in self._states.values() and self._request.stop_on_failure
+            if self._stopped:
+                self._states[step.name] = "stopped"
+            elif upstream & {"failed", "stopped", "skipped"} or failed:
+                self._states[step.name] = "skipped"
+            elif upstream <= {"completed"}:
+                job = f"{self.name}-{step.name}"
+                self._cloud.jobs[job] = MemoryJob(self._cloud, job, step.command, step.studio)
+                self._states[step.name] = "running"
+        elif state == "running":
+            self._states[step.name] = self._cloud.jobs[f"{self.name}-{step.name}"].state()
+
+    def job(self, name: str) -> MemoryJob:
+        """Return a job of the pipeline."""
+        return self._cloud.jobs[name]
+
+    def stop(self) -> None:
+        """End the pipeline with its jobs."""
+        with self._cloud.lock:
+            self._stopped = True
+            for step in self._request.steps:
+                job = self._cloud.jobs.get(f"{self.name}-{step.name}")
+                if job is not None:
+                    job.stop()
+
+    def studio_names(self) -> list[str]:
+        """Return the names of the studios that its steps start from."""
+        return list(dict.fromkeys(step.studio for step in self._request.steps if step.studio in self._cloud.studios))
+
+    def schedule(self, name: str, cron: str, timezone: str) -> ScheduleHandle:
+        """Refuse: time does not pass here."""
+        raise CloudError(f"schedule {name!r} ({cron} {timezone}) will never fire: time does not pass in this cloud")
+
+    def runs(self) -> "list[MemoryPipeline]":
+        """Return nothing: no schedule made any."""
+        return []
+
+    def release(self) -> None:
+        """Stop and delete the pipeline with its jobs."""
+        self.stop()
+        with self._cloud.lock:
+            for step in self._request.steps:
+                self._cloud.jobs.pop(f"{self.name}-{step.name}", None)
+            self._cloud.pipelines.pop(self.name, None)
+
+
+@lru_cache(maxsize=8)
+def _proved(content: bytes, sha256: str) -> dict[str, Any]:
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise CloudError("the upload of a specification did not arrive intact")
+    specification: dict[str, Any] = json.loads(content)
+    return specification
