@@ -6,9 +6,6 @@ from uuid import uuid4
 import pytest
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.emulator.pytest_plugin import lightning_cloud
-
-__all__ = ["lightning_cloud"]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -44,6 +44,8 @@ class Shell:
         self.folder = folder
         self._cloud = cloud
         self._capture = capture
+        # Other tests of the session have studios and jobs of their own there.
+        self._others = {each.name for each in self._running()}
 
     def write(self, name: str, text: str) -> Path:
         path = self.folder / name
@@ -75,12 +77,14 @@ class Shell:
         self.assert_nothing_runs()
         return result, errors
 
+    def _running(self) -> list[Any]:
+        teamspace = open_teamspace()
+        jobs = [job for job in teamspace.jobs if str(job.status) not in ("Completed", "Failed", "Stopped")]
+        return [*jobs, *(studio for studio in teamspace.studios if str(studio.status) == "Running")]
+
     def assert_nothing_runs(self) -> None:
         """No job, no studio and no process of a driver runs, and no code of a job is left in a studio."""
-        teamspace = open_teamspace()
-        ended = ("Completed", "Failed", "Stopped")
-        assert [job.name for job in teamspace.jobs if str(job.status) not in ended] == []
-        assert [studio.name for studio in teamspace.studios if str(studio.status) == "Running"] == []
+        assert [each.name for each in self._running() if each.name not in self._others] == []
         processes = subprocess.run(["ps", "axeww", "-o", "args"], capture_output=True, text=True, check=True).stdout
         root = str(self._cloud.root)
         assert [line for line in processes.splitlines() if root in line and "driver.pyz" in line] == []
