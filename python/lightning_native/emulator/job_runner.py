@@ -99,6 +99,9 @@ async def _snapshot(cloud: Cloud, studio: Studio, run_id: str) -> Path:
 
 async def run(cloud: Cloud, job: Job) -> None:
     """Bring a job from where it is to a final state."""
+    if job.state in _FINAL:
+        # It was stopped before its turn came.
+        return
     process = processes.Process(job.pid, job.process)
     while True:
         if job.state in (PENDING, RESTARTING):
