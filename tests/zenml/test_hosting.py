@@ -176,3 +176,46 @@ def kill_entrypoint(workbench: Workbench) -> None:
     assert mine
     for pid in mine:
         os.kill(pid, signal.SIGKILL)
+
+
+RESUME = """
+from zenml.client import Client
+run = Client().list_pipeline_runs(sort_by="desc:created", size=1).items[0]
+run = Client().get_pipeline_run(run.id)
+Client().active_stack.orchestrator.resume_run(snapshot=run.snapshot, run=run, stack=Client().active_stack)
+"""
+STOP = """
+from zenml.client import Client
+from zenml.utils.run_utils import stop_run
+stop_run(Client().get_pipeline_run(Client().list_pipeline_runs(sort_by="desc:created", size=1).items[0].id))
+"""
+
+
+def test_a_dynamic_run_that_nobody_watches_any_more_is_resumed_through_zenml(workbench: Workbench) -> None:
+    process = workbench.start(DYNAMIC, FOLDER=str(workbench.folder))
+    workbench.wait_for(process, "TRAIN 1 IS UP")
+    with Journal(workbench.journal) as journal:
+        controller = journal.runs(1)[0].controller
+    assert controller is not None
+    os.kill(controller, signal.SIGKILL)
+    process.communicate(timeout=60)
+    assert process.returncode != 0
+    (workbench.folder / "go").touch()
+    # As it is said in the pipeline's own folder: what is submitted again would be the code there.
+    workbench.python(RESUME)
+    assert set(workbench.statuses().values()) == {"completed"}
+    for name in ("plan", "train0", "train1", "best"):
+        assert (workbench.folder / name).read_text() == f"{name}\n"
+    workbench.assert_nothing_left()
+
+
+def test_stopping_a_dynamic_run_stops_its_isolated_steps(workbench: Workbench) -> None:
+    process = workbench.start(DYNAMIC, FOLDER=str(workbench.folder))
+    workbench.wait_for(process, "TRAIN 1 IS UP")
+    workbench.python(STOP)
+    output, _ = process.communicate(timeout=120)
+    assert "was stopped on request" in output
+    statuses = workbench.statuses()
+    assert (statuses["run"], statuses["train_2"]) == ("stopped", "stopped"), statuses
+    assert "best" not in statuses
+    workbench.assert_nothing_left()

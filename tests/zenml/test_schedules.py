@@ -71,6 +71,7 @@ def completed(workbench: Workbench, count: int = 0, pause: float = 0) -> list[li
     return runs
 
 
+@pytest.mark.timeout(600)
 def test_a_schedule_runs_three_times_is_paused_changed_and_deleted(
     zenml_home: tuple[dict[str, str], dict[str, str]], tmp_path: Path
 ) -> None:

@@ -25,6 +25,8 @@ from lightning_native.errors import StaleControllerError
 from lightning_native.lightning.session import cloud_name, connect
 
 _LOOK_SECONDS = 0.1
+# Who wants steps to end by themselves asks for that.
+_FORCED_GRACE_SECONDS = 2.0
 
 
 class RunObserver:
@@ -94,6 +96,7 @@ def _watch_for_stop(folder: RunFolder, cancellation: Cancellation, observer: Run
     while not cancellation.requested:
         requested = folder.stop_requested()
         if requested == "forced":
+            cancellation.grace = _FORCED_GRACE_SECONDS
             cancellation.request()
         elif requested == "graceful":
             cancellation.drain()

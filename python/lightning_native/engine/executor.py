@@ -40,6 +40,8 @@ class Cancellation:
         self._event = threading.Event()
         self._draining = False
         self.reason = ""
+        # Seconds that stopped steps have to save what they want to save.
+        self.grace = 10.0
 
     def drain(self, reason: str = "the run was stopped") -> None:
         """Ask that no step is started any more; those that run go on to their end."""

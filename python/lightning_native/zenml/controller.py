@@ -51,7 +51,7 @@ class ZenMLObserver(RunObserver):
         if state != "completed":
             from lightning_native.zenml.publish import RunPublisher
 
-            RunPublisher(self._pipeline_run).run_ended(state, message)
+            RunPublisher(self._pipeline_run).run_ended(state, message, settle_steps=not self._steps)
 
 
 def main() -> int:

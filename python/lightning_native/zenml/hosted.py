@@ -20,6 +20,7 @@ from uuid import UUID
 
 from lightning_native.emulator.attach import attach
 from lightning_native.engine.follow import LogFollower
+from lightning_native.engine.journal import RunState
 from lightning_native.engine.operation import REMOTE_HOME
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.home import home
@@ -140,7 +141,9 @@ def _leave(hosted: Hosted, code: int, *, stopped: bool) -> None:
             from lightning_native.zenml.publish import RunPublisher
 
             message = "the run was stopped" if stopped else "its controller failed; see its log"
-            RunPublisher(UUID(hosted.pipeline_run)).run_ended("stopped" if stopped else "failed", message)
+            state: RunState = "stopped" if stopped else "failed"
+            # A run of the engine's publishes its steps itself; of a dynamic pipeline, nobody does.
+            RunPublisher(UUID(hosted.pipeline_run)).run_ended(state, message, settle_steps=bool(hosted.argv))
     with _logged():
         from lightning_native.zenml.controller_log import keep_log
 

@@ -53,17 +53,39 @@ class RunPublisher:
         while client.zen_store.create_run_step(request).status == ExecutionStatus.RETRYING:
             pass
 
-    def run_ended(self, state: RunState, message: str) -> None:
-        """Publish the run's end if ZenML does not know it from the steps."""
+    def run_ended(self, state: RunState, message: str, *, settle_steps: bool = False) -> None:
+        """Publish the run's end if ZenML does not know it from the steps.
+
+        Args:
+            state: how it ended.
+            message: why.
+            settle_steps: publish the steps that are still open, too: of a dynamic pipeline, nobody else will.
+        """
         status = Client().get_pipeline_run(self._run_id, hydrate=False).status
         if status.is_finished or state == "completed":
             return
+        if settle_steps:
+            self._settle_steps(ExecutionStatus.STOPPED if state == "stopped" else ExecutionStatus.FAILED, message)
         if state == "stopped":
             self.run_stopping(message)
+            if settle_steps:
+                self._run_stopped(message)
         else:
             info = ExceptionInfo(traceback=message)
             update = PipelineRunUpdate(status=ExecutionStatus.FAILED, exception_info=info)
             Client().zen_store.update_run(run_id=self._run_id, run_update=update)
+
+    def _settle_steps(self, status: ExecutionStatus, message: str) -> None:
+        info = ExceptionInfo(traceback=message)
+        steps = Client().list_run_steps(pipeline_run_id=self._run_id, exclude_retried=True, size=1000, hydrate=False)
+        for step in steps.items:
+            if not step.status.is_finished:
+                publish_step_run_status_update(step.id, status, exception_info=info)
+
+    def _run_stopped(self, reason: str) -> None:
+        """Publish that the run is stopped, where its steps have not told ZenML so."""
+        if not Client().get_pipeline_run(self._run_id, hydrate=False).status.is_finished:
+            publish_pipeline_run_status_update(self._run_id, ExecutionStatus.STOPPED, status_reason=reason[:250])
 
     def run_stopping(self, reason: str) -> None:
         """Publish that the run is being stopped; ZenML makes it `stopped` when its last step has ended."""

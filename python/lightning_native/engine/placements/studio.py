@@ -17,9 +17,6 @@ from lightning_native.errors import LightningNativeError, OutOfCapacityError
 from lightning_native.lightning.cloud import StudioHandle
 from lightning_native.lightning.machines import DEFAULT_MACHINE
 
-# Time a stopped step has to save what it wants to save.
-GRACE_SECONDS = 10.0
-
 
 class StudioPlacement:
     """Runs the steps of one plan in studios, each prepared once, by the first step that needs it."""
@@ -88,7 +85,7 @@ class StudioPlacement:
         with self._operations_lock:
             operations = list(self._operations.values())
         for operation in operations:
-            stop = partial(operation.stop, GRACE_SECONDS)
+            stop = partial(operation.stop, self._context.cancellation.grace)
             threading.Thread(target=quietly, args=(stop,), daemon=True).start()
 
     def give_up(self, step: str, reason: str) -> None:
@@ -97,7 +94,9 @@ class StudioPlacement:
             operation = self._operations.get(step)
         if operation is not None:
             self._context.given_up[step] = reason
-            threading.Thread(target=quietly, args=(partial(operation.stop, GRACE_SECONDS),), daemon=True).start()
+            threading.Thread(
+                target=quietly, args=(partial(operation.stop, self._context.cancellation.grace),), daemon=True
+            ).start()
 
     def close(self) -> None:
         """Give up every studio at once, whatever it is doing."""
