@@ -25,12 +25,18 @@ from lightning_native.errors import StaleControllerError
 from lightning_native.lightning.session import cloud_name, connect
 
 _LOOK_SECONDS = 0.1
-# Who wants steps to end by themselves asks for that.
-_FORCED_GRACE_SECONDS = 2.0
 
 
 class RunObserver:
-    """Is told how steps and the run end. This one does nothing; what a subclass raises is logged and harms nobody."""
+    """Is told how steps and the run end. This one does nothing; what a subclass raises is logged and harms nobody.
+
+    Attributes:
+        grace: seconds that stopped steps have to save what they want to save.
+        forced_grace: the same where they were not to be given time; who wants it asks for a graceful stop.
+    """
+
+    grace = 10.0
+    forced_grace = 2.0
 
     def begun(self, give_up: GiveUp) -> None:
         """Hear that the run begins, and how to give up the running attempt at a step: `give_up(step, reason)`."""
@@ -74,6 +80,7 @@ def control(path: Path, local_cloud: Path | None, observer: RunObserver, drive: 
         PlanError: another process drives it.
     """
     cancellation = Cancellation()
+    cancellation.grace = observer.grace
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: cancellation.request())
     # Our parent had it blocked until here, so that an early request to stop is not lost.
@@ -96,7 +103,7 @@ def _watch_for_stop(folder: RunFolder, cancellation: Cancellation, observer: Run
     while not cancellation.requested:
         requested = folder.stop_requested()
         if requested == "forced":
-            cancellation.grace = _FORCED_GRACE_SECONDS
+            cancellation.grace = observer.forced_grace
             cancellation.request()
         elif requested == "graceful":
             cancellation.drain()

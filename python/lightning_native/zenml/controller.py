@@ -12,6 +12,7 @@ from lightning_native.engine.journal import RunState
 
 # Most runs are over by then, and never need ZenML here.
 _FIRST_LOOK_SECONDS = 60.0
+_HOSTED_GRACE_SECONDS = 120.0
 
 
 class ZenMLObserver(RunObserver):
@@ -21,6 +22,9 @@ class ZenMLObserver(RunObserver):
         """Publish to a ZenML run; `steps`: whether the steps are ZenML's, rather than one that holds them all."""
         self._pipeline_run = pipeline_run
         self._steps = steps
+        if not steps:
+            # What is stopped is a controller itself, which first stops and releases what it has brought to Lightning.
+            self.grace = self.forced_grace = _HOSTED_GRACE_SECONDS
 
     def begun(self, give_up: GiveUp) -> None:
         """Watch the heartbeats of steps that run for longer than a minute."""
