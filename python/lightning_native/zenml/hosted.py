@@ -6,7 +6,6 @@ behind: when nobody else will, it keeps its log beside ZenML's artifacts and del
 
 import contextlib
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -90,9 +89,6 @@ def _uploaded_run(hosted: Hosted) -> tuple[str, ...]:
     folder = RunFolder.of(hosted.run_id)
     (folder.path / "environments.json").chmod(0o600)
     (folder.path / "logs").mkdir(exist_ok=True)
-    code = folder.code()
-    if not code.archive.exists():
-        shutil.copyfile(Path.home() / REMOTE_HOME / "code" / f"{code.digest[:32]}.tar.gz", code.archive)
     published = ("--pipeline-run", hosted.pipeline_run) if hosted.pipeline_run else ()
     local = ("--local-cloud", hosted.local_cloud) if hosted.local_cloud else ()
     return ("-m", "lightning_native.zenml.controller", str(folder.path), *published, *local)

@@ -29,7 +29,7 @@ from lightning_native.zenml.controller import ZenMLObserver
 from lightning_native.zenml.hosting import HOME, INNER, STEP, HandedOver
 from lightning_native.zenml.remote import request_stop
 
-# What the controller needs of a run's folder; the code is there as the studio's own.
+# What the controller needs of a run's folder besides the packed code.
 _FILES = ("plan.json", "code.json", "environments.json")
 _START_SECONDS = 300.0
 
@@ -108,6 +108,9 @@ def _start(context: RunContext) -> tuple[str, str]:
     )
     _go_on(context)
     inner = context.folder.path / INNER
+    if inner.exists():
+        archive = context.folder.code().archive
+        ready.agent.upload(archive, f"{HOME}/runs/{context.plan.run_id}/{archive.name}")
     for name in _FILES if inner.exists() else ():
         ready.agent.upload(inner / name, f"{HOME}/runs/{context.plan.run_id}/{name}")
         (inner / name).unlink()
