@@ -1,4 +1,4 @@
-"""The flavor that `zenml orchestrator flavor register` takes."""
+"""The flavors that `zenml orchestrator flavor register` and `zenml step-operator flavor register` take."""
 
 from typing import TYPE_CHECKING
 
@@ -17,8 +17,8 @@ _DOCS = "https://docs.zenml.io/stacks/stack-components/orchestrators/lightning"
 _SDK_DOCS = "https://lightning.ai/docs/overview/sdk-reference"
 
 
-class LightningNativeOrchestratorFlavor(BaseOrchestratorFlavor):
-    """Flavor `lightning_native`: pipelines on Lightning AI, or on the local cloud."""
+class _Presentation:
+    """What ZenML shows of both flavors."""
 
     @property
     def name(self) -> str:
@@ -39,6 +39,10 @@ class LightningNativeOrchestratorFlavor(BaseOrchestratorFlavor):
     def sdk_docs_url(self) -> str:
         """The documentation of the SDK that runs underneath."""
         return _SDK_DOCS
+
+
+class LightningNativeOrchestratorFlavor(_Presentation, BaseOrchestratorFlavor):
+    """Flavor `lightning_native`: pipelines on Lightning AI, or on the local cloud."""
 
     @property
     def config_class(self) -> type[LightningNativeOrchestratorConfig]:
@@ -53,28 +57,8 @@ class LightningNativeOrchestratorFlavor(BaseOrchestratorFlavor):
         return LightningNativeOrchestrator
 
 
-class LightningNativeStepOperatorFlavor(BaseStepOperatorFlavor):
+class LightningNativeStepOperatorFlavor(_Presentation, BaseStepOperatorFlavor):
     """Flavor `lightning_native`: single steps on Lightning AI, from any orchestrator."""
-
-    @property
-    def name(self) -> str:
-        """The name of the flavor."""
-        return NAME
-
-    @property
-    def logo_url(self) -> str:
-        """The logo that ZenML's dashboard shows."""
-        return _LOGO
-
-    @property
-    def docs_url(self) -> str:
-        """What ZenML's dashboard links to as documentation."""
-        return _DOCS
-
-    @property
-    def sdk_docs_url(self) -> str:
-        """The documentation of the SDK that runs underneath."""
-        return _SDK_DOCS
 
     @property
     def config_class(self) -> type[LightningNativeStepOperatorConfig]:
