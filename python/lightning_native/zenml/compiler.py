@@ -19,6 +19,7 @@ from lightning_native.zenml.entrypoints import LightningNativeStepEntrypointConf
 from lightning_native.zenml.environment import check_docker_settings, step_requirements, step_setup
 from lightning_native.zenml.machines import resource_request, step_machine
 from lightning_native.zenml.older import get_step_entrypoint_command
+from lightning_native.zenml.runtime import check_runtime
 
 if TYPE_CHECKING:
     from zenml.config.retry_config import StepRetryConfig
@@ -182,6 +183,10 @@ def _check_step_settings(
                 f"step {step!r} sets {name}, which is a setting of the whole run; set it on the pipeline. "
                 f"A step can set {', '.join(sorted(STEP_SETTINGS))}"
             )
+    if own.runtime is not None:
+        if pipeline.runtime is not None:
+            raise PlanError("the pipeline sets runtime, which is what a single step runs; set it on that step")
+        check_runtime(step, own.runtime)
     _check_interruptible(step, own)
 
 

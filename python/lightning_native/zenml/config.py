@@ -1,6 +1,6 @@
 """Settings and configuration of the orchestrator and of the step operator."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 from zenml.config.base_settings import BaseSettings
@@ -113,6 +113,11 @@ class LightningNativeOrchestratorSettings(LightningNativeStepSettings):
     )
     run_timeout: float | None = Field(default=None, gt=0, description="Seconds the whole run may take.")
     timezone: str = Field(default="UTC", description="Time zone of a schedule's cron expression.")
+    runtime: dict[str, Any] | None = Field(
+        default=None,
+        description="A job runtime as {'type': …, 'spec': …}, such as a notebook or a Git script, that runs in the "
+        "folder of the code before the step's function does. Only on a step.",
+    )
     synchronous: bool = Field(
         default=True,
         description="Wait for the run to end and show the logs of its steps. Otherwise a studio of its own drives the "
@@ -121,7 +126,7 @@ class LightningNativeOrchestratorSettings(LightningNativeStepSettings):
 
 
 # What a step may ask for by itself; the rest is the run's.
-STEP_SETTINGS = frozenset({"machine_type", "machines", "interruptible", "step_timeout", "custom_commands"})
+STEP_SETTINGS = frozenset({"machine_type", "machines", "interruptible", "step_timeout", "custom_commands", "runtime"})
 
 
 class LightningNativeOrchestratorConfig(BaseOrchestratorConfig, LightningNativeOrchestratorSettings):

@@ -20,6 +20,7 @@ from zenml.utils import source_utils
 from zenml.utils.env_utils import get_runtime_environment
 
 from lightning_native.engine.plan import check_plan
+from lightning_native.errors import PlanError
 from lightning_native.zenml.compiler import main_machines
 from lightning_native.zenml.component import (
     ENV_RUN_ID,
@@ -89,6 +90,12 @@ class DynamicPipelines(LightningOrchestratorBase, ABC):
             folder = newest_folder(run_id)
             if not is_unfinished(folder):
                 check_docker_settings("of the pipeline itself", configuration.docker_settings)
+                for name, step in snapshot.step_configurations.items():
+                    if self._settings_of(step).runtime is not None:
+                        raise PlanError(
+                            f"step {name!r} of a dynamic pipeline sets runtime; "
+                            "call lightning_native.jobs.run_runtime in it instead"
+                        )
                 machines = main_machines(snapshot, settings, lambda: read_price_list(environ))
                 folder = next_folder(run_id)
                 outer_id = folder.path.name

@@ -26,6 +26,7 @@ from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import CloudError, RunStoppedError
 from lightning_native.zenml import remote
+from lightning_native.zenml import runtime as runtimes
 from lightning_native.zenml.compiler import FAILURE_MODES, compile_pipeline
 from lightning_native.zenml.component import (
     ENV_RUN_ID,
@@ -55,6 +56,7 @@ from lightning_native.zenml.price_list import read_price_list
 from lightning_native.zenml.status import RUN_STATUS, STEP_STATUS, run_status, step_statuses
 
 if TYPE_CHECKING:
+    from zenml.config.step_configurations import Step
     from zenml.config.step_run_info import StepRunInfo
     from zenml.metadata.metadata_types import MetadataType
     from zenml.models import (
@@ -156,6 +158,13 @@ class LightningNativeOrchestrator(DynamicPipelines, ScheduledPipelines):
             wait_for_completion=watch.wait if settings.synchronous else None,
             metadata=metadata,
         )
+
+    def run_step(self, step: "Step") -> None:
+        """Run a step of a static pipeline in this process, what its `runtime` asks for first."""
+        runtime = self._settings_of(step).runtime
+        if runtime is not None:
+            runtimes.run(runtime)
+        super().run_step(step)
 
     def prepare_or_run_pipeline(
         self,
