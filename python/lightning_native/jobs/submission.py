@@ -13,6 +13,7 @@ from typing import Literal
 
 from lightning_native import unique_studio_name
 from lightning_native.engine.journal import Journal
+from lightning_native.engine.operation import PATIENCE_SECONDS
 from lightning_native.errors import CloudError, JobError
 from lightning_native.jobs.code import PackedCode, packed_code
 from lightning_native.jobs.lightning.program import PROGRAM, driver_program
@@ -25,7 +26,6 @@ from lightning_native.lightning.teamspace import LightningCloud
 _SHORTEST_POLL = 0.1
 _LONGEST_POLL = 5.0
 # How long status calls may fail in a row before we stop watching: longer than an outage that heals by itself.
-_PATIENCE_SECONDS = 300.0
 _LONGEST_NAME = 63
 _EXIT_CODE = re.compile(rf"{re.escape(EXIT_CODE_MARK)}(\d+)\s*$", re.MULTILINE)
 
@@ -172,7 +172,7 @@ def follow(job: LightningJob, show: Callable[[str], object], *, time_limit: floa
             failing_since = None
         except CloudError:
             failing_since = failing_since or time.monotonic()
-            if time.monotonic() - failing_since > _PATIENCE_SECONDS:
+            if time.monotonic() - failing_since > PATIENCE_SECONDS:
                 raise
             time.sleep(delay)
             continue

@@ -86,21 +86,14 @@ def compile_pipeline(
         steps = [_on_cheapest(step, requests.get(step.name), offers) for step in steps]
         if main_request is not None:
             main_machines = _choose("the pipeline", main_request, offers, interruptible=False)
-    plan = RunPlan(
-        run_id=run_id,
-        name=configuration.name,
-        steps=tuple(steps),
-        placement=settings.placement,
+    plan = replace(
+        _plan(run_id, configuration.name, steps, settings),
         main_studio=settings.main_studio_name,
         main_machine=main_machines[0] if main_machines else None,
         max_parallelism=settings.max_parallelism,
         machine_limits=tuple((settings.machine_limits or {}).items()),
         on_failure=FAILURE_MODES[configuration.execution_mode],
         timeout=settings.run_timeout,
-        pending_timeout=settings.pending_timeout,
-        keep_studios=settings.keep_alive,
-        reuse_environments=settings.reuse_environments,
-        tags=tuple(settings.tags or ()),
     )
     check_plan(plan)
     return plan
@@ -130,18 +123,22 @@ def compile_step(
     step = _step(name, argv, config, settings, stack, machines)
     if request is not None:
         step = _on_cheapest(step, request, price_list())
-    plan = RunPlan(
+    plan = _plan(run_id, pipeline, [step], settings)
+    check_plan(plan)
+    return plan
+
+
+def _plan(run_id: str, name: str, steps: Sequence[StepPlan], settings: LightningNativeStepSettings) -> RunPlan:
+    return RunPlan(
         run_id=run_id,
-        name=pipeline,
-        steps=(step,),
+        name=name,
+        steps=tuple(steps),
         placement=settings.placement,
         pending_timeout=settings.pending_timeout,
         keep_studios=settings.keep_alive,
         reuse_environments=settings.reuse_environments,
         tags=tuple(settings.tags or ()),
     )
-    check_plan(plan)
-    return plan
 
 
 def main_machines(

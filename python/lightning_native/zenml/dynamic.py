@@ -1,5 +1,6 @@
 """Dynamic pipelines: each in a studio of its own, which brings isolated steps to Lightning."""
 
+from abc import ABC
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -43,6 +44,7 @@ from lightning_native.zenml.metadata import (
     studio_url,
 )
 from lightning_native.zenml.older import get_step_entrypoint_command
+from lightning_native.zenml.orchestrator_base import LightningOrchestratorBase, is_unfinished
 from lightning_native.zenml.price_list import read_price_list
 from lightning_native.zenml.single_step import step_status, stop_step, submit_step, wait_for_step
 
@@ -55,10 +57,6 @@ if TYPE_CHECKING:
         StepRunResponse,
     )
     from zenml.stack import Stack
-
-from abc import ABC
-
-from lightning_native.zenml.orchestrator_base import LightningOrchestratorBase, is_unfinished
 
 logger = get_logger(__name__)
 

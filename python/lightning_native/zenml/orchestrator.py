@@ -37,6 +37,7 @@ from lightning_native.zenml.component import (
     step_environment,
 )
 from lightning_native.zenml.config import LightningNativeOrchestratorSettings
+from lightning_native.zenml.dynamic import DynamicPipelines
 from lightning_native.zenml.environment import own_requirements
 from lightning_native.zenml.hosting import (
     STEP,
@@ -52,7 +53,9 @@ from lightning_native.zenml.metadata import (
     step_variables,
     studio_url,
 )
+from lightning_native.zenml.orchestrator_base import is_unfinished
 from lightning_native.zenml.price_list import read_price_list
+from lightning_native.zenml.scheduled import ScheduledPipelines
 from lightning_native.zenml.status import RUN_STATUS, STEP_STATUS, run_status, step_statuses
 
 if TYPE_CHECKING:
@@ -64,10 +67,6 @@ if TYPE_CHECKING:
         PipelineSnapshotResponse,
     )
     from zenml.stack import Stack
-
-from lightning_native.zenml.dynamic import DynamicPipelines
-from lightning_native.zenml.orchestrator_base import is_unfinished
-from lightning_native.zenml.scheduled import ScheduledPipelines
 
 logger = get_logger(__name__)
 

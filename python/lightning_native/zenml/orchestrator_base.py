@@ -1,8 +1,9 @@
 """What every kind of run of the orchestrator needs: settings, and who drives it."""
 
 import os
+from abc import ABC
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, cast
+from typing import cast
 from uuid import UUID
 
 from zenml.client import Client
@@ -34,11 +35,6 @@ from lightning_native.zenml.hosting import (
 from lightning_native.zenml.schedules import (
     ENV_PIPELINE_ID,
 )
-
-if TYPE_CHECKING:
-    pass
-
-from abc import ABC
 
 logger = get_logger(__name__)
 

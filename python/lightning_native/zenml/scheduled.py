@@ -1,5 +1,6 @@
 """Scheduled pipelines: Lightning itself runs them, as pipelines of jobs."""
 
+from abc import ABC
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from lightning_native.zenml.config import LightningNativeOrchestratorSettings
 from lightning_native.zenml.metadata import (
     teamspace_url,
 )
+from lightning_native.zenml.orchestrator_base import LightningOrchestratorBase
 from lightning_native.zenml.schedules import (
     change_schedule,
     lightning_schedule,
@@ -39,10 +41,6 @@ if TYPE_CHECKING:
         ScheduleResponse,
         ScheduleUpdate,
     )
-
-from abc import ABC
-
-from lightning_native.zenml.orchestrator_base import LightningOrchestratorBase
 
 logger = get_logger(__name__)
 
