@@ -36,8 +36,11 @@ test: setup test-rust test-python ## Run every test
 test-rust:
 	cargo test --workspace --release --quiet
 
+# Tests wait for machines more than they compute, so one more than there are cores.
+TEST_PROCESSES ?= $(shell expr $$(nproc) + 1)
+
 test-python: .venv/.built
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=$(TEST_PROCESSES) --dist=worksteal
 
 OLDEST_ZENML ?= 0.94.0
 
