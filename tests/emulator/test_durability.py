@@ -40,7 +40,7 @@ print("killed" in Job("is-lost")._job.message)
 def run(cloud: LocalCloud, script: str) -> str:
     environ = {**os.environ, **cloud.environ}
     argv = [sys.executable, "-W", "ignore", "-c", script]
-    result = subprocess.run(argv, check=False, capture_output=True, text=True, env=environ, timeout=120)
+    result = subprocess.run(argv, check=False, capture_output=True, text=True, env=environ, timeout=400)
     assert result.returncode == 0, result.stderr[-3000:]
     return result.stdout
 
@@ -51,7 +51,7 @@ def test_jobs_and_studios_survive_a_killed_server(tmp_path: Path) -> None:
     cloud.start()
     run(cloud, SUBMIT)
     lost = tmp_path / "root" / "lost"
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not (lost.exists() and lost.read_text().strip()):
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -91,7 +91,7 @@ def test_what_was_half_made_is_gone_after_a_restart(tmp_path: Path) -> None:
         left = [kind for kind in ("studios", "jobs", "commands") if (root / kind / "halfmade").exists()]
         assert left == []
         assert not (root / "uploads" / "partial").exists()
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 120
         while any((root / "trash").iterdir()) and time.monotonic() < deadline:
             time.sleep(0.05)
         assert list((root / "trash").iterdir()) == []

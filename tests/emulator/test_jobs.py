@@ -33,7 +33,7 @@ def run(sdk: Any, source: Any, command: str, *, wait: bool = True, **options: An
 
 
 def wait_until_running(sdk: Any, job: Any) -> None:
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while job.status == sdk.Status.Pending and time.monotonic() < deadline:
         time.sleep(0.01)
     assert job.status == sdk.Status.Running

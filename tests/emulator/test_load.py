@@ -8,8 +8,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from lightning_native.emulator import LocalCloud
 
 COUNT = int(os.environ.get("LIGHTNING_NATIVE_LOAD", "40"))
@@ -48,7 +46,6 @@ print("done")
 """
 
 
-@pytest.mark.timeout(280)
 def test_many_studios_and_jobs_from_32_threads(tmp_path: Path) -> None:
     (tmp_path / "shared").mkdir()
     with LocalCloud(tmp_path / "cloud") as cloud:

@@ -157,7 +157,7 @@ def test_a_signal_ends_the_server_with_all_processes_of_studios(tmp_path: Path, 
     studio = create_studio(cloud, "ended", start=True)
     call(cloud, studio + "/execute", method="POST", body={"command": f"sleep 600; : {mark}", "detached": True})
     server.send_signal(number)
-    output, log = server.communicate(timeout=30)
+    output, log = server.communicate(timeout=120)
     assert server.returncode == 0, log
     assert output == ""
     marker = json.loads(json.dumps(environ))["LIGHTNING_USER_ID"]

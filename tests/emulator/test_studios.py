@@ -82,7 +82,7 @@ def test_a_detached_process_outlives_its_command_and_dies_with_the_studio(studio
     studio.run(f"setsid python -c 'import time; time.sleep(600)  # {mark}' & echo started")
     # A daemon: it leaves the session, the parent and the output behind.
     studio.run(f"(setsid sh -c 'trap \"\" TERM; sleep 600; : {mark}' >/dev/null 2>&1 &)")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 120
     while len(processes_with(mark)) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     assert len(processes_with(mark)) == 2

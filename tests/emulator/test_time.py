@@ -12,7 +12,7 @@ def run(cloud: LocalCloud, script: str) -> list[str]:
     """Run a script that uses the SDK, in a process of its own, and return what it printed."""
     argv = [sys.executable, "-W", "ignore", "-c", script]
     environ = {**os.environ, **cloud.environ}
-    result = subprocess.run(argv, check=False, capture_output=True, text=True, env=environ, timeout=100)
+    result = subprocess.run(argv, check=False, capture_output=True, text=True, env=environ, timeout=400)
     assert result.returncode == 0, result.stderr
     return result.stdout.splitlines()
 
@@ -52,7 +52,7 @@ for studio in (idle, busy, awake):
     studio.start()
 awake.auto_sleep = False
 busy.run("setsid sleep 1000 >/dev/null 2>&1 &")
-deadline = time.monotonic() + 30
+deadline = time.monotonic() + 120
 while idle.status != Status.Stopped and time.monotonic() < deadline:
     time.sleep(0.1)
 time.sleep(1.5)

@@ -22,7 +22,7 @@ def doctor(home: Path, *arguments: str, **environ: str) -> tuple[int, dict[str, 
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=400,
     )
     assert result.stderr == ""
     return result.returncode, {finding["check"]: finding for finding in json.loads(result.stdout)}

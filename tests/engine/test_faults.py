@@ -67,7 +67,7 @@ def test_failing_status_calls_do_not_end_or_repeat_a_healthy_step(
     process = runner.start(folder)
     runner.wait_for("count")
     cloud.faults.add("status", match=match, status=500, times=6)
-    assert process.wait(timeout=90) == 0
+    assert process.wait(timeout=360) == 0
     assert runner.lines("count") == ["x"]
 
 

@@ -54,7 +54,7 @@ def test_a_silent_attempt_is_ended_and_the_step_tried_again(
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=400,
     )
     assert "RESULT failed step hopeless: it was silent" in result.stdout, result.stderr
     with Journal() as journal:

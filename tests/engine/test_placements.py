@@ -70,7 +70,7 @@ def test_stopping_ends_running_steps_and_starts_no_other(runner: Runner, placeme
     # The driver has no handler for SIGTERM: the plan's own limit stops the run.
     folder = runner.make(placement, shell("long", "echo up; sleep 600"), shell("after", "true", "long"), timeout=6.0)
     process = runner.start(folder)
-    assert process.wait(timeout=60) == 1
+    assert process.wait(timeout=240) == 1
     assert runner.states(folder) == {"long": "stopped", "after": "stopped"}
     with Journal() as journal:
         record = journal.run(folder.path.name)

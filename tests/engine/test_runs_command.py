@@ -24,7 +24,7 @@ def command(
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
         env={**os.environ, **(environ or {})},
     )
 

@@ -25,7 +25,7 @@ from lightning_native.lightning.session import connect
 cloud = connect()
 scheduled = find_schedule(cloud, "often")
 def wait_for(condition):
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not (value := condition()):
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -47,7 +47,7 @@ def ask(cloud: LocalCloud, script: str) -> Any:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=400,
     )
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout)

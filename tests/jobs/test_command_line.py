@@ -393,7 +393,7 @@ def test_interrupting_ends_the_job_and_the_cloud_of_its_own(shell: Shell) -> Non
             assert process.stderr is not None
             assert "begun\n" in iter(process.stderr.readline, "")
             os.killpg(process.pid, signal.SIGINT)
-            process.communicate(timeout=60)
+            process.communicate(timeout=240)
         finally:
             process.kill()
     assert process.returncode == 130

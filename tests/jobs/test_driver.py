@@ -110,7 +110,7 @@ def run_driver(
 ) -> "subprocess.CompletedProcess[str]":
     """Run the driver to its end."""
     with start_driver(folder, kind, spec, placed=placed) as process:
-        output, errors = process.communicate(timeout=60)
+        output, errors = process.communicate(timeout=240)
     return subprocess.CompletedProcess([], process.returncode, output, errors)
 
 
@@ -178,7 +178,7 @@ def test_what_ends_the_driver_lets_it_save_what_there_is(tmp_path: Path) -> None
         assert process.stdout is not None
         assert process.stdout.readline() == "begun\n"
         process.terminate()
-        assert process.wait(timeout=60) == 128 + signal.SIGTERM
+        assert process.wait(timeout=240) == 128 + signal.SIGTERM
     assert (tmp_path / "saved" / "r.txt").exists()
 
 

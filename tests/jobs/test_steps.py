@@ -62,7 +62,7 @@ def test_a_notebook_and_a_function_run_as_steps(workflow: Path, tmp_path: Path) 
         capture_output=True,
         text=True,
         check=False,
-        timeout=200,
+        timeout=400,
     )
     assert result.returncode == 0, result.stderr
     assert "[explore] explored file nobody\n" in result.stderr

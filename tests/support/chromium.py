@@ -28,7 +28,7 @@ class Page:
         self._number += 1
         self._connection.send(json.dumps({"id": self._number, "method": method, "params": parameters}))
         while True:
-            message = json.loads(self._connection.recv(timeout=30))
+            message = json.loads(self._connection.recv(timeout=120))
             if message.get("method") == "Runtime.exceptionThrown":
                 self.errors.append(message["params"]["exceptionDetails"]["text"])
             elif message.get("method") == "Log.entryAdded" and message["params"]["entry"]["level"] == "error":
@@ -45,7 +45,7 @@ class Page:
     def evaluate(self, expression: str) -> Any:
         return self.call("Runtime.evaluate", expression=expression, returnByValue=True)["result"].get("value")
 
-    def wait_for(self, expression: str, seconds: float = 30) -> Any:
+    def wait_for(self, expression: str, seconds: float = 120) -> Any:
         deadline = time.monotonic() + seconds
         while not (value := self.evaluate(expression)):
             assert time.monotonic() < deadline, f"never true: {expression}\n{self.text()}"
@@ -57,7 +57,7 @@ class Page:
 
 
 def _address(browser: "subprocess.Popen[bytes]", port_file: Path) -> str:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while not port_file.exists() or not port_file.read_text().strip():
         assert browser.poll() is None, "the browser ended"
         assert time.monotonic() < deadline, "the browser did not start"

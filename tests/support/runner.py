@@ -5,8 +5,11 @@ import subprocess
 import sys
 import time
 import uuid
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from zygote import Zygote
 
 from lightning_native.emulator.local_cloud import LocalCloud
 from lightning_native.engine.journal import Journal
@@ -14,6 +17,14 @@ from lightning_native.engine.plan import PlacementName, RunPlan, StepPlan
 from lightning_native.engine.run_folder import RunFolder
 
 DRIVER = Path(__file__).parent / "driver.py"
+
+
+@cache
+def _zygote(url: str) -> Zygote:
+    # The SDK reads the address when it is imported.
+    return Zygote(
+        ("lightning_sdk", "driver"), {**os.environ, "LIGHTNING_CLOUD_URL": url, "PYTHONPATH": str(DRIVER.parent)}
+    )
 
 
 class Runner:
@@ -45,11 +56,14 @@ class Runner:
 
     def drive(self, folder: RunFolder, moment: str = "") -> int:
         """Drive a run, until a moment if one is named, and return the driver's exit code."""
-        return self.start(folder, moment).wait(timeout=120)
+        argv = [str(DRIVER), str(folder.path), moment]
+        result = _zygote(self._cloud.url).run(argv, {**os.environ, **self._cloud.environ}, timeout=400)
+        print(result.stdout, result.stderr)  # noqa: T201  shown when the test fails
+        return result.returncode
 
     def wait_for(self, name: str) -> None:
         """Wait until a step has written to its result file."""
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while not self.lines(name):
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -6,9 +6,19 @@ import subprocess
 import sys
 import textwrap
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+from zygote import Zygote
+
 from lightning_native.engine.journal import Journal
+
+
+@cache
+def _zygote() -> Zygote:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("LIGHTNING_", "ZENML_"))}
+    modules = ("zenml.client", "zenml.zen_stores.sql_zen_store", "lightning_native.zenml.orchestrator")
+    return Zygote(modules, {**environment, "ZENML_ANALYTICS_OPT_IN": "false"})
 
 
 @dataclass
@@ -60,7 +70,7 @@ class Workbench:
             capture_output=True,
             text=True,
             check=False,
-            timeout=120,
+            timeout=400,
         )
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout
@@ -69,23 +79,18 @@ class Workbench:
         """Run a pipeline script and return its exit code and everything it printed."""
         process = self.start(script, **environment)
         try:
-            output, _ = process.communicate(timeout=180)
+            output, _ = process.communicate(timeout=400)
         except subprocess.TimeoutExpired:
             os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
             raise
         return process.returncode, output
 
     def python(self, code: str, environment: dict[str, str] | None = None) -> str:
         """Run code as the user and return what it prints."""
-        result = subprocess.run(
-            # A file, because ZenML looks for the user's code beside the main module.
-            [sys.executable, str(self.write("as_user.py", code))],
-            env={**self.environment, **(environment or {})},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
+        # A file, because ZenML looks for the user's code beside the main module.
+        script = str(self.write("as_user.py", code))
+        result = _zygote().run([script], {**self.environment, **(environment or {})}, timeout=400)
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout
 

@@ -31,7 +31,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
 
 def call(folder: RunFolder) -> "subprocess.CompletedProcess[str]":
     argv = [sys.executable, "-m", "lightning_native.engine.controller", str(folder.path)]
-    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=240)
 
 
 def test_a_second_controller_leaves_the_run_to_the_first(folder: RunFolder) -> None:

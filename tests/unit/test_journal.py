@@ -115,7 +115,7 @@ def test_what_is_told_of_steps_is_seen_at_once_and_by_others_in_a_moment(tmp_pat
         run.step_preparing("a", 1, "place", None)
         assert journal.steps("r")[0].state == "preparing"
         run.step_running("a")
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 120
         while other.steps("r")[0].state != "running":
             assert time.monotonic() < deadline
             time.sleep(0.01)

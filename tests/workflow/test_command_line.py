@@ -51,7 +51,7 @@ class Bench:
     def call(self, *arguments: object, **environment: str) -> tuple[int, str, str]:
         """Run a command; return exit code, stdout and stderr."""
         process = self.start(*arguments, **environment)
-        output, errors = process.communicate(timeout=120)
+        output, errors = process.communicate(timeout=400)
         return process.returncode, output, errors
 
     def journal(self) -> Journal:
@@ -178,7 +178,7 @@ def test_whoever_ends_the_command_ends_the_run(bench: Bench, number: signal.Sign
         if "[long] begun" in line:
             break
     process.send_signal(number)
-    output, errors = process.communicate(timeout=60)
+    output, errors = process.communicate(timeout=240)
     assert process.returncode == 1
     result = json.loads(output)
     assert result["state"] == "stopped"
@@ -193,7 +193,7 @@ def test_a_detached_run_goes_on_by_itself(bench: Bench) -> None:
     code, output, errors = bench.call("run", workflow, "--local", "--detach")
     assert code == 0, errors
     run_id = output.strip()
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     with bench.journal() as journal:
         while (record := journal.run(run_id)) is None or record.state == "running":
             assert time.monotonic() < deadline

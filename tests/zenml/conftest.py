@@ -8,10 +8,17 @@ from pathlib import Path
 
 import pytest
 from workbench import Workbench
+from zenml.utils.source_utils import set_custom_source_root
 
 from lightning_native.emulator.attach import attach
 
 SETUP = "from lightning_native.zenml.stack import register_local_stack; register_local_stack('local-cloud')"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def source_root() -> None:
+    """One of several processes of pytest has no main module for ZenML to find the user's code by."""
+    set_custom_source_root(str(Path(__file__).parent))
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
 import yaml
 from workbench import Workbench
 
@@ -67,7 +66,6 @@ def test_the_two_stacks_differ_in_their_flavor_only() -> None:
     assert before == after
 
 
-@pytest.mark.timeout(400)
 def test_the_same_file_runs_on_both(zenml_home: tuple[dict[str, str], dict[str, str]], tmp_path: Path) -> None:
     home = tmp_path / "home"
     environment = {

@@ -25,7 +25,7 @@ from zenml import pipeline, step
 def meet(number: int, folder: str) -> int:
     # Ends only when all eight are there at the same time.
     (Path(folder) / str(number)).touch()
-    deadline = time.monotonic() + 200
+    deadline = time.monotonic() + 400
     while len(list(Path(folder).iterdir())) < 8:
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -88,7 +88,7 @@ def server(zenml_home: tuple[dict[str, str], dict[str, str]], tmp_path: Path) ->
 
 def sign_in(url: str, process: "subprocess.Popen[bytes]", log: Path) -> str:
     credentials = urllib.parse.urlencode({"username": "default", "password": "only-on-loopback"}).encode()
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 400
     while True:
         assert process.poll() is None and time.monotonic() < deadline, log.read_text()[-3000:]  # noqa: PT018  one reason
         try:
