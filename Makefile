@@ -11,7 +11,7 @@ export LIGHTNING_DISABLE_VERSION_CHECK := 1
 export ZENML_ANALYTICS_OPT_IN := false
 unexport VIRTUAL_ENV
 
-.PHONY: help setup demo test test-rust test-python test-oldest test-browser lint format bench fuzz clean
+.PHONY: help setup demo test test-rust test-python test-repeat test-oldest test-browser lint format bench fuzz clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -41,6 +41,14 @@ TEST_PROCESSES ?= $(shell expr $$(nproc) + 1)
 
 test-python: .venv/.built
 	$(BIN)/python -m pytest --numprocesses=$(TEST_PROCESSES) --dist=worksteal
+
+REPETITIONS ?= 10
+
+test-repeat: .venv/.built ## Run eight parallel steps with each store of ZenML, REPETITIONS times, and count
+	@passed=0; for number in $$(seq $(REPETITIONS)); do \
+	  if $(BIN)/python -m pytest --quiet tests/zenml/test_server.py; then passed=$$((passed + 1)); fi; \
+	  echo "$$passed of $$number passed, of $(REPETITIONS)"; \
+	done; test $$passed = $(REPETITIONS)
 
 OLDEST_ZENML ?= 0.94.0
 
