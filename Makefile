@@ -54,10 +54,10 @@ OLDEST_ZENML ?= 0.94.0
 
 test-oldest: setup ## Run a pipeline with the oldest ZenML that the flavor works with (asks the package index)
 	test -x .venv-oldest/bin/python || $(PYTHON) -m venv .venv-oldest
+	rm -rf .venv-oldest/wheels
 	$(BIN)/maturin build --quiet --release --out .venv-oldest/wheels
 	$(BIN)/uv pip install --quiet --python .venv-oldest/bin/python --reinstall-package lightning-native \
-	  .venv-oldest/wheels/lightning_native-*.whl 'zenml[local]==$(OLDEST_ZENML)' \
-	  'lightning-sdk>=2026.10.13,<2026.11' pyyaml rich 'cronsim>=2.6,<3' 'starlette>=1.0,<2' 'uvicorn>=0.54,<1' 'websockets>=15'
+	  "$$(echo .venv-oldest/wheels/*.whl)[zenml,emulator]" 'zenml[local]==$(OLDEST_ZENML)'
 	.venv-oldest/bin/python tests/oldest/run.py
 
 test-browser: .venv/.built ## Test the local cloud's page in a real browser
