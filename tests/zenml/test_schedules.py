@@ -87,6 +87,8 @@ def completed(workbench: Workbench, count: int = 0) -> list[list[str]]:
     return runs
 
 
+# Six steps of ZenML's, one after the other.
+@pytest.mark.timeout(1200)
 def test_a_schedule_runs_three_times_is_paused_changed_and_deleted(
     zenml_home: tuple[dict[str, str], dict[str, str]], tmp_path: Path
 ) -> None:
