@@ -3,6 +3,7 @@ import hashlib
 import io
 import json
 import os
+import random
 import shutil
 import signal
 import socket
@@ -364,13 +365,26 @@ def test_a_writer_that_is_killed_leaves_a_cache_that_still_works(tree, tmp_path)
 def test_what_killed_writers_left_in_the_cache_is_removed(tree, tmp_path):
     cache = tmp_path / "cache"
     cache.mkdir()
-    left, in_use = cache / ".blocks-left", cache / ".blocks-in-use"
+    left, in_use = cache / ".parts-left", cache / ".parts-in-use"
     left.write_bytes(b"x")
     in_use.write_bytes(b"x")
     os.utime(left, (0, 0))
     create_archive(tree, tmp_path / "a", cache=cache)
     assert not left.exists()
     assert in_use.exists()
+
+
+def test_a_cache_does_not_grow_with_the_number_of_runs(tree, tmp_path):
+    cache = tmp_path / "cache"
+    text = random.Random(5).choices("abcdefgh ", k=3_000_000)
+    for run in range(30):
+        text[run * 90_000] = str(run)
+        (tree / "text").write_text("".join(text))
+        create_archive(tree, tmp_path / "a", cache=cache)
+    create_archive(tree, tmp_path / "b")
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    assert len(list(cache.iterdir())) <= 9
+    assert sum(path.stat().st_size for path in cache.iterdir()) < 3 * (tmp_path / "a").stat().st_size
 
 
 def test_this_repository_is_selected_as_git_lists_it():

@@ -16,7 +16,7 @@ mod write;
 
 pub use extract::{ExtractReport, Limits, extract};
 pub use select::select;
-pub use selection::{Entry, Excluded, Kind, Selection, SelectionOptions, Stamp};
+pub use selection::{Entry, Excluded, Kind, Selection, SelectionOptions};
 pub use write::{ArchiveReport, WriteOptions, create};
 
 /// Told how many bytes are done and how many there are; `false` asks to stop.

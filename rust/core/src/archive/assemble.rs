@@ -1,6 +1,7 @@
 //! Reads, compresses, hashes and writes blocks of the tar stream, in several threads.
 use std::{
     collections::BTreeMap,
+    ffi::OsStr,
     fs::File,
     io::Write,
     ops::Range,
@@ -14,13 +15,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rustix::{buffer::spare_capacity, io::Errno};
+use rustix::{
+    buffer::spare_capacity,
+    fs::{Mode, OFlags, openat},
+    io::Errno,
+};
 
 use super::{
     Entry, Kind, Progress, Selection,
-    cache::{self, Cache, Kept, KeptMember},
+    cache::Cache,
     gzip,
-    plan::{Block, size},
+    plan::{Block, Parts, size},
     tar_header,
 };
 use crate::{Error, Result};
@@ -28,7 +33,7 @@ use crate::{Error, Result};
 /// How often the caller hears of progress and may stop.
 const HEARTBEAT: Duration = Duration::from_millis(50);
 /// How many blocks may be in memory, as they are and compressed: under 200 MB with any number of threads.
-const MAX_WINDOW: usize = 40;
+const MAX_WINDOW: usize = 16;
 /// What ends a tar stream.
 const END: usize = 1024;
 
@@ -38,8 +43,6 @@ pub(super) struct Input<'a> {
     pub blocks: &'a [Block],
     pub level: i32,
     pub cache: Option<&'a Cache>,
-    /// When this began, in nanoseconds since 1970.
-    pub now: i64,
     pub file: &'a File,
     /// For messages.
     pub destination: &'a Path,
@@ -50,8 +53,6 @@ pub(super) struct Assembled {
     /// BLAKE3 of the tar stream, in hexadecimal.
     pub digest: String,
     pub bytes_out: u64,
-    /// All blocks, for the cache.
-    pub kept: Vec<Kept>,
     pub cached_bytes: u64,
 }
 
@@ -63,8 +64,10 @@ pub(super) fn assemble(
     progress: &mut Progress<'_>,
 ) -> Result<Assembled> {
     let threads = threads.min(input.blocks.len());
+    let root = &input.selection.root;
     let job = Job {
         input,
+        root: File::open(root).map_err(|error| Error::io("read", root, &error))?,
         window: (threads * 4).min(MAX_WINDOW),
         state: Mutex::default(),
         changed: Condvar::new(),
@@ -79,15 +82,15 @@ pub(super) fn assemble(
     Ok(Assembled {
         digest: digest.finalize().to_hex().to_string(),
         bytes_out: job.written.into_inner().unwrap_or_else(PoisonError::into_inner),
-        kept: state.kept.into_values().collect(),
         cached_bytes: state.cached_bytes,
     })
 }
 
-/// The two buffers that a block needs, used again for the next.
+/// What a block needs, used again for the next.
 #[derive(Default)]
 struct Buffers {
     content: Vec<u8>,
+    parts: Parts,
     member: Vec<u8>,
 }
 
@@ -104,7 +107,7 @@ impl Buffers {
 /// A block that has been read and compressed.
 struct Finished {
     buffers: Buffers,
-    member: Member,
+    member: gzip::Member,
 }
 
 /// What is done with the blocks in their order, each by one thread at a time.
@@ -131,7 +134,6 @@ struct State {
     /// Blocks that are not both hashed and written yet.
     finished: BTreeMap<usize, Arc<Finished>>,
     spare: Vec<Buffers>,
-    kept: BTreeMap<usize, Kept>,
     cached_bytes: u64,
     error: Option<Error>,
 }
@@ -145,6 +147,7 @@ impl State {
 
 struct Job<'a> {
     input: &'a Input<'a>,
+    root: File,
     /// How many blocks may be in memory.
     window: usize,
     state: Mutex<State>,
@@ -212,14 +215,9 @@ impl Job<'_> {
             let result = self.make(&self.input.blocks[place], &mut buffers, &mut compressor);
             state = self.lock();
             match result {
-                Ok(made) => {
-                    if matches!(made.member, Member::Cached(_)) {
-                        state.cached_bytes += buffers.content.len() as u64;
-                    }
-                    if let Some(kept) = made.kept {
-                        state.kept.insert(place, kept);
-                    }
-                    state.finished.insert(place, Arc::new(Finished { buffers, member: made.member }));
+                Ok((member, recalled)) => {
+                    state.cached_bytes += recalled as u64;
+                    state.finished.insert(place, Arc::new(Finished { buffers, member }));
                     for task in TASKS {
                         state = self.take_turns(task, state);
                     }
@@ -232,30 +230,16 @@ impl Job<'_> {
         }
     }
 
-    /// Reads a block and compresses it, unless the cache has it.
-    fn make(&self, block: &Block, buffers: &mut Buffers, compressor: &mut gzip::Compressor) -> Result<Made> {
-        self.read(block, &mut buffers.content)?;
-        let Some(cache) = self.input.cache else {
-            let member = compressor.compress(&buffers.content, &mut buffers.member);
-            return Ok(Made { member: Member::New(member), kept: None });
-        };
-        let stamp = cache::stamp(&self.input.selection.entries, block, self.input.now);
-        let (content, found) = cache.by_stamp(&stamp).map_or_else(
-            || {
-                let content = *blake3::hash(&buffers.content).as_bytes();
-                (content, cache.by_content(&content))
-            },
-            |(content, place)| (content, Some(place)),
-        );
-        if let Some(place) = found {
-            let kept = Some(Kept { stamp, content, member: KeptMember::Old(place) });
-            return Ok(Made { member: Member::Cached(place), kept });
-        }
-        let member = compressor.compress(&buffers.content, &mut buffers.member);
-        let mut bytes = Vec::new();
-        buffers.write(&member, &mut bytes).map_err(|error| Error::io("write", self.input.destination, &error))?;
-        let kept = Some(Kept { stamp, content, member: KeptMember::New(bytes) });
-        Ok(Made { member: Member::New(member), kept })
+    /// Reads a block and compresses what the cache does not have of it.
+    fn make(
+        &self,
+        block: &Block,
+        buffers: &mut Buffers,
+        compressor: &mut gzip::Compressor,
+    ) -> Result<(gzip::Member, usize)> {
+        let Buffers { content, parts, member } = buffers;
+        self.read(block, content, parts)?;
+        compressor.compress(content, &parts.ends, self.input.cache, member)
     }
 
     /// Hashes or writes the blocks whose turn it is, unless another thread does already.
@@ -296,31 +280,27 @@ impl Job<'_> {
     fn write(&self, block: &Finished) -> std::io::Result<()> {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         let mut file = self.input.file;
-        let length = match &block.member {
-            Member::New(member) => block.buffers.write(member, &mut file)?,
-            Member::Cached(place) => {
-                let member = self.input.cache.map_or(&[][..], |cache| cache.member(*place));
-                file.write_all(member)?;
-                member.len()
-            }
-        };
+        let length = block.buffers.write(&block.member, &mut file)?;
         *written += length as u64;
         Ok(())
     }
 
-    fn read(&self, block: &Block, content: &mut Vec<u8>) -> Result<()> {
+    fn read(&self, block: &Block, content: &mut Vec<u8>, parts: &mut Parts) -> Result<()> {
         content.clear();
+        parts.ends.clear();
         match block {
             Block::Entries(range) => {
                 for entry in &self.input.selection.entries[range.clone()] {
                     if self.stop.load(Ordering::Relaxed) {
                         return Err(Error::Interrupted);
                     }
+                    let start = content.len();
                     tar_header::push(content, entry)?;
                     if let Kind::File { size: size @ 1.., .. } = entry.kind {
                         self.read_content(entry, 0..size, content)?;
                         tar_header::pad(content, size);
                     }
+                    parts.add(entry, start..content.len());
                 }
             }
             Block::Piece { entry, content: range } => {
@@ -332,18 +312,21 @@ impl Job<'_> {
                 if range.end == size(entry) {
                     tar_header::pad(content, range.end);
                 }
+                parts.add(entry, 0..content.len());
             }
             Block::End => content.resize(END, 0),
         }
+        parts.close(content.len());
         Ok(())
     }
 
     fn read_content(&self, entry: &Entry, range: Range<u64>, content: &mut Vec<u8>) -> Result<()> {
-        let path = self.input.selection.root.join(std::ffi::OsStr::from_bytes(&entry.path));
         let length = range.end - range.start;
         let end = content.len() + usize::try_from(length).unwrap_or(0);
         content.reserve(end - content.len());
-        let read = File::open(&path).and_then(|file| {
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let opened = openat(&self.root, &**entry.path, flags, Mode::empty()).map_err(std::io::Error::from);
+        let read = opened.and_then(|file| {
             let mut place = range.start;
             while content.len() < end {
                 match rustix::io::pread(&file, spare_capacity(content), place) {
@@ -357,28 +340,17 @@ impl Job<'_> {
             content.truncate(end);
             Ok(())
         });
-        read.map_err(|error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => Error::Archive(format!(
-                "{} became shorter while it was read; try again when nothing writes to it",
-                path.display()
-            )),
-            _ => Error::io("read", &path, &error),
+        read.map_err(|error| {
+            let path = self.input.selection.root.join(OsStr::from_bytes(&entry.path));
+            match error.kind() {
+                std::io::ErrorKind::UnexpectedEof => Error::Archive(format!(
+                    "{} became shorter while it was read; try again when nothing writes to it",
+                    path.display()
+                )),
+                _ => Error::io("read", &path, &error),
+            }
         })?;
         self.done.fetch_add(length, Ordering::Relaxed);
         Ok(())
     }
-}
-
-/// What became of a block.
-struct Made {
-    member: Member,
-    kept: Option<Kept>,
-}
-
-/// Where the compressed block is.
-enum Member {
-    /// In its buffers.
-    New(gzip::Member),
-    /// In this row of the cache.
-    Cached(usize),
 }

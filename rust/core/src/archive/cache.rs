@@ -1,239 +1,255 @@
-//! Keeps the compressed blocks of the last archive of a tree.
+//! Keeps the compressed parts of a tree's last archives.
 //!
-//! One file for each tree and level: a table with its hash, and the blocks, whose hashes are in the table. It is replaced
-//! as a whole by a rename, so that neither a crash nor another writer can leave half of one. What does not hash to what
-//! the table says is not used.
+//! Each run that compresses something adds a segment: a file of parts, a table of them with its hash, and what tells where
+//! the table is. A segment appears as a whole by a rename and is never changed, so that neither a crash nor another writer
+//! can leave half of one; when there are too many, or most of what they hold is out of date, one takes the place of all.
+//! Parts are found by the hash of what they were compressed from. What does not hash to what the table says is not used.
 use std::{
     collections::HashMap,
     fs::{self, File},
-    io::{BufWriter, Read, Write},
-    ops::Range,
-    os::unix::ffi::OsStrExt,
+    io::{BufWriter, Write},
+    os::unix::{ffi::OsStrExt, fs::FileExt},
     path::{Path, PathBuf},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime},
 };
 
-use super::{Entry, Kind, plan::Block};
+use lightning_native_deflate::WINDOW;
+use tempfile::NamedTempFile;
+
 use crate::{Error, Result};
 
 /// Changes whenever what is kept changes its meaning, so that old files are not misread.
-const MAGIC: &[u8; 16] = b"lightning-cache1";
+const MAGIC: &[u8; 16] = b"lightning-cache2";
 const HASH: usize = 32;
-/// Hash of what is known without reading, hash of the content, hash and length of the compressed block.
-const ROW: usize = HASH * 3 + 8;
-/// Files that changed less than this before they were read could change again without any time or size to show it.
-const SETTLED: i64 = 2_000_000_000;
+/// Key, hash and length of a part.
+const ROW: usize = HASH * 2 + 8;
+/// Hash and length of the table, magic.
+const FOOTER: usize = HASH + 8 + MAGIC.len();
+const MAX_SEGMENTS: usize = 8;
 /// All files of a cache folder together; the least recently used go first.
 const MAX_BYTES: u64 = 2 << 30;
-/// What a file is called before it replaces another; a killed writer leaves one behind.
-const UNFINISHED: &str = ".blocks-";
+const SUFFIX: &str = ".parts";
+/// What a segment is called before it is whole; a killed writer leaves one behind.
+const UNFINISHED: &str = ".parts-";
 /// No writer takes longer.
 const ABANDONED: Duration = Duration::from_hours(1);
 
-pub(super) type Key = [u8; HASH];
+type Key = [u8; HASH];
 
-/// What the last archive left behind.
-#[derive(Debug, Default)]
+/// What earlier archives left behind, and what this one adds.
+#[derive(Debug)]
 pub(super) struct Cache {
-    path: PathBuf,
-    bytes: Vec<u8>,
+    folder: PathBuf,
+    /// What the names of this tree's segments begin with.
+    name: String,
+    segments: Vec<Segment>,
     rows: Vec<Row>,
-    by_stamp: HashMap<Key, usize>,
-    by_content: HashMap<Key, usize>,
+    by_key: HashMap<Key, usize>,
+    added: Mutex<Option<Added>>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug)]
+struct Segment {
+    path: PathBuf,
+    file: File,
+    length: u64,
+}
+
+#[derive(Debug)]
 struct Row {
-    stamp: Key,
-    content: Key,
-    member_hash: Key,
-    member: Range<usize>,
+    segment: usize,
+    start: u64,
+    key: Key,
+    hash: Key,
+    length: usize,
+    is_used: AtomicBool,
 }
 
-/// A block to keep for the next time.
-pub(super) struct Kept {
-    /// What is known without reading, if that can be relied on.
-    pub stamp: Key,
-    pub content: Key,
-    pub member: KeptMember,
+/// A segment that is being written.
+#[derive(Debug)]
+struct Added {
+    file: BufWriter<NamedTempFile>,
+    table: Vec<u8>,
 }
 
-pub(super) enum KeptMember {
-    /// In the cache already, in this row.
-    Old(usize),
-    New(Vec<u8>),
+/// What a part was compressed from: the part itself and the window before it.
+pub(super) fn key(content: &[u8], start: usize, end: usize) -> Key {
+    let window = start.min(WINDOW);
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&(window as u64).to_le_bytes()).update(&content[start - window..end]);
+    *hasher.finalize().as_bytes()
 }
 
 impl Cache {
-    /// Opens what `folder` has for a tree; nothing if that is damaged.
+    /// Opens what `folder` has for a tree; what is damaged is removed.
     pub fn open(folder: &Path, root: &Path, level: i32) -> Result<Self> {
-        fs::create_dir_all(folder).map_err(|error| Error::io("create the cache folder", folder, &error))?;
+        let fail = |error: std::io::Error| Error::io("open the cache folder", folder, &error);
+        fs::create_dir_all(folder).map_err(fail)?;
         let mut name = blake3::Hasher::new();
-        name.update(root.as_os_str().as_bytes()).update(&level.to_le_bytes());
-        let path = folder.join(format!("{}.blocks", &name.finalize().to_hex()[..32]));
-        let mut cache = Self { path, ..Self::default() };
-        let mut bytes = Vec::new();
-        if File::open(&cache.path).and_then(|mut file| file.read_to_end(&mut bytes)).is_ok() {
-            cache.bytes = bytes;
-            if cache.index().is_none() {
-                cache = Self { path: cache.path, ..Self::default() };
+        // Another version may compress otherwise.
+        name.update(env!("CARGO_PKG_VERSION").as_bytes())
+            .update(&level.to_le_bytes())
+            .update(root.as_os_str().as_bytes());
+        let mut cache = Self {
+            folder: folder.to_owned(),
+            name: format!("{}-", &name.finalize().to_hex()[..32]),
+            segments: Vec::new(),
+            rows: Vec::new(),
+            by_key: HashMap::new(),
+            added: Mutex::default(),
+        };
+        for child in fs::read_dir(folder).map_err(fail)?.flatten() {
+            let file_name = child.file_name();
+            let is_ours = file_name.as_bytes().starts_with(cache.name.as_bytes())
+                && file_name.as_bytes().ends_with(SUFFIX.as_bytes());
+            if is_ours && cache.add_segment(&child.path()).is_none() {
+                let _ = fs::remove_file(child.path());
             }
         }
         Ok(cache)
     }
 
-    fn index(&mut self) -> Option<()> {
-        let rest = self.bytes.strip_prefix(MAGIC)?;
-        let (hash, rest) = rest.split_first_chunk::<HASH>()?;
-        let (count, rest) = rest.split_first_chunk::<8>()?;
-        let table = rest.get(..usize::try_from(u64::from_le_bytes(*count)).ok()?.checked_mul(ROW)?)?;
-        if blake3::hash(table) != *hash {
+    fn add_segment(&mut self, path: &Path) -> Option<()> {
+        let file = File::open(path).ok()?;
+        let length = file.metadata().ok()?.len();
+        let mut footer = [0; FOOTER];
+        let footer_start = length.checked_sub(FOOTER as u64)?;
+        file.read_exact_at(&mut footer, footer_start).ok()?;
+        let (hash, footer) = footer.split_first_chunk::<HASH>()?;
+        let (table_length, magic) = footer.split_first_chunk::<8>()?;
+        let table_length = u64::from_le_bytes(*table_length);
+        let table_start = footer_start.checked_sub(table_length)?;
+        if magic != MAGIC {
             return None;
         }
-        let mut start = MAGIC.len() + HASH + 8 + table.len();
-        for row in table.chunks_exact(ROW) {
-            let (stamp, row) = row.split_first_chunk::<HASH>()?;
-            let (content, row) = row.split_first_chunk::<HASH>()?;
-            let (member_hash, length) = row.split_first_chunk::<HASH>()?;
-            let end = start.checked_add(usize::try_from(u64::from_le_bytes(length.try_into().ok()?)).ok()?)?;
-            self.bytes.get(start..end)?;
-            let place = self.rows.len();
-            self.by_stamp.insert(*stamp, place);
-            self.by_content.insert(*content, place);
-            self.rows.push(Row { stamp: *stamp, content: *content, member_hash: *member_hash, member: start..end });
-            start = end;
+        let mut table = vec![0; usize::try_from(table_length).ok()?];
+        file.read_exact_at(&mut table, table_start).ok()?;
+        if blake3::hash(&table) != *hash {
+            return None;
         }
+        let mut start = 0;
+        for row in table.chunks_exact(ROW) {
+            let (key, row) = row.split_first_chunk::<HASH>()?;
+            let (hash, length) = row.split_first_chunk::<HASH>()?;
+            let length = u64::from_le_bytes(length.try_into().ok()?);
+            self.by_key.insert(*key, self.rows.len());
+            self.rows.push(Row {
+                segment: self.segments.len(),
+                start,
+                key: *key,
+                hash: *hash,
+                length: usize::try_from(length).ok()?,
+                is_used: AtomicBool::new(false),
+            });
+            start = start.checked_add(length)?;
+        }
+        // The least recently used goes first.
+        let _ = file.set_modified(SystemTime::now());
+        self.segments.push(Segment { path: path.to_owned(), file, length });
         Some(())
     }
 
-    /// The row of unchanged files, and the hash of their content.
-    pub fn by_stamp(&self, stamp: &Key) -> Option<(Key, usize)> {
-        let place = *self.by_stamp.get(stamp)?;
-        self.is_sound(place).then(|| (self.rows[place].content, place))
+    /// Copies the part of this key to where `out` begins, and returns its length.
+    pub fn recall(&self, key: &Key, out: &mut [u8]) -> Option<usize> {
+        let row = &self.rows[*self.by_key.get(key)?];
+        let out = out.get_mut(..row.length)?;
+        self.read(row, out)?;
+        row.is_used.store(true, Ordering::Relaxed);
+        Some(row.length)
     }
 
-    /// The row of this content.
-    pub fn by_content(&self, content: &Key) -> Option<usize> {
-        self.by_content.get(content).copied().filter(|&place| self.is_sound(place))
+    fn read(&self, row: &Row, out: &mut [u8]) -> Option<()> {
+        self.segments[row.segment].file.read_exact_at(out, row.start).ok()?;
+        (blake3::hash(out) == row.hash).then_some(())
     }
 
-    fn is_sound(&self, place: usize) -> bool {
-        blake3::hash(self.member(place)) == self.rows[place].member_hash
-    }
-
-    /// The compressed block of a row.
-    pub fn member(&self, place: usize) -> &[u8] {
-        &self.bytes[self.rows[place].member.clone()]
-    }
-
-    /// Whether these are the blocks that are kept already.
-    pub fn is_same(&self, kept: &[Kept]) -> bool {
-        let is_row = |(place, block): (usize, &Kept)| {
-            matches!(block.member, KeptMember::Old(row) if row == place) && self.rows[place].stamp == block.stamp
-        };
-        self.rows.len() == kept.len() && kept.iter().enumerate().all(is_row)
-    }
-
-    /// Replaces what is kept, and removes other files while there are too many bytes.
-    pub fn replace(&self, kept: &[Kept]) -> Result<()> {
-        let fail = |error: std::io::Error| Error::io("write the cache", &self.path, &error);
-        let folder = self.path.parent().unwrap_or(Path::new("."));
-        let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder).map_err(fail)?;
-        let mut table = Vec::with_capacity(kept.len() * ROW);
-        for block in kept {
-            let (hash, length) = match &block.member {
-                KeptMember::Old(place) => (self.rows[*place].member_hash, self.rows[*place].member.len()),
-                KeptMember::New(member) => (*blake3::hash(member).as_bytes(), member.len()),
-            };
-            table.extend_from_slice(&block.stamp);
-            table.extend_from_slice(&block.content);
-            table.extend_from_slice(&hash);
-            table.extend_from_slice(&(length as u64).to_le_bytes());
+    /// Keeps a part for the next time.
+    pub fn keep(&self, key: &Key, part: &[u8]) -> Result<()> {
+        let mut added = self.added.lock().unwrap_or_else(PoisonError::into_inner);
+        if added.is_none() {
+            let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&self.folder);
+            let file = file.map_err(|error| self.fail(&error))?;
+            *added = Some(Added { file: BufWriter::with_capacity(1 << 18, file), table: Vec::new() });
         }
-        let mut file = BufWriter::with_capacity(1 << 20, file);
-        let mut write = |bytes: &[u8]| file.write_all(bytes).map_err(fail);
-        write(MAGIC)?;
-        write(blake3::hash(&table).as_bytes())?;
-        write(&(kept.len() as u64).to_le_bytes())?;
-        write(&table)?;
-        for block in kept {
-            match &block.member {
-                KeptMember::Old(place) => write(self.member(*place))?,
-                KeptMember::New(member) => write(member)?,
+        if let Some(Added { file, table }) = &mut *added {
+            file.write_all(part).map_err(|error| self.fail(&error))?;
+            table.extend_from_slice(key);
+            table.extend_from_slice(blake3::hash(part).as_bytes());
+            table.extend_from_slice(&(part.len() as u64).to_le_bytes());
+        }
+        Ok(())
+    }
+
+    fn fail(&self, error: &std::io::Error) -> Error {
+        Error::io("write to the cache folder", &self.folder, error)
+    }
+
+    /// Makes what was added last, and removes what is out of date or too much.
+    pub fn finish(self) -> Result<()> {
+        let used = self.rows.iter().filter(|row| row.is_used.load(Ordering::Relaxed));
+        let live: u64 = used.clone().map(|row| row.length as u64).sum();
+        let total: u64 = self.segments.iter().map(|segment| segment.length).sum();
+        let is_one_enough = self.segments.len() >= MAX_SEGMENTS || total > 2 * live + (1 << 20);
+        if is_one_enough {
+            let mut part = Vec::new();
+            for row in used {
+                part.resize(row.length, 0);
+                if self.read(row, &mut part).is_some() {
+                    self.keep(&row.key, &part)?;
+                }
             }
         }
-        let file = file.into_inner().map_err(|error| fail(error.into_error()))?;
-        file.persist(&self.path).map_err(|error| fail(error.error))?;
-        self.prune(folder);
+        let added = self.added.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let is_changed = added.is_some();
+        if let Some(Added { mut file, table }) = added {
+            let footer = [&blake3::hash(&table).as_bytes()[..], &(table.len() as u64).to_le_bytes(), MAGIC].concat();
+            file.write_all(&table).and_then(|()| file.write_all(&footer)).map_err(|error| self.fail(&error))?;
+            let file = file.into_inner().map_err(|error| self.fail(error.error()))?;
+            let own = file.path().file_name().unwrap_or_default().as_bytes().to_owned();
+            let own = String::from_utf8_lossy(&own[UNFINISHED.len()..]).into_owned();
+            let path = self.folder.join(format!("{}{own}{SUFFIX}", self.name));
+            file.persist(path).map_err(|error| self.fail(&error.error))?;
+        }
+        if is_one_enough {
+            for segment in &self.segments {
+                let _ = fs::remove_file(&segment.path);
+            }
+        }
+        if is_changed {
+            self.prune();
+        }
         Ok(())
     }
 
     /// Failing to remove something is no reason to fail: another process may have done it.
-    fn prune(&self, folder: &Path) {
-        let Ok(children) = fs::read_dir(folder) else { return };
-        let (unfinished, children): (Vec<_>, Vec<_>) =
-            children.flatten().partition(|child| child.file_name().as_bytes().starts_with(UNFINISHED.as_bytes()));
-        for child in unfinished {
-            let age = child.metadata().and_then(|metadata| metadata.modified()).ok().and_then(|at| at.elapsed().ok());
-            if age.is_some_and(|age| age > ABANDONED) {
-                let _ = fs::remove_file(child.path());
+    fn prune(&self) {
+        let Ok(children) = fs::read_dir(&self.folder) else { return };
+        let mut files = Vec::new();
+        for child in children.flatten() {
+            let Ok(metadata) = child.metadata() else { continue };
+            let Ok(modified) = metadata.modified() else { continue };
+            let name = child.file_name();
+            if name.as_bytes().starts_with(UNFINISHED.as_bytes()) {
+                if modified.elapsed().is_ok_and(|age| age > ABANDONED) {
+                    let _ = fs::remove_file(child.path());
+                }
+            } else if name.as_bytes().ends_with(SUFFIX.as_bytes()) {
+                let is_own = name.as_bytes().starts_with(self.name.as_bytes());
+                files.push((is_own, modified, metadata.len(), child.path()));
             }
         }
-        let mut files: Vec<(SystemTime, u64, PathBuf)> = children
-            .into_iter()
-            .filter(|child| child.path().extension().is_some_and(|extension| extension == "blocks"))
-            .filter_map(|child| {
-                let metadata = child.metadata().ok()?;
-                Some((metadata.modified().ok()?, metadata.len(), child.path()))
-            })
-            .collect();
         files.sort();
-        let mut total: u64 = files.iter().map(|(_, length, _)| length).sum();
-        for (_, length, path) in files {
-            if total <= MAX_BYTES || path == self.path {
+        let mut total: u64 = files.iter().map(|(.., length, _)| length).sum();
+        for (is_own, _, length, path) in files {
+            if total <= MAX_BYTES || is_own {
                 break;
             }
             total -= length;
             let _ = fs::remove_file(path);
         }
     }
-}
-
-/// Everything about a block that is known without reading it. If size, both times and inode of all its files agree, so
-/// does their content; unless one changed just before `now` (nanoseconds since 1970), which makes the stamp useless.
-pub(super) fn stamp(entries: &[Entry], block: &Block, now: i64) -> Key {
-    let mut hasher = blake3::Hasher::new();
-    let entries = match block {
-        Block::Entries(range) => &entries[range.clone()],
-        Block::Piece { entry, content } => {
-            hasher.update(&content.start.to_le_bytes()).update(&content.end.to_le_bytes());
-            std::slice::from_ref(&entries[*entry])
-        }
-        Block::End => &[],
-    };
-    let mut known = Vec::with_capacity(entries.len() * 128);
-    for entry in entries {
-        if entry.stamp.changed > now - SETTLED {
-            hasher.update(b"unsettled").update(&now.to_le_bytes());
-        }
-        known.extend_from_slice(&(entry.path.len() as u64).to_le_bytes());
-        known.extend_from_slice(&entry.path);
-        match &entry.kind {
-            Kind::File { size, executable } => {
-                known.push(1 + u8::from(*executable));
-                known.extend_from_slice(&size.to_le_bytes());
-            }
-            Kind::Folder => known.push(0),
-            Kind::Symlink(target) => {
-                known.push(3);
-                known.extend_from_slice(&(target.len() as u64).to_le_bytes());
-                known.extend_from_slice(target);
-            }
-        }
-        known.extend_from_slice(&entry.stamp.device.to_le_bytes());
-        known.extend_from_slice(&entry.stamp.inode.to_le_bytes());
-        known.extend_from_slice(&entry.stamp.modified.to_le_bytes());
-        known.extend_from_slice(&entry.stamp.changed.to_le_bytes());
-    }
-    *hasher.update(&known).finalize().as_bytes()
 }

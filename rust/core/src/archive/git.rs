@@ -3,7 +3,7 @@ use std::{
     collections::HashSet,
     env, fs,
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Child, Command, Stdio},
 };
 
 use bstr::{BStr, BString, ByteSlice};
@@ -30,16 +30,19 @@ impl Checkout {
             return Ok(None);
         };
         let common = common_folder(&git_folder);
-        let mut excludes: Vec<PathBuf> = global_excludes(top).into_iter().collect();
-        excludes.push(common.join("info/exclude"));
+        let asked = ask_for_global_excludes(top);
         let mut checkout = Self {
             top: top.to_owned(),
-            excludes,
+            excludes: Vec::new(),
             tracked: HashSet::new(),
             tracked_folders: HashSet::new(),
             submodules: HashSet::new(),
         };
-        checkout.read_index(&git_folder, &common)?;
+        let is_read = checkout.read_index(&git_folder, &common);
+        // Waited for in any case, or it would be left as a zombie.
+        checkout.excludes.extend(global_excludes(top, asked));
+        checkout.excludes.push(common.join("info/exclude"));
+        is_read?;
         Ok(Some(checkout))
     }
 
@@ -120,15 +123,21 @@ fn object_hash(common: &Path) -> gix_hash::Kind {
     if is_sha256 { gix_hash::Kind::Sha256 } else { gix_hash::Kind::Sha1 }
 }
 
-/// The user's own ignore file for all checkouts: where git's settings say, or where git looks by itself.
-fn global_excludes(top: &Path) -> Option<PathBuf> {
-    // git itself knows best which of its many settings files count; without git there is the usual place.
-    let asked = Command::new("git")
+/// Asks git, which knows best which of its many settings files count, and takes its time.
+fn ask_for_global_excludes(top: &Path) -> std::io::Result<Child> {
+    Command::new("git")
         .args(["config", "--type=path", "--get", "core.excludesFile"])
         .current_dir(top)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .output();
-    if let Some(path) = asked.ok().and_then(|output| output.stdout.trim_end().to_path().ok().map(Path::to_owned))
+        .spawn()
+}
+
+/// The user's own ignore file for all checkouts: where git's settings say, or where git looks by itself.
+fn global_excludes(top: &Path, asked: std::io::Result<Child>) -> Option<PathBuf> {
+    let answer = asked.and_then(Child::wait_with_output);
+    if let Some(path) = answer.ok().and_then(|output| output.stdout.trim_end().to_path().ok().map(Path::to_owned))
         && !path.as_os_str().is_empty()
     {
         return Some(top.join(path));

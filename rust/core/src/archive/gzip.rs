@@ -1,13 +1,22 @@
 //! Gzip members that say how long they are, so that a reader can find the next one without decoding.
-use std::io::{self, IoSlice, Write};
+use std::{
+    io::{self, IoSlice, Write},
+    ops::Range,
+};
 
 use libdeflater::{CompressionLvl, Crc};
+use lightning_native_deflate as parts;
+
+use super::cache::{self, Cache};
+use crate::Result;
 
 /// Marks the extra field that holds the length of the member.
 const FIELD: [u8; 2] = *b"LN";
 /// Magic, method, flags (extra field), time, extra flags, system (unknown), length of the extra field, its one subfield.
 pub(super) const HEADER: usize = 12 + 4 + 4;
 pub(super) const TRAILER: usize = 8;
+/// What may follow the last part.
+const AFTER: usize = parts::END.len() + TRAILER;
 /// The most a stored deflate block can hold.
 const STORED: usize = 65_535;
 const STORED_HEADER: usize = 5;
@@ -16,11 +25,20 @@ const SAMPLE: usize = 4096;
 
 /// Compresses blocks at one level.
 pub(super) struct Compressor {
-    level: i32,
-    deflate: libdeflater::Compressor,
+    method: Method,
     sampler: libdeflater::Compressor,
     sample: Vec<u8>,
 }
+
+enum Method {
+    Store,
+    /// A block is one part, at the levels that need all of it.
+    Whole(libdeflater::Compressor),
+    Parts(parts::Compressor),
+}
+
+/// Compresses a part into a buffer, and returns its length if there is room.
+type Compress<'a> = dyn FnMut(Range<usize>, &mut [u8]) -> Option<usize> + 'a;
 
 /// A gzip member, apart from the content that it holds as it is.
 pub(super) enum Member {
@@ -32,43 +50,94 @@ pub(super) enum Member {
 
 impl Compressor {
     pub fn new(level: i32) -> Self {
-        Self {
-            level,
-            deflate: libdeflater::Compressor::new(CompressionLvl::new(level).unwrap_or_default()),
-            sampler: libdeflater::Compressor::new(CompressionLvl::new(1).unwrap_or_default()),
-            sample: vec![0; SAMPLE * 2],
-        }
+        let libdeflate = |level| libdeflater::Compressor::new(CompressionLvl::new(level).unwrap_or_default());
+        let method = match level {
+            0 => Method::Store,
+            level if parts::LEVELS.contains(&level) => Method::Parts(parts::Compressor::new(level)),
+            level => Method::Whole(libdeflate(level)),
+        };
+        Self { method, sampler: libdeflate(1), sample: vec![0; SAMPLE * 2] }
     }
 
-    /// Compresses into `buffer`, which grows but never shrinks, if that makes `content` smaller.
-    pub fn compress(&mut self, content: &[u8], buffer: &mut Vec<u8>) -> Member {
+    /// Compresses into `buffer`, which grows but never shrinks, if that makes `content` smaller; takes from the cache what
+    /// it has, and says how many bytes of content that was. `ends` is where the parts end that are compressed on their own.
+    pub fn compress(
+        &mut self,
+        content: &[u8],
+        ends: &[usize],
+        cache: Option<&Cache>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(Member, usize)> {
         let mut crc = Crc::new();
         crc.update(content);
         let mut trailer = [0; TRAILER];
         trailer[..4].copy_from_slice(&crc.sum().to_le_bytes());
         trailer[4..].copy_from_slice(&low_32_bits(content.len()).to_le_bytes());
         let stored = stored_length(content.len());
-        let deflated = if self.level == 0 || self.is_incompressible(content) {
-            None
-        } else {
-            let bound = HEADER + stored + TRAILER;
-            if buffer.len() < bound {
-                buffer.resize(bound, 0);
-            }
-            self.deflate.deflate_compress(content, &mut buffer[HEADER..bound - TRAILER]).ok()
+        let (deflated, recalled) =
+            if self.is_incompressible(content) { (None, 0) } else { self.deflate(content, ends, cache, buffer)? };
+        let Some(end) = deflated.filter(|&end| end < HEADER + stored) else {
+            return Ok((Member::Stored { header: header(HEADER + stored + TRAILER), trailer }, 0));
         };
-        let Some(deflated) = deflated else {
-            return Member::Stored { header: header(HEADER + stored + TRAILER), trailer };
-        };
-        let end = HEADER + deflated;
         buffer[..HEADER].copy_from_slice(&header(end + TRAILER));
         buffer[end..end + TRAILER].copy_from_slice(&trailer);
-        Member::Deflated(end + TRAILER)
+        Ok((Member::Deflated(end + TRAILER), recalled))
+    }
+
+    /// Where in `buffer` the deflate stream ends that begins after the header, and how much of its content was in the cache.
+    fn deflate(
+        &mut self,
+        content: &[u8],
+        ends: &[usize],
+        cache: Option<&Cache>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<(Option<usize>, usize)> {
+        let (whole, mut whole_method, mut stream);
+        let (ends, compress): (&[usize], &mut Compress<'_>) = match &mut self.method {
+            Method::Store => return Ok((None, 0)),
+            Method::Whole(libdeflate) => {
+                whole = [content.len()];
+                whole_method = |_, out: &mut [u8]| libdeflate.deflate_compress(content, out).ok();
+                (&whole, &mut whole_method)
+            }
+            Method::Parts(compressor) => {
+                let mut parts = compressor.stream(content);
+                stream = move |part, out: &mut [u8]| parts.compress(part, out);
+                (ends, &mut stream)
+            }
+        };
+        let (mut place, mut start, mut recalled) = (HEADER, 0, 0);
+        for &end in ends {
+            let key = cache.map(|cache| (cache, cache::key(content, start, end)));
+            let bound = place + parts::bound(end - start);
+            // Grown bit by bit: what comes from the cache needs little of it.
+            if buffer.len() < bound + AFTER {
+                buffer.resize(bound + AFTER, 0);
+            }
+            let out = &mut buffer[place..bound];
+            let known = key.as_ref().and_then(|(cache, key)| cache.recall(key, out));
+            let length = if let Some(length) = known {
+                recalled += end - start;
+                length
+            } else {
+                let Some(length) = compress(start..end, out) else { return Ok((None, 0)) };
+                if let Some((cache, key)) = key {
+                    cache.keep(&key, &out[..length])?;
+                }
+                length
+            };
+            (place, start) = (place + length, end);
+        }
+        if let Method::Parts(_) = self.method {
+            buffer[place..place + parts::END.len()].copy_from_slice(&parts::END);
+            place += parts::END.len();
+        }
+        Ok((Some(place), recalled))
     }
 
     /// Whether samples of a block do not get smaller by even one in fifty.
     fn is_incompressible(&mut self, content: &[u8]) -> bool {
-        if content.len() < SAMPLE * 8 {
+        if content.len() < SAMPLE * 8 || matches!(self.method, Method::Store) {
             return false;
         }
         let places = [content.len() / 2, content.len() / 8, content.len() - SAMPLE];

@@ -3,8 +3,16 @@ use std::ops::Range;
 
 use super::{Entry, Kind};
 
+/// Files are gathered into blocks of about this many bytes: in smaller ones less can refer to what was before.
+const BLOCK: u64 = 4 << 20;
+/// The last blocks have fewer, so that no thread has to wait long for another's.
+const LAST_BLOCK: u64 = BLOCK / 8;
 /// Larger files have blocks to themselves, of this many bytes.
-const PIECE: u64 = 1 << 20;
+const PIECE: u64 = BLOCK / 2;
+
+/// Blocks are compressed in parts of about this many bytes: after a change, little more than those have to be compressed
+/// again. Smaller ones make archives larger.
+const PART: usize = 96 << 10;
 
 /// A part of the tar stream.
 #[derive(Debug, PartialEq)]
@@ -18,14 +26,16 @@ pub(super) enum Block {
 }
 
 /// Cuts at files whose names say so, so that a change of one file leaves all blocks but its own as they were.
-///
-/// Blocks of small files have about `target` bytes.
-pub(super) fn plan(entries: &[Entry], target: u64) -> Vec<Block> {
+pub(super) fn plan(entries: &[Entry]) -> Vec<Block> {
+    let in_stream = |entry: &Entry| 512 + size(entry).next_multiple_of(512);
+    let mut left: u64 = entries.iter().map(in_stream).sum();
     let mut blocks = Vec::new();
-    let (mut start, mut bytes) = (0, 0);
+    let (mut start, mut bytes, mut target) = (0, 0, target(left));
     for (place, entry) in entries.iter().enumerate() {
         let size = size(entry);
-        if size > target {
+        bytes += in_stream(entry);
+        left -= in_stream(entry);
+        if size > PIECE {
             if start < place {
                 blocks.push(Block::Entries(start..place));
             }
@@ -35,22 +45,62 @@ pub(super) fn plan(entries: &[Entry], target: u64) -> Vec<Block> {
                 blocks.push(Block::Piece { entry: place, content: from..to });
                 from = to;
             }
-            (start, bytes) = (place + 1, 0);
+        } else if is_end(entry, bytes, target) {
+            blocks.push(Block::Entries(start..place + 1));
+        } else {
             continue;
         }
-        bytes += 512 + size.next_multiple_of(512);
-        // From half of the target on, a file ends its block with a chance that makes half of the target more.
-        let chance = u64::MAX / (target / 2) * (512 + size).min(target / 2);
-        if bytes >= target * 2 || (bytes >= target / 2 && hash(&entry.path) < chance) {
-            blocks.push(Block::Entries(start..place + 1));
-            (start, bytes) = (place + 1, 0);
-        }
+        (start, bytes, target) = (place + 1, 0, self::target(left));
     }
     if start < entries.len() {
         blocks.push(Block::Entries(start..entries.len()));
     }
     blocks.push(Block::End);
     blocks
+}
+
+/// About how large the next block is; a power of two, so that it is seldom another after a change.
+fn target(left: u64) -> u64 {
+    1 << (left / 4).clamp(LAST_BLOCK, BLOCK).ilog2()
+}
+
+/// Whether a file ends what has about `target` bytes, and so many with it: from half of that on, with a chance that makes
+/// half of it more.
+fn is_end(entry: &Entry, bytes: u64, target: u64) -> bool {
+    let chance = u64::MAX / (target / 2) * (512 + size(entry)).min(target / 2);
+    bytes >= target * 2 || (bytes >= target / 2 && hash(&entry.path) < chance)
+}
+
+/// Where the parts of a block end. Like blocks, they end at files whose names say so, or at multiples within a file.
+#[derive(Debug, Default)]
+pub(super) struct Parts {
+    pub ends: Vec<usize>,
+}
+
+impl Parts {
+    fn length_before(&self, place: usize) -> usize {
+        place - self.ends.last().copied().unwrap_or_default()
+    }
+
+    /// Takes in an entry whose bytes are at this range of the block.
+    pub fn add(&mut self, entry: &Entry, range: Range<usize>) {
+        if range.len() > PART {
+            if self.length_before(range.start) >= PART / 2 {
+                self.ends.push(range.start);
+            }
+            let inner = (range.start + PART..).step_by(PART);
+            self.ends.extend(inner.take_while(|end| end + PART / 2 <= range.end));
+        } else if is_end(entry, self.length_before(range.end) as u64, PART as u64) {
+            self.ends.push(range.end);
+        }
+    }
+
+    /// Ends the last part with its block.
+    pub fn close(&mut self, length: usize) {
+        if self.length_before(length) > 0 || self.ends.is_empty() {
+            self.ends.push(length);
+        }
+    }
 }
 
 pub(super) fn size(entry: &Entry) -> u64 {

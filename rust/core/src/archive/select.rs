@@ -21,7 +21,7 @@ use bstr::{BStr, BString, ByteSlice};
 use super::{
     git::Checkout,
     rules::{BuiltIn, Patterns},
-    selection::{Entry, Excluded, Kind, Selection, SelectionOptions, Stamp},
+    selection::{Entry, Excluded, Kind, Selection, SelectionOptions},
     verdict::{Above, By, Folder, Rules, Territory, Verdict, push, push_checkout_excludes, read_ignore_files},
 };
 use crate::{Error, Result};
@@ -233,10 +233,9 @@ impl Walk<'_> {
             folder.above = Above::KeptOut { reason: Arc::from(reason), by: By::BuiltIn };
         }
         if children.is_empty() && !is_root && !matches!(folder.above, Above::KeptOut { .. }) {
-            let metadata = fs::symlink_metadata(&full).map_err(read)?;
             let reason = Cow::Borrowed("an empty folder");
             let path = boxed(folder.path);
-            found.entries.push(Entry { path, kind: Kind::Folder, stamp: stamp(&metadata), reason });
+            found.entries.push(Entry { path, kind: Kind::Folder, reason });
             return Ok(());
         }
         if self.ignore_files {
@@ -326,7 +325,7 @@ impl Walk<'_> {
                 return Ok(());
             }
         };
-        found.entries.push(Entry { path: boxed(path), kind, stamp: stamp(&metadata), reason });
+        found.entries.push(Entry { path: boxed(path), kind, reason });
         Ok(())
     }
 
@@ -372,16 +371,6 @@ fn join(root: &Path, path: &BStr) -> PathBuf {
 
 fn boxed(path: BString) -> Box<BStr> {
     Vec::from(path).into_boxed_slice().into()
-}
-
-fn stamp(metadata: &fs::Metadata) -> Stamp {
-    let nanoseconds = |seconds: i64, rest: i64| seconds.wrapping_mul(1_000_000_000).wrapping_add(rest);
-    Stamp {
-        device: metadata.dev(),
-        inode: metadata.ino(),
-        modified: nanoseconds(metadata.mtime(), metadata.mtime_nsec()),
-        changed: nanoseconds(metadata.ctime(), metadata.ctime_nsec()),
-    }
 }
 
 /// What a path is, or why no archive can carry it.

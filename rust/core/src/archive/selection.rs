@@ -40,19 +40,6 @@ pub enum Kind {
     Folder,
 }
 
-/// What tells whether a file changed without reading it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Stamp {
-    /// File system and file.
-    pub device: u64,
-    /// File within its file system.
-    pub inode: u64,
-    /// Nanoseconds since 1970 of the last change of content, modulo 2^64.
-    pub modified: i64,
-    /// Nanoseconds since 1970 of the last change of anything, modulo 2^64.
-    pub changed: i64,
-}
-
 /// A path that goes in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {
@@ -60,8 +47,6 @@ pub struct Entry {
     pub path: Box<BStr>,
     /// What it is.
     pub kind: Kind,
-    /// To tell whether it changed.
-    pub stamp: Stamp,
     /// Why it goes in.
     pub reason: Cow<'static, str>,
 }

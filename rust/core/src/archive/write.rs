@@ -4,7 +4,7 @@
 use std::{
     path::{Path, PathBuf},
     thread,
-    time::{Instant, SystemTime, UNIX_EPOCH},
+    time::Instant,
 };
 
 use super::{
@@ -15,10 +15,6 @@ use super::{
     select,
 };
 use crate::{Error, Result};
-
-/// Small files are gathered into blocks of about this many bytes: larger ones hardly make an archive smaller, and after a
-/// change more would have to be compressed again.
-const BLOCK: u64 = 1 << 20;
 
 /// How to write an archive.
 #[derive(Debug, Clone)]
@@ -71,8 +67,6 @@ pub fn create(
     progress: &mut Progress<'_>,
 ) -> Result<ArchiveReport> {
     let started = Instant::now();
-    let now =
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| i64::try_from(since.as_nanos()).unwrap_or(0));
     if !(0..=12).contains(&options.level) {
         let level = options.level;
         return Err(Error::Archive(format!("there is no compression level {level}; give 0 (store) to 12 (smallest)")));
@@ -87,7 +81,7 @@ pub fn create(
     }
     let selection = select(root, &selecting, &mut || progress(0, 0))?;
     let cache = options.cache.as_ref().map(|folder| Cache::open(folder, &selection.root, options.level)).transpose()?;
-    let blocks = plan(&selection.entries, BLOCK);
+    let blocks = plan(&selection.entries);
     let bytes_in = selection.entries.iter().map(size).sum();
     let folder = destination.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = destination
@@ -107,13 +101,12 @@ pub fn create(
         blocks: &blocks,
         level: options.level,
         cache: cache.as_ref(),
-        now,
         file: temporary.as_file(),
         destination,
     };
-    let Assembled { digest, bytes_out, kept, cached_bytes } = assemble(&input, threads, bytes_in, progress)?;
-    if let Some(cache) = cache.as_ref().filter(|cache| !cache.is_same(&kept)) {
-        cache.replace(&kept)?;
+    let Assembled { digest, bytes_out, cached_bytes } = assemble(&input, threads, bytes_in, progress)?;
+    if let Some(cache) = cache {
+        cache.finish()?;
     }
     temporary.persist(destination).map_err(|error| Error::io("write", destination, &error.error))?;
     Ok(ArchiveReport {

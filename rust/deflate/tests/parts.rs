@@ -1,0 +1,121 @@
+//! What the archives rely on: a part's bytes depend on little, and together the parts are the content.
+use lightning_native_deflate::{Compressor, END, LEVELS, WINDOW, bound};
+use proptest::prelude::*;
+
+/// Content as programs are: words that come again, near and far, and now and then bytes of no pattern.
+fn content() -> impl Strategy<Value = Vec<u8>> {
+    let word = prop::collection::vec(any::<u8>(), 1..40);
+    let words = prop::collection::vec(word, 1..60);
+    (words, prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6_000)).prop_map(|(words, order)| {
+        let mut content = Vec::new();
+        for (index, byte) in order {
+            content.extend_from_slice(index.get::<Vec<u8>>(&words));
+            if byte < 30 {
+                content.push(byte);
+            }
+        }
+        content
+    })
+}
+
+fn cuts() -> impl Strategy<Value = Vec<prop::sample::Index>> {
+    prop::collection::vec(any::<prop::sample::Index>(), 0..12)
+}
+
+fn parts(length: usize, cuts: &[prop::sample::Index]) -> Vec<std::ops::Range<usize>> {
+    let mut ends: Vec<usize> = cuts.iter().map(|cut| cut.index(length + 1)).chain([length]).collect();
+    ends.sort_unstable();
+    ends.iter()
+        .scan(0, |start, &end| {
+            let part = *start..end;
+            *start = end;
+            Some(part)
+        })
+        .collect()
+}
+
+fn one(compressor: &mut Compressor, content: &[u8], part: std::ops::Range<usize>) -> Vec<u8> {
+    let mut out = vec![0; bound(part.len())];
+    let length = compressor.stream(content).compress(part, &mut out).expect("room");
+    out.truncate(length);
+    out
+}
+
+fn inflate(parts: &[Vec<u8>], length: usize) -> Vec<u8> {
+    let mut stream = parts.concat();
+    stream.extend(END);
+    let mut content = vec![0; length];
+    let found = libdeflater::Decompressor::new().deflate_decompress(&stream, &mut content).expect("a deflate stream");
+    assert_eq!(found, length);
+    content
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(150))]
+
+    #[test]
+    fn parts_are_the_content_whoever_compressed_them(content in content(), cuts in cuts(), level in LEVELS) {
+        let parts = parts(content.len(), &cuts);
+        let mut compressor = Compressor::new(level);
+        let alone: Vec<Vec<u8>> = parts.iter().map(|part| one(&mut compressor, &content, part.clone())).collect();
+        let mut stream = compressor.stream(&content);
+        let in_a_row: Vec<Vec<u8>> = parts
+            .iter()
+            .map(|part| {
+                let mut out = vec![0; bound(part.len())];
+                let length = stream.compress(part.clone(), &mut out).expect("room");
+                out.truncate(length);
+                out
+            })
+            .collect();
+        prop_assert!(alone == in_a_row, "going on is not as beginning anew");
+        prop_assert!(inflate(&alone, content.len()) == content);
+    }
+
+    #[test]
+    fn a_part_depends_on_it_and_the_window_before_it_alone(
+        content in content(), cuts in cuts(), other in content(), level in LEVELS,
+    ) {
+        let mut compressor = Compressor::new(level);
+        for part in parts(content.len(), &cuts) {
+            let window = &content[part.start.saturating_sub(WINDOW)..part.end];
+            let before = part.start - part.start.saturating_sub(WINDOW);
+            // Other bytes before the window, but only where there were some: where the stream begins, it begins.
+            let far = if part.start > WINDOW { &other[..] } else { &[] };
+            let elsewhere = [far, window, &other].concat();
+            let start = far.len() + before;
+            let moved = one(&mut compressor, &elsewhere, start..start + part.len());
+            prop_assert!(moved == one(&mut compressor, &content, part));
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_compressed_fits_its_bound() {
+    let mut state = 1_u64;
+    let content: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state.to_be_bytes()[0]
+    })
+    .take(300_000)
+    .collect();
+    for level in LEVELS {
+        for length in [0, 1, 4, 5, 6, 4_999, 5_000, 10_001, 131_072, 300_000] {
+            let part = one(&mut Compressor::new(level), &content[..length], 0..length);
+            assert!(part.len() <= bound(length));
+            assert!(inflate(&[part], length) == content[..length]);
+        }
+    }
+}
+
+#[test]
+fn too_little_room_is_said_and_nothing_is_written_beyond() {
+    let content = b"to be or not to be, that is the question ".repeat(50);
+    let mut compressor = Compressor::new(6);
+    let needed = one(&mut compressor, &content, 0..content.len()).len();
+    for room in 0..needed {
+        let mut out = vec![7; needed + 100];
+        assert_eq!(compressor.stream(&content).compress(0..content.len(), &mut out[..room]), None);
+        assert!(out[room..].iter().all(|&byte| byte == 7));
+    }
+}
