@@ -16,7 +16,8 @@ Every call prints one line of JSON. An operation is a folder `ops/OPID` beside t
 claim: however often `start` is delivered, the command runs once. Its specification `ops/OPID.json` is uploaded
 before `start` and removed as soon as it is claimed, because it carries the step's secrets:
 `{"argv": [...], "cwd": ..., "env": {...}, "scratch": [names of variables that get a private folder], "timeout": s}`,
-and for a job `"code": [archive, SHA-256, destination]` to unpack first and `"retry": {"count", "delay", "backoff"}`.
+and for a job `"code": [archive, SHA-256, destination]` to unpack first, `"retry": {"count", "delay", "backoff"}`, and
+`"mounted": true` where this file's folder is a mount that outlives the job, as in a container.
 Operations that are started together share one file `ops/ID.json`, `{OPID: specification}`; a request to exchange is
 `{"start": {"file": ID, "sha256": HEX, "operations": {OPID: offset}}, "poll": {OPID: offset}}`, both parts optional, and
 its answer `{"answers": {OPID: answer}}`. The jobs of a pipeline share one file `ops/ID.json`,
@@ -168,12 +169,15 @@ def run_as_job(operation: str, spec_sha256: str, job_name: str | None, step: str
     wait_for_upload(spec_path, spec_sha256)
     with open(spec_path) as stream:
         spec = json.load(stream)
-    os.unlink(spec_path)
+    # Whoever submitted the job removes what cannot be removed here, such as from a mount that is read-only.
+    with contextlib.suppress(OSError):
+        os.unlink(spec_path)
     if step is not None:
         spec = spec["steps"][step]
     if spec.get("code"):
         unpack(*spec["code"])
-    folder = tempfile.mkdtemp(prefix=operation + "-", dir=OPERATIONS)
+    here = os.getcwd() if os.access(".", os.W_OK) else None
+    folder = tempfile.mkdtemp(prefix=operation + "-", dir=here if spec.get("mounted") else OPERATIONS)
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     with open(1, "wb", buffering=0, closefd=False) as output:

@@ -17,7 +17,12 @@ from lightning_native.emulator.state import new_id
 
 _PORT, _ASSISTANT, _MANAGED, _CONNECTION = "port", "assistant", "managed_endpoint", "data_connection"
 # Kind of connection → folder of the drive that stands for it.
-_FOLDERS = {"r2": "lightning_storage", "s3Folder": "s3_folders", "gcsFolder": "gcs_folders", "efs": "efs_connections"}
+CONNECTION_FOLDERS = {
+    "r2": "lightning_storage",
+    "s3Folder": "s3_folders",
+    "gcsFolder": "gcs_folders",
+    "efs": "efs_connections",
+}
 
 
 def _show(document: Document) -> dict[str, Any]:
@@ -97,10 +102,10 @@ async def _delete_assistant(request: Request) -> Response:
 async def _create_connection(request: Request) -> Response:
     cloud, teamspace, body = cloud_of(request), teamspace_of(request), await body_of(request)
     name = str(body.get("name") or "")
-    kind = next((kind for kind in _FOLDERS if kind in body), None)
+    kind = next((kind for kind in CONNECTION_FOLDERS if kind in body), None)
     if not name or "/" in name or kind is None:
         raise ApiError(400, f"{name!r}: the local cloud has folders and EFS connections, with a name of one word")
-    folder = inside(drive_folder(cloud, teamspace.id), f"{_FOLDERS[kind]}/{name}")
+    folder = inside(drive_folder(cloud, teamspace.id), f"{CONNECTION_FOLDERS[kind]}/{name}")
     folder.mkdir(parents=True, exist_ok=True)
     same = [item for item in _all(request, _CONNECTION) if item.content["name"] == name]
     return reply(_show(same[0] if same else _save(cloud, _CONNECTION, teamspace.id, {**body, "accessible": True})))

@@ -111,8 +111,7 @@ def job_environment(cloud: Cloud, job: Job, *, home: str, environment: Path) -> 
     return {
         **base_environment(cloud, home=home, environment=environment, marker=job.marker),
         **_secrets(cloud, job.teamspace_id, studio),
-        **_account(cloud, job.teamspace_id),
-        **(_studio(studio) if studio else {}),
+        **({**_account(cloud, job.teamspace_id), **_studio(studio)} if studio else _container(cloud, job.teamspace_id)),
         "LIGHTNING_JOB_ID": job.id,
         "LIGHTNING_JOB_NAME": job.name,
         **job.extra_env,
@@ -135,6 +134,12 @@ def _account(cloud: Cloud, teamspace_id: str) -> dict[str, str]:
         "LIGHTNING_CLOUD_PROJECT_ID": teamspace_id,
         **({"LIGHTNING_ORG": organization.name} if organization else {}),
     }
+
+
+def _container(cloud: Cloud, teamspace_id: str) -> dict[str, str]:
+    """Return what a container knows of its account: it has no credentials."""
+    account = _account(cloud, teamspace_id)
+    return {name: account[name] for name in ("LIGHTNING_CLOUD_URL", "LIGHTNING_USERNAME", "LIGHTNING_CLOUD_PROJECT_ID")}
 
 
 def _studio(studio: Studio) -> dict[str, str]:

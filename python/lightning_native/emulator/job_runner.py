@@ -12,7 +12,7 @@ import shutil
 import stat
 from pathlib import Path
 
-from lightning_native.emulator import namespaces, processes
+from lightning_native.emulator import mounts, namespaces, processes
 from lightning_native.emulator.api import ApiError
 from lightning_native.emulator.cloud import Cloud, logger
 from lightning_native.emulator.copies import copy_folders
@@ -133,6 +133,7 @@ async def _start(cloud: Cloud, job: Job) -> processes.Process:
     namespace = await cloud.namespace_of(job.marker, home_of_job(cloud, job), drive)
     home = namespaces.HOME if namespace else str(home_of_job(cloud, job))
     (folder / "exit_code").unlink(missing_ok=True)
+    mounts.mount(cloud, job)
     (folder / "command").write_text(_script(cloud, job), encoding="utf-8", errors="surrogateescape")
     process = processes.start(
         ["bash", "-c", _SHELL, str(folder)],
@@ -204,6 +205,7 @@ async def _finish(cloud: Cloud, job: Job) -> None:
     # While the state is not final yet, so that who waits for it finds the artifacts.
     await cloud.end_processes(job.marker)
     cloud.forget_namespace(job.marker)
+    mounts.unmount(cloud, job)
     if job.started_at is not None:
         await asyncio.to_thread(_collect_artifacts, cloud, job)
     job.state, job.pid = final, 0

@@ -15,6 +15,7 @@ from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.home import drive_folder
 from lightning_native.emulator.job_runner import COMPLETED, FAILED, STOPPED
 from lightning_native.emulator.machines import machine_type
+from lightning_native.emulator.mounts import check_mounts
 from lightning_native.emulator.names import free_name
 from lightning_native.emulator.records import Job
 from lightning_native.emulator.state import new_id
@@ -38,6 +39,7 @@ async def create(cloud: Cloud, teamspace_id: str, name: str, specification: dict
     """Create a job with a snapshot of its studio's files, and start it."""
     machine = machine_type(str(specification.get("instanceName") or specification.get("instanceType") or "cpu-4"))
     check_source(cloud, specification)
+    check_mounts(cloud, teamspace_id, specification)
     job = Job(
         id=new_id(),
         teamspace_id=teamspace_id,

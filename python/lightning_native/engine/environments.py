@@ -21,12 +21,17 @@ from lightning_native.lightning.cloud import StudioHandle
 
 
 class Environments:
-    """The template studios of one run; with an `owner` they are nobody else's and are not kept as environments."""
+    """The template studios of one run, for the steps without images.
+
+    With an `owner` they are nobody else's and are not kept as environments.
+    """
 
     def __init__(self, context: RunContext, owner: str | None = None) -> None:
         by_fingerprint: dict[str, Template] = {}
         self._of_step: dict[str, Template] = {}
         for step in context.plan.steps:
+            if step.image:
+                continue
             template = Template(context, step, merged_requirements([step]), owner)
             self._of_step[step.name] = by_fingerprint.setdefault(template.fingerprint, template)
 

@@ -152,7 +152,7 @@ class _DryRun:
             if len(studio.steps) > 1
             for step in studio.steps
         }
-        self._environments = {step.name: merged_requirements([step]) for step in plan.steps}
+        self._environments = {step.name: merged_requirements([step]) for step in plan.steps if not step.image}
         self._prepared_from: dict[str, float] = {}
 
     def run(self) -> Estimate:
@@ -219,7 +219,7 @@ class _DryRun:
             return max(now, boot + self._prepare_seconds)
         if self._plan.placement == "studio":
             return now + boot + self._prepare_seconds
-        return max(now, self._environment_ready()) + boot
+        return (now if step.image else max(now, self._environment_ready())) + boot
 
     def _environment_ready(self) -> float:
         """When environments are ready: all are prepared from the start of the run, each on a machine of its own."""

@@ -20,8 +20,8 @@ from lightning_native.home import home
 
 RunState = Literal["running", "completed", "failed", "stopped"]
 StepState = Literal["pending", "preparing", "running", "succeeded", "failed", "skipped", "stopped"]
-# A file is named "STUDIO:PATH".
-LeaseKind = Literal["studio", "job", "pipeline", "file"]
+# A file is named "STUDIO:PATH"; a folder is one of the drive's.
+LeaseKind = Literal["studio", "job", "pipeline", "file", "folder"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (

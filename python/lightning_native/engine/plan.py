@@ -48,6 +48,21 @@ class Setup:
 
 
 @dataclass(frozen=True)
+class ContainerImage:
+    """What a step's job runs in, instead of an environment that is prepared for it.
+
+    Attributes:
+        name: as a container registry knows it; it has Python 3.8 or later.
+        credentials: name of the Lightning secret with which it is pulled; None: it is public.
+        cloud_account_auth: whether the machine's cloud account pulls it, as from ECR.
+    """
+
+    name: str
+    credentials: str | None = None
+    cloud_account_auth: bool = False
+
+
+@dataclass(frozen=True)
 class Schedule:
     """When Lightning runs a plan again and again.
 
@@ -77,6 +92,7 @@ class StepPlan:
         interruptible: run on a machine that may be reclaimed; a reclaimed attempt is repeated and does not count.
         scratch: environment variables that get a fresh private folder, removed when the step ends.
         setup: what its environment needs besides the requirements.
+        image: it runs in a container of this image, in the image's working folder, with placement `job`.
     """
 
     name: str
@@ -89,6 +105,7 @@ class StepPlan:
     interruptible: bool = False
     scratch: tuple[str, ...] = ()
     setup: Setup = Setup()
+    image: ContainerImage | None = None
 
     @property
     def machine(self) -> str | None:
@@ -181,6 +198,11 @@ def check_plan(plan: RunPlan) -> None:
         raise PlanError(f"two steps are called {twice[0]!r}; step names must be unique")
     for step in plan.steps:
         _check_step(step)
+        if step.image and plan.placement != "job":
+            raise PlanError(
+                f"step {step.name!r} runs in image {step.image.name}, which needs placement 'job', "
+                f"not {plan.placement!r}"
+            )
     if plan.max_parallelism is not None and plan.max_parallelism < 1:
         raise PlanError(f"max_parallelism is {plan.max_parallelism}; it must be at least 1, or None for no limit")
     for machine, limit in plan.machine_limits:
@@ -235,6 +257,10 @@ def _check_step(step: StepPlan) -> None:
         )
     for machine in step.machines:
         canonical_machine(machine)
+    if step.image and not step.image.name.strip():
+        raise PlanError(f"step {step.name!r} has an image without a name")
+    if step.image and (step.requirements or step.setup != Setup()):
+        raise PlanError(f"step {step.name!r} runs in an image, so nothing can be installed for it; put it in the image")
 
 
 def _step_from(data: dict[str, Any]) -> StepPlan:
@@ -243,9 +269,9 @@ def _step_from(data: dict[str, Any]) -> StepPlan:
     setup: dict[str, Any] = {
         name: value if name == "installer" else tuple(value) for name, value in data["setup"].items()
     }
-    return StepPlan(
-        **{**data, **tuples, "requirements": requirements, "retry": Retry(**data["retry"]), "setup": Setup(**setup)}
-    )
+    image = ContainerImage(**data["image"]) if data.get("image") else None
+    nested = {"requirements": requirements, "retry": Retry(**data["retry"]), "setup": Setup(**setup), "image": image}
+    return StepPlan(**{**data, **tuples, **nested})
 
 
 def load_plan(folder: Path) -> RunPlan:

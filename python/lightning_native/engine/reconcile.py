@@ -88,6 +88,8 @@ def _release_once(cloud: Cloud, lease: Lease) -> None:
         pipeline = cloud.find_pipeline(lease.name)
         if pipeline is not None:
             pipeline.release()
+    elif lease.kind == "folder":
+        cloud.remove_from_drive(lease.name)
     else:
         name, _, path = lease.name.partition(":")
         studio = cloud.find_studio(name)

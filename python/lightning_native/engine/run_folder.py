@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Literal, overload
 
 from lightning_native import ArchiveReport, create_archive, unique_studio_name
 from lightning_native.engine.plan import RunPlan, load_plan
@@ -54,8 +54,20 @@ class RunFolder:
         """Return the folder of a run, whether or not it is there."""
         return cls(home() / "runs" / run_id)
 
-    def write(self, plan: RunPlan, root: Path, environments: Mapping[str, Mapping[str, str]]) -> ArchiveReport:
+    @overload
+    def write(self, plan: RunPlan, root: Path, environments: Mapping[str, Mapping[str, str]]) -> ArchiveReport: ...
+
+    @overload
+    def write(
+        self, plan: RunPlan, root: Path | None, environments: Mapping[str, Mapping[str, str]]
+    ) -> ArchiveReport | None: ...
+
+    def write(
+        self, plan: RunPlan, root: Path | None, environments: Mapping[str, Mapping[str, str]]
+    ) -> ArchiveReport | None:
         """Make the folder: pack `root`, keep the plan, and the steps' environments in a 0600 file.
+
+        Without a root nothing is packed: for steps in images.
 
         Raises:
             ArchiveError: `root` cannot be packed. Nothing is left behind.
@@ -63,8 +75,9 @@ class RunFolder:
         """
         self.path.mkdir(mode=0o700, parents=True)
         try:
-            report = create_archive(root, self._archive)
-            self._describe_code(report)
+            report = create_archive(root, self._archive) if root is not None else None
+            if report is not None:
+                self._describe_code(report)
             (self.path / "logs").mkdir()
             (self.path / "plan.json").write_text(plan.to_json())
             descriptor = os.open(self._environments, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

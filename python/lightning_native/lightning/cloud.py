@@ -43,6 +43,8 @@ class JobRequest:
     """A job: a shell command on machines, from a snapshot of a studio's files, or what a container image runs.
 
     An image without an entrypoint has a shell run the command; with an empty one, its own entrypoint does.
+    `image_credentials` is the name of the secret that it is pulled with. `mounts` are folders of the drive, as
+    `Cloud.upload_to_drive` names them, by where a container has them.
     """
 
     name: str
@@ -55,6 +57,9 @@ class JobRequest:
     entrypoint: str | None = None
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     num_machines: int = 1
+    image_credentials: str | None = None
+    cloud_account_auth: bool = False
+    mounts: Mapping[str, str] = field(default_factory=dict)
 
 
 class JobHandle(Protocol):
@@ -201,6 +206,12 @@ class Cloud(Protocol):
 
     def create_studio(self, name: str) -> StudioHandle:
         """Return a studio of this name, created if it is not there; it is not started."""
+
+    def upload_to_drive(self, path: Path, remote_path: str) -> None:
+        """Upload a file to a path in our folder of the teamspace's drive, which containers can mount folders of."""
+
+    def remove_from_drive(self, remote_path: str) -> None:
+        """Remove a folder in our folder of the drive. Gone already is a success."""
 
     def hourly_cost(self, machine: str) -> float | None:
         """Return what a machine costs, in dollars an hour; None where the price list does not say."""

@@ -26,4 +26,4 @@ def is_gone(error: BaseException) -> bool:
 
     "Does not exist" in its text means nothing: the SDK says so of a job whenever a status call fails.
     """
-    return getattr(error, "status", None) == 404
+    return 404 in (getattr(error, "status", None), getattr(error, "status_code", None))

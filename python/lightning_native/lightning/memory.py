@@ -95,6 +95,7 @@ class MemoryCloud:
         self.studios: dict[str, MemoryStudio] = {}
         self.jobs: dict[str, MemoryJob] = {}
         self.pipelines: dict[str, MemoryPipeline] = {}
+        self.drive: dict[str, bytes] = {}
         self.lock = threading.RLock()
 
     def find_studio(self, name: str) -> "MemoryStudio | None":
@@ -105,6 +106,15 @@ class MemoryCloud:
         """Return a studio of this name, created if it is not there; it is not started."""
         with self.lock:
             return self.studios.setdefault(name, MemoryStudio(self, name))
+
+    def upload_to_drive(self, path: Path, remote_path: str) -> None:
+        """Keep a file's content."""
+        self.drive[remote_path] = path.read_bytes()
+
+    def remove_from_drive(self, remote_path: str) -> None:
+        """Forget a folder."""
+        for path in [path for path in self.drive if path.startswith(f"{remote_path}/")]:
+            del self.drive[path]
 
     def hourly_cost(self, machine: str) -> float | None:
         """Return nothing: no machine is there."""

@@ -2,18 +2,24 @@
 
 import threading
 import warnings
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lightning_native.errors import CloudError
 from lightning_native.lightning import pipelines
 from lightning_native.lightning.cloud import JobRequest, PipelineRequest
-from lightning_native.lightning.errors import cloud_errors
+from lightning_native.lightning.errors import cloud_errors, is_gone
 from lightning_native.lightning.jobs import LightningJob
 from lightning_native.lightning.machines import canonical_machine, machine_slugs
 from lightning_native.lightning.studios import LightningStudio
 
 if TYPE_CHECKING:
     from lightning_sdk import Teamspace
+    from lightning_sdk.api.filesystem_api import FilesystemApi
+
+# Our folder of a teamspace's drive, and the data connection that stands for it.
+_CONNECTION = "lightning-native"
+_DRIVE = f"lightning_storage/{_CONNECTION}"
 
 
 class LightningCloud:
@@ -80,6 +86,22 @@ class LightningCloud:
             job._prevent_refetch_latest = True
         return [LightningJob(job) for job in jobs]
 
+    def upload_to_drive(self, path: Path, remote_path: str) -> None:
+        """Upload a file to a path in our folder of the teamspace's drive, which containers can mount folders of."""
+        with cloud_errors(f"upload {remote_path} to the drive"):
+            # As `Filesystem` of the SDK does it, which looks the teamspace up again for each call. A folder in here is
+            # made by the first upload, and is a connection of its name, so that jobs can mount it.
+            _drive().upload_file(self._teamspace.id, str(path), f"{_DRIVE}/{remote_path}", progress_bar=False)
+
+    def remove_from_drive(self, remote_path: str) -> None:
+        """Remove a folder in our folder of the drive. Gone already is a success."""
+        with cloud_errors(f"remove {remote_path} from the drive"):
+            try:
+                _drive().delete_folder(self._teamspace.id, f"{_DRIVE}/{remote_path}")
+            except Exception as error:
+                if not is_gone(error):
+                    raise
+
     def hourly_cost(self, machine: str) -> float | None:
         """Return what a machine costs, in dollars an hour; None where the price list does not say."""
         # It opens a session, which is what makes this class.
@@ -123,6 +145,9 @@ class LightningCloud:
                 entrypoint=request.entrypoint,
                 env=dict(request.env) or None,
                 num_machines=request.num_machines,
+                image_credentials=request.image_credentials,
+                cloud_account_auth=request.cloud_account_auth,
+                path_mappings={path: f"{_CONNECTION}:{folder}" for path, folder in request.mounts.items()} or None,
                 # The studio's files have changed since the last job: there is a step's specification among them.
                 reuse_snapshot=False,
             )
@@ -139,3 +164,9 @@ class LightningCloud:
     def schedules(self) -> list[pipelines.LightningSchedule]:
         """Return the schedules of pipelines."""
         return pipelines.list_schedules(self._teamspace)
+
+
+def _drive() -> "FilesystemApi":
+    from lightning_sdk.api.filesystem_api import FilesystemApi
+
+    return FilesystemApi()

@@ -8,15 +8,15 @@ from zenml.config import ResourceSettings
 from zenml.enums import ExecutionMode
 
 from lightning_native.engine.machines import MachineOffer, ResourceRequest, cheapest
-from lightning_native.engine.plan import FailureMode, Retry, RunPlan, StepPlan, check_plan
+from lightning_native.engine.plan import ContainerImage, FailureMode, Retry, RunPlan, StepPlan, check_plan
 from lightning_native.errors import PlanError
 from lightning_native.zenml.config import (
     STEP_SETTINGS,
     LightningNativeOrchestratorSettings,
     LightningNativeStepSettings,
 )
-from lightning_native.zenml.entrypoints import LightningNativeStepEntrypointConfiguration
-from lightning_native.zenml.environment import check_docker_settings, step_requirements, step_setup
+from lightning_native.zenml.entrypoints import ENV_SCRATCH, LightningNativeStepEntrypointConfiguration
+from lightning_native.zenml.environment import check_packaging, step_requirements, step_setup
 from lightning_native.zenml.machines import resource_request, step_machine
 from lightning_native.zenml.older import get_step_entrypoint_command
 from lightning_native.zenml.runtime import check_runtime
@@ -43,6 +43,7 @@ def compile_pipeline(
     settings: LightningNativeOrchestratorSettings,
     step_settings: Mapping[str, LightningNativeOrchestratorSettings],
     price_list: Callable[[], list[MachineOffer]],
+    image_of: Callable[[str], str],
 ) -> RunPlan:
     """Make a checked plan of a pipeline.
 
@@ -53,6 +54,7 @@ def compile_pipeline(
         settings: of the pipeline.
         step_settings: of each step.
         price_list: asked only when machines are to be found for resource settings.
+        image_of: the image of a step; asked only where steps run in images.
 
     Raises:
         PlanError: the pipeline cannot run as it is written.
@@ -67,7 +69,7 @@ def compile_pipeline(
     for name, step in snapshot.step_configurations.items():
         own = step_settings[name]
         _check_step_settings(name, own, settings)
-        check_docker_settings(name, step.config.docker_settings)
+        check_packaging(name, step.config.docker_settings, own)
         # What a step operator is to run brings its resources there.
         wanted = ResourceSettings() if step.config.step_operator else step.config.resource_settings
         machines, request = step_machine(name, own, wanted, settings, resources)
@@ -79,7 +81,7 @@ def compile_pipeline(
             entrypoint_config_class=LightningNativeStepEntrypointConfiguration,
             snapshot_id=snapshot.id,
         )
-        planned = _step(name, (*command, *arguments), step.config, own, stack, machines)
+        planned = _step(name, (*command, *arguments), step.config, own, stack, machines, image_of)
         steps.append(replace(planned, upstream=tuple(step.spec.upstream_steps), retry=retry_of(step.config.retry)))
     if requests or main_request:
         offers = price_list()
@@ -108,6 +110,7 @@ def compile_step(
     argv: Sequence[str],
     stack: "Stack",
     price_list: Callable[[], list[MachineOffer]],
+    image_of: Callable[[str], str],
 ) -> RunPlan:
     """Make a checked plan of a single step, in a studio or job of its own. ZenML tries it again where it failed.
 
@@ -116,11 +119,11 @@ def compile_step(
         RequirementError: its requirements do not parse or cannot hold together.
         CloudError: the price list is needed and cannot be read.
     """
-    check_docker_settings(name, config.docker_settings)
+    check_packaging(name, config.docker_settings, settings)
     _check_interruptible(name, settings)
     nothing = type(settings)()
     machines, request = step_machine(name, settings, config.resource_settings, nothing, ResourceSettings())
-    step = _step(name, argv, config, settings, stack, machines)
+    step = _step(name, argv, config, settings, stack, machines, image_of)
     if request is not None:
         step = _on_cheapest(step, request, price_list())
     plan = _plan(run_id, pipeline, [step], settings)
@@ -133,7 +136,7 @@ def _plan(run_id: str, name: str, steps: Sequence[StepPlan], settings: Lightning
         run_id=run_id,
         name=name,
         steps=tuple(steps),
-        placement=settings.placement,
+        placement=settings.step_placement(),
         pending_timeout=settings.pending_timeout,
         keep_studios=settings.keep_alive,
         reuse_environments=settings.reuse_environments,
@@ -188,7 +191,7 @@ def _check_step_settings(
 
 
 def _check_interruptible(step: str, settings: LightningNativeStepSettings) -> None:
-    if settings.interruptible and settings.placement == "studio":
+    if settings.interruptible and settings.step_placement() == "studio":
         raise PlanError(
             f"step {step!r} is interruptible, but studios cannot be restarted in the middle of a run; "
             "set placement='job', or interruptible=False"
@@ -202,16 +205,24 @@ def _step(
     settings: LightningNativeStepSettings,
     stack: "Stack",
     machines: tuple[str, ...],
+    image_of: Callable[[str], str],
 ) -> StepPlan:
-    return StepPlan(
+    step = StepPlan(
         name=name,
         argv=tuple(argv),
         machines=machines,
-        requirements=step_requirements(config.docker_settings, stack),
         timeout=settings.step_timeout,
         interruptible=settings.interruptible,
         # Steps that share one configuration folder tear each other's files.
-        scratch=("ZENML_CONFIG_PATH",),
+        scratch=("ZENML_CONFIG_PATH", ENV_SCRATCH),
+    )
+    if settings.packaging == "image":
+        return replace(
+            step, image=ContainerImage(image_of(name), settings.image_credentials, settings.cloud_account_auth)
+        )
+    return replace(
+        step,
+        requirements=step_requirements(config.docker_settings, stack),
         setup=step_setup(config.docker_settings, stack, settings.custom_commands or ()),
     )
 

@@ -2,12 +2,13 @@
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from zenml.config.global_config import GlobalConfiguration
 from zenml.constants import ENV_ZENML_CUSTOM_SOURCE_ROOT, ENV_ZENML_LOCAL_STORES_PATH
+from zenml.utils import source_utils
 
 from lightning_native.emulator.attach import attach, default_root
 from lightning_native.engine.plan import RunPlan
@@ -15,7 +16,9 @@ from lightning_native.engine.run_folder import RunFolder
 from lightning_native.engine.watch import Watch
 from lightning_native.lightning.credentials import Credentials
 from lightning_native.zenml.config import LightningNativeStepSettings
+from lightning_native.zenml.entrypoints import ENV_PACKAGING
 from lightning_native.zenml.environment import image_environment
+from lightning_native.zenml.wheels import made_wheel
 
 if TYPE_CHECKING:
     from zenml.config import DockerSettings
@@ -74,12 +77,25 @@ def step_environment(
     docker: "DockerSettings", environment: Mapping[str, str], settings: LightningNativeStepSettings
 ) -> dict[str, str]:
     """Return the environment of a step's command: what an image would set, ZenML's, and ours."""
-    ours = {ENV_ZENML_CUSTOM_SOURCE_ROOT: "."}
+    ours = {ENV_ZENML_CUSTOM_SOURCE_ROOT: ".", ENV_PACKAGING: settings.packaging}
     if settings.cloud == "local":
         # Studios of the local cloud share this machine's artifact store, wherever their own configuration is.
         ours[ENV_ZENML_LOCAL_STORES_PATH] = GlobalConfiguration().local_stores_path
         ours[ENV_CLOUD_ROOT] = str(local_cloud_root())
     return {**image_environment(docker), **environment, **ours}
+
+
+@contextmanager
+def packed_root(settings: LightningNativeStepSettings) -> Iterator[Path]:
+    """Yield the folder whose content is unpacked where steps run: the source root, or one with a wheel of it.
+
+    Raises:
+        ArchiveError: the source root cannot be read.
+        PlanError: no wheel can be made of it.
+    """
+    root = Path(source_utils.get_source_root())
+    with made_wheel(root) if settings.packaging == "wheel" else nullcontext(root) as packed:
+        yield packed
 
 
 def start_controller(

@@ -8,6 +8,8 @@ from zenml.orchestrators import BaseOrchestratorConfig
 from zenml.step_operators import BaseStepOperatorConfig
 from zenml.utils.secret_utils import SecretField
 
+from lightning_native.engine.plan import PlacementName
+from lightning_native.errors import PlanError
 from lightning_native.lightning.credentials import Credentials
 
 
@@ -41,6 +43,19 @@ class LightningNativeStepSettings(BaseSettings):
         description="`studio`: steps are commands in studios made for the run. `job`: each step is a Lightning job, "
         "from a template studio that is prepared once for each environment and kept, stopped, for later runs. "
         "`platform`: the run is a Lightning pipeline of such jobs, driven by Lightning; schedules always are.",
+    )
+    packaging: Literal["source", "wheel", "image"] = Field(
+        default="source",
+        description="How the code reaches the steps. `source`: as a tree of files, beside an environment that is "
+        "prepared from the Docker settings. `wheel`: the same, with the code as an installed package. `image`: ZenML "
+        "builds images from the Docker settings, or takes those with skip_build, and each step is a job in its image.",
+    )
+    image_credentials: str | None = Field(
+        default=None,
+        description="Name of the Lightning secret with which private images are pulled; never the secret itself.",
+    )
+    cloud_account_auth: bool = Field(
+        default=False, description="Pull images with the rights of the cloud account, as from its own registry (ECR)."
     )
     machines: list[str] | None = Field(
         default=None,
@@ -76,6 +91,18 @@ class LightningNativeStepSettings(BaseSettings):
         if self.machines is not None and not self.machines:
             raise ValueError("machines is an empty list; name at least one machine, or leave it out")
         return self
+
+    def step_placement(self) -> PlacementName:
+        """Return how steps run: what is in an image always as jobs.
+
+        Raises:
+            PlanError: images and a placement that has none.
+        """
+        if self.packaging != "image":
+            return self.placement
+        if self.placement == "platform":
+            raise PlanError("packaging='image' needs placement='job': pipelines of Lightning start from studios here")
+        return "job"
 
     def preferred_machines(self) -> tuple[str, ...]:
         """Return the machines that are named, in the order of preference; `machines` has precedence."""

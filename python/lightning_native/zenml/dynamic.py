@@ -2,9 +2,8 @@
 
 from abc import ABC
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from zenml.client import Client
 from zenml.constants import (
@@ -17,7 +16,6 @@ from zenml.logger import get_logger
 from zenml.metadata.metadata_types import Uri
 from zenml.orchestrators import SubmissionResult
 from zenml.orchestrators.utils import get_config_environment_vars
-from zenml.utils import source_utils
 from zenml.utils.env_utils import get_runtime_environment
 
 from lightning_native.engine.plan import check_plan
@@ -27,6 +25,7 @@ from lightning_native.zenml.component import (
     ENV_RUN_ID,
     newest_folder,
     next_folder,
+    packed_root,
     reached,
 )
 from lightning_native.zenml.entrypoints import (
@@ -40,6 +39,7 @@ from lightning_native.zenml.hosting import (
     hosting_plan,
     logs_command,
 )
+from lightning_native.zenml.images import isolated_image
 from lightning_native.zenml.metadata import (
     studio_url,
 )
@@ -87,7 +87,8 @@ class DynamicPipelines(LightningOrchestratorBase, ABC):
         with reached(self, settings) as environ:
             folder = newest_folder(run_id)
             if not is_unfinished(folder):
-                check_docker_settings("of the pipeline itself", configuration.docker_settings)
+                if settings.packaging != "image":
+                    check_docker_settings("of the pipeline itself", configuration.docker_settings)
                 for name, step in snapshot.step_configurations.items():
                     if self._settings_of(step).runtime is not None:
                         raise PlanError(
@@ -112,7 +113,8 @@ class DynamicPipelines(LightningOrchestratorBase, ABC):
                 )
                 check_plan(plan)
                 ours = self._hosting_environment(configuration.docker_settings, environment, settings, run_id)
-                folder.write(plan, Path(source_utils.get_source_root()), {STEP: ours})
+                with packed_root(settings) as root:
+                    folder.write(plan, root, {STEP: ours})
                 if placeholder_run and not placeholder_run.orchestrator_run_id:
                     self._announce(placeholder_run.id, run_id)
             plan = folder.plan()
@@ -144,7 +146,7 @@ class DynamicPipelines(LightningOrchestratorBase, ABC):
             step_run_info,
             step_run_info.step_run,
             step_run_info.pipeline.name,
-            step_run_info.snapshot.id,
+            step_run_info.snapshot,
             environment,
         )
 
@@ -153,14 +155,14 @@ class DynamicPipelines(LightningOrchestratorBase, ABC):
         container: "StepRunInfo | StepRunResponse",
         step_run: "StepRunResponse",
         pipeline: str,
-        snapshot_id: UUID,
+        snapshot: "PipelineSnapshotResponse",
         environment: Mapping[str, str],
     ) -> None:
         command, arguments = get_step_entrypoint_command(
             invocation_id=step_run.name,
             config=container.config,
             entrypoint_config_class=LightningNativeIsolatedStepEntrypointConfiguration,
-            snapshot_id=snapshot_id,
+            snapshot_id=snapshot.id,
             step_run_id=str(step_run.id),
         )
         submit_step(
@@ -171,6 +173,7 @@ class DynamicPipelines(LightningOrchestratorBase, ABC):
             pipeline=pipeline,
             argv=(*command, *arguments),
             environment={**environment, ENV_RUN_ID: self.get_orchestrator_run_id()},
+            image_of=lambda _step: isolated_image(snapshot, container.config),
         )
 
     def get_isolated_step_status(self, step_run: "StepRunResponse") -> ExecutionStatus:
@@ -188,7 +191,7 @@ class DynamicPipelines(LightningOrchestratorBase, ABC):
         environment, secrets = get_config_environment_vars(pipeline_run_id=run.id)
         runtime = get_runtime_environment(config=step_run.config, stack=Client().active_stack)
         self._submit_isolated(
-            step_run, step_run, run.pipeline.name, run.snapshot.id, {**environment, **secrets, **runtime}
+            step_run, step_run, run.pipeline.name, run.snapshot, {**environment, **secrets, **runtime}
         )
         return ExecutionStatus.RUNNING
 

@@ -1,6 +1,8 @@
-"""How steps and pipelines start in a studio or job, from the code that was unpacked there."""
+"""How steps and pipelines start in a studio or job, from the code that is there."""
 
+import os
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,23 @@ from zenml.entrypoints.step_entrypoint_configuration import StepEntrypointConfig
 from zenml.logger import get_logger
 from zenml.pipelines.dynamic.entrypoint_configuration import DynamicPipelineEntrypointConfiguration
 from zenml.step_operators.step_operator_entrypoint_configuration import StepOperatorEntrypointConfiguration
+from zenml.utils import code_utils, source_utils
 
 from lightning_native.zenml.schedules import out_of_window
+from lightning_native.zenml.wheels import enter_wheel
 
 logger = get_logger(__name__)
 
+# How the code gets there, as the settings name it.
+ENV_PACKAGING = "LIGHTNING_NATIVE_PACKAGING"
+# A folder that is removed when the step ends.
+ENV_SCRATCH = "LIGHTNING_NATIVE_SCRATCH"
+# Where ZenML puts code into images.
+DOCKER_IMAGE_WORKDIR = Path("/app")
 
-class UnpackedCode(BaseEntrypointConfiguration):
-    """Runs from the folder the code was unpacked to, for any user.
+
+class PackagedCode(BaseEntrypointConfiguration):
+    """Runs from the code as it was brought there, for any user.
 
     ZenML's own configurations change to `/app`, which only root can make.
     """
@@ -37,13 +48,31 @@ class UnpackedCode(BaseEntrypointConfiguration):
         return arguments
 
     def prepare_code_environment(self) -> None:
-        """Make the code in the working folder importable."""
+        """Go to the code and make it importable: unpacked in the working folder, a wheel there, or of an image."""
+        packaging = os.environ.get(ENV_PACKAGING)
+        if packaging == "wheel":
+            os.chdir(enter_wheel(Path.cwd()))
+        elif packaging == "image":
+            self._find_in_image()
         code = str(Path.cwd())
         if code not in sys.path:
             sys.path.insert(0, code)
 
+    def _find_in_image(self) -> None:
+        if not self.should_download_code:
+            if DOCKER_IMAGE_WORKDIR.is_dir():
+                # Lightning need not start a container where its image says.
+                os.chdir(DOCKER_IMAGE_WORKDIR)
+            return
+        os.chdir(tempfile.mkdtemp(prefix="code-", dir=os.environ.get(ENV_SCRATCH)))
+        if self.snapshot.code_path:
+            code_utils.download_code_from_artifact_store(self.snapshot.code_path, self._load_active_artifact_store())
+        elif self.snapshot.code_reference:
+            self.download_code_from_code_repository(self.snapshot.code_reference)
+            os.chdir(source_utils.get_source_root())
 
-class LightningNativeStepEntrypointConfiguration(UnpackedCode, StepEntrypointConfiguration):
+
+class LightningNativeStepEntrypointConfiguration(PackagedCode, StepEntrypointConfiguration):
     """Runs one step of a static pipeline."""
 
     def run(self) -> None:
@@ -54,13 +83,13 @@ class LightningNativeStepEntrypointConfiguration(UnpackedCode, StepEntrypointCon
         super().run()
 
 
-class LightningNativeIsolatedStepEntrypointConfiguration(UnpackedCode, StepOperatorEntrypointConfiguration):
+class LightningNativeIsolatedStepEntrypointConfiguration(PackagedCode, StepOperatorEntrypointConfiguration):
     """Runs one step whose run exists already: of a step operator, or isolated in a dynamic pipeline."""
 
 
-class LightningNativePipelineEntrypointConfiguration(UnpackedCode, PipelineEntrypointConfiguration):
+class LightningNativePipelineEntrypointConfiguration(PackagedCode, PipelineEntrypointConfiguration):
     """Runs all steps of a static pipeline, one after another, in one process."""
 
 
-class LightningNativeDynamicEntrypointConfiguration(UnpackedCode, DynamicPipelineEntrypointConfiguration):
+class LightningNativeDynamicEntrypointConfiguration(PackagedCode, DynamicPipelineEntrypointConfiguration):
     """Runs a dynamic pipeline."""

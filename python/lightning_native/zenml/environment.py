@@ -12,6 +12,7 @@ from zenml.utils.pipeline_docker_image_builder import PipelineDockerImageBuilder
 
 from lightning_native.engine.plan import RequirementSource, Setup
 from lightning_native.errors import PlanError
+from lightning_native.zenml.config import LightningNativeStepSettings
 
 if TYPE_CHECKING:
     from zenml.stack import Stack
@@ -78,6 +79,27 @@ def image_environment(docker: DockerSettings) -> dict[str, str]:
     return {**build_environment(docker), **runtime}
 
 
+def check_packaging(step: str, docker: DockerSettings, settings: LightningNativeStepSettings) -> None:
+    """Refuse what cannot be had with the way in which the code reaches a step.
+
+    Raises:
+        PlanError: names the setting and what to do.
+    """
+    if settings.packaging == "image":
+        if settings.custom_commands:
+            raise PlanError(
+                f"step {step!r}: custom_commands prepare studios, and the step runs in an image; "
+                "put them into its Dockerfile"
+            )
+        return
+    if settings.packaging == "wheel" and docker.local_project_install_command:
+        raise PlanError(
+            f"step {step!r}: DockerSettings.local_project_install_command installs from the source tree, of which "
+            "packaging='wheel' makes an installed package; remove one of them"
+        )
+    check_docker_settings(step, docker)
+
+
 def check_docker_settings(step: str, docker: DockerSettings) -> None:
     """Refuse what only an image could honour.
 
@@ -91,5 +113,6 @@ def check_docker_settings(step: str, docker: DockerSettings) -> None:
     if asked:
         raise PlanError(
             f"step {step!r}: DockerSettings.{asked[0]} describes an image, but steps run in studios, where "
-            "requirements, apt_packages, environment and the installer's options work without one; remove it"
+            "requirements, apt_packages, environment and the installer's options work without one; remove it, or have "
+            "ZenML build images with packaging='image'"
         )

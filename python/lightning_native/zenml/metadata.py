@@ -63,7 +63,11 @@ def step_urls(plan: RunPlan, environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def run_metadata(
-    plan: RunPlan, folder: RunFolder, report: ArchiveReport, environ: Mapping[str, str], offers: Iterable[MachineOffer]
+    plan: RunPlan,
+    folder: RunFolder,
+    report: ArchiveReport | None,
+    environ: Mapping[str, str],
+    offers: Iterable[MachineOffer],
 ) -> dict[str, MetadataType]:
     """Return the metadata of a submitted run."""
     urls = step_urls(plan, environ)
@@ -80,9 +84,11 @@ def run_metadata(
         "machines": {
             step.name: list(step.machines or ([plan.main_machine] if plan.main_machine else [])) for step in plan.steps
         },
-        "code_digest": report.digest,
-        "code_files": report.files,
     }
+    if report is not None:
+        metadata |= {"code_digest": report.digest, "code_files": report.files}
+    if images := {step.name: step.image.name for step in plan.steps if step.image}:
+        metadata["images"] = images
     if cost is not None:
         metadata["estimated_cost_dollars"] = round(cost, 4)
     return metadata

@@ -1,7 +1,7 @@
 """The orchestrator: turns a ZenML snapshot into a run and hands it to a controller process."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 from uuid import UUID, uuid4
 
@@ -16,7 +16,6 @@ from zenml.logger import get_logger
 from zenml.metadata.metadata_types import Uri
 from zenml.orchestrators import SubmissionResult
 from zenml.stack import StackValidator
-from zenml.utils import source_utils
 from zenml.utils.env_utils import get_runtime_environment
 
 from lightning_native import ArchiveReport
@@ -31,6 +30,7 @@ from lightning_native.zenml.compiler import FAILURE_MODES, compile_pipeline
 from lightning_native.zenml.component import (
     ENV_RUN_ID,
     newest_folder,
+    packed_root,
     reachable,
     reached,
     start_again,
@@ -116,6 +116,7 @@ class LightningNativeOrchestrator(DynamicPipelines, ScheduledPipelines):
                 settings,
                 {name: self._settings_of(step) for name, step in snapshot.step_configurations.items()},
                 lambda: read_price_list(environ),
+                partial(self.get_image, snapshot),
             )
             if snapshot.schedule:
                 return self.submit_schedule(plan, snapshot, settings, environ, base_environment, step_environments)
@@ -131,13 +132,18 @@ class LightningNativeOrchestrator(DynamicPipelines, ScheduledPipelines):
             }
             folder = RunFolder.of(run_id)
             pipeline_run = placeholder_run.id if placeholder_run else None
-            if settings.synchronous:
-                report = folder.write(plan, Path(source_utils.get_source_root()), environments)
-            else:
+            report: ArchiveReport | None
+            if not settings.synchronous:
                 report = self._write_handed_over(
                     folder, plan, environments, base_environment, stack, settings, pipeline_run
                 )
-            logger.info("Packed %d files (%.1f MB) of %s.", report.files, report.bytes_out / 1e6, plan.name)
+            elif settings.packaging == "image":
+                report = folder.write(plan, None, environments)
+            else:
+                with packed_root(settings) as root:
+                    report = folder.write(plan, root, environments)
+            if report is not None:
+                logger.info("Packed %d files (%.1f MB) of %s.", report.files, report.bytes_out / 1e6, plan.name)
             if placeholder_run:
                 self._announce(placeholder_run.id, run_id)
             metadata = run_metadata(plan, folder, report, environ, _prices(environ))
@@ -206,7 +212,8 @@ class LightningNativeOrchestrator(DynamicPipelines, ScheduledPipelines):
         hosted = self._hosted(folder.path.name, (), settings, pipeline_run, controller_studio(plan.name, plan.run_id))
         hosting = hosting_plan(hosted, plan.name, stack, docker=DockerSettings())
         environment = self._hosting_environment(DockerSettings(), base_environment, settings, plan.run_id)
-        report = folder.write(hosting, Path(source_utils.get_source_root()), {STEP: environment})
+        with packed_root(settings) as root:
+            report = folder.write(hosting, root, {STEP: environment})
         add_inner_run(folder, plan, environments)
         return report
 

@@ -3,7 +3,8 @@
 import os
 from abc import ABC
 from collections.abc import Mapping
-from typing import cast
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
 from zenml.client import Client
@@ -13,7 +14,8 @@ from zenml.constants import (
 )
 from zenml.logger import get_logger
 from zenml.models import PipelineRunUpdate
-from zenml.orchestrators import BaseOrchestrator
+from zenml.orchestrators import ContainerizedOrchestrator, WheeledOrchestrator
+from zenml.utils import source_utils
 
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import RunPlan
@@ -28,19 +30,26 @@ from lightning_native.zenml.component import (
     step_environment,
 )
 from lightning_native.zenml.config import LightningNativeOrchestratorConfig, LightningNativeOrchestratorSettings
+from lightning_native.zenml.entrypoints import ENV_PACKAGING
 from lightning_native.zenml.hosting import (
     HOME,
     Hosted,
 )
+from lightning_native.zenml.images import check_builds
 from lightning_native.zenml.schedules import (
     ENV_PIPELINE_ID,
 )
+from lightning_native.zenml.wheels import build_wheel, copy_project, package_name
+
+if TYPE_CHECKING:
+    from zenml.config.build_configuration import BuildConfiguration
+    from zenml.models import PipelineSnapshotBase
 
 logger = get_logger(__name__)
 
 
-class LightningOrchestratorBase(BaseOrchestrator, ABC):
-    """The settings of the orchestrator, and the controllers of its runs."""
+class LightningOrchestratorBase(ContainerizedOrchestrator, WheeledOrchestrator, ABC):
+    """The settings of the orchestrator, how code reaches its steps, and the controllers of its runs."""
 
     @property
     def config(self) -> LightningNativeOrchestratorConfig:
@@ -59,6 +68,29 @@ class LightningOrchestratorBase(BaseOrchestrator, ABC):
         if not run_id:
             raise RuntimeError(f"{ENV_RUN_ID} is not set: this process does not run a step of a pipeline")
         return run_id
+
+    def get_docker_builds(self, snapshot: "PipelineSnapshotBase") -> "list[BuildConfiguration]":
+        """Return the images that ZenML is to build, or take as they are: none unless steps run in images.
+
+        Raises:
+            PlanError: Lightning could not pull what would be built.
+        """
+        settings = self._settings_of(snapshot)
+        if settings.packaging != "image":
+            return []
+        builds = super().get_docker_builds(snapshot)
+        check_builds(builds, settings)
+        return builds
+
+    def copy_repository_to_temp_dir_and_add_setup_py(self) -> str:
+        """Copy what an archive of the source root would have beside a `setup.py`, and return the folder."""
+        root = Path(source_utils.get_source_root())
+        self.package_name = package_name(root)
+        return str(copy_project(root))
+
+    def create_wheel(self, temp_dir: str) -> str:
+        """Make a wheel of such a folder, without asking a package index, and return its path."""
+        return str(build_wheel(Path(temp_dir)))
 
     def _settings_of(self, container: object) -> LightningNativeOrchestratorSettings:
         return cast(LightningNativeOrchestratorSettings, settings_of(self, container))
@@ -114,9 +146,12 @@ class LightningOrchestratorBase(BaseOrchestrator, ABC):
     ) -> dict[str, str]:
         """Return the environment of a controller on Lightning, which signs in by itself."""
         credentials = {} if settings.cloud == "local" else credentials_of(self, settings)
+        # A controller needs credentials, which containers do not have, so it is in a studio also where steps are not.
+        packaging = {ENV_PACKAGING: "source"} if settings.packaging == "image" else {}
         return {
             ENV_ZENML_DYNAMIC_PIPELINE_MONITORING_INTERVAL: "1",
             **step_environment(docker, environment, settings),
+            **packaging,
             **credentials,
             ENV_RUN_ID: run_id,
             "LIGHTNING_NATIVE_HOME": f"~/{HOME}",

@@ -3,7 +3,6 @@
 from abc import ABC
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from zenml.constants import (
@@ -13,12 +12,12 @@ from zenml.logger import get_logger
 from zenml.metadata.metadata_types import Uri
 from zenml.orchestrators import SubmissionResult
 from zenml.orchestrators.exceptions import PipelineSubmissionError
-from zenml.utils import source_utils
 
 from lightning_native.engine.plan import RunPlan, check_plan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import LightningNativeError, PlanError
 from lightning_native.zenml.component import (
+    packed_root,
     reached,
     start_controller,
     step_environment,
@@ -66,6 +65,8 @@ class ScheduledPipelines(LightningOrchestratorBase, ABC):
         schedule = cast("ScheduleResponse", snapshot.schedule)
         if settings.placement == "studio":
             logger.info("Lightning itself runs scheduled pipelines: their steps are jobs (placement `platform`).")
+        if settings.packaging == "image":
+            raise PipelineSubmissionError("Lightning runs schedules from studios; set packaging='source' or 'wheel'")
         try:
             plan = replace(plan, placement="platform", schedule=lightning_schedule(schedule, settings.timezone))
             check_plan(plan)
@@ -81,7 +82,8 @@ class ScheduledPipelines(LightningOrchestratorBase, ABC):
             for name, step in snapshot.step_configurations.items()
         }
         folder = RunFolder.of(plan.run_id)
-        folder.write(plan, Path(source_utils.get_source_root()), environments)
+        with packed_root(settings) as root:
+            folder.write(plan, root, environments)
         watch = start_controller(self, folder, plan, settings, synchronous=True)
         try:
             watch.wait()

@@ -1,20 +1,26 @@
 """A single step as a run of its own: for the step operator, and for the isolated steps of dynamic pipelines."""
 
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 from zenml.client import Client
 from zenml.enums import ExecutionStatus
 from zenml.logger import get_logger
-from zenml.utils import source_utils
 
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.zenml.compiler import compile_step
-from lightning_native.zenml.component import reached, settings_of, start_again, start_controller, step_environment
+from lightning_native.zenml.component import (
+    packed_root,
+    reached,
+    settings_of,
+    start_again,
+    start_controller,
+    step_environment,
+)
 from lightning_native.zenml.metadata import step_variables
 from lightning_native.zenml.price_list import read_price_list
 from lightning_native.zenml.status import run_status
@@ -40,6 +46,7 @@ def submit_step(
     pipeline: str,
     argv: Sequence[str],
     environment: dict[str, str],
+    image_of: Callable[[str], str],
 ) -> None:
     """Have a step run on Lightning, and return without waiting for it.
 
@@ -51,6 +58,7 @@ def submit_step(
         pipeline: its name.
         argv: the command.
         environment: of the command.
+        image_of: the image of a step; asked only where steps run in images.
 
     Raises:
         PlanError: the step cannot run as it is written.
@@ -70,10 +78,12 @@ def submit_step(
             argv,
             Client().active_stack,
             lambda: read_price_list(environ),
+            image_of,
         )
         variables = step_variables(plan, name, environ)
         all_variables = {**step_environment(config.docker_settings, environment, settings), **variables}
-        folder.write(plan, Path(source_utils.get_source_root()), {name: all_variables})
+        with packed_root(settings) if settings.packaging != "image" else nullcontext() as root:
+            folder.write(plan, root, {name: all_variables})
         start_controller(component, folder, plan, settings)
 
 

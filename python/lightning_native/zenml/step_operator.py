@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, cast
 
+from zenml.config.build_configuration import BuildConfiguration
 from zenml.enums import ExecutionStatus
 from zenml.stack import StackValidator
 from zenml.step_operators import BaseStepOperator
@@ -11,13 +12,17 @@ from lightning_native.zenml.component import reachable
 from lightning_native.zenml.config import LightningNativeStepOperatorConfig, LightningNativeStepSettings
 from lightning_native.zenml.entrypoints import LightningNativeIsolatedStepEntrypointConfiguration
 from lightning_native.zenml.environment import own_requirements
+from lightning_native.zenml.images import check_builds
 from lightning_native.zenml.metadata import step_run_metadata
 from lightning_native.zenml.single_step import step_status, stop_step, submit_step, wait_for_step
 
 if TYPE_CHECKING:
     from zenml.config.step_run_info import StepRunInfo
     from zenml.metadata.metadata_types import MetadataType
-    from zenml.models import StepRunResponse
+    from zenml.models import PipelineSnapshotBase, StepRunResponse
+
+# Names the step operator's images among those of a build.
+_IMAGE_KEY = "lightning_native_step_operator"
 
 
 class LightningNativeStepOperator(BaseStepOperator):
@@ -48,6 +53,21 @@ class LightningNativeStepOperator(BaseStepOperator):
         """How the step starts on Lightning."""
         return LightningNativeIsolatedStepEntrypointConfiguration
 
+    def get_docker_builds(self, snapshot: "PipelineSnapshotBase") -> list[BuildConfiguration]:
+        """Return the images that ZenML is to build, or take as they are: none unless steps run in images.
+
+        Raises:
+            PlanError: Lightning could not pull what would be built.
+        """
+        builds = []
+        for name, step in snapshot.step_configurations.items():
+            settings = cast(LightningNativeStepSettings, self.get_settings(step))
+            if step.config.uses_step_operator(self.name) and settings.packaging == "image":
+                build = BuildConfiguration(key=_IMAGE_KEY, settings=step.config.docker_settings, step_name=name)
+                check_builds([build], settings)
+                builds.append(build)
+        return builds
+
     def submit(self, info: "StepRunInfo", entrypoint_command: list[str], environment: dict[str, str]) -> None:
         """Have the step run on Lightning, and return without waiting for it.
 
@@ -63,6 +83,7 @@ class LightningNativeStepOperator(BaseStepOperator):
             pipeline=info.pipeline.name,
             argv=entrypoint_command,
             environment=environment,
+            image_of=lambda _step: info.get_image(_IMAGE_KEY),
         )
 
     def get_status(self, step_run: "StepRunResponse") -> ExecutionStatus:

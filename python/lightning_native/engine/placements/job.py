@@ -1,4 +1,4 @@
-"""Steps as jobs: each on a machine of its own, from the files of a template studio."""
+"""Steps as jobs: each on a machine of its own, from the files of a template studio or from an image."""
 
 import signal
 import threading
@@ -13,6 +13,7 @@ from lightning_native.engine.environments import Environments, Template, code_ar
 from lightning_native.engine.executor import StepResult
 from lightning_native.engine.operation import PATIENCE_SECONDS, REMOTE_HOME, Outcome, upload_specification
 from lightning_native.engine.placements.base import RunContext, patiently, quietly, run_safely
+from lightning_native.engine.placements.container import container_job, remove_folder
 from lightning_native.engine.placements.job_output import JobOutput
 from lightning_native.engine.placements.outcome import result_of
 from lightning_native.engine.plan import StepPlan
@@ -48,7 +49,7 @@ class JobPlacement:
         self._context = context
         self._environments = Environments(context)
         self._jobs: dict[str, JobHandle] = {}
-        self._submitted: dict[str, list[tuple[str, JobHandle]]] = {}
+        self._submitted: dict[str, list[tuple[StepPlan, str, JobHandle]]] = {}
         self._stopped: set[str] = set()
         self._releasing = ThreadPoolExecutor(max_workers=_RELEASES_AT_ONCE, thread_name_prefix="release")
         self._submissions = {
@@ -95,7 +96,7 @@ class JobPlacement:
 
     def _watch(self, job: JobHandle, step: StepPlan, attempt: int, name: str, patience: float | None) -> StepResult:
         self._jobs[step.name] = job
-        self._submitted.setdefault(step.name, []).append((name, job))
+        self._submitted.setdefault(step.name, []).append((step, name, job))
         if self._context.cancellation.requested:
             raise Cancelled
         outcome = self._follow(job, step, attempt, patience)
@@ -132,10 +133,16 @@ class JobPlacement:
 
     def _submit(self, step: StepPlan, attempt: int, name: str, machine: str) -> JobHandle:
         self._context.journal.step_preparing(step.name, attempt, name, machine)
-        template = self._environments.of(step)
-        template.prepared.wait()
-        # One batch at a time gives the template what its jobs are to run, and has the platform copy its files.
-        answer = self._submissions[template.studio_name].ask(_Submission(step, attempt, name, machine))
+        answer: JobHandle | CloudError
+        if step.image:
+            self._context.journal.lease("job", name)
+            request = container_job(self._context, step, step.image, attempt, name=name, machine=machine)
+            answer = self._context.cloud.run_job(request)
+        else:
+            template = self._environments.of(step)
+            template.prepared.wait()
+            # One batch at a time gives the template what its jobs are to run, and has the platform copy its files.
+            answer = self._submissions[template.studio_name].ask(_Submission(step, attempt, name, machine))
         if isinstance(answer, CloudError):
             raise answer
         # Under another name when the submission was delivered twice.
@@ -231,9 +238,11 @@ class JobPlacement:
         for submitted in self._submitted.pop(step, ()):
             self._releasing.submit(self._release, *submitted)
 
-    def _release(self, name: str, job: JobHandle) -> None:
+    def _release(self, step: StepPlan, name: str, job: JobHandle) -> None:
         if quietly(self._context.journal.flush) and quietly(job.release):
             quietly(partial(self._context.journal.released, "job", name))
+            if step.image:
+                quietly(partial(remove_folder, self._context, name))
 
     def stop_running(self) -> None:
         """Stop every running job, without waiting for it."""

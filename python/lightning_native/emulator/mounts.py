@@ -1,0 +1,53 @@
+"""What a container has mounted: folders of the drive, as links on this computer, which has no container engine."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from lightning_native.emulator.api import ApiError
+from lightning_native.emulator.artifacts import inside
+from lightning_native.emulator.cloud import Cloud
+from lightning_native.emulator.documents import CONNECTION_FOLDERS
+from lightning_native.emulator.home import drive_folder
+from lightning_native.emulator.records import Job
+
+# Every user may make links here, and only here may a job put something outside of the cloud's root.
+_PLACE = PurePosixPath("/tmp")  # noqa: S108  in a container
+
+
+def check_mounts(cloud: Cloud, teamspace_id: str, specification: dict[str, Any]) -> None:
+    """Raise unless a job's folders can be mounted."""
+    for _ in _mounts(cloud, teamspace_id, specification):
+        pass
+
+
+def mount(cloud: Cloud, job: Job) -> None:
+    """Put what a job has mounted where it looks for it."""
+    for link, folder in _mounts(cloud, job.teamspace_id, job.specification):
+        folder.mkdir(parents=True, exist_ok=True)
+        if link.is_symlink():
+            link.unlink()
+        link.symlink_to(folder)
+
+
+def unmount(cloud: Cloud, job: Job) -> None:
+    """Take away what a job had mounted."""
+    # A connection that is gone is mounted no more.
+    with suppress(ApiError):
+        for link, folder in _mounts(cloud, job.teamspace_id, job.specification):
+            if link.is_symlink() and link.readlink() == folder:
+                link.unlink()
+
+
+def _mounts(cloud: Cloud, teamspace_id: str, specification: dict[str, Any]) -> Iterator[tuple[Path, Path]]:
+    for mapping in specification.get("pathMappings") or []:
+        path, name = str(mapping.get("containerPath")), str(mapping.get("connectionName"))
+        if PurePosixPath(path).parent != _PLACE or ".." in path:
+            raise ApiError(400, f"nothing can be mounted at {path!r}: in the local cloud only right below {_PLACE}")
+        drive = drive_folder(cloud, teamspace_id)
+        connections = (inside(drive, f"{kind}/{name}") for kind in CONNECTION_FOLDERS.values())
+        connection = next((folder for folder in connections if folder.is_dir()), None)
+        if connection is None:
+            raise ApiError(404, f"the drive has no folder or connection {name!r}")
+        yield Path(path), inside(connection, str(mapping.get("connectionPath") or ""))

@@ -1,0 +1,185 @@
+"""Code as a wheel: made of exactly the files that an archive would have, and installed where steps run.
+
+As ZenML's wheeled orchestrators do it, which copy caches and secrets too, lose what is no module of a package, and have
+the package index asked for a build tool.
+"""
+
+import glob
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import zenml
+from zenml.logger import get_logger
+from zenml.orchestrators import WheeledOrchestrator
+from zenml.utils import source_utils
+
+from lightning_native import select_files
+from lightning_native.errors import PlanError
+
+logger = get_logger(__name__)
+
+_SETUP = """\
+from setuptools import setup
+
+setup(name={package!r}, version={version!r}, packages=[{package!r}], package_data={{{package!r}: {files!r}}})
+"""
+_BUILD = "import os, sys; os.umask(0o22); from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
+# The first moment that a wheel can name: the same code makes the same bytes.
+_EPOCH = "315532800"
+_INSTALLED = "site-packages"
+_SHOWN_LINES = 15
+
+
+@contextmanager
+def made_wheel(root: Path) -> Iterator[Path]:
+    """Yield a folder with a wheel of a source tree, and nothing else.
+
+    Raises:
+        ArchiveError: the tree cannot be read.
+        PlanError: no wheel can be made of it.
+    """
+    copy = copy_project(root)
+    try:
+        yield build_wheel(copy).parent
+    finally:
+        shutil.rmtree(copy, ignore_errors=True)
+
+
+def package_name(root: Path) -> str:
+    """Return what the code of a source tree is called as a package."""
+    first = WheeledOrchestrator.package_name
+    name = re.sub(r"[^a-z0-9]+", "_", root.name.lower()).strip("_")
+    # A wheel that is packed again, by what runs from it, keeps its name.
+    return name if name.startswith(first) else f"{first}_{name}".rstrip("_")
+
+
+def copy_project(root: Path) -> Path:
+    """Copy a source tree into a package of a new folder, with a `setup.py` beside it, and return that folder.
+
+    What a wheel cannot hold is left out and reported.
+
+    Raises:
+        ArchiveError: the tree cannot be read.
+    """
+    package = package_name(root)
+    selection = select_files(root)
+    selected = frozenset(selection.files)
+    problems = {name: problem for name in selection.files if (problem := _problem(root, name, selected))}
+    problems |= {f"{name}/": "an empty folder" for name in selection.folders}
+    if problems:
+        listed = ", ".join(f"{os.fsencode(name)!r} ({problem})"[1:] for name, problem in sorted(problems.items()))
+        logger.warning("A wheel cannot hold these, so steps will not find them: %s", listed)
+    names = [name for name in selection.files if name not in problems]
+    folder = Path(tempfile.mkdtemp(prefix="lightning-native-wheel-"))
+    try:
+        for name in names:
+            target = folder / package / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(root / name, target)
+            target.chmod(0o755 if os.access(root / name, os.X_OK) else 0o644)
+        (folder / package).mkdir(exist_ok=True)
+        (folder / package / "__init__.py").touch(0o644)
+        files = [glob.escape(name) for name in names]
+        (folder / "setup.py").write_text(
+            _SETUP.format(package=package, version=zenml.__version__, files=files), encoding="utf-8"
+        )
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return folder
+
+
+def _problem(root: Path, name: str, selected: frozenset[str]) -> str | None:
+    """Return why a wheel cannot hold a file; None if it can."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return "its name is not UTF-8"
+    if not name.isprintable():
+        return "its name has control characters"
+    path = root / name
+    if not path.is_symlink():
+        return None
+    if path.is_dir():
+        return "a link to a folder"
+    found = os.path.relpath(os.path.realpath(path), os.path.realpath(root))
+    # Through a link, what is kept out of archives must not come in.
+    return None if found in selected else "a link to what is not packed"
+
+
+def build_wheel(folder: Path) -> Path:
+    """Make a wheel of a folder that `copy_project` made, and return its path; it is alone in its folder.
+
+    Raises:
+        PlanError: that failed, or files were lost.
+    """
+    destination = folder / "dist"
+    result = subprocess.run(
+        # By the setuptools that ZenML brings along: nothing is downloaded.
+        [sys.executable, "-c", _BUILD, str(destination)],
+        cwd=folder,
+        env={**os.environ, "SOURCE_DATE_EPOCH": _EPOCH},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    wheels = list(destination.glob("*.whl"))
+    if result.returncode != 0 or len(wheels) != 1:
+        tail = "\n".join((result.stdout + result.stderr).splitlines()[-_SHOWN_LINES:])
+        raise PlanError(f"no wheel can be made of the code:\n{tail}")
+    with zipfile.ZipFile(wheels[0]) as wheel:
+        held = set(wheel.namelist())
+    package = next(path.parent for path in folder.glob("*/__init__.py"))
+    copied = {path.relative_to(folder).as_posix() for path in package.rglob("*") if path.is_file()}
+    if lost := sorted(copied - held):
+        raise PlanError(f"setuptools lost {len(lost)} files on the way into the wheel: {', '.join(lost[:5])}")
+    return wheels[0]
+
+
+def enter_wheel(folder: Path) -> Path:
+    """Make the wheel in a folder importable, installed in a `site-packages` of its own; return its package's folder.
+
+    It is beside the environment, so that runs of different code in one studio do not overwrite each other's.
+
+    Raises:
+        RuntimeError: it cannot be installed.
+    """
+    (wheel,) = folder.glob("*.whl")
+    installed = folder / _INSTALLED
+    if not installed.is_dir():
+        _install(wheel, installed)
+    project = installed / wheel.name.split("-")[0]
+    paths = [str(project), str(installed)]
+    sys.path[:0] = paths
+    # For Python processes that the code starts itself.
+    os.environ["PYTHONPATH"] = os.pathsep.join([*paths, *filter(None, [os.environ.get("PYTHONPATH")])])
+    source_utils.set_custom_source_root(str(project))
+    return project
+
+
+def _install(wheel: Path, destination: Path) -> None:
+    """Install a wheel, atomically: other steps may do the same at the same time."""
+    uv = shutil.which("uv")
+    pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-compile"]
+    installer = [uv, "pip", "install", "--python", sys.executable, "--no-cache", "--link-mode", "copy"] if uv else pip
+    partial = tempfile.mkdtemp(prefix=".install-", dir=destination.parent)
+    try:
+        command = [*installer, "--quiet", "--no-deps", "--no-index", "--target", partial, str(wheel)]
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode != 0:
+            raise RuntimeError(f"{wheel.name} cannot be installed: {(result.stderr or result.stdout).strip()}")
+        try:
+            Path(partial).rename(destination)
+        except OSError:
+            if not destination.is_dir():
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)

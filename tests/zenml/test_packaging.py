@@ -1,0 +1,131 @@
+"""How code reaches steps: in images, and as a wheel."""
+
+import base64
+import json
+import os
+import subprocess
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+from workbench import Workbench
+
+from lightning_native.engine.journal import Journal
+
+SECRET = "correct-horse-battery-staple"  # noqa: S105  of this test only
+
+IMAGES = r"""
+import os, sys, time
+from pathlib import Path
+from zenml import pipeline, step
+from zenml.config import DockerSettings
+from zenml.config.retry_config import StepRetryConfig
+
+FOLDER = Path(os.environ.get("FOLDER", "."))
+base = DockerSettings(
+    parent_image="registry.example/base:1", skip_build=True, runtime_environment={"FOLDER": str(FOLDER)}
+)
+own = base.model_copy(update={"parent_image": "registry.example/train:7"})
+
+@step(enable_cache=False, settings={"orchestrator": {"machine_type": "L4"}, "docker": own}, secrets=["vault"])
+def train() -> str:
+    import helper
+    print("STEP IS UP\nand waits", flush=True)
+    while not (FOLDER / "go").exists():
+        time.sleep(0.05)
+    assert "LIGHTNING_API_KEY" not in os.environ
+    return "|".join([helper.ANSWER, os.environ["PASSWORD"][:7], Path("data with blank.txt").read_text()])
+
+@step(enable_cache=False, retry=StepRetryConfig(max_retries=2))
+def flaky() -> int:
+    with (FOLDER / "tries").open("a") as stream:
+        stream.write("x")
+    if len((FOLDER / "tries").read_text()) == 1:
+        raise ValueError("the first try")
+    return 1
+
+@step(enable_cache=False)
+def broken(x: str) -> None:
+    sys.exit(3)
+
+@step(enable_cache=False)
+def after() -> None:
+    pass
+
+@pipeline(settings={"docker": base, "orchestrator": {
+    "packaging": "image", "image_credentials": "registry-login", "cloud_account_auth": True, "tags": ["a"],
+}})
+def in_images() -> None:
+    flaky()
+    broken(train())
+    after(after=["broken"])
+
+if __name__ == "__main__":
+    from zenml.client import Client
+    Client().create_secret("vault", values={"PASSWORD": os.environ["GIVEN"]})
+    try:
+        in_images()
+    finally:
+        run = Client().list_pipeline_runs(sort_by="desc:created")[0]
+        print("RESULT", run.steps["train"].output.load())
+        print("IMAGES", sorted(run.run_metadata["images"].items()), "code_digest" in run.run_metadata)
+        print("BUILT", Client().active_stack.orchestrator.get_image(run.snapshot, "train"))
+"""
+
+
+def job_records(workbench: Workbench) -> list[dict[str, Any]]:
+    """Return the records of all jobs, as Lightning keeps them."""
+    cloud = workbench.cloud_environment
+    credentials = f"{cloud['LIGHTNING_USER_ID']}:{cloud['LIGHTNING_API_KEY']}".encode()
+    headers = {"Authorization": f"Basic {base64.b64encode(credentials).decode()}"}
+
+    def get(path: str) -> dict[str, Any]:
+        request = urllib.request.Request(f"{cloud['LIGHTNING_CLOUD_URL']}/v1/{path}", headers=headers)  # noqa: S310  ours
+        with urllib.request.urlopen(request) as answer:  # noqa: S310  as above
+            found: dict[str, Any] = json.load(answer)
+            return found
+
+    (member,) = [each for each in get("memberships")["memberships"] if each["name"] == cloud["LIGHTNING_TEAMSPACE"]]
+    found: list[dict[str, Any]] = get(f"projects/{member['projectId']}/jobs")["jobs"]
+    return found
+
+
+def files_with(text: str, folder: Path) -> list[str]:
+    """Return the names of the files below a folder that have a text in them."""
+    return [path.name for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
+
+
+def test_steps_run_as_jobs_in_their_images_and_their_secrets_are_in_no_record(workbench: Workbench) -> None:
+    workbench.write("helper.py", "ANSWER = 'from the code'\n")
+    workbench.write("data with blank.txt", "data")
+    process = workbench.start(IMAGES, FOLDER=str(workbench.folder), GIVEN=SECRET)
+    before = workbench.wait_for(process, "STEP IS UP")
+    (record,) = [each for each in job_records(workbench) if "-train-" in each["name"]]
+    spec = record["spec"]
+    assert (spec["image"], spec["instanceName"]) == ("registry.example/train:7", "lit-l4-1")
+    assert (spec["imageSecretRef"], spec["imageClusterCredentials"]) == ("registry-login", True)
+    assert (spec["env"], spec["cloudspaceId"]) == ([], "")
+    assert SECRET not in json.dumps(record)
+    # Not in what the cloud keeps, nor in a command line; here only where the run needs it until it ends.
+    home = Path(workbench.environment["LIGHTNING_NATIVE_HOME"])
+    assert set(files_with(SECRET, home)) <= {"environments.json"}
+    arguments = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True).stdout
+    assert SECRET not in arguments
+    (workbench.folder / "go").touch()
+    output, _ = process.communicate(timeout=120)
+    output = before + output
+    assert process.returncode != 0
+    assert "RESULT from the code|correct|data" in output, output
+    assert "('train', 'registry.example/train:7')" in output
+    assert "('flaky', 'registry.example/base:1')" in output
+    assert "BUILT registry.example/train:7" in output
+    assert "[broken] " in output
+    assert "exit code 3" in output
+    assert workbench.statuses() == {"run": "failed", "train": "completed", "flaky": "completed", "broken": "failed"}
+    with Journal(workbench.journal) as journal:
+        steps = {step.name: step for step in journal.steps(journal.runs(1)[0].run_id)}
+    assert (steps["flaky"].attempt, steps["train"].machine, steps["flaky"].machine) == (2, "L4", "CPU")
+    assert files_with(SECRET, home) == []
+    assert job_records(workbench) == []
+    assert not list(Path("/tmp").glob(f"lightning-native-{record['name'][:20]}*"))  # noqa: S108  where they are mounted
+    workbench.assert_nothing_left()
