@@ -8,6 +8,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import zenml
 from workbench import Workbench
 
 from lightning_native.engine.journal import Journal
@@ -128,4 +129,56 @@ def test_steps_run_as_jobs_in_their_images_and_their_secrets_are_in_no_record(wo
     assert files_with(SECRET, home) == []
     assert job_records(workbench) == []
     assert not list(Path("/tmp").glob(f"lightning-native-{record['name'][:20]}*"))  # noqa: S108  where they are mounted
+    workbench.assert_nothing_left()
+
+
+WHEEL = """
+import importlib.metadata, os
+from pathlib import Path
+from zenml import pipeline, step
+from zenml.client import Client
+
+@step(enable_cache=False)
+def use(name: str) -> str:
+    import tools.helper
+    found = sorted(str(path.relative_to(Path.cwd())) for path in Path.cwd().rglob("*") if "__pycache__" not in str(path))
+    return "|".join([
+        Path(tools.helper.__file__).parents[2].name,
+        tools.helper.answer(),
+        Path("data/with blank.txt").read_text(),
+        importlib.metadata.version(Path.cwd().name),
+        *found,
+    ])
+
+@pipeline(settings={"orchestrator": {"packaging": "wheel"}})
+def from_a_wheel() -> None:
+    use("a", id="a")
+    use("b", id="b")
+
+if __name__ == "__main__":
+    run = from_a_wheel()
+    for name in ("a", "b"):
+        print("RESULT", name, run.steps[name].output.load())
+"""
+
+
+def test_steps_run_from_the_code_as_an_installed_package(workbench: Workbench) -> None:
+    # Neither folder is a package, and `find_packages` would lose both.
+    workbench.write("tools/helper.py", "def answer():\n    return 'from the wheel'\n")
+    workbench.write("data/with blank.txt", "data")
+    workbench.write(".env", "KEY=secret")
+    code, output = workbench.run(WHEEL)
+    assert code == 0, output
+    for name in ("a", "b"):
+        result = output.split(f"RESULT {name} ")[1].splitlines()[0].split("|")
+        assert result[:4] == ["site-packages", "from the wheel", "data", zenml.__version__]
+        assert set(result[4:]) == {
+            "__init__.py",
+            "data",
+            "data/with blank.txt",
+            "pipeline.py",
+            "tools",
+            "tools/helper.py",
+        }
+    assert workbench.statuses() == {"run": "completed", "a": "completed", "b": "completed"}
     workbench.assert_nothing_left()

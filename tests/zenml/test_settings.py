@@ -15,6 +15,7 @@ from lightning_native.zenml.compiler import FAILURE_MODES, retry_of
 from lightning_native.zenml.config import LightningNativeOrchestratorConfig, LightningNativeOrchestratorSettings
 from lightning_native.zenml.environment import (
     check_docker_settings,
+    check_packaging,
     image_environment,
     own_requirements,
     step_requirements,
@@ -90,6 +91,15 @@ def test_packages_installer_commands_and_variables_are_in_the_setup() -> None:
 def test_what_only_an_image_could_honour_is_refused_by_name(name: str) -> None:
     with pytest.raises(PlanError, match=f"'train'.*DockerSettings.{name}"):
         check_docker_settings("train", DockerSettings(**{name: "x"}))
+
+
+def test_images_take_all_of_it_and_run_as_jobs() -> None:
+    everything = DockerSettings(dockerfile="Dockerfile", user="me", image_tag="7", local_project_install_command="x")
+    check_packaging("train", everything, Settings(packaging="image"))
+    assert Settings(packaging="image").step_placement() == "job"
+    assert Settings(packaging="wheel", placement="platform").step_placement() == "platform"
+    with pytest.raises(PlanError, match="have ZenML build images with packaging='image'"):
+        check_packaging("train", everything, Settings())
 
 
 def test_docker_settings_that_need_no_image_are_taken() -> None:

@@ -1,7 +1,6 @@
 """What a container has mounted: folders of the drive, as links on this computer, which has no container engine."""
 
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -32,12 +31,15 @@ def mount(cloud: Cloud, job: Job) -> None:
 
 
 def unmount(cloud: Cloud, job: Job) -> None:
-    """Take away what a job had mounted."""
-    # A connection that is gone is mounted no more.
-    with suppress(ApiError):
-        for link, folder in _mounts(cloud, job.teamspace_id, job.specification):
-            if link.is_symlink() and link.readlink() == folder:
-                link.unlink()
+    """Take away what a job had mounted, but for what others have at the same place."""
+    others = {path for other in cloud.jobs if other is not job and other.stopped_at is None for path in _paths(other)}
+    for path in _paths(job) - others:
+        if Path(path).is_symlink():
+            Path(path).unlink()
+
+
+def _paths(job: Job) -> set[str]:
+    return {str(mapping.get("containerPath")) for mapping in job.specification.get("pathMappings") or []}
 
 
 def _mounts(cloud: Cloud, teamspace_id: str, specification: dict[str, Any]) -> Iterator[tuple[Path, Path]]:

@@ -1,0 +1,91 @@
+"""Steps in images are jobs like others, and what they are to run leaves no trace."""
+
+import signal
+import time
+
+import pytest
+from runner import Runner
+
+from lightning_native.emulator.local_cloud import LocalCloud
+from lightning_native.engine.journal import Journal
+from lightning_native.engine.plan import ContainerImage, Retry, Setup, StepPlan, check_plan
+from lightning_native.errors import PlanError
+
+IMAGE = ContainerImage("registry.example/tool:1", "registry-login")
+
+
+def shell(name: str, script: str, *upstream: str, **options: object) -> StepPlan:
+    return StepPlan(name, ("sh", "-c", script), upstream=upstream, image=IMAGE, **options)
+
+
+def test_failures_retries_time_limits_and_secrets_are_as_with_other_jobs(
+    runner: Runner, lightning_cloud: LocalCloud
+) -> None:
+    # Carried out, but not answered: the same job is submitted twice.
+    lightning_cloud.faults.add("status", match="POST */jobs", status=503, after_accept=True, times=1)
+    lightning_cloud.faults.add("status", match="POST */artifacts/blobs", status=503, times=1)
+    count = runner.results / "count"
+    folder = runner.make(
+        "job",
+        shell("load", f"test ${{#TOKEN}} -eq 12; test -z \"$LIGHTNING_API_KEY\"; echo x >>'{runner.results}/load'"),
+        shell("big", "echo $0 in a container", "load", machines=("L4",)),
+        StepPlan("beside", ("sh", "-c", "test -f agent.py || echo from a studio"), upstream=("load",)),
+        shell("flaky", f"echo x >>'{count}'; test $(wc -l <'{count}') -ge 3", retry=Retry(2)),
+        shell("bad", "echo broken; exit 5"),
+        shell("never", "true", "bad"),
+        shell("slow", "sleep 60", timeout=0.2),
+        environments={"load": {"TOKEN": "s3cr3t-t0ken"}},
+    )
+    assert runner.drive(folder) == 1
+    assert runner.states(folder) == {
+        **dict.fromkeys(("load", "big", "beside", "flaky"), "succeeded"),
+        **dict.fromkeys(("bad", "slow"), "failed"),
+        "never": "skipped",
+    }
+    assert runner.lines("load") == ["x"]
+    with Journal() as journal:
+        steps = {step.name: step for step in journal.steps(folder.path.name)}
+    assert (steps["bad"].exit_code, steps["flaky"].attempt, steps["big"].machine) == (5, 3, "L4")
+    assert "limit of 0.2 s" in steps["slow"].message
+    assert folder.log("bad").read_text() == "broken\n"
+    kept = [lightning_cloud.root / name for name in ("jobs", "drives", "uploads")]
+    for root in (folder.path.parents[1], *kept):
+        files = [path for path in root.rglob("*") if path.is_file()]
+        assert [path for path in files if b"s3cr3t-t0ken" in path.read_bytes()] == []
+
+
+@pytest.mark.parametrize(
+    "moment",
+    ["after upload_to_drive 2", "after run_job 1", "before run_job 2", "after output 1", "before remove_from_drive 1"],
+)
+def test_a_run_in_images_whose_controller_was_killed_is_resumed_and_repeats_nothing(
+    runner: Runner, moment: str
+) -> None:
+    folder = runner.make(
+        "job",
+        shell("one", f"echo one >>'{runner.results}/one'; sleep 0.3"),
+        shell("two", f"echo two >>'{runner.results}/two'; sleep 0.3", "one", machines=("L4",)),
+    )
+    assert runner.drive(folder, moment) == -signal.SIGKILL
+    time.sleep(0.2)
+    assert runner.drive(folder) == 0
+    assert [runner.lines(name) for name in ("one", "two")] == [["one"], ["two"]]
+
+
+@pytest.mark.parametrize(
+    ("options", "placement", "words"),
+    [
+        ({}, "studio", "needs placement 'job', not 'studio'"),
+        ({}, "platform", "needs placement 'job', not 'platform'"),
+        ({"image": ContainerImage(" ")}, "job", "an image without a name"),
+        ({"requirements": (("r.txt", "numpy"),)}, "job", "nothing can be installed"),
+        ({"setup": Setup(packages=("git",))}, "job", "nothing can be installed"),
+    ],
+)
+def test_what_an_image_cannot_be_is_refused(options: dict[str, object], placement: str, words: str) -> None:
+    from lightning_native.engine.plan import RunPlan
+
+    plan = RunPlan("r", "engine test", (StepPlan("a", ("true",), **{"image": IMAGE, **options}),), placement=placement)
+    with pytest.raises(PlanError, match=words):
+        check_plan(plan)
+    assert RunPlan.from_json(plan.to_json()) == plan
