@@ -183,12 +183,28 @@ def test_a_job_from_an_image_runs_here_and_says_so(sdk: Any, source: Any, lightn
     job = run(sdk, source, "echo $A; pwd", image="docker.io/library/python:3.12", env={"A": "1"})
     assert job.image == "docker.io/library/python:3.12"
     assert str(job.logs).startswith("1\n")
-    warning = "no container engine: jobs from an image (docker.io/library/python:3.12) run on this computer itself"
-    assert (lightning_cloud.root / "server.log").read_text().count("no container engine") == 1
-    assert warning in (lightning_cloud.root / "server.log").read_text()
+    # Once, and of the first image that this cloud ever saw.
+    assert (lightning_cloud.root / "server.log").read_text().count("no container engine: jobs from an image (") == 1
     own = run(sdk, source, None, image="nginx")  # type: ignore[arg-type]
     assert own.status == sdk.Status.Failed
     assert "cannot run in the local cloud" in own.logs
+
+
+def test_a_container_has_folders_of_the_drive_but_no_credentials(sdk: Any, source: Any, tmp_path: Any) -> None:
+    source.teamspace.new_folder("outputs")
+    mount = f"/tmp/{tmp_path.name}"  # noqa: S108  in a container
+    command = f'test -z "$LIGHTNING_API_KEY" && test -n "$LIGHTNING_CLOUD_URL" && echo kept >{mount}/result'
+    job = run(sdk, source, command, image="tool:1", path_mappings={mount: "outputs:runs/1"})
+    assert job.status == sdk.Status.Completed, job.logs
+    assert not Path(mount).is_symlink()
+    source.teamspace.download_file("lightning_storage/outputs/runs/1/result", str(tmp_path / "result"))
+    assert (tmp_path / "result").read_text() == "kept\n"
+    for path, connection, words in (
+        ("/data", "outputs", "right below /tmp"),
+        (mount, "nothing", "no folder or connection"),
+    ):
+        with pytest.raises(Exception, match=words):
+            run(sdk, source, "true", image="tool:1", path_mappings={path: connection})
 
 
 def test_an_unknown_machine_is_refused_before_anything_is_created(sdk: Any, source: Any) -> None:

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import os
 import subprocess
 import urllib.request
 from pathlib import Path
@@ -16,7 +15,7 @@ from lightning_native.engine.journal import Journal
 SECRET = "correct-horse-battery-staple"  # noqa: S105  of this test only
 
 IMAGES = r"""
-import os, sys, time
+import os, signal, sys, time
 from pathlib import Path
 from zenml import pipeline, step
 from zenml.config import DockerSettings
@@ -37,13 +36,18 @@ def train() -> str:
     assert "LIGHTNING_API_KEY" not in os.environ
     return "|".join([helper.ANSWER, os.environ["PASSWORD"][:7], Path("data with blank.txt").read_text()])
 
-@step(enable_cache=False, retry=StepRetryConfig(max_retries=2))
+@step(enable_cache=False, settings={"orchestrator": {"interruptible": True}}, retry=StepRetryConfig(max_retries=1))
 def flaky() -> int:
     with (FOLDER / "tries").open("a") as stream:
         stream.write("x")
-    if len((FOLDER / "tries").read_text()) == 1:
-        raise ValueError("the first try")
-    return 1
+    tries = len((FOLDER / "tries").read_text())
+    if tries == 1:
+        # As the machine would: with everything that runs on it.
+        os.kill(os.getppid(), signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+    if tries == 2:
+        raise ValueError("a try that counts")
+    return tries
 
 @step(enable_cache=False)
 def broken(x: str) -> None:
@@ -70,6 +74,8 @@ if __name__ == "__main__":
         run = Client().list_pipeline_runs(sort_by="desc:created")[0]
         print("RESULT", run.steps["train"].output.load())
         print("IMAGES", sorted(run.run_metadata["images"].items()), "code_digest" in run.run_metadata)
+        flaky = Client().list_run_steps(name="flaky", pipeline_run_id=run.id)
+        print("VERSIONS", sorted((each.version, each.status.value) for each in flaky.items))
         print("BUILT", Client().active_stack.orchestrator.get_image(run.snapshot, "train"))
 """
 
@@ -119,13 +125,15 @@ def test_steps_run_as_jobs_in_their_images_and_their_secrets_are_in_no_record(wo
     assert "RESULT from the code|correct|data" in output, output
     assert "('train', 'registry.example/train:7')" in output
     assert "('flaky', 'registry.example/base:1')" in output
+    # The machine that was taken away is no retry: there was only one.
+    assert "VERSIONS [(1, 'retried'), (2, 'completed')]" in output
     assert "BUILT registry.example/train:7" in output
     assert "[broken] " in output
     assert "exit code 3" in output
     assert workbench.statuses() == {"run": "failed", "train": "completed", "flaky": "completed", "broken": "failed"}
     with Journal(workbench.journal) as journal:
         steps = {step.name: step for step in journal.steps(journal.runs(1)[0].run_id)}
-    assert (steps["flaky"].attempt, steps["train"].machine, steps["flaky"].machine) == (2, "L4", "CPU")
+    assert (steps["flaky"].attempt, steps["train"].machine, steps["flaky"].machine) == (3, "L4", "CPU")
     assert files_with(SECRET, home) == []
     assert job_records(workbench) == []
     assert not list(Path("/tmp").glob(f"lightning-native-{record['name'][:20]}*"))  # noqa: S108  where they are mounted
@@ -141,12 +149,13 @@ from zenml.client import Client
 @step(enable_cache=False)
 def use(name: str) -> str:
     import tools.helper
-    found = sorted(str(path.relative_to(Path.cwd())) for path in Path.cwd().rglob("*") if "__pycache__" not in str(path))
+    here = Path.cwd()
+    found = sorted(str(path.relative_to(here)) for path in here.rglob("*") if "__pycache__" not in str(path))
     return "|".join([
         Path(tools.helper.__file__).parents[2].name,
         tools.helper.answer(),
         Path("data/with blank.txt").read_text(),
-        importlib.metadata.version(Path.cwd().name),
+        importlib.metadata.version(here.name),
         *found,
     ])
 

@@ -64,8 +64,8 @@ class LightningNativeStepSettings(BaseSettings):
     )
     interruptible: bool = Field(
         default=False,
-        description="Run on cheaper machines that may be taken away; needs placement `job`. Each time counts as one "
-        "of the step's retries, because ZenML counts it. On the pipeline or on a step.",
+        description="Run on cheaper machines that may be taken away; needs placement `job`, `platform` or "
+        "images. That does not count as one of the step's retries. On the pipeline or on a step.",
     )
     step_timeout: float | None = Field(
         default=None, gt=0, description="Seconds one attempt at a step may run. On the pipeline or on a step."

@@ -5,16 +5,22 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
+from zenml.client import Client
 from zenml.entrypoints.base_entrypoint_configuration import (
     ENTRYPOINT_CONFIG_SOURCE_OPTION,
     BaseEntrypointConfiguration,
 )
 from zenml.entrypoints.pipeline_entrypoint_configuration import PipelineEntrypointConfiguration
-from zenml.entrypoints.step_entrypoint_configuration import StepEntrypointConfiguration
+from zenml.entrypoints.step_entrypoint_configuration import STEP_NAME_OPTION, StepEntrypointConfiguration
+from zenml.enums import ExecutionStatus
 from zenml.logger import get_logger
 from zenml.pipelines.dynamic.entrypoint_configuration import DynamicPipelineEntrypointConfiguration
-from zenml.step_operators.step_operator_entrypoint_configuration import StepOperatorEntrypointConfiguration
+from zenml.step_operators.step_operator_entrypoint_configuration import (
+    STEP_RUN_ID_OPTION,
+    StepOperatorEntrypointConfiguration,
+)
 from zenml.utils import code_utils, source_utils
 
 from lightning_native.zenml.schedules import out_of_window
@@ -26,6 +32,8 @@ logger = get_logger(__name__)
 ENV_PACKAGING = "LIGHTNING_NATIVE_PACKAGING"
 # A folder that is removed when the step ends.
 ENV_SCRATCH = "LIGHTNING_NATIVE_SCRATCH"
+# There where the step's machine may be taken away.
+ENV_INTERRUPTIBLE = "LIGHTNING_NATIVE_INTERRUPTIBLE"
 # Where ZenML puts code into images.
 DOCKER_IMAGE_WORKDIR = Path("/app")
 
@@ -80,7 +88,32 @@ class LightningNativeStepEntrypointConfiguration(PackagedCode, StepEntrypointCon
         if out_of_window():
             logger.info("It is not the time of this schedule: nothing runs.")
             return
-        super().run()
+        reclaimed = self._reclaimed_step_run() if ENV_INTERRUPTIBLE in os.environ else None
+        if reclaimed is None:
+            super().run()
+            return
+        logger.info("The step's machine was taken away: it starts again.")
+        options = {**self.entrypoint_args, STEP_RUN_ID_OPTION: str(reclaimed)}
+        arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
+        LightningNativeIsolatedStepEntrypointConfiguration(arguments).run()
+
+    def _reclaimed_step_run(self) -> UUID | None:
+        """Return the step run that an earlier attempt left running when it lost its machine.
+
+        This attempt goes on with it: ZenML would count one of its own as one of the step's retries.
+        """
+        orchestrator = Client().active_stack.orchestrator
+        runs = Client().list_pipeline_runs(orchestrator_run_id=orchestrator.get_orchestrator_run_id(), size=1)
+        if not runs.items:
+            return None
+        left = Client().list_run_steps(
+            name=self.entrypoint_args[STEP_NAME_OPTION],
+            pipeline_run_id=runs.items[0].id,
+            status=ExecutionStatus.RUNNING,
+            size=1,
+            hydrate=False,
+        )
+        return left.items[0].id if left.items else None
 
 
 class LightningNativeIsolatedStepEntrypointConfiguration(PackagedCode, StepOperatorEntrypointConfiguration):

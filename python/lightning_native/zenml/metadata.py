@@ -15,6 +15,7 @@ from lightning_native.engine.layout import studio_layout
 from lightning_native.engine.machines import MachineOffer
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.run_folder import RunFolder
+from lightning_native.zenml.entrypoints import ENV_INTERRUPTIBLE
 
 ENV_STEP_URL = "LIGHTNING_NATIVE_STEP_URL"
 ENV_TEAMSPACE_URL = "LIGHTNING_NATIVE_TEAMSPACE_URL"
@@ -109,9 +110,11 @@ def estimated_cost(plan: RunPlan, offers: Iterable[MachineOffer]) -> float | Non
 
 def step_variables(plan: RunPlan, step: str, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables from which a step knows where it runs."""
+    interruptible = {ENV_INTERRUPTIBLE: "1"} if plan.step(step).interruptible else {}
     if plan.placement == "job":
-        return {ENV_TEAMSPACE_URL: teamspace_url(environ), ENV_STEP: json.dumps([plan.name, step, plan.run_id])}
-    return {ENV_STEP_URL: step_urls(plan, environ)[step]}
+        named = json.dumps([plan.name, step, plan.run_id])
+        return {ENV_TEAMSPACE_URL: teamspace_url(environ), ENV_STEP: named, **interruptible}
+    return {ENV_STEP_URL: step_urls(plan, environ)[step], **interruptible}
 
 
 def step_run_metadata(attempt: int) -> dict[str, MetadataType]:
