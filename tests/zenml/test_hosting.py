@@ -120,7 +120,7 @@ def plan(folder: str) -> int:
 def train(folder: str, number: int) -> int:
     note(folder, f"train{number}")
     if number == 1:
-        print("TRAIN 1 IS UP", flush=True)
+        print("TRAIN 1 IS UP\\nand waits", flush=True)
         deadline = time.monotonic() + 400
         while not (Path(folder) / "go").exists():
             assert time.monotonic() < deadline
@@ -146,8 +146,14 @@ if __name__ == "__main__":
 """
 
 
+# What a dynamic pipeline does is the same however its code gets there.
+WITH = "@pipeline(dynamic=True, settings={'orchestrator': {'packaging': '%s'}, 'docker': DockerSettings(%s)})"
+WHEEL = DYNAMIC.replace("@pipeline(dynamic=True)", WITH % ("wheel", ""))
+IMAGES = DYNAMIC.replace("@pipeline(dynamic=True)", WITH % ("image", "parent_image='i:1', skip_build=True"))
+
+
 def test_a_dynamic_pipeline_goes_on_after_its_controller_was_killed_and_repeats_nothing(workbench: Workbench) -> None:
-    process = workbench.start(DYNAMIC, FOLDER=str(workbench.folder))
+    process = workbench.start(WHEEL, FOLDER=str(workbench.folder))
     workbench.wait_for(process, "TRAIN 1 IS UP")
     kill_entrypoint(workbench)
     time.sleep(1)
@@ -210,7 +216,7 @@ def test_a_dynamic_run_that_nobody_watches_any_more_is_resumed_through_zenml(wor
 
 
 def test_stopping_a_dynamic_run_stops_its_isolated_steps(workbench: Workbench) -> None:
-    process = workbench.start(DYNAMIC, FOLDER=str(workbench.folder))
+    process = workbench.start(IMAGES, FOLDER=str(workbench.folder))
     workbench.wait_for(process, "TRAIN 1 IS UP")
     workbench.python(STOP)
     output, _ = process.communicate(timeout=400)

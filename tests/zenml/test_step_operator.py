@@ -11,6 +11,7 @@ import json, os
 from pathlib import Path
 from zenml import CommandStep, pipeline, step
 from zenml.client import Client
+from zenml.config import DockerSettings
 from zenml.enums import StackComponentType
 
 @step(enable_cache=False)
@@ -28,6 +29,7 @@ def broken() -> None:
 command = CommandStep(
     ["sh", "-c", 'echo "$@" >$OUT', "sh", "it's", "$HOME", "a  b"], name="command", step_operator=True,
     environment={"OUT": os.environ.get("FOLDER", "") + "/out"},
+    settings={"step_operator": {"packaging": "image"}, "docker": DockerSettings(parent_image="i:1", skip_build=True)},
 )
 
 @pipeline

@@ -40,8 +40,13 @@ def isolated_image(snapshot: "PipelineSnapshotResponse", config: "StepConfigurat
     """Return the image of an isolated step of a dynamic pipeline, of which nothing was known when images were built.
 
     Raises:
-        RuntimeError: ZenML has forgotten what it built.
+        PlanError: ZenML was not asked for images.
     """
+    if not snapshot.build:
+        raise PlanError(
+            f"step {config.name!r} is to run in an image, and its pipeline is not: nothing was built, nor is there "
+            "code to download; set packaging='image' on the pipeline"
+        )
     if config.docker_settings.skip_build:
         return str(config.docker_settings.parent_image)
     return ContainerizedOrchestrator.get_image(snapshot, config.template)
