@@ -192,7 +192,7 @@ def test_a_job_from_an_image_runs_here_and_says_so(sdk: Any, source: Any, lightn
 
 def test_a_container_has_folders_of_the_drive_but_no_credentials(sdk: Any, source: Any, tmp_path: Any) -> None:
     source.teamspace.new_folder("outputs")
-    mount = f"/tmp/{tmp_path.name}"  # noqa: S108  in a container
+    mount = f"/tmp/{uuid4().hex}"  # noqa: S108  in a container
     command = f'test -z "$LIGHTNING_API_KEY" && test -n "$LIGHTNING_CLOUD_URL" && echo kept >{mount}/result'
     job = run(sdk, source, command, image="tool:1", path_mappings={mount: "outputs:runs/1"})
     assert job.status == sdk.Status.Completed, job.logs

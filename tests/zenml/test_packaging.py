@@ -119,7 +119,7 @@ def test_steps_run_as_jobs_in_their_images_and_their_secrets_are_in_no_record(wo
     arguments = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True).stdout
     assert SECRET not in arguments
     (workbench.folder / "go").touch()
-    output, _ = process.communicate(timeout=120)
+    output, _ = process.communicate(timeout=400)
     output = before + output
     assert process.returncode != 0
     assert "RESULT from the code|correct|data" in output, output
