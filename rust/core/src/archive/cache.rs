@@ -76,12 +76,28 @@ struct Added {
     table: Vec<u8>,
 }
 
-/// What a part was compressed from: the part itself and the window before it.
-pub(super) fn key(content: &[u8], start: usize, end: usize) -> Key {
-    let window = start.min(WINDOW);
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(&(window as u64).to_le_bytes()).update(&content[start - window..end]);
-    *hasher.finalize().as_bytes()
+/// Tells parts apart by what they are compressed from: themselves and the window before them.
+#[derive(Debug)]
+pub(super) struct Keys {
+    /// Hash of the window before the next part.
+    window: Key,
+}
+
+impl Keys {
+    /// At the start of a stream.
+    pub fn new() -> Self {
+        Self { window: [0; HASH] }
+    }
+
+    /// The key of a part. It is the last of its stream unless it is at least as long as the window.
+    pub fn next(&mut self, part: &[u8]) -> Key {
+        // In two, so that nothing is hashed twice.
+        let (rest, window) = part.split_at(part.len().saturating_sub(WINDOW));
+        let window = *blake3::hash(window).as_bytes();
+        let key = blake3::hash(&[self.window, *blake3::hash(rest).as_bytes(), window].concat());
+        self.window = window;
+        *key.as_bytes()
+    }
 }
 
 impl Cache {

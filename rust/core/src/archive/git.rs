@@ -1,6 +1,5 @@
 //! What git knows about a checkout: its tracked files and where its ignore rules are.
 use std::{
-    collections::HashSet,
     env, fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -8,6 +7,7 @@ use std::{
 
 use bstr::{BStr, BString, ByteSlice};
 use gix_index::entry::Mode;
+use hashbrown::HashSet;
 
 use crate::{Error, Result};
 

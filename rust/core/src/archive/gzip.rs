@@ -7,7 +7,7 @@ use std::{
 use libdeflater::{CompressionLvl, Crc};
 use lightning_native_deflate as parts;
 
-use super::cache::{self, Cache};
+use super::cache::{Cache, Keys};
 use crate::Result;
 
 /// Marks the extra field that holds the length of the member.
@@ -107,8 +107,9 @@ impl Compressor {
             }
         };
         let (mut place, mut start, mut recalled) = (HEADER, 0, 0);
+        let mut keys = Keys::new();
         for &end in ends {
-            let key = cache.map(|cache| (cache, cache::key(content, start, end)));
+            let key = cache.map(|cache| (cache, keys.next(&content[start..end])));
             let bound = place + parts::bound(end - start);
             // Grown bit by bit: what comes from the cache needs little of it.
             if buffer.len() < bound + AFTER {

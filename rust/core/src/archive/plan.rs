@@ -14,6 +14,8 @@ const PIECE: u64 = BLOCK / 2;
 /// again. Smaller ones make archives larger.
 const PART: usize = 96 << 10;
 
+const _: () = assert!(PART / 2 >= lightning_native_deflate::WINDOW);
+
 /// A part of the tar stream.
 #[derive(Debug, PartialEq)]
 pub(super) enum Block {
@@ -71,7 +73,8 @@ fn is_end(entry: &Entry, bytes: u64, target: u64) -> bool {
     bytes >= target * 2 || (bytes >= target / 2 && hash(&entry.path) < chance)
 }
 
-/// Where the parts of a block end. Like blocks, they end at files whose names say so, or at multiples within a file.
+/// Where the parts of a block end. Like blocks, they end at files whose names say so, or at multiples within a file; all but
+/// the last have at least half of what they should, which is more than the window that the next one sees.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
     pub ends: Vec<usize>,
