@@ -79,6 +79,17 @@ def test_a_job_has_the_packages_that_were_installed_in_the_studio(sdk: Any, sour
     assert str(job.logs) == "7"
 
 
+def test_a_job_has_the_packages_of_the_moment_it_was_submitted(sdk: Any, studio: Any) -> None:
+    path = "$(python -c 'import sysconfig; print(sysconfig.get_path(\"purelib\"))')/changed.py"
+    studio.run(f"echo 'value = 7' > {path}")
+    studio.stop()
+    job = run(sdk, studio, "python -c 'import changed; print(changed.value)'", wait=False)
+    studio.start()
+    studio.run(f"rm {path}; echo 'value = 8' > {path}")
+    job.wait(interval=0.02, timeout=60)
+    assert str(job.logs) == "7"
+
+
 def test_the_first_failing_command_ends_a_job(sdk: Any, source: Any) -> None:
     job = run(sdk, source, "echo one\nfalse\necho two")
     assert job.status == sdk.Status.Failed

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lightning_native.emulator import processes, records
 from lightning_native.emulator.clock import Clock
@@ -20,6 +20,7 @@ from lightning_native.emulator.state import Database, Table, new_id
 
 logger = logging.getLogger("lightning_native.emulator")
 
+T = TypeVar("T")
 USERNAME = "local-user"
 TEAMSPACE = "local-teamspace"
 ORGANIZATION = "local-org"
@@ -89,6 +90,9 @@ class Cloud:
             self.clock = Clock(settings.clock_rate, seen.value)
         self.finished_commands: dict[str, asyncio.Event] = {}
         self.finished_jobs: dict[str, asyncio.Event] = {}
+        self.ended_logs: dict[str, asyncio.Event] = {}
+        # By job: what makes its machine while it boots.
+        self.machines_made: dict[str, asyncio.Task[processes.Process]] = {}
         self._namespaces: dict[str, Namespace] = {}
         self._namespace_locks: dict[str, asyncio.Lock] = {}
         self.snapshot_lock = asyncio.Lock()
@@ -99,7 +103,7 @@ class Cloud:
         self._next_fault = 1
         self.history: deque[dict[str, Any]] = deque(maxlen=200)
         self._remover = ThreadPoolExecutor(1, "remover")
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
         self._create_accounts()
 
     def _create_accounts(self) -> None:
@@ -205,18 +209,25 @@ class Cloud:
         if (namespace := self._namespaces.pop(marker, None)) is not None:
             namespace.close()
 
-    def start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def start_task(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run something in the background until it is done or the server ends."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
         return task
 
+    async def copied(self, studio_id: str) -> None:
+        """Wait until no job that boots needs a stopped studio to stay as it is."""
+        for key, making in list(self.machines_made.items()):
+            job = self.jobs.get(key)
+            if job is not None and job.specification.get("cloudspaceId") == studio_id:
+                await asyncio.wait([making])
+
     async def patiently(self, work: Coroutine[Any, Any, None], seconds: float) -> None:
         """Run something in the background and wait until it is done, at most so many real seconds."""
         await asyncio.wait([self.start_task(work)], timeout=seconds)
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
+    def _finished(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             logger.error("background task failed", exc_info=error)

@@ -67,25 +67,29 @@ def create_environment(destination: Path, templates: Path) -> None:
     template = templates / _fingerprint()
     if not template.exists():
         _publish(template, _build)
-    _publish(destination, lambda path: copy_environment(template, path))
+    copy_environment(template, destination)
 
 
 def copy_environment(source: Path, destination: Path) -> None:
-    """Copy an environment; the files of its packages are shared as hard links, which installers replace.
+    """Copy an environment, all of it or nothing; its files are shared as hard links, which installers replace.
 
     Raises:
         OSError: it cannot be copied.
 
     """
-    _copy("-al", str(source), str(destination))
-    # Commands are small and some installers rewrite them in place, which a link would share.
-    _copy("-a", "--remove-destination", f"{source}/bin/.", f"{destination}/bin/")
-    _relocate(destination / "bin", str(source).encode(), str(destination).encode())
+
+    def build(partial: Path) -> None:
+        _copy("-al", str(source), str(partial))
+        # Commands are small and some installers rewrite them in place, which a link would share.
+        _copy("-a", "--remove-destination", f"{source}/bin/.", f"{partial}/bin/")
+        _relocate(partial / "bin", str(source).encode(), str(destination).encode())
+
+    _publish(destination, build)
 
 
 def _copy(*arguments: str) -> None:
-    # Many small files: a program of its own leaves the interpreter to the server.
-    result = subprocess.run(["cp", *arguments], check=False, capture_output=True)
+    # Many small files: a program of its own leaves the interpreter to the server, and the processor to requests.
+    result = subprocess.run(["nice", "cp", *arguments], check=False, capture_output=True)
     # A file that vanished while it was copied is not in the copy; anything else is an error.
     lines = [line for line in result.stderr.decode(errors="replace").splitlines() if "No such file" not in line]
     if result.returncode and lines:

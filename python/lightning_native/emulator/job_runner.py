@@ -1,5 +1,7 @@
 """How a job runs: from a snapshot of its studio, as often as it may, until a state that is final.
 
+What its machine needs is made while it boots: a job runs `job_start_seconds` after it was submitted, not later.
+
 States: pending → running → completed, failed or stopped; restarting between attempts; stopping while processes end.
 """
 
@@ -15,8 +17,8 @@ from pathlib import Path
 from lightning_native.emulator import mounts, namespaces, processes
 from lightning_native.emulator.api import ApiError
 from lightning_native.emulator.cloud import Cloud, logger
-from lightning_native.emulator.copies import copy_folders
-from lightning_native.emulator.environments import create_environment
+from lightning_native.emulator.copies import copy_files, copy_folders
+from lightning_native.emulator.environments import copy_environment, create_environment
 from lightning_native.emulator.home import ENTER_HOME, drive_folder, job_environment
 from lightning_native.emulator.job_log import record_times
 from lightning_native.emulator.machines import MACHINES
@@ -25,7 +27,8 @@ from lightning_native.emulator.records import Job, Studio
 PENDING, RUNNING, RESTARTING, STOPPING = "pending", "running", "restarting", "stopping"
 COMPLETED, FAILED, STOPPED = "completed", "failed", "stopped"
 _FINAL = (COMPLETED, FAILED, STOPPED)
-_SHELL = f'{ENTER_HOME}; bash "$0/command"; printf %s "$?" > "$0/exit_code"'
+# It is there when the machine is, and waits until it may begin.
+_SHELL = f'read -r go && exec </dev/null && {{ {ENTER_HOME}; bash "$0/command"; printf %s "$?" > "$0/exit_code"; }}'
 _NO_COMMAND = 125
 _CAPACITY_POLL_SECONDS = 0.1
 # Left out of a job's artifacts: caches that its code did not mean to keep.
@@ -64,19 +67,73 @@ async def prepare(cloud: Cloud, job: Job) -> None:
     """Make a job's folder: the studio's files as they are now, or as they were for the same snapshot."""
     folder = folder_of(cloud, job)
     folder.mkdir(parents=True)
+    (folder / "output").touch()
     studio = cloud.studios.get(job.specification.get("cloudspaceId") or "")
     try:
         if studio is None:
             home_of_job(cloud, job).mkdir()
-        else:
-            source = await _snapshot(cloud, studio, str(job.specification.get("runId") or ""))
-            await copy_folders(source, folder)
-        await asyncio.to_thread(create_environment, environment_of_job(cloud, job), cloud.root / "templates")
+            return
+        run_id = _run_of(job)
+        await copy_files(await _snapshot(cloud, studio, run_id), folder)
+        if studio.instance is not None and not run_id:
+            # Whoever works in it may change it at any moment. That of a stopped studio waits for us.
+            await asyncio.to_thread(_copy_environment, cloud, job)
     except BaseException:
         cloud.discard(folder)
         raise
-    (folder / "output").touch()
-    (folder / "snapshot.json").write_text(json.dumps(await asyncio.to_thread(_manifest, home_of_job(cloud, job))))
+
+
+def begin(cloud: Cloud, job: Job) -> None:
+    """Bring a job in the background from where it is to a final state."""
+    if job.state in (PENDING, RESTARTING):
+        _boot(cloud, job)
+    cloud.start_task(_run(cloud, job))
+
+
+def _boot(cloud: Cloud, job: Job) -> None:
+    cloud.machines_made[job.id] = cloud.start_task(_make_machine(cloud, job))
+
+
+async def _make_machine(cloud: Cloud, job: Job) -> processes.Process:
+    """Make what a job needs, and return the process that waits to run its command."""
+    folder, directory = folder_of(cloud, job), home_of_job(cloud, job)
+    await asyncio.to_thread(_copy_environment, cloud, job)
+    snapshot = folder / "snapshot.json"
+    if not snapshot.exists():
+        snapshot.write_text(json.dumps(await asyncio.to_thread(_manifest, directory)))
+    namespace = await cloud.namespace_of(job.marker, directory, drive_folder(cloud, job.teamspace_id))
+    home = namespaces.HOME if namespace else str(directory)
+    (folder / "exit_code").unlink(missing_ok=True)
+    mounts.mount(cloud, job)
+    (folder / "command").write_text(_script(cloud, job), encoding="utf-8", errors="surrogateescape")
+    return processes.start(
+        ["bash", "-c", _SHELL, str(folder)],
+        directory=directory,
+        environment=job_environment(cloud, job, home=home, environment=environment_of_job(cloud, job)),
+        output=output_of(cloud, job),
+        namespace=namespace,
+        waits=True,
+    )
+
+
+def _copy_environment(cloud: Cloud, job: Job) -> None:
+    """Give a job the environment of its studio, or a new one where there is none."""
+    destination = environment_of_job(cloud, job)
+    studio = cloud.studios.get(job.specification.get("cloudspaceId") or "")
+    if studio is not None and not destination.exists():
+        run_id = _run_of(job)
+        source = _snapshot_folder(cloud, studio, run_id) if run_id else cloud.studio_folder(studio)
+        if (source / "environment").exists():
+            copy_environment(source / "environment", destination)
+    create_environment(destination, cloud.root / "templates")
+
+
+def _run_of(job: Job) -> str:
+    return str(job.specification.get("runId") or "")
+
+
+def _snapshot_folder(cloud: Cloud, studio: Studio, run_id: str) -> Path:
+    return cloud.root / "snapshots" / studio.id / run_id
 
 
 async def _snapshot(cloud: Cloud, studio: Studio, run_id: str) -> Path:
@@ -85,7 +142,7 @@ async def _snapshot(cloud: Cloud, studio: Studio, run_id: str) -> Path:
         return cloud.studio_folder(studio)
     if not run_id.isalnum():
         raise ApiError(400, f"{run_id!r} is no run")
-    folder = cloud.root / "snapshots" / studio.id / run_id
+    folder = _snapshot_folder(cloud, studio, run_id)
     # The SDK reuses a snapshot for the whole life of its process: files that came later are not in it.
     async with cloud.snapshot_lock:
         if not folder.exists():
@@ -97,58 +154,57 @@ async def _snapshot(cloud: Cloud, studio: Studio, run_id: str) -> Path:
     return folder
 
 
-async def run(cloud: Cloud, job: Job) -> None:
-    """Bring a job from where it is to a final state."""
+async def _run(cloud: Cloud, job: Job) -> None:
     if job.state in _FINAL:
         # It was stopped before its turn came.
         return
     process = processes.Process(job.pid, job.process)
     while True:
         if job.state in (PENDING, RESTARTING):
-            await _wait_for_machine(cloud, job)
-            if job.state not in (PENDING, RESTARTING):
-                # It was stopped while it waited.
+            if not await _wait_for_machine(cloud, job):
                 return
-            process = await _start(cloud, job)
+            process = cloud.machines_made.pop(job.id).result()
+            _start(cloud, job, process)
         async with record_times(output_of(cloud, job), cloud.clock):
             await process.wait()
         async with cloud.interrupt_lock:
             # What ends an attempt must be done before the next one begins, whose processes it would end as well.
             pass
-        if job.state == STOPPING or not _settle(cloud, job):
-            break
-    await _finish(cloud, job)
+        final = STOPPED if job.state == STOPPING else _settle(cloud, job)
+        if final:
+            log_ended(cloud, job.id).set()
+            await _finish(cloud, job, final)
+            return
+        _boot(cloud, job)
 
 
-async def _wait_for_machine(cloud: Cloud, job: Job) -> None:
-    await cloud.clock.sleep(cloud.settings.job_start_seconds_of(job.machine))
+async def _wait_for_machine(cloud: Cloud, job: Job) -> bool:
+    """Wait until a job can run; return whether it is still to, or has ended meanwhile."""
     waiting = job.state
+    asked_at = job.created_at if waiting == PENDING else cloud.clock.now()
+    await cloud.clock.sleep(asked_at + cloud.settings.job_start_seconds_of(job.machine) - cloud.clock.now())
     while job.state == waiting and cloud.out_of_capacity(job.machine):
         await asyncio.sleep(_CAPACITY_POLL_SECONDS)
+    await _made(cloud, job)
+    if job.state == waiting and (error := cloud.machines_made[job.id].exception()) is not None:
+        job.message = f"its machine cannot be made: {error}"
+        await _finish(cloud, job, FAILED)
+    return job.state == waiting
 
 
-async def _start(cloud: Cloud, job: Job) -> processes.Process:
-    folder = folder_of(cloud, job)
-    drive = drive_folder(cloud, job.teamspace_id)
-    namespace = await cloud.namespace_of(job.marker, home_of_job(cloud, job), drive)
-    home = namespaces.HOME if namespace else str(home_of_job(cloud, job))
-    (folder / "exit_code").unlink(missing_ok=True)
-    mounts.mount(cloud, job)
-    (folder / "command").write_text(_script(cloud, job), encoding="utf-8", errors="surrogateescape")
-    process = processes.start(
-        ["bash", "-c", _SHELL, str(folder)],
-        directory=home_of_job(cloud, job),
-        environment=job_environment(cloud, job, home=home, environment=environment_of_job(cloud, job)),
-        output=output_of(cloud, job),
-        namespace=namespace,
-    )
+async def _made(cloud: Cloud, job: Job) -> None:
+    if (making := cloud.machines_made.get(job.id)) is not None:
+        await asyncio.wait([making])
+
+
+def _start(cloud: Cloud, job: Job, process: processes.Process) -> None:
     job.pid, job.process = process.pid, process.identity
     job.started_at = cloud.clock.now()
     job.state = RUNNING
+    process.go()
     cloud.jobs.save(job)
     if job.specification.get("spot") and (fault := cloud.take_fault("reclaim", machine=job.machine, name=job.name)):
         cloud.start_task(_reclaim(cloud, job, fault.seconds))
-    return process
 
 
 async def _reclaim(cloud: Cloud, job: Job, seconds: float) -> None:
@@ -174,16 +230,14 @@ def _script(cloud: Cloud, job: Job) -> str:
     return f"exec {shlex.join([*entrypoint, *words])}\n"
 
 
-def _settle(cloud: Cloud, job: Job) -> bool:
-    """Record how an attempt ended; return whether there is another."""
+def _settle(cloud: Cloud, job: Job) -> str:
+    """Record how an attempt ended; return the state that is final, or nothing when there is another attempt."""
     try:
         job.exit_code = int((folder_of(cloud, job) / "exit_code").read_text())
     except (OSError, ValueError):
         job.exit_code = None
-    job.pid = 0
     if job.exit_code == 0:
-        job.state = COMPLETED
-        return False
+        return COMPLETED
     reason = job.message or (
         f"the command ended with exit code {job.exit_code}"
         if job.exit_code is not None
@@ -193,27 +247,35 @@ def _settle(cloud: Cloud, job: Job) -> bool:
         job.spent = cost(cloud, job)
         job.attempt += 1
         job.restarts += 1
-        job.state, job.started_at, job.message = RESTARTING, None, ""
+        job.state, job.pid, job.started_at, job.message = RESTARTING, 0, None, ""
         cloud.jobs.save(job)
-        return True
-    job.state, job.message = FAILED, reason
-    return False
+        return ""
+    job.message = reason
+    return FAILED
 
 
-async def _finish(cloud: Cloud, job: Job) -> None:
-    final = job.state if job.state in _FINAL else STOPPED
+async def _finish(cloud: Cloud, job: Job, final: str) -> None:
     # While the state is not final yet, so that who waits for it finds the artifacts.
     await cloud.end_processes(job.marker)
     cloud.forget_namespace(job.marker)
     mounts.unmount(cloud, job)
+    making = cloud.machines_made.pop(job.id, None)
+    if making is not None and making.exception() is None:
+        # It waited for its turn when it was ended.
+        making.result().go()
+        await making.result().wait()
     if job.started_at is not None:
-        await asyncio.to_thread(_collect_artifacts, cloud, job)
+        try:
+            await asyncio.to_thread(_collect_artifacts, cloud, job)
+        except OSError as error:
+            logger.error("what job %s wrote cannot be kept: %s", job.name, error)
     job.state, job.pid = final, 0
     job.stopped_at = cloud.clock.now()
     if cloud.jobs.get(job.id) is job:
         cloud.jobs.save(job)
     cloud.discard(home_of_job(cloud, job))
     cloud.discard(environment_of_job(cloud, job))
+    log_ended(cloud, job.id).set()
     finished(cloud, job.id).set()
 
 
@@ -262,10 +324,16 @@ async def stop(cloud: Cloud, job: Job, *, message: str = "") -> None:
         cloud.jobs.save(job)
         if was_waiting:
             # Its runner sleeps until a machine would be there.
-            await _finish(cloud, job)
+            await _made(cloud, job)
+            await _finish(cloud, job, STOPPED)
             return
         await cloud.end_processes(job.marker)
     await finished(cloud, job.id).wait()
+
+
+def log_ended(cloud: Cloud, job_id: str) -> asyncio.Event:
+    """Return the event that is set when a job's command has ended for good, so that who follows its log may go."""
+    return cloud.ended_logs.setdefault(job_id, asyncio.Event())
 
 
 def finished(cloud: Cloud, job_id: str) -> asyncio.Event:

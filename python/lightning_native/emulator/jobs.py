@@ -53,7 +53,7 @@ async def create(cloud: Cloud, teamspace_id: str, name: str, specification: dict
     )
     await job_runner.prepare(cloud, job)
     cloud.jobs.save(job)
-    cloud.start_task(job_runner.run(cloud, job))
+    job_runner.begin(cloud, job)
     return job
 
 
@@ -71,6 +71,7 @@ async def delete(cloud: Cloud, job: Job) -> None:
     await job_runner.stop(cloud, job)
     cloud.jobs.delete(job.id)
     cloud.finished_jobs.pop(job.id, None)
+    cloud.ended_logs.pop(job.id, None)
     for folder in (job_runner.folder_of(cloud, job), drive_folder(cloud, job.teamspace_id) / "jobs" / job.name):
         cloud.discard(folder)
 

@@ -59,7 +59,7 @@ async def _recover_jobs(cloud: Cloud) -> None:
         elif job.multi_machine_id and cloud.multi_machine_jobs.get(job.multi_machine_id) is None:
             cloud.jobs.delete(job.id)
         else:
-            cloud.start_task(job_runner.run(cloud, job))
+            job_runner.begin(cloud, job)
     for several in cloud.multi_machine_jobs:
         if not several.has_ended:
             cloud.start_task(multi_machine.watch(cloud, several))

@@ -82,6 +82,10 @@ def _entry(job: Job, line: Line) -> dict[str, Any]:
     }
 
 
+def _is_whole(cloud: Cloud, job: Job) -> bool:
+    return is_final(job.state) or job_runner.log_ended(cloud, job.id).is_set()
+
+
 class Cursor:
     """A place in the logs of several jobs."""
 
@@ -97,7 +101,9 @@ class Cursor:
             output = job_runner.output_of(cloud, job)
             if not output.exists():
                 continue
-            for line in read_lines(output, cloud.clock, number=number, offset=offset, is_complete=is_final(job.state)):
+            for line in read_lines(
+                output, cloud.clock, number=number, offset=offset, is_complete=_is_whole(cloud, job)
+            ):
                 self.places[job.id] = [line.number + 1, line.offset]
                 if wanted(line):
                     yield _entry(job, line)
@@ -105,9 +111,9 @@ class Cursor:
                     if count == limit:
                         return
 
-    def is_done(self) -> bool:
-        """Whether all these jobs have ended."""
-        return all(is_final(job.state) for job in self.jobs)
+    def is_done(self, cloud: Cloud) -> bool:
+        """Whether the commands of all these jobs have ended."""
+        return all(_is_whole(cloud, job) for job in self.jobs)
 
 
 async def _page(request: Request) -> Response:
@@ -130,21 +136,24 @@ async def _page(request: Request) -> Response:
 async def _send(websocket: WebSocket, cloud: Cloud, cursor: Cursor, wanted: Callable[[Line], bool]) -> None:
     """Send lines as they come until the jobs have ended or the reader left."""
     left = asyncio.create_task(websocket.receive())
+    ended = asyncio.gather(*(job_runner.log_ended(cloud, job.id).wait() for job in cursor.jobs))
+    news: set[asyncio.Future[Any]] = {left, ended}
     try:
         while not left.done() and not cloud.closing.is_set():
             # Asked before reading: what was written until then is read, and nothing comes after.
-            done = cursor.is_done()
+            done = cursor.is_done(cloud)
             while entries := list(cursor.read(cloud, wanted, _PAGE)):
                 await websocket.send_text(json.dumps(entries))
             if done:
                 break
-            await asyncio.wait([left], timeout=POLL_SECONDS)
+            await asyncio.wait(news, timeout=POLL_SECONDS, return_when=asyncio.FIRST_COMPLETED)
         if not left.done():
             await websocket.close()
     except WebSocketDisconnect:
         pass
     finally:
         left.cancel()
+        ended.cancel()
         with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
             await left
 

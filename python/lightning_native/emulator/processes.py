@@ -45,6 +45,12 @@ class Process:
     identity: str
     _child: subprocess.Popen[bytes] | None = None
 
+    def go(self) -> None:
+        """Let a process begin that was started to wait."""
+        if self._child is not None and self._child.stdin is not None:
+            with contextlib.suppress(OSError), self._child.stdin:
+                self._child.stdin.write(b"go\n")
+
     def is_running(self) -> bool:
         """Whether it has not ended yet."""
         return bool(self.identity) and start_time(self.pid) == self.identity
@@ -73,16 +79,19 @@ def start(
     environment: Mapping[str, str],
     output: Path,
     namespace: Namespace | None = None,
+    waits: bool = False,
 ) -> Process:
     """Start a process whose output, both streams, goes to a file.
 
-    A file, not a pipe: the end of the process is then the end of the command, whatever it leaves running.
+    A file, not a pipe: the end of the process is then the end of the command, whatever it leaves running. One that
+    `waits` has a pipe as its input, which ends with this server, and brings a line when it is to `go`.
     """
     with output.open("ab") as stream:
         child = subprocess.Popen(
             namespace.wrap(argv) if namespace else argv,
             pass_fds=namespace.descriptors if namespace else (),
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE if waits else subprocess.DEVNULL,
+            bufsize=0,
             stdout=stream,
             stderr=stream,
             cwd=directory,
@@ -104,8 +113,9 @@ def start_time(pid: int) -> str | None:
     return None if fields[0] == "Z" else fields[19]
 
 
-def _mount_namespace(process: Path) -> int:
-    return (process / "ns" / "mnt").stat().st_ino
+def _mount_namespace(pid: str) -> int:
+    # Not through Path, which takes longer than the system does: all processes are looked at whenever a job ends.
+    return os.stat(f"/proc/{pid}/ns/mnt").st_ino  # noqa: PTH116 - see above
 
 
 def find(marker: str, namespace: int | None = None) -> list[int]:
@@ -114,18 +124,20 @@ def find(marker: str, namespace: int | None = None) -> list[int]:
     A process can wipe its environment; it does not leave its namespace.
     """
     wanted = f"{MARKER}={marker}".encode()
-    own = _mount_namespace(Path("/proc/self"))
+    own = _mount_namespace("self")
     marked, namespaces, others = [], {namespace} - {None}, []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
+    for name in os.listdir("/proc"):  # noqa: PTH208 - see above
+        if name.isdigit():
             # Processes end while we look, and those of other users cannot be read.
             with contextlib.suppress(OSError):
-                inside = _mount_namespace(entry)
-                if wanted in (entry / "environ").read_bytes().split(b"\0"):
-                    marked.append(int(entry.name))
+                inside = _mount_namespace(name)
+                with open(f"/proc/{name}/environ", "rb", buffering=0) as environment:  # noqa: PTH123 - see above
+                    variables = environment.read().split(b"\0")
+                if wanted in variables:
+                    marked.append(int(name))
                     namespaces.add(inside)
                 elif inside != own:
-                    others.append((int(entry.name), inside))
+                    others.append((int(name), inside))
     return marked + [pid for pid, inside in others if inside in namespaces - {own}]
 
 

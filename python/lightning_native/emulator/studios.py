@@ -86,22 +86,36 @@ async def boot(cloud: Cloud, studio: Studio, instance: dict[str, Any]) -> None:
     if fault is not None and fault.kind == "boot-hangs":
         # Until it is stopped or deleted.
         return
-    await cloud.clock.sleep(cloud.settings.boot_seconds_of(instance["machine"]))
-    if fault is not None and instance["phase"] == PENDING:
-        reason = "out of capacity" if fault.kind == "out-of-capacity" else "the machine failed to start"
-        _fail(cloud, studio, instance, f"{instance['machine']}: {reason}")
+    booting = cloud.clock.sleep(cloud.settings.boot_seconds_of(instance["machine"]))
+    if fault is not None:
+        await booting
+        if instance["phase"] == PENDING:
+            reason = "out of capacity" if fault.kind == "out-of-capacity" else "the machine failed to start"
+            _fail(cloud, studio, instance, f"{instance['machine']}: {reason}")
         return
-    try:
-        await asyncio.to_thread(create_environment, environment_of(cloud, studio), cloud.root / "templates")
-        await namespace_of(cloud, studio)
-    except OSError as error:
+    _, error = await asyncio.gather(booting, _make_ready(cloud, studio))
+    if cloud.studios.get(studio.id) is not studio:
+        # It was deleted meanwhile.
+        cloud.forget_namespace(studio.marker)
+        cloud.discard(cloud.studio_folder(studio))
+    elif error is not None:
         _fail(cloud, studio, instance, f"cannot make the environment: {error}")
-        return
-    if instance["phase"] == PENDING:
+    elif instance["phase"] == PENDING:
         instance["phase"] = RUNNING
         instance["started_at"] = cloud.clock.now()
         studio.active_at = cloud.clock.now()
         save(cloud, studio)
+
+
+async def _make_ready(cloud: Cloud, studio: Studio) -> OSError | None:
+    """Make what the commands of a studio need, and return why that cannot be done."""
+    await cloud.copied(studio.id)
+    try:
+        await asyncio.to_thread(create_environment, environment_of(cloud, studio), cloud.root / "templates")
+    except OSError as error:
+        return error
+    await namespace_of(cloud, studio)
+    return None
 
 
 def _fail(cloud: Cloud, studio: Studio, instance: dict[str, Any], message: str) -> None:
@@ -173,6 +187,7 @@ async def delete(cloud: Cloud, studio: Studio) -> None:
     """Delete a studio with its processes and files."""
     cloud.studios.delete(studio.id)
     await stop(cloud, studio)
+    await cloud.copied(studio.id)
     cloud.forget_namespace(studio.marker)
     for command in cloud.commands:
         if command.studio_id == studio.id:
