@@ -116,7 +116,7 @@ def test_an_environment_is_prepared_once_and_a_changed_one_anew(runner: Runner) 
             "before run_job 1",
             "after run_job 1",
             "before remove 1",
-            "after find_jobs 2",
+            "after state 2",
             "before run_job 2",
             "before cost 1",
             "after release 2",

@@ -127,6 +127,6 @@ class Workbench:
         mine = [
             line
             for line in processes.splitlines()
-            if (".controller" in line or "agent.py" in line or "entrypoints" in line) and home in line
+            if (".controller" in line or "agent.main" in line or "entrypoints" in line) and home in line
         ]
         assert mine == []

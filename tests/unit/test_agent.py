@@ -152,6 +152,43 @@ def test_scratch_folders_are_private_to_the_operation_and_removed(studio: Studio
     assert not folder.exists()
 
 
+def test_a_command_is_found_on_the_path_of_its_own_environment(studio: Studio) -> None:
+    tool = studio.home / "bin" / "tool"
+    tool.parent.mkdir()
+    tool.write_text("#!/bin/sh\necho found\n")
+    tool.chmod(0o755)
+    studio.start("run.a", argv=["tool"], env={"PATH": f"relative:{tool.parent}:/bin"})
+    assert studio.finish("run.a")[0] == b"found\n"
+
+
+def test_a_command_inherits_no_open_files(studio: Studio) -> None:
+    with (studio.home / "open").open("w") as file:
+        number = file.fileno()
+        sha256 = studio.upload("run.a", argv=["sh", "-c", f"[ -e /dev/fd/{number} ] && echo {number}; echo looked"])
+        argv = [sys.executable, str(studio.agent), "start", "run.a", "--spec-sha256", sha256]
+        subprocess.run(argv, check=True, pass_fds=(number,), capture_output=True)
+    assert studio.finish("run.a")[0] == b"looked\n"
+
+
+def test_a_job_prints_the_output_and_the_result_of_each_attempt_and_ends_as_the_last_one(studio: Studio) -> None:
+    script = "echo x >>tries; n=$(wc -l <tries); echo try $n; [ -d $SPACE ] && [ $n = 2 ] || exit 3"
+    step = {"argv": ["sh", "-c", script], "cwd": str(studio.home), "scratch": ["SPACE"]}
+    sha256 = studio.upload("run", steps={"a": {**step, "retry": {"count": 1, "delay": 0.01, "backoff": 1}}})
+    argv = [sys.executable, str(studio.agent), "job", "run", "--spec-sha256", sha256, "--step", "a", "--job-name", "a"]
+    twice = subprocess.run(argv, check=False, capture_output=True, env={**os.environ, "LIGHTNING_JOB_NAME": "a-2"})
+    assert (twice.returncode, twice.stdout) == (1, b"this job is a duplicate of a, which runs the command\n")
+    job = subprocess.run(
+        argv, check=False, capture_output=True, text=True, env={**os.environ, "LIGHTNING_JOB_NAME": "a"}
+    )
+    assert job.returncode == 0, job.stderr
+    lines = [line for line in job.stdout.splitlines() if line]
+    assert [lines[0], lines[2]] == ["try 1", "try 2"]
+    results = [json.loads(line.partition(agent.RESULT_MARK)[2]) for line in (lines[1], lines[3])]
+    assert [result["exit_code"] for result in results] == [3, 0]
+    # Neither its secrets nor what it needed for a while are left.
+    assert list((studio.agent.parent / "ops").iterdir()) == []
+
+
 def test_a_command_that_is_not_there_ends_with_127_and_its_name(studio: Studio) -> None:
     studio.start("run.a", argv=["no-such-command"])
     output, answer = studio.finish("run.a")

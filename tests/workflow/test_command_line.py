@@ -79,7 +79,7 @@ class Bench:
         assert not folder.is_driven()
         assert not list(folder.path.glob("environments.json"))
         processes = subprocess.run(["ps", "axeww", "-o", "args"], capture_output=True, text=True, check=True).stdout
-        mine = ("engine.controller", "agent.py")
+        mine = ("engine.controller", "agent.main")
         assert [line for line in processes.splitlines() if str(home) in line and any(m in line for m in mine)] == []
 
 

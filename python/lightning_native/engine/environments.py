@@ -3,6 +3,7 @@
 import fcntl
 import hashlib
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import astuple
@@ -18,6 +19,11 @@ from lightning_native.engine.prepared import Prepared
 from lightning_native.engine.setup import set_up, setup_variables
 from lightning_native.home import home
 from lightning_native.lightning.cloud import StudioHandle
+
+# Requirements are written, and code is pickled, for one version of Python: that of who runs this.
+_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+# Where the agent is in a studio, and what proves that it is this one.
+_AGENT = f"{REMOTE_HOME}/agent.py", hashlib.sha256(AGENT_SOURCE.read_bytes()).hexdigest()
 
 
 class Environments:
@@ -57,7 +63,7 @@ class Template:
         self._step = step
         self._shared = context.plan.reuse_environments and owner is None
         self._requirements = requirements
-        what: list[object] = [requirements, context.plan.custom_commands]
+        what: list[object] = [requirements, context.plan.custom_commands, _PYTHON]
         if step.setup != Setup():
             what += [astuple(step.setup), setup_variables(context, [step.name])]
         if not context.plan.reuse_environments:
@@ -106,6 +112,8 @@ class Template:
         if self._shared:
             self._context.journal.released("studio", self.studio_name)
         self._record(ready=True)
+        # Not again: a new file would have to be compiled anew in every job.
+        self._note_upload(*_AGENT)
         self._upload_code(handle)
         return handle
 
@@ -119,8 +127,7 @@ class Template:
         """Upload the run's code and the agent, unless this studio has them, and remove old code."""
         code = self._context.folder.code()
         self._upload_once(handle, code.archive, code_archive(code.digest), code.sha256)
-        agent_sha256 = hashlib.sha256(AGENT_SOURCE.read_bytes()).hexdigest()
-        self._upload_once(handle, AGENT_SOURCE, f"{REMOTE_HOME}/agent.py", agent_sha256)
+        self._upload_once(handle, AGENT_SOURCE, *_AGENT)
         journal, where = self._context.journal.journal, (self._context.cloud_name, self.studio_name)
         for path in journal.unused_uploads(*where, unused_seconds=KEPT_CODE_SECONDS, keep=KEPT_CODES + 1):
             handle.remove(path)
@@ -130,7 +137,10 @@ class Template:
         journal, where = self._context.journal.journal, (self._context.cloud_name, self.studio_name)
         if not journal.is_uploaded(*where, remote, sha256):
             handle.upload(path, remote)
-        journal.uploaded(*where, remote, sha256)
+        self._note_upload(remote, sha256)
+
+    def _note_upload(self, remote: str, sha256: str) -> None:
+        self._context.journal.journal.uploaded(self._context.cloud_name, self.studio_name, remote, sha256)
 
 
 def code_archive(digest: str) -> str:

@@ -83,7 +83,7 @@ class Agent:
         return self._patiently(lambda: self._call_once(*arguments))
 
     def _call_once(self, *arguments: str) -> dict[str, Any]:
-        output, code = self._studio.run(["python3", f"{REMOTE_HOME}/agent.py", *arguments])
+        output, code = self._studio.run([*agent.COMMAND, *arguments])
         try:
             # Shell start-up files may print before the answer.
             answer: dict[str, Any] = json.loads(output.splitlines()[-1]) if code == 0 else {}

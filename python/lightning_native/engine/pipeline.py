@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
+from shlex import join as shell_join
 
 from lightning_native import unique_studio_name
+from lightning_native.agent import COMMAND
 from lightning_native.engine.environments import Environments
 from lightning_native.engine.operation import REMOTE_HOME, specification_sha256, upload_specification
 from lightning_native.engine.placements.base import RunContext, patiently
@@ -98,7 +100,7 @@ class PipelinePlan:
         return PipelineStepRequest(
             name,
             step_machines(self._context, step)[0],
-            f"python3 {REMOTE_HOME}/agent.py job {self._context.plan.run_id} --spec-sha256 {sha256} --step {name}",
+            shell_join([*COMMAND, "job", self._context.plan.run_id, "--spec-sha256", sha256, "--step", name]),
             studio,
             tuple(pipeline_step_name(self._steps[other]) for other in self._waits[step.name] if other in self._steps),
             step.interruptible,

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from lightning_native.agent import RESULT_MARK
+from lightning_native.agent import COMMAND, RESULT_MARK
 from lightning_native.errors import CloudError
 from lightning_native.lightning.cloud import (
     JobRequest,
@@ -188,10 +188,11 @@ class MemoryStudio:
         """Do what the agent does; any other command does nothing."""
         if not self._running:
             raise CloudError(f"studio {self.name!r} does not run")
-        if len(argv) < 3 or not argv[1].endswith("/agent.py"):
+        verb, arguments = argv[len(COMMAND) : len(COMMAND) + 1], argv[len(COMMAND) + 1 :]
+        if not verb or tuple(argv[: len(COMMAND)]) != COMMAND:
             return "", 0
         with self._cloud.lock:
-            return json.dumps(self._answer(argv[2], argv[3:])), 0
+            return json.dumps(self._answer(verb[0], arguments)), 0
 
     def _answer(self, verb: str, arguments: Sequence[str]) -> Any:
         if verb == "exchange":
@@ -231,8 +232,8 @@ class _AgentJob:
     """The agent as the command of a job: it goes on when it is looked at, and ends with a result in its output."""
 
     def __init__(self, cloud: MemoryCloud, command: str, studio: str) -> None:
-        words = shlex.split(command)
-        operation, sha256 = words[3], words[words.index("--spec-sha256") + 1]
+        words = shlex.split(command)[len(COMMAND) :]
+        operation, sha256 = words[1], words[words.index("--spec-sha256") + 1]
         files = cloud.studios[studio].files
         specification = _proved(files.get(f".lightning-native/ops/{operation}.json", b""), sha256)
         if "--step" in words:

@@ -1,5 +1,6 @@
 """Signing in: from the environment of this process to a teamspace."""
 
+import importlib
 import os
 import warnings
 from typing import TYPE_CHECKING
@@ -48,6 +49,9 @@ def open_teamspace() -> "Teamspace":
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             from lightning_sdk import Teamspace
+
+            # Most calls need it, and the SDK would import it, with a parser of YAML, in the first of them.
+            importlib.import_module("lightning_sdk.utils.config")
     except ImportError as error:
         message = f"lightning-sdk cannot be imported ({error}); install it with: pip install 'lightning-native[engine]'"
         raise LightningNativeError(message) from error

@@ -6,9 +6,11 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from shlex import join as shell_join
 from typing import NamedTuple
 
 from lightning_native import unique_studio_name
+from lightning_native.agent import COMMAND as AGENT_COMMAND
 from lightning_native.engine.environments import Environments, Template, code_archive
 from lightning_native.engine.executor import StepResult
 from lightning_native.engine.operation import PATIENCE_SECONDS, REMOTE_HOME, Outcome, upload_specification
@@ -20,7 +22,7 @@ from lightning_native.engine.plan import StepPlan
 from lightning_native.engine.prepared import Cancelled
 from lightning_native.engine.together import Together
 from lightning_native.errors import CloudError, OutOfCapacityError
-from lightning_native.lightning.cloud import JobHandle, JobRequest
+from lightning_native.lightning.cloud import JobHandle, JobRequest, JobState
 from lightning_native.lightning.machines import DEFAULT_MACHINE, canonical_machine
 
 _SHORTEST_POLL = 0.1
@@ -28,11 +30,12 @@ _LONGEST_POLL = 5.0
 _RELEASES_AT_ONCE = 16
 _SUBMISSIONS_AT_ONCE = 8
 # Steps that become ready together are submitted together.
-_GATHER_SECONDS = 0.02
+_GATHER_SECONDS = 0.005
 # Looking at a job takes this share of its time at most …
 _POLL_SHARE = 0.05
-# … and looking at all jobs no more than so many looks a second.
+# … and looking at all jobs no more than so many looks a second, fewer where no machine is there yet.
 _MOST_LOOKS = 50
+_MOST_LOOKS_AT_PENDING = 20
 
 
 class _Submission(NamedTuple):
@@ -48,6 +51,8 @@ class JobPlacement:
     def __init__(self, context: RunContext) -> None:
         self._context = context
         self._environments = Environments(context)
+        # What a controller that died was about to submit.
+        self._leased = {lease.name for lease in context.journal.journal.leases(context.plan.run_id)}
         self._jobs: dict[str, JobHandle] = {}
         self._submitted: dict[str, list[tuple[StepPlan, str, JobHandle]]] = {}
         self._stopped: set[str] = set()
@@ -78,8 +83,7 @@ class JobPlacement:
         name = unique_studio_name(plan.name, step.name, plan.run_id[:12], f"attempt-{attempt}")
         machines = step_machines(self._context, step)
         self._context.journal.step_preparing(step.name, attempt, name, machines[0])
-        # A controller that died may have submitted it.
-        job = patiently(self._context, lambda: self._find(name))
+        job = patiently(self._context, lambda: self._find(name)) if name in self._leased else None
         for machine in machines:
             patience = None if machine == machines[-1] else plan.pending_timeout
             try:
@@ -168,11 +172,11 @@ class JobPlacement:
         sha256 = upload_specification(studio.upload, bundle, {"steps": steps})
 
         def submit(each: _Submission, operation: str) -> JobHandle | CloudError:
-            command = f"python3 {REMOTE_HOME}/agent.py job {bundle} --spec-sha256 {sha256} --step {operation}"
+            agent = (*AGENT_COMMAND, "job", bundle, "--spec-sha256", sha256, "--step", operation)
             request = JobRequest(
                 each.name,
                 each.machine,
-                f"{command} --job-name {each.name}",
+                shell_join([*agent, "--job-name", each.name]),
                 template.studio_name,
                 each.step.interruptible,
                 self._context.plan.tags,
@@ -202,17 +206,20 @@ class JobPlacement:
         begun = news = time.monotonic()
         output = JobOutput(self._context.folder, step.name, attempt)
         failing_since: float | None = None
+        state: JobState = "pending"
         while True:
             try:
+                before = state
                 # The state first: what is printed after it is terminal is all there will ever be.
                 state = job.state()
-                text = job.output() if state != "pending" else ""
+                # Who has only just begun has not printed anything yet.
+                text = job.output() if state != "pending" and (before, state) != ("pending", "running") else ""
                 failing_since = None
             except CloudError:
                 failing_since = failing_since or time.monotonic()
                 if time.monotonic() - failing_since > PATIENCE_SECONDS:
                     raise
-                self._context.cancellation.wait(self._pause(news))
+                self._context.cancellation.wait(self._pause(news, state))
                 continue
             if state == "pending" and patience is not None and time.monotonic() - begun > patience:
                 raise OutOfCapacityError(f"job {job.name!r} still waits for its machine after {patience:g} s")
@@ -224,13 +231,14 @@ class JobPlacement:
                 return output.outcomes[-1]
             if state in ("completed", "failed", "stopped"):
                 return None
-            self._context.cancellation.wait(self._pause(news))
+            self._context.cancellation.wait(self._pause(news, state))
             if self._context.cancellation.requested and state == "pending":
                 raise Cancelled
 
-    def _pause(self, news: float) -> float:
-        """Return how long to wait before looking at a job again that had news then."""
-        wanted = max(_POLL_SHARE * (time.monotonic() - news), len(self._jobs) / _MOST_LOOKS)
+    def _pause(self, news: float, state: JobState) -> float:
+        """Return how long to wait before looking at a job in this state again that had news then."""
+        looks = _MOST_LOOKS_AT_PENDING if state == "pending" else _MOST_LOOKS
+        wanted = max(_POLL_SHARE * (time.monotonic() - news), len(self._jobs) / looks)
         return min(max(wanted, _SHORTEST_POLL), _LONGEST_POLL)
 
     def step_ended(self, step: str) -> None:
