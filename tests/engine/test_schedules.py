@@ -13,6 +13,7 @@ from runner import Runner
 
 from lightning_native.emulator.local_cloud import LocalCloud
 from lightning_native.engine.journal import Journal
+from lightning_native.engine.lanes import limits_as_order
 from lightning_native.engine.plan import Retry, RunPlan, Schedule, StepPlan, check_plan
 from lightning_native.errors import PlanError
 
@@ -121,3 +122,29 @@ def test_a_wrong_time_zone_is_refused_with_the_nearest() -> None:
     with pytest.raises(PlanError, match="did you mean Europe/Zurich"):
         check_plan(plan)
     assert RunPlan.from_json(plan.to_json()) == plan
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"timeout": 60.0}, "cannot keep the run's timeout of 60.0 s"),
+        ({"max_parallelism": 2}, "cannot keep max_parallelism"),
+        ({"machine_limits": (("L4", 1),)}, "cannot keep max_parallelism or machine limits"),
+    ],
+)
+def test_what_no_schedule_can_keep_is_refused(options: dict[str, Any], message: str) -> None:
+    plan = RunPlan(
+        "r", "run", (StepPlan("a", ("true",)),), placement="platform", schedule=Schedule("s", "0 2 * * *"), **options
+    )
+    with pytest.raises(PlanError, match=message):
+        check_plan(plan)
+
+
+def test_a_schedule_keeps_limits_where_a_failure_ends_the_run() -> None:
+    steps = tuple(StepPlan(name, ("true",)) for name in "abcd")
+    schedule = Schedule("s", "0 2 * * *")
+    plan = RunPlan("r", "run", steps, "platform", max_parallelism=2, on_failure="stop", schedule=schedule)
+    check_plan(plan)
+    waits = limits_as_order(plan, {})
+    assert waits is not None
+    assert sorted(map(len, waits.values())) == [0, 0, 1, 1]

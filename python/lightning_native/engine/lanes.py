@@ -7,6 +7,11 @@ from lightning_native.engine.plan import RunPlan
 from lightning_native.lightning.machines import DEFAULT_MACHINE, canonical_machine, machine_slugs
 
 
+def limits_as_order(plan: RunPlan, durations: Mapping[str, float]) -> dict[str, tuple[str, ...]] | None:
+    """Return what each step of a plan with limits waits for, as `with_lanes`; None for a plan without limits."""
+    return with_lanes(plan, durations) if plan.max_parallelism or plan.machine_limits else None
+
+
 def with_lanes(plan: RunPlan, durations: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
     """Return what each step waits for, so that no limit of the plan is exceeded, in an order of the steps.
 

@@ -220,11 +220,27 @@ def check_plan(plan: RunPlan) -> None:
                 "only Lightning itself is there whenever a schedule fires"
             )
         check_schedule(plan.schedule)
+        _check_limits_on_schedule(plan, plan.schedule)
     plan.dag().order()
     # Layouts are made of plans.
     from lightning_native.engine.layout import check_environments
 
     check_environments(plan)
+
+
+def _check_limits_on_schedule(plan: RunPlan, schedule: Schedule) -> None:
+    """Refuse what only a process that watches the runs could keep."""
+    if plan.timeout is not None:
+        raise PlanError(
+            f"schedule {schedule.name!r} cannot keep the run's timeout of {plan.timeout} s: nobody watches its runs; "
+            "give the steps timeouts, which their jobs keep themselves"
+        )
+    if plan.on_failure == "continue" and (plan.max_parallelism is not None or plan.machine_limits):
+        raise PlanError(
+            f"schedule {schedule.name!r} cannot keep max_parallelism or machine limits with on_failure 'continue': "
+            "Lightning keeps a limit as an order of the steps, and a failed step would end those after it; "
+            "set on_failure to 'stop' or 'fail_fast', or remove the limits"
+        )
 
 
 def check_schedule(schedule: Schedule) -> None:

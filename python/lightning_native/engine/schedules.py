@@ -20,14 +20,16 @@ To look after it, in a process with the credentials in its environment::
     scheduled.delete()                                  # with its runs and its studios
 
 Each run is a pipeline of its own. All jobs of one run see the same `LIGHTNING_PIPELINE_ID`, `ScheduledRun.pipeline_id`,
-which no other run has. No process of ours is there when it runs: retries, time limits and the order of steps hold,
-`max_parallelism`, machines to fall back on and the limit for the whole run do not.
+which no other run has. No process of ours is there when it runs: retries, the time limits of steps, their order and, as
+an order, `max_parallelism` and machine limits hold; a limit for the whole run, and limits that a failed step must not
+upset, are refused; machines to fall back on are not tried.
 
 The code and the steps' environments, with what is secret in them, stay in studios that only this schedule uses, the
 latter in files of mode 0600, for as long as there is the schedule.
 """
 
 from lightning_native import unique_studio_name
+from lightning_native.engine.lanes import limits_as_order
 from lightning_native.engine.pipeline import PipelinePlan, prepare_studios
 from lightning_native.engine.placements.base import RunContext
 from lightning_native.engine.placements.job_output import split_attempts
@@ -162,7 +164,8 @@ def create_schedule(context: RunContext, schedule: Schedule) -> ScheduledPlan:
     name = _pipeline_name(schedule.name)
     # The old one of this name, or what a controller that died had made.
     delete_pipeline(cloud, cloud.find_pipeline(name), keep={studio.name for studio in studios.values()})
-    described = PipelinePlan(context, name, plan.steps, studios)
+    waits = limits_as_order(plan, context.journal.journal.step_durations(plan.name))
+    described = PipelinePlan(context, name, plan.steps, studios, waits)
     # A pipeline begins when it is created, but this one is to wait for its schedule: its first jobs find nothing to
     # run, and are stopped.
     pipeline = described.create_without_upload()

@@ -10,7 +10,7 @@ from functools import partial
 from lightning_native import unique_studio_name
 from lightning_native.engine.executor import StepResult
 from lightning_native.engine.journal import StepState
-from lightning_native.engine.lanes import with_lanes
+from lightning_native.engine.lanes import limits_as_order
 from lightning_native.engine.operation import PATIENCE_SECONDS
 from lightning_native.engine.pipeline import INTERRUPTION_RETRIES, PipelinePlan, pipeline_step_name, prepare_studios
 from lightning_native.engine.placements.base import RunContext, patiently, quietly
@@ -74,9 +74,8 @@ def _run(
     Lightning knows no limits. They are said as an order, and what waits for a failed step is not run, also where it
     waited only for its turn.
     """
-    limited = bool(context.plan.max_parallelism or context.plan.machine_limits)
-    waits = with_lanes(context.plan, context.journal.journal.step_durations(context.plan.name)) if limited else None
-    runs_again = limited and context.plan.on_failure == "continue"
+    waits = limits_as_order(context.plan, context.journal.journal.step_durations(context.plan.name))
+    runs_again = waits is not None and context.plan.on_failure == "continue"
     number = 1
     while steps:
         name = unique_studio_name(context.plan.name, context.plan.run_id[:12], *([f"{number}"] if number > 1 else []))
