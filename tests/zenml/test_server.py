@@ -41,6 +41,7 @@ if __name__ == "__main__":
     meeting.mkdir()
     run = eight(str(meeting))
     print("RESULT", sorted(step.output.load() for step in run.steps.values()))
+    print("HEARTBEATS", sum(step.latest_heartbeat is not None for step in run.steps.values()))
 """
 
 
@@ -110,6 +111,8 @@ def test_eight_steps_at_the_same_time(
     assert set(workbench.statuses().values()) == {"completed"}
     workbench.assert_nothing_left()
     if store == "server":
+        # What the heartbeat watch looks at.
+        assert "HEARTBEATS 8" in output
         # The token that the steps signed in with is in no file of ours.
         token = environment["ZENML_STORE_API_TOKEN"].encode()
         files = [path for path in Path(environment["LIGHTNING_NATIVE_HOME"]).rglob("*") if path.is_file()]
