@@ -1,6 +1,7 @@
 """A wheel has every file that an archive of the code would have, or says which it cannot have."""
 
 import os
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -23,6 +24,11 @@ HELD = [
     "setup.py",
     "pyproject.toml",
 ]
+
+
+@pytest.fixture(autouse=True)
+def _own_temporary_folder(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("temporary")))
 
 
 def make_tree(root: Path) -> Path:
