@@ -144,13 +144,13 @@ impl BuiltIn {
 }
 
 /// Whether a file whose name allows both a public certificate and a private key holds the latter.
-pub(super) fn is_private_key(name: &BStr, file: &Path) -> bool {
+pub(super) fn is_private_key(name: &BStr, file: impl FnOnce() -> PathBuf) -> bool {
     use std::io::Read;
     if !(name.ends_with(b".pem") || name.ends_with(b".key")) {
         return false;
     }
     let mut start = Vec::new();
     // A file that cannot be read is reported when it is archived.
-    let read = std::fs::File::open(file).and_then(|file| file.take(1 << 16).read_to_end(&mut start));
+    let read = std::fs::File::open(file()).and_then(|file| file.take(1 << 16).read_to_end(&mut start));
     read.is_ok() && start.contains_str("PRIVATE KEY-----")
 }

@@ -1,7 +1,7 @@
 //! Which files of a tree go into an archive, and why the others do not.
 use std::{
     borrow::Cow,
-    ffi::OsStr,
+    ffi::{OsStr, OsString},
     fs,
     os::unix::{
         ffi::{OsStrExt, OsStringExt},
@@ -220,10 +220,13 @@ impl Walk<'_> {
     fn visit(&self, mut folder: Folder, found: &mut Found, next: &mut Vec<Folder>) -> Result<()> {
         let full = join(self.root, folder.path.as_bstr());
         let read = |error: std::io::Error| Error::io("read the folder", &full, &error);
-        let children: Vec<fs::DirEntry> =
-            fs::read_dir(&full).map_err(read)?.collect::<std::io::Result<_>>().map_err(read)?;
+        let children: Vec<(OsString, fs::DirEntry)> = fs::read_dir(&full)
+            .map_err(read)?
+            .map(|child| child.map(|child| (child.file_name(), child)))
+            .collect::<std::io::Result<_>>()
+            .map_err(read)?;
         let is_root = folder.path.is_empty();
-        let has = |name: &str| children.iter().any(|child| child.file_name() == name);
+        let has = |name: &str| children.iter().any(|(child, _)| child == name);
         if matches!(folder.above, Above::Free) && !is_root && has("pyvenv.cfg") {
             let reason = "built-in rule: virtual environment (has pyvenv.cfg)";
             if !self.rules.include.may_match_below(folder.path.as_bstr(), false) {
@@ -244,11 +247,11 @@ impl Walk<'_> {
             }
             read_ignore_files(&mut folder, &full, &has)?;
         }
-        children.iter().try_for_each(|child| {
+        children.iter().try_for_each(|(name, child)| {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            self.visit_child(&folder, child, found, next)
+            self.visit_child(&folder, name, child, found, next)
         })
     }
 
@@ -276,12 +279,13 @@ impl Walk<'_> {
     fn visit_child(
         &self,
         folder: &Folder,
+        name: &OsStr,
         child: &fs::DirEntry,
         found: &mut Found,
         next: &mut Vec<Folder>,
     ) -> Result<()> {
-        let name = child.file_name();
-        let mut path = folder.path.clone();
+        let mut path = BString::new(Vec::with_capacity(folder.path.len() + 2 + name.len()));
+        path.extend_from_slice(&folder.path);
         if !path.is_empty() {
             path.push(b'/');
         }

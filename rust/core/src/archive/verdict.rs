@@ -158,7 +158,7 @@ impl Rules {
         if let Some(reason) = self.built_in.find(path, is_folder) {
             return Verdict::Out { reason, by: By::BuiltIn };
         }
-        if !is_folder && rules::is_private_key(path, &child.path()) {
+        if !is_folder && rules::is_private_key(path, || child.path()) {
             return Verdict::Out {
                 reason: "built-in rule: secret: private key (by its content)".to_owned(),
                 by: By::BuiltIn,
