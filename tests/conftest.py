@@ -1,8 +1,13 @@
 """Each process that runs tests is a user of its own."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
+
+# A shell starts what runs in its background deaf to Ctrl-C, and so would be all that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,6 +1,7 @@
 """Job files of every kind through the command line, run for real on a local cloud."""
 
 import json
+import logging
 import os
 import re
 import signal
@@ -100,6 +101,8 @@ def shell(
 ) -> Shell:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LIGHTNING_NATIVE_HOME", str(tmp_path / "home"))
+    # ZenML, where another test of this process imported it, writes everybody's log to the standard output.
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
     return Shell(lightning_cloud, tmp_path, capfd)
 
 
