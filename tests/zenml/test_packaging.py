@@ -126,7 +126,7 @@ def test_steps_run_as_jobs_in_their_images_and_their_secrets_are_in_no_record(wo
     assert "('train', 'registry.example/train:7')" in output
     assert "('flaky', 'registry.example/base:1')" in output
     # The machine that was taken away is no retry: there was only one.
-    assert "VERSIONS [(1, 'retried'), (2, 'completed')]" in output
+    assert "VERSIONS [(1, 'retried'), (2, 'completed')]" in output, output
     assert "BUILT registry.example/train:7" in output
     assert "[broken] " in output
     assert "exit code 3" in output

@@ -31,6 +31,7 @@ _FINAL = (COMPLETED, FAILED, STOPPED)
 _SHELL = f'read -r go && exec </dev/null && {{ {ENTER_HOME}; bash "$0/command"; printf %s "$?" > "$0/exit_code"; }}'
 _NO_COMMAND = 125
 _CAPACITY_POLL_SECONDS = 0.1
+_STOP_AGAIN_SECONDS = 1.0
 # Left out of a job's artifacts: caches that its code did not mean to keep.
 _NO_ARTIFACTS = {".cache", "__pycache__", ".ipynb_checkpoints"}
 
@@ -157,6 +158,11 @@ async def _snapshot(cloud: Cloud, studio: Studio, run_id: str) -> Path:
 async def _run(cloud: Cloud, job: Job) -> None:
     if job.state in _FINAL:
         # It was stopped before its turn came.
+        return
+    if job.state == STOPPING and not job.pid:
+        if job.id not in cloud.machines_made:
+            # The server that was stopping it is gone.
+            await _finish(cloud, job, STOPPED)
         return
     process = processes.Process(job.pid, job.process)
     while True:
@@ -327,8 +333,12 @@ async def stop(cloud: Cloud, job: Job, *, message: str = "") -> None:
             await _made(cloud, job)
             await _finish(cloud, job, STOPPED)
             return
+    done = finished(cloud, job.id)
+    while not done.is_set():
+        # Again and again: a process that was just being made when they were counted is not among them.
         await cloud.end_processes(job.marker)
-    await finished(cloud, job.id).wait()
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(done.wait(), _STOP_AGAIN_SECONDS)
 
 
 def log_ended(cloud: Cloud, job_id: str) -> asyncio.Event:
