@@ -1,7 +1,6 @@
 """Logs of jobs as the API shows them: in pages, as a file, and followed through a WebSocket."""
 
 import asyncio
-import contextlib
 import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
@@ -154,8 +153,8 @@ async def _send(websocket: WebSocket, cloud: Cloud, cursor: Cursor, wanted: Call
     finally:
         left.cancel()
         ended.cancel()
-        with contextlib.suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
-            await left
+        # Both are waited for, or asyncio would complain of what nobody asked for.
+        await asyncio.gather(left, ended, return_exceptions=True)
 
 
 async def _follow(websocket: WebSocket) -> None:

@@ -2,7 +2,7 @@
 //!
 //! Parts that nobody has compressed before are compressed here, the others come from elsewhere; put together in their
 //! order and ended with [`END`], they are one deflate stream, the same whichever of them came from where.
-use std::{marker::PhantomData, ops::Range, ptr::NonNull};
+use std::{ops::Range, ptr::NonNull};
 
 /// How far back a part can refer.
 pub const WINDOW: usize = 32 << 10;
@@ -47,7 +47,7 @@ impl Compressor {
     /// Begins with a stream, or goes on with one, whose content is all here.
     pub fn stream<'a>(&'a mut self, content: &'a [u8]) -> Stream<'a> {
         let place = Place { base: content.as_ptr(), next_hashes: [0; 2] };
-        Stream { compressor: self, content, place, next: None, one_thread: PhantomData }
+        Stream { compressor: self, content, place, next: None }
     }
 }
 
@@ -63,11 +63,10 @@ impl Drop for Compressor {
 pub struct Stream<'a> {
     compressor: &'a mut Compressor,
     content: &'a [u8],
+    /// Points into `content`.
     place: Place,
     /// Where the last part ended.
     next: Option<usize>,
-    /// `place` points into `content`.
-    one_thread: PhantomData<*const u8>,
 }
 
 impl Stream<'_> {
