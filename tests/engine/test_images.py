@@ -5,6 +5,7 @@ import time
 
 import pytest
 from runner import Runner
+from search import files_with
 
 from lightning_native.emulator.local_cloud import LocalCloud
 from lightning_native.engine.journal import Journal
@@ -49,9 +50,7 @@ def test_failures_retries_time_limits_and_secrets_are_as_with_other_jobs(
     assert "limit of 0.2 s" in steps["slow"].message
     assert folder.log("bad").read_text() == "broken\n"
     kept = [lightning_cloud.root / name for name in ("jobs", "drives", "uploads")]
-    for root in (folder.path.parents[1], *kept):
-        files = [path for path in root.rglob("*") if path.is_file()]
-        assert [path for path in files if b"s3cr3t-t0ken" in path.read_bytes()] == []
+    assert files_with("s3cr3t-t0ken", folder.path.parents[1], *kept) == []
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,10 @@
 
 import signal
 import time
-from pathlib import Path
 
 import pytest
 from runner import Runner
+from search import files_with
 
 from lightning_native.emulator.local_cloud import LocalCloud
 from lightning_native.engine.journal import Journal
@@ -60,9 +60,7 @@ def test_no_secret_is_left_anywhere(runner: Runner, lightning_cloud: LocalCloud,
         placement, shell("use", "test ${#TOKEN} -eq 12"), environments={"use": {"TOKEN": "s3cr3t-t0ken"}}
     )
     assert runner.drive(folder) == 0
-    for root in (folder.path.parents[1], lightning_cloud.root):
-        files = [path for path in Path(root).rglob("*") if path.is_file()]
-        assert [path for path in files if b"s3cr3t-t0ken" in path.read_bytes()] == []
+    assert files_with("s3cr3t-t0ken", folder.path.parents[1], lightning_cloud.root) == []
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)

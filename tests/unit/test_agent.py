@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from search import files_with
 
 from lightning_native import agent
 
@@ -85,8 +86,7 @@ def test_a_start_delivered_many_times_at_once_runs_the_command_once(studio: Stud
 def test_the_specification_with_its_secrets_is_gone_once_claimed(studio: Studio) -> None:
     studio.start("run.a", argv=["sh", "-c", 'test "$TOKEN" = s3cret'], env={"TOKEN": "s3cret"})
     assert studio.finish("run.a")[1]["result"]["exit_code"] == 0
-    left = [path for path in studio.home.rglob("*") if path.is_file() and b"s3cret" in path.read_bytes()]
-    assert left == []
+    assert files_with("s3cret", studio.home) == []
 
 
 def test_stop_ends_the_whole_process_group(studio: Studio) -> None:

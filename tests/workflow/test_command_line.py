@@ -16,6 +16,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from search import files_with
 
 from lightning_native.emulator.attach import attach
 from lightning_native.engine.journal import Journal
@@ -276,7 +277,8 @@ def test_secrets_reach_the_step_and_nothing_else(bench: Bench) -> None:
     assert printed(errors) == {"a": [f"{hashlib.sha256(secret.encode()).hexdigest()}  -"]}
     home = Path(bench.environment["LIGHTNING_NATIVE_HOME"])
     folder = home / "runs" / json.loads(output)["run_id"]
-    kept = [*folder.rglob("*"), home / "journal.db", home / "journal.db-wal", home / "cloud" / "server.log"]
+    kept = [home / "journal.db", home / "journal.db-wal", home / "cloud" / "server.log"]
+    assert files_with(secret, folder) == []
     assert [path for path in kept if path.is_file() and secret.encode() in path.read_bytes()] == []
 
 

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import pytest
+from search import files_below
 from workbench import Workbench
 
 from lightning_native.engine.journal import Journal
@@ -40,8 +41,8 @@ if __name__ == "__main__":
     files = output.split("FILES ")[1].splitlines()[0].split("|")
     assert {"my step.py", "café.py", "pipeline.py"} <= set(files)
     assert "F" not in files
-    left = [path for path in Path(workbench.environment["LIGHTNING_NATIVE_HOME"]).rglob("F") if path.is_file()]
-    assert left == []
+    left = files_below(Path(workbench.environment["LIGHTNING_NATIVE_HOME"]))
+    assert [path for path in left if path.name == "F"] == []
     assert not (workbench.folder / "F").exists()
     assert workbench.statuses() == {"run": "completed", "look": "completed"}
     workbench.assert_nothing_left()

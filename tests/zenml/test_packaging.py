@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import zenml
+from search import files_with
 from workbench import Workbench
 
 from lightning_native.engine.journal import Journal
@@ -97,11 +98,6 @@ def job_records(workbench: Workbench) -> list[dict[str, Any]]:
     return found
 
 
-def files_with(text: str, folder: Path) -> list[str]:
-    """Return the names of the files below a folder that have a text in them."""
-    return [path.name for path in folder.rglob("*") if path.is_file() and text.encode() in path.read_bytes()]
-
-
 def test_steps_run_as_jobs_in_their_images_and_their_secrets_are_in_no_record(workbench: Workbench) -> None:
     workbench.write("helper.py", "ANSWER = 'from the code'\n")
     workbench.write("data with blank.txt", "data")
@@ -115,7 +111,7 @@ def test_steps_run_as_jobs_in_their_images_and_their_secrets_are_in_no_record(wo
     assert SECRET not in json.dumps(record)
     # Not in what the cloud keeps, nor in a command line; here only where the run needs it until it ends.
     home = Path(workbench.environment["LIGHTNING_NATIVE_HOME"])
-    assert set(files_with(SECRET, home)) <= {"environments.json"}
+    assert {path.name for path in files_with(SECRET, home)} <= {"environments.json"}
     arguments = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True).stdout
     assert SECRET not in arguments
     (workbench.folder / "go").touch()

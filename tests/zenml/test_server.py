@@ -1,7 +1,6 @@
 """Eight steps at the same time through a real ZenML server, with its tokens, as through SQLite."""
 
 import json
-import os
 import socket
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from search import files_with
 from workbench import Workbench
 
 SETUP = "from lightning_native.zenml.stack import register_local_stack; register_local_stack('local-cloud')"
@@ -114,6 +114,5 @@ def test_eight_steps_at_the_same_time(
         # What the heartbeat watch looks at.
         assert "HEARTBEATS 8" in output
         # The token that the steps signed in with is in no file of ours.
-        token = environment["ZENML_STORE_API_TOKEN"].encode()
-        files = [path for path in Path(environment["LIGHTNING_NATIVE_HOME"]).rglob("*") if path.is_file()]
-        assert [path for path in files if os.access(path, os.R_OK) and token in path.read_bytes()] == []
+        token = environment["ZENML_STORE_API_TOKEN"]
+        assert files_with(token, Path(environment["LIGHTNING_NATIVE_HOME"])) == []

@@ -1,0 +1,24 @@
+"""What a folder has in its files."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def files_below(*folders: Path) -> Iterator[Path]:
+    """Yield the regular files below folders that others may be changing."""
+    # Not rglob: it raises for a folder that is deleted while it looks.
+    for folder in folders:
+        for root, _, names in os.walk(folder):
+            yield from (path for name in names if (path := Path(root, name)).is_file())
+
+
+def files_with(text: str, *folders: Path) -> list[Path]:
+    """Return the files below folders that have a text in them, also folders that others are changing."""
+    found = []
+    for path in files_below(*folders):
+        with contextlib.suppress(FileNotFoundError):
+            if text.encode() in path.read_bytes():
+                found.append(path)
+    return found
