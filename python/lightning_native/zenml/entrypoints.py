@@ -5,7 +5,6 @@ import sys
 import tempfile
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 from zenml.client import Client
 from zenml.entrypoints.base_entrypoint_configuration import (
@@ -14,7 +13,6 @@ from zenml.entrypoints.base_entrypoint_configuration import (
 )
 from zenml.entrypoints.pipeline_entrypoint_configuration import PipelineEntrypointConfiguration
 from zenml.entrypoints.step_entrypoint_configuration import STEP_NAME_OPTION, StepEntrypointConfiguration
-from zenml.enums import ExecutionStatus
 from zenml.logger import get_logger
 from zenml.pipelines.dynamic.entrypoint_configuration import DynamicPipelineEntrypointConfiguration
 from zenml.step_operators.step_operator_entrypoint_configuration import (
@@ -23,6 +21,7 @@ from zenml.step_operators.step_operator_entrypoint_configuration import (
 )
 from zenml.utils import code_utils, source_utils
 
+from lightning_native.zenml.reclaim import interruption_is_no_failure, reclaimed_step_run
 from lightning_native.zenml.schedules import out_of_window
 from lightning_native.zenml.wheels import enter_wheel
 
@@ -88,7 +87,15 @@ class LightningNativeStepEntrypointConfiguration(PackagedCode, StepEntrypointCon
         if out_of_window():
             logger.info("It is not the time of this schedule: nothing runs.")
             return
-        reclaimed = self._reclaimed_step_run() if ENV_INTERRUPTIBLE in os.environ else None
+        if ENV_INTERRUPTIBLE not in os.environ:
+            super().run()
+            return
+        with interruption_is_no_failure():
+            self._run_interruptible()
+
+    def _run_interruptible(self) -> None:
+        orchestrator_run_id = Client().active_stack.orchestrator.get_orchestrator_run_id()
+        reclaimed = reclaimed_step_run(orchestrator_run_id, self.entrypoint_args[STEP_NAME_OPTION])
         if reclaimed is None:
             super().run()
             return
@@ -96,24 +103,6 @@ class LightningNativeStepEntrypointConfiguration(PackagedCode, StepEntrypointCon
         options = {**self.entrypoint_args, STEP_RUN_ID_OPTION: str(reclaimed)}
         arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
         LightningNativeIsolatedStepEntrypointConfiguration(arguments).run()
-
-    def _reclaimed_step_run(self) -> UUID | None:
-        """Return the step run that an earlier attempt left running when it lost its machine.
-
-        This attempt goes on with it: ZenML would count one of its own as one of the step's retries.
-        """
-        orchestrator = Client().active_stack.orchestrator
-        runs = Client().list_pipeline_runs(orchestrator_run_id=orchestrator.get_orchestrator_run_id(), size=1)
-        if not runs.items:
-            return None
-        left = Client().list_run_steps(
-            name=self.entrypoint_args[STEP_NAME_OPTION],
-            pipeline_run_id=runs.items[0].id,
-            status=ExecutionStatus.RUNNING,
-            size=1,
-            hydrate=False,
-        )
-        return left.items[0].id if left.items else None
 
 
 class LightningNativeIsolatedStepEntrypointConfiguration(PackagedCode, StepOperatorEntrypointConfiguration):
