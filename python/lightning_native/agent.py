@@ -297,7 +297,20 @@ def spawn(argv: list[str], environment: dict[str, str]) -> tuple[int, int]:
         raise
     finally:
         os.close(sink)
+    be_as_nice(child)
     return child, source
+
+
+def be_as_nice(child: int) -> None:
+    """Give a child our own priority: it has a session of its own, and to Linux, so has a session."""
+    niceness = os.nice(0)
+    try:
+        if niceness > 0:
+            with open("/proc/%d/autogroup" % child, "w") as autogroup:
+                autogroup.write(str(niceness))
+    except OSError:
+        # Not every system has that, and it allows few changes a second.
+        return
 
 
 def keep_files() -> None:

@@ -50,6 +50,11 @@ def test_a_job_runs_on_the_studios_files_and_leaves_them_alone(sdk: Any, source:
     assert (tmp_path / "deep" / "output.txt").read_text() == "result\n"
 
 
+def test_what_runs_on_a_machine_gives_way_to_what_its_user_runs(sdk: Any, source: Any) -> None:
+    assert source.run("nice") == "10"
+    assert str(run(sdk, source, "nice").logs) == "10"
+
+
 def test_a_job_sees_the_files_of_the_moment_it_was_submitted(sdk: Any, source: Any) -> None:
     source.run("echo before > moment.txt")
     job = run(sdk, source, "sleep 0.5; cat moment.txt", wait=False)

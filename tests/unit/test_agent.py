@@ -89,6 +89,16 @@ def test_the_specification_with_its_secrets_is_gone_once_claimed(studio: Studio)
     assert files_with("s3cret", studio.home) == []
 
 
+@pytest.mark.skipif(
+    os.geteuid() != 0 or not Path("/proc/self/autogroup").exists(), reason="the system may refuse it now and then"
+)
+def test_a_command_has_the_priority_of_its_agent(studio: Studio) -> None:
+    sha256 = studio.upload("run.a", argv=["sh", "-c", "nice; cut -d ' ' -f 3 /proc/self/autogroup"])
+    command = ["nice", "-n", "7", sys.executable, str(studio.agent), "start", "run.a", "--spec-sha256", sha256]
+    subprocess.run(command, capture_output=True, check=True)
+    assert studio.finish("run.a")[0].split() == [b"7", b"7"]
+
+
 def test_stop_ends_the_whole_process_group(studio: Studio) -> None:
     studio.start("run.a", argv=["sh", "-c", "sleep 77 & echo $!; wait"])
     child = int(base64.b64decode(studio.call("poll", "run.a")["data"]))

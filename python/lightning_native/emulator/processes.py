@@ -21,6 +21,8 @@ from lightning_native.errors import EmulatorError
 MARKER = "LIGHTNING_NATIVE_EMULATOR_MARKER"
 _GRACE_SECONDS = 2.0
 _POLL_SECONDS = 0.01
+# They take all of a computer on which people, this server and the controllers of runs work, too.
+_NICENESS = 10
 
 
 def require_linux() -> None:
@@ -98,7 +100,16 @@ def start(
             env=environment,
             start_new_session=True,
         )
+    _be_nice(child.pid)
     return Process(child.pid, start_time(child.pid) or "", child)
+
+
+def _be_nice(pid: int) -> None:
+    with contextlib.suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, pid, _NICENESS)
+    with contextlib.suppress(OSError):
+        # Where each session has a priority of its own, that of its processes matters within it only.
+        Path(f"/proc/{pid}/autogroup").write_text(str(_NICENESS))
 
 
 def start_time(pid: int) -> str | None:
