@@ -9,6 +9,8 @@ from lightning_native.engine.controller import RunObserver, control, controller_
 from lightning_native.engine.driving import GiveUp
 from lightning_native.engine.executor import StepResult
 from lightning_native.engine.journal import RunState
+from lightning_native.engine.run_folder import RunFolder
+from lightning_native.zenml.end_publication import EndPublication, is_promised
 
 # Most runs are over by then, and never need ZenML here.
 _FIRST_LOOK_SECONDS = 60.0
@@ -18,10 +20,12 @@ _HOSTED_GRACE_SECONDS = 120.0
 class ZenMLObserver(RunObserver):
     """Publishes steps and runs that ended without ZenML's own code in the step telling so."""
 
-    def __init__(self, pipeline_run: UUID, *, steps: bool = True) -> None:
+    def __init__(self, folder: RunFolder, pipeline_run: UUID, *, steps: bool = True) -> None:
         """Publish to a ZenML run; `steps`: whether the steps are ZenML's, rather than one that holds them all."""
+        self._folder = folder
         self._pipeline_run = pipeline_run
         self._steps = steps
+        self._stopped: dict[str, StepResult] = {}
         if not steps:
             # What is stopped is a controller itself, which first stops and releases what it has brought to Lightning.
             self.grace = self.forced_grace = _HOSTED_GRACE_SECONDS
@@ -40,22 +44,35 @@ class ZenMLObserver(RunObserver):
 
     def stopping(self) -> None:
         """Load what will be needed in a moment: ZenML takes as long to import as steps take to stop."""
-        import lightning_native.zenml.publish  # noqa: F401  for its effect
+        if not is_promised(self._folder):
+            import lightning_native.zenml.publish  # noqa: F401  for its effect
 
     def step_ended(self, name: str, result: StepResult) -> None:
-        """Publish a step that failed or was stopped."""
-        if self._steps and result.state not in ("succeeded", "skipped"):
+        """Publish a step that failed, and keep one that was stopped for later: first all is to be released."""
+        if not self._steps:
+            return
+        if result.state == "stopped":
+            self._stopped[name] = result
+        elif result.state == "failed":
             # ZenML takes a second to import and is needed only when something goes wrong.
             from lightning_native.zenml.publish import RunPublisher
 
             RunPublisher(self._pipeline_run).step_ended(name, result)
 
     def run_ended(self, state: RunState, message: str) -> None:
-        """Publish a run that did not complete."""
-        if state != "completed":
+        """Publish a run that did not complete, unless who stopped it does."""
+        if state == "completed":
+            return
+        with EndPublication(self._folder) as publication:
+            if publication.is_done:
+                return
             from lightning_native.zenml.publish import RunPublisher
 
-            RunPublisher(self._pipeline_run).run_ended(state, message, settle_steps=not self._steps)
+            publisher = RunPublisher(self._pipeline_run)
+            for name, result in self._stopped.items():
+                publisher.step_ended(name, result)
+            publisher.run_ended(state, message, settle_steps=not self._steps)
+            publication.done()
 
 
 def main() -> int:
@@ -65,7 +82,9 @@ def main() -> int:
     parser.add_argument("--hosting", action="store_true", help="the run's one step is a controller itself")
     arguments = parser.parse_args()
     observer = (
-        ZenMLObserver(arguments.pipeline_run, steps=not arguments.hosting) if arguments.pipeline_run else RunObserver()
+        ZenMLObserver(RunFolder(arguments.folder), arguments.pipeline_run, steps=not arguments.hosting)
+        if arguments.pipeline_run
+        else RunObserver()
     )
     return control(arguments.folder, arguments.local_cloud, observer)
 

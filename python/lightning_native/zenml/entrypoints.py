@@ -1,10 +1,13 @@
 """How steps and pipelines start in a studio or job, from the code that is there."""
 
+import atexit
+import gc
 import os
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from zenml.client import Client
 from zenml.entrypoints.base_entrypoint_configuration import (
@@ -21,7 +24,7 @@ from zenml.step_operators.step_operator_entrypoint_configuration import (
 )
 from zenml.utils import code_utils, source_utils
 
-from lightning_native.zenml.reclaim import interruption_is_no_failure, reclaimed_step_run
+from lightning_native.zenml.interruption import interruption_is_no_failure, reclaimed_step_run
 from lightning_native.zenml.schedules import out_of_window
 from lightning_native.zenml.wheels import enter_wheel
 
@@ -56,6 +59,8 @@ class PackagedCode(BaseEntrypointConfiguration):
 
     def prepare_code_environment(self) -> None:
         """Go to the code and make it importable: unpacked in the working folder, a wheel there, or of an image."""
+        # ZenML leaves so many objects that looking through them for garbage at the end would take more than a second.
+        atexit.register(gc.freeze)
         packaging = os.environ.get(ENV_PACKAGING)
         if packaging == "wheel":
             os.chdir(enter_wheel(Path.cwd()))
@@ -87,20 +92,21 @@ class LightningNativeStepEntrypointConfiguration(PackagedCode, StepEntrypointCon
         if out_of_window():
             logger.info("It is not the time of this schedule: nothing runs.")
             return
-        if ENV_INTERRUPTIBLE not in os.environ:
-            super().run()
-            return
-        with interruption_is_no_failure():
-            self._run_interruptible()
+        interruptible = ENV_INTERRUPTIBLE in os.environ
+        with interruption_is_no_failure(interruptible=interruptible):
+            reclaimed = self._reclaimed_step_run() if interruptible else None
+            if reclaimed is None:
+                super().run()
+            else:
+                self._go_on_with(reclaimed)
 
-    def _run_interruptible(self) -> None:
+    def _reclaimed_step_run(self) -> UUID | None:
         orchestrator_run_id = Client().active_stack.orchestrator.get_orchestrator_run_id()
-        reclaimed = reclaimed_step_run(orchestrator_run_id, self.entrypoint_args[STEP_NAME_OPTION])
-        if reclaimed is None:
-            super().run()
-            return
+        return reclaimed_step_run(orchestrator_run_id, self.entrypoint_args[STEP_NAME_OPTION])
+
+    def _go_on_with(self, step_run: UUID) -> None:
         logger.info("The step's machine was taken away: it starts again.")
-        options = {**self.entrypoint_args, STEP_RUN_ID_OPTION: str(reclaimed)}
+        options = {**self.entrypoint_args, STEP_RUN_ID_OPTION: str(step_run)}
         arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
         LightningNativeIsolatedStepEntrypointConfiguration(arguments).run()
 

@@ -23,7 +23,7 @@ from lightning_native.engine.journal import Journal
 from lightning_native.engine.machines import MachineOffer
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.run_folder import RunFolder
-from lightning_native.errors import CloudError, RunStoppedError
+from lightning_native.errors import CloudError
 from lightning_native.zenml import remote
 from lightning_native.zenml import runtime as runtimes
 from lightning_native.zenml.compiler import FAILURE_MODES, compile_pipeline
@@ -33,7 +33,6 @@ from lightning_native.zenml.component import (
     packed_root,
     reachable,
     reached,
-    start_again,
     step_environment,
 )
 from lightning_native.zenml.config import LightningNativeOrchestratorSettings
@@ -53,10 +52,10 @@ from lightning_native.zenml.metadata import (
     step_variables,
     studio_url,
 )
-from lightning_native.zenml.orchestrator_base import is_unfinished
 from lightning_native.zenml.price_list import read_price_list
 from lightning_native.zenml.scheduled import ScheduledPipelines
 from lightning_native.zenml.status import RUN_STATUS, STEP_STATUS, run_status, step_statuses
+from lightning_native.zenml.stopping import stop_run
 
 if TYPE_CHECKING:
     from zenml.config.step_configurations import Step
@@ -260,21 +259,8 @@ class LightningNativeOrchestrator(DynamicPipelines, ScheduledPipelines):
         return RUN_STATUS[answer["state"]], steps if include_steps else None
 
     def _stop_run(self, run: "PipelineRunResponse", graceful: bool = False) -> None:
-        """Ask the controller to stop the run: at once, or, if graceful, when the steps that run have ended.
-
-        A run whose controller died gets another one, which stops it and releases what it held.
-        """
-        folder = newest_folder(str(run.orchestrator_run_id))
-        run_id = folder.path.name
-        if not folder.path.exists():
-            raise RunStoppedError(f"run {run_id} was not started on this machine; stop it where it was started")
-        driven = folder.is_driven()
-        folder.request_stop(graceful=graceful)
-        if HandedOver.read(folder) is not None:
-            remote.stop(self, run_id, graceful=graceful)
-        elif not driven and is_unfinished(folder) and not folder.is_driven():
-            logger.info("The process that drove run %s died; another one stops it.", run_id)
-            start_again(self, folder, self._settings_of(run))
+        """Ask the controller to stop the run: at once, or, if graceful, when the steps that run have ended."""
+        stop_run(self, run, self._settings_of(run), graceful=graceful)
 
 
 def _prices(environ: Mapping[str, str]) -> list[MachineOffer]:

@@ -17,7 +17,6 @@ from zenml.models import PipelineRunUpdate
 from zenml.orchestrators import ContainerizedOrchestrator, WheeledOrchestrator
 from zenml.utils import source_utils
 
-from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.engine.watch import Watch
@@ -176,10 +175,3 @@ def _publish_stop(pipeline_run: UUID | None) -> None:
         from lightning_native.zenml.publish import RunPublisher
 
         RunPublisher(pipeline_run).run_stopping("Interrupted by the user.")
-
-
-def is_unfinished(folder: RunFolder) -> bool:
-    """Tell whether a run has begun and has not ended."""
-    with Journal() as journal:
-        record = journal.run(folder.path.name)
-    return record is not None and record.state == "running"

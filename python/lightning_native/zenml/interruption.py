@@ -1,4 +1,4 @@
-"""A step whose machine is taken away: it has not failed, and its next attempt goes on with its step run."""
+"""What a step does that is told to end while it runs: it has been stopped, or its machine is being taken away."""
 
 import os
 import signal
@@ -24,26 +24,37 @@ class _MachineTakenAway(BaseException):
 
 
 @contextmanager
-def interruption_is_no_failure() -> Iterator[None]:
-    """Have a step that gets SIGTERM, and whose run is not being stopped, end by that signal and stay running in ZenML.
+def interruption_is_no_failure(*, interruptible: bool) -> Iterator[None]:
+    """Keep ZenML from publishing a step as failed that got SIGTERM. The process is expected to end after the block.
 
-    ZenML would publish it as failed: as one of its retries, or for good. Its code can save what it wants to save
-    meanwhile, as `RunInterruptedException` is raised in it. The process is expected to end after the block.
+    A step that is stopped has been published so already, and ends. One that is `interruptible`, and whose run is not
+    being stopped, loses its machine: it ends by the signal and stays running in ZenML, which would count it as one of
+    its retries otherwise. In both cases its code can save what it wants to save, as ZenML raises an exception in it.
     """
     publish_failure = getattr(publish_utils, _PUBLISH_FAILURE)
 
     def publish(step_run_id: UUID) -> Any:
-        if isinstance(sys.exc_info()[1], RunInterruptedException | _MachineTakenAway):
+        error = sys.exc_info()[1]
+        if isinstance(error, RunStoppedException):
+            raise error
+        if interruptible and isinstance(error, RunInterruptedException | _MachineTakenAway):
             raise _MachineTakenAway
         return publish_failure(step_run_id)
 
     # It is ZenML's own name for it in both places.
     for module in (publish_utils, step_runner):
         setattr(module, _PUBLISH_FAILURE, publish)
-    signal.signal(signal.SIGTERM, _interrupt)
+    if interruptible:
+        signal.signal(signal.SIGTERM, _interrupt)
     try:
         yield
+    except RunStoppedException:
+        # Where it was when it was stopped interests nobody, and takes a second to print.
+        logger.info("The step was stopped.")
+        sys.exit(128 + signal.SIGTERM)
     except (_MachineTakenAway, RunInterruptedException):
+        if not interruptible:
+            raise
         logger.info("The step's machine is being taken away.")
         sys.stdout.flush()
         # So that the engine sees why, and does not count it as a retry.

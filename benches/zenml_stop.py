@@ -1,0 +1,87 @@
+"""Measures `zenml pipeline runs stop` of a run with eight steps: when all is released, and when the command returns.
+
+`python benches/zenml_stop.py [ROUNDS]`; beside `zenml pipeline runs list`, the time that ZenML itself takes to start.
+Prints one JSON object: medians, in seconds after the command was entered.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from lightning_native.emulator.attach import attach
+from lightning_native.engine.journal import Journal
+
+TESTS = Path(__file__).parents[1] / "tests"
+sys.path[:0] = [str(TESTS / "support"), str(TESTS / "zenml")]
+
+from test_stop import EIGHT, wait_until_up  # noqa: E402  the pipeline whose stop is tested is measured
+from workbench import Workbench  # noqa: E402  as above
+
+ZENML = str(Path(sys.executable).parent / "zenml")
+SETUP = "from lightning_native.zenml.stack import register_local_stack; register_local_stack('local-cloud')"
+# How many steps are up when the run is stopped: none while the studio is prepared.
+PHASES = {"provisioning": 0, "steps run": 8}
+
+
+def zenml(workbench: Workbench, *arguments: str) -> float:
+    begun = time.perf_counter()
+    command = [ZENML, "pipeline", "runs", *arguments]
+    result = subprocess.run(
+        command, env=workbench.environment, cwd=workbench.folder, capture_output=True, text=True, check=False
+    )
+    if result.returncode != 0:
+        sys.exit(result.stdout + result.stderr)
+    return time.perf_counter() - begun
+
+
+def stop(workbench: Workbench, steps_up: int) -> dict[str, float]:
+    process = workbench.start(EIGHT)
+    workbench.wait_for(process, "is driven by process")
+    wait_until_up(workbench, steps_up)
+    run = workbench.python(
+        "from zenml.client import Client\n"
+        "print('RUN', Client().list_pipeline_runs(sort_by='desc:created', size=1).items[0].id)"
+    )
+    listed = zenml(workbench, "list")
+    begun = time.time()
+    returned = zenml(workbench, "stop", run.split("RUN ")[1].strip(), "-y")
+    process.communicate()
+    if set(workbench.statuses().values()) != {"stopped"}:
+        sys.exit(f"not everything was stopped: {workbench.statuses()}")
+    workbench.assert_nothing_left()
+    with Journal(workbench.journal) as journal:
+        ended = journal.runs(1)[0].ended
+    return {"zenml pipeline runs list": listed, "all released": (ended or 0.0) - begun, "stop returns": returned}
+
+
+def main() -> None:
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    report = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("LIGHTNING_", "ZENML_"))},
+            "LIGHTNING_NATIVE_HOME": str(folder / "home"),
+            "ZENML_CONFIG_PATH": str(folder / "config"),
+            "ZENML_ANALYTICS_OPT_IN": "false",
+        }
+        rooted = {**environment, "ZENML_CUSTOM_SOURCE_ROOT": name}
+        subprocess.run([sys.executable, "-c", SETUP], env=rooted, check=True, capture_output=True)
+        with attach(folder / "home" / "cloud") as cloud:
+            for phase, steps_up in PHASES.items():
+                taken = []
+                for number in range(rounds):
+                    code = folder / f"{steps_up}-{number}"
+                    code.mkdir()
+                    taken.append(stop(Workbench(environment, cloud, code), steps_up))
+                report[phase] = {what: round(statistics.median(each[what] for each in taken), 1) for what in taken[0]}
+    print(json.dumps(report, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,102 @@
+"""Stops runs for `zenml pipeline runs stop`, and publishes their end as soon as they have ended."""
+
+import atexit
+import gc
+import time
+from typing import TYPE_CHECKING
+
+from zenml.logger import get_logger
+
+from lightning_native.engine.driving import RunResult
+from lightning_native.engine.journal import Journal, RunRecord
+from lightning_native.engine.run_folder import RunFolder
+from lightning_native.errors import RunStoppedError
+from lightning_native.zenml import remote
+from lightning_native.zenml.component import newest_folder, start_again
+from lightning_native.zenml.end_publication import EndPublication
+from lightning_native.zenml.hosting import STEP, HandedOver
+from lightning_native.zenml.publish import RunPublisher
+
+if TYPE_CHECKING:
+    from zenml.models import PipelineRunResponse
+    from zenml.stack import StackComponent
+
+    from lightning_native.zenml.config import LightningNativeOrchestratorSettings
+
+logger = get_logger(__name__)
+
+# Who asks for a stop waits no longer for the end.
+_PATIENCE_SECONDS = 60.0
+_LOOK_SECONDS = 0.05
+
+
+def stop_run(
+    component: "StackComponent",
+    run: "PipelineRunResponse",
+    settings: "LightningNativeOrchestratorSettings",
+    *,
+    graceful: bool,
+) -> None:
+    """Stop a run: at once, and return when it has ended, or, if graceful, when the steps that run have ended.
+
+    A run whose controller died gets another one, which stops it and releases what it held.
+
+    Raises:
+        RunStoppedError: it was not started on this machine.
+    """
+    # Who stops a run waits for it: looking through all of ZenML for garbage at the end takes more than a second.
+    atexit.register(gc.freeze)
+    folder = newest_folder(str(run.orchestrator_run_id))
+    run_id = folder.path.name
+    if not folder.path.exists():
+        raise RunStoppedError(f"run {run_id} was not started on this machine; stop it where it was started")
+    driven = folder.is_driven()
+    publishes_here = not graceful and [step.name for step in folder.plan().steps] != [STEP]
+    if not publishes_here:
+        folder.request_stop(graceful=graceful)
+        if HandedOver.read(folder) is not None:
+            remote.stop(component, run_id, graceful=graceful)
+        elif not driven:
+            _drive_again(component, folder, settings)
+        return
+    with EndPublication(folder) as publication:
+        folder.request_stop(graceful=False)
+        if not driven:
+            _drive_again(component, folder, settings)
+        if _wait_for_end(run_id) is None:
+            logger.info("Run %s is still being stopped.", run_id)
+            return
+        with Journal() as journal:
+            result = RunResult.of(journal, run_id, "")
+        publisher = RunPublisher(run.id)
+        for name, step in result.steps.items():
+            publisher.step_ended(name, step)
+        publisher.run_ended(result.state, result.message)
+        publication.done()
+
+
+def _drive_again(
+    component: "StackComponent", folder: RunFolder, settings: "LightningNativeOrchestratorSettings"
+) -> None:
+    if is_unfinished(folder) and not folder.is_driven():
+        logger.info("The process that drove run %s died; another one stops it.", folder.path.name)
+        start_again(component, folder, settings)
+
+
+def _wait_for_end(run_id: str) -> RunRecord | None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    with Journal() as journal:
+        while time.monotonic() < deadline:
+            record = journal.run(run_id)
+            # One that is not there is just being started.
+            if record is not None and record.state != "running":
+                return record
+            time.sleep(_LOOK_SECONDS)
+    return None
+
+
+def is_unfinished(folder: RunFolder) -> bool:
+    """Tell whether a run has begun and has not ended."""
+    with Journal() as journal:
+        record = journal.run(folder.path.name)
+    return record is not None and record.state == "running"
