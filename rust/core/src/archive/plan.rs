@@ -12,7 +12,7 @@ const PIECE: u64 = BLOCK / 2;
 
 /// Blocks are compressed in parts of about this many bytes: after a change, little more than those have to be compressed
 /// again. Smaller ones make archives larger.
-const PART: usize = 96 << 10;
+const PART: usize = 80 << 10;
 
 const _: () = assert!(PART / 2 >= lightning_native_deflate::WINDOW);
 
@@ -63,7 +63,7 @@ pub(super) fn plan(entries: &[Entry]) -> Vec<Block> {
 
 /// About how large the next block is; a power of two, so that it is seldom another after a change.
 fn target(left: u64) -> u64 {
-    1 << (left / 4).clamp(LAST_BLOCK, BLOCK).ilog2()
+    1 << (left / 3).clamp(LAST_BLOCK, BLOCK).ilog2()
 }
 
 /// Whether a file ends what has about `target` bytes, and so many with it: from half of that on, with a chance that makes

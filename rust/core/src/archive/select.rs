@@ -290,8 +290,8 @@ impl Walk<'_> {
             path.push(b'/');
         }
         path.extend_from_slice(name.as_bytes());
-        let metadata = child.metadata().map_err(|error| Error::io("read", &child.path(), &error))?;
-        let is_folder = metadata.is_dir();
+        let file_type = child.file_type().map_err(|error| Error::io("read", &child.path(), &error))?;
+        let is_folder = file_type.is_dir();
         if name == ".git" {
             found.exclude(path, is_folder, "built-in rule: version control data (.git)");
             return Ok(());
@@ -322,7 +322,7 @@ impl Walk<'_> {
                 return Ok(());
             }
         };
-        let kind = match kind(&metadata, child)? {
+        let kind = match kind(file_type, child)? {
             Ok(kind) => kind,
             Err(special) => {
                 found.exclude(path, false, special);
@@ -340,18 +340,13 @@ impl Walk<'_> {
             let Some(checkout) = &territory.checkout else {
                 continue;
             };
-            for tracked in &checkout.tracked {
-                let Some(inside) = tracked.strip_prefix(territory.prefix.as_slice()) else {
-                    continue;
-                };
-                let mut path = territory.start.clone();
-                path.extend_from_slice(inside);
-                let is_there = entries.binary_search_by(|entry| (*entry.path).cmp(path.as_bstr())).is_ok()
-                    || join(self.root, path.as_bstr()).symlink_metadata().is_ok();
-                if !is_there {
-                    let reason = "tracked by git, but not on disk".to_owned();
-                    excluded.push(Excluded { path, reason });
-                }
+            // Most often nothing is missing, and looking from this side tells so in a fraction of the time.
+            let start = territory.start.as_slice();
+            let first = entries.partition_point(|entry| entry.path.as_bytes() < start);
+            let inside = entries[first..].iter().map_while(|entry| entry.path.strip_prefix(start));
+            let present = inside.filter(|path| checkout.tracked.contains(path.as_bstr())).count();
+            if !territory.prefix.is_empty() || present < checkout.tracked.len() {
+                self.report_untaken(territory, checkout, entries, excluded);
             }
             for submodule in &checkout.submodules {
                 let Some(inside) = submodule.strip_prefix(territory.prefix.as_slice()) else {
@@ -367,6 +362,28 @@ impl Walk<'_> {
             }
         }
     }
+
+    fn report_untaken(
+        &self,
+        territory: &Territory,
+        checkout: &Checkout,
+        entries: &[Entry],
+        excluded: &mut Vec<Excluded>,
+    ) {
+        for tracked in &checkout.tracked {
+            let Some(inside) = tracked.strip_prefix(territory.prefix.as_slice()) else {
+                continue;
+            };
+            let mut path = territory.start.clone();
+            path.extend_from_slice(inside);
+            let is_there = entries.binary_search_by(|entry| (*entry.path).cmp(path.as_bstr())).is_ok()
+                || join(self.root, path.as_bstr()).symlink_metadata().is_ok();
+            if !is_there {
+                let reason = "tracked by git, but not on disk".to_owned();
+                excluded.push(Excluded { path, reason });
+            }
+        }
+    }
 }
 
 fn join(root: &Path, path: &BStr) -> PathBuf {
@@ -378,9 +395,9 @@ fn boxed(path: BString) -> Box<BStr> {
 }
 
 /// What a path is, or why no archive can carry it.
-fn kind(metadata: &fs::Metadata, child: &fs::DirEntry) -> Result<std::result::Result<Kind, &'static str>> {
-    let file_type = metadata.file_type();
+fn kind(file_type: fs::FileType, child: &fs::DirEntry) -> Result<std::result::Result<Kind, &'static str>> {
     if file_type.is_file() {
+        let metadata = child.metadata().map_err(|error| Error::io("read", &child.path(), &error))?;
         return Ok(Ok(Kind::File { size: metadata.len(), executable: metadata.mode() & 0o100 != 0 }));
     }
     if file_type.is_symlink() {
