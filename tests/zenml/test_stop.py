@@ -9,6 +9,7 @@ import pytest
 from workbench import Workbench
 
 from lightning_native.engine.journal import Journal
+from lightning_native.engine.run_folder import RunFolder
 
 EIGHT = """
 import time
@@ -43,16 +44,26 @@ if __name__ == "__main__":
 LIMIT = 240
 
 
-def stop(workbench: Workbench, *arguments: str) -> None:
+def start_stop(workbench: Workbench, *arguments: str) -> "subprocess.Popen[str]":
     run = workbench.python(
         "from zenml.client import Client\n"
         "print('RUN', Client().list_pipeline_runs(sort_by='desc:created', size=1).items[0].id)"
     ).split("RUN ")[1]
     command = [str(Path(sys.executable).parent / "zenml"), "pipeline", "runs", "stop", run.strip(), "-y", *arguments]
-    result = subprocess.run(
-        command, env=workbench.environment, capture_output=True, text=True, check=False, cwd=workbench.folder
+    return subprocess.Popen(
+        command,
+        env=workbench.environment,
+        cwd=workbench.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
-    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def stop(workbench: Workbench, *arguments: str) -> None:
+    process = start_stop(workbench, *arguments)
+    output, _ = process.communicate(timeout=LIMIT)
+    assert process.returncode == 0, output
 
 
 def up(workbench: Workbench) -> int:
@@ -72,11 +83,35 @@ def test_a_forced_stop_ends_everything(workbench: Workbench, phase: str) -> None
     workbench.wait_for(process, "is driven by process")
     wait_until_up(workbench, {"provisioning": 0, "steps run": 8}[phase])
     stop(workbench)
-    output, _ = process.communicate(timeout=LIMIT)
-    assert "was stopped on request" in output
+    # Already: the command returns when all has ended.
     statuses = workbench.statuses()
     assert set(statuses.values()) == {"stopped"}, statuses
+    with Journal(workbench.journal) as journal:
+        assert journal.open_leases() == []
+    output, _ = process.communicate(timeout=LIMIT)
+    assert "was stopped on request" in output
     assert "AFTER RAN" not in output
+    if phase == "steps run":
+        assert not [line for line in output.splitlines() if line.startswith("[wait") and "Traceback" in line]
+    workbench.assert_nothing_left()
+
+
+def test_a_stop_whose_command_is_killed_ends_everything_all_the_same(workbench: Workbench) -> None:
+    process = workbench.start(EIGHT)
+    workbench.wait_for(process, "is driven by process")
+    wait_until_up(workbench, 8)
+    stopping = start_stop(workbench)
+    with Journal(workbench.journal) as journal:
+        requested = RunFolder(workbench.journal.parent / "runs" / journal.runs(1)[0].run_id)
+    deadline = time.monotonic() + LIMIT
+    while requested.stop_requested() == "no":
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    stopping.kill()
+    stopping.communicate()
+    process.communicate(timeout=LIMIT)
+    statuses = workbench.statuses()
+    assert set(statuses.values()) == {"stopped"}, statuses
     workbench.assert_nothing_left()
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 # Who asks for a stop waits no longer for the end.
-_PATIENCE_SECONDS = 60.0
+_PATIENCE_SECONDS = 300.0
 _LOOK_SECONDS = 0.05
 
 
@@ -63,6 +63,7 @@ def stop_run(
         folder.request_stop(graceful=False)
         if not driven:
             _drive_again(component, folder, settings)
+        logger.info("Stopping run %s and releasing what it holds …", run_id)
         if _wait_for_end(run_id) is None:
             logger.info("Run %s is still being stopped.", run_id)
             return
