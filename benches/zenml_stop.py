@@ -5,7 +5,6 @@ Prints one JSON object: medians, in seconds after the command was entered.
 """
 
 import json
-import os
 import statistics
 import subprocess
 import sys
@@ -20,10 +19,9 @@ TESTS = Path(__file__).parents[1] / "tests"
 sys.path[:0] = [str(TESTS / "support"), str(TESTS / "zenml")]
 
 from test_stop import EIGHT, wait_until_up  # noqa: E402  the pipeline whose stop is tested is measured
-from workbench import Workbench  # noqa: E402  as above
+from workbench import Workbench, new_zenml  # noqa: E402  as above
 
 ZENML = str(Path(sys.executable).parent / "zenml")
-SETUP = "from lightning_native.zenml.stack import register_local_stack; register_local_stack('local-cloud')"
 # How many steps are up when the run is stopped: none while the studio is prepared.
 PHASES = {"provisioning": 0, "steps run": 8}
 
@@ -43,13 +41,10 @@ def stop(workbench: Workbench, steps_up: int) -> dict[str, float]:
     process = workbench.start(EIGHT)
     workbench.wait_for(process, "is driven by process")
     wait_until_up(workbench, steps_up)
-    run = workbench.python(
-        "from zenml.client import Client\n"
-        "print('RUN', Client().list_pipeline_runs(sort_by='desc:created', size=1).items[0].id)"
-    )
+    run = workbench.newest_run()
     listed = zenml(workbench, "list")
     begun = time.time()
-    returned = zenml(workbench, "stop", run.split("RUN ")[1].strip(), "-y")
+    returned = zenml(workbench, "stop", run, "-y")
     process.communicate()
     if set(workbench.statuses().values()) != {"stopped"}:
         sys.exit(f"not everything was stopped: {workbench.statuses()}")
@@ -64,14 +59,7 @@ def main() -> None:
     report = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("LIGHTNING_", "ZENML_"))},
-            "LIGHTNING_NATIVE_HOME": str(folder / "home"),
-            "ZENML_CONFIG_PATH": str(folder / "config"),
-            "ZENML_ANALYTICS_OPT_IN": "false",
-        }
-        rooted = {**environment, "ZENML_CUSTOM_SOURCE_ROOT": name}
-        subprocess.run([sys.executable, "-c", SETUP], env=rooted, check=True, capture_output=True)
+        environment = new_zenml(folder)
         with attach(folder / "home" / "cloud") as cloud:
             for phase, steps_up in PHASES.items():
                 taken = []

@@ -302,7 +302,7 @@ def spawn(argv: list[str], environment: dict[str, str]) -> tuple[int, int]:
 
 
 def be_as_nice(child: int) -> None:
-    """Give a child our own priority: it has a session of its own, and to Linux, so has a session."""
+    """Give a child our own priority: to Linux, its session has one of its own beside that of its processes."""
     niceness = os.nice(0)
     try:
         if niceness > 0:

@@ -21,6 +21,27 @@ def _zygote() -> Zygote:
     return Zygote(modules, {**environment, "ZENML_ANALYTICS_OPT_IN": "false"})
 
 
+def register_stack(environment: dict[str, str], folder: Path) -> None:
+    """Register and set the stack on the local cloud in the ZenML of an environment."""
+    setup = "from lightning_native.zenml.stack import register_local_stack; register_local_stack('local-cloud')"
+    # `python -c` has no main module for ZenML to find the user's code by.
+    rooted = {**environment, "ZENML_CUSTOM_SOURCE_ROOT": str(folder)}
+    subprocess.run([sys.executable, "-c", setup], env=rooted, check=True, capture_output=True)
+
+
+def new_zenml(folder: Path) -> dict[str, str]:
+    """Make a ZenML configuration with the stack on the local cloud, and return the environment of its user."""
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith(("LIGHTNING_", "ZENML_"))},
+        "LIGHTNING_NATIVE_HOME": str(folder / "home"),
+        "ZENML_CONFIG_PATH": str(folder / "config"),
+        "ZENML_ANALYTICS_OPT_IN": "false",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    register_stack(environment, folder)
+    return environment
+
+
 @dataclass
 class Workbench:
     """A user's place: a ZenML configuration, a folder of code, and what is left on the cloud after a run."""
@@ -93,6 +114,16 @@ class Workbench:
         result = _zygote().run([script], {**self.environment, **(environment or {})}, timeout=400)
         assert result.returncode == 0, result.stdout + result.stderr
         return result.stdout
+
+    def newest_run(self) -> str:
+        """Return ZenML's id of the newest run."""
+        output = self.python(
+            """
+            from zenml.client import Client
+            print("RUN", Client().list_pipeline_runs(sort_by="desc:created", size=1).items[0].id)
+            """
+        )
+        return output.split("RUN ")[1].strip()
 
     def statuses(self) -> dict[str, str]:
         """Return ZenML's status of the newest run, under "run", and of its steps."""

@@ -13,9 +13,8 @@ from pathlib import Path
 
 import pytest
 from search import files_with
-from workbench import Workbench
+from workbench import Workbench, register_stack
 
-SETUP = "from lightning_native.zenml.stack import register_local_stack; register_local_stack('local-cloud')"
 PIPELINE = """
 import time
 from pathlib import Path
@@ -79,8 +78,7 @@ def server(zenml_home: tuple[dict[str, str], dict[str, str]], tmp_path: Path) ->
             "ZENML_STORE_URL": url,
             "ZENML_STORE_API_TOKEN": token,
         }
-        rooted = {**user, "ZENML_CUSTOM_SOURCE_ROOT": str(tmp_path)}
-        subprocess.run([sys.executable, "-c", SETUP], env=rooted, check=True, capture_output=True)
+        register_stack(user, tmp_path)
         yield user
     finally:
         process.terminate()

@@ -45,11 +45,15 @@ LIMIT = 240
 
 
 def start_stop(workbench: Workbench, *arguments: str) -> "subprocess.Popen[str]":
-    run = workbench.python(
-        "from zenml.client import Client\n"
-        "print('RUN', Client().list_pipeline_runs(sort_by='desc:created', size=1).items[0].id)"
-    ).split("RUN ")[1]
-    command = [str(Path(sys.executable).parent / "zenml"), "pipeline", "runs", "stop", run.strip(), "-y", *arguments]
+    command = [
+        str(Path(sys.executable).parent / "zenml"),
+        "pipeline",
+        "runs",
+        "stop",
+        workbench.newest_run(),
+        "-y",
+        *arguments,
+    ]
     return subprocess.Popen(
         command,
         env=workbench.environment,
@@ -102,9 +106,9 @@ def test_a_stop_whose_command_is_killed_ends_everything_all_the_same(workbench: 
     wait_until_up(workbench, 8)
     stopping = start_stop(workbench)
     with Journal(workbench.journal) as journal:
-        requested = RunFolder(workbench.journal.parent / "runs" / journal.runs(1)[0].run_id)
+        folder = RunFolder(workbench.journal.parent / "runs" / journal.runs(1)[0].run_id)
     deadline = time.monotonic() + LIMIT
-    while requested.stop_requested() == "no":
+    while folder.stop_requested() == "no":
         assert time.monotonic() < deadline
         time.sleep(0.01)
     stopping.kill()

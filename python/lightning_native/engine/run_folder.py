@@ -186,8 +186,12 @@ class RunFolder:
 
     def is_driven(self) -> bool:
         """Tell whether a process drives the run now."""
+        return self.is_locked("controller.lock")
+
+    def is_locked(self, name: str) -> bool:
+        """Tell whether a process has locked a file of the folder."""
         try:
-            with (self.path / "controller.lock").open() as lock:
+            with (self.path / name).open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except FileNotFoundError:
             return False

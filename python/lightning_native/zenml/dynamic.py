@@ -47,7 +47,7 @@ from lightning_native.zenml.older import get_step_entrypoint_command
 from lightning_native.zenml.orchestrator_base import LightningOrchestratorBase
 from lightning_native.zenml.price_list import read_price_list
 from lightning_native.zenml.single_step import step_status, stop_step, submit_step, wait_for_step
-from lightning_native.zenml.stopping import is_unfinished
+from lightning_native.zenml.status import is_unfinished
 
 if TYPE_CHECKING:
     from zenml.config.step_run_info import StepRunInfo

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from zenml.client import Client
 from zenml.entrypoints.base_entrypoint_configuration import (
     ENTRYPOINT_CONFIG_SOURCE_OPTION,
     BaseEntrypointConfiguration,
@@ -94,15 +93,11 @@ class LightningNativeStepEntrypointConfiguration(PackagedCode, StepEntrypointCon
             return
         interruptible = ENV_INTERRUPTIBLE in os.environ
         with interruption_is_no_failure(interruptible=interruptible):
-            reclaimed = self._reclaimed_step_run() if interruptible else None
+            reclaimed = reclaimed_step_run(self.entrypoint_args[STEP_NAME_OPTION]) if interruptible else None
             if reclaimed is None:
                 super().run()
             else:
                 self._go_on_with(reclaimed)
-
-    def _reclaimed_step_run(self) -> UUID | None:
-        orchestrator_run_id = Client().active_stack.orchestrator.get_orchestrator_run_id()
-        return reclaimed_step_run(orchestrator_run_id, self.entrypoint_args[STEP_NAME_OPTION])
 
     def _go_on_with(self, step_run: UUID) -> None:
         logger.info("The step's machine was taken away: it starts again.")

@@ -68,11 +68,12 @@ def _interrupt(_number: int, _frame: object) -> None:
         raise RunInterruptedException("The machine is being taken away.")
 
 
-def reclaimed_step_run(orchestrator_run_id: str, name: str) -> UUID | None:
+def reclaimed_step_run(name: str) -> UUID | None:
     """Return the run of a step that an earlier attempt left running when it lost its machine.
 
     The next attempt goes on with it: ZenML would count one of its own as one of the step's retries.
     """
+    orchestrator_run_id = Client().active_stack.orchestrator.get_orchestrator_run_id()
     runs = Client().list_pipeline_runs(orchestrator_run_id=orchestrator_run_id, size=1)
     if not runs.items:
         return None

@@ -40,8 +40,11 @@ def main() -> int:
     parser.add_argument("--pipeline-run", type=UUID, help="the ZenML run to publish to")
     parser.add_argument("--component", required=True, help="ZenML's id of the orchestrator")
     arguments = parser.parse_args()
-    folder = RunFolder(arguments.folder)
-    observer = ZenMLObserver(folder, arguments.pipeline_run, steps=False) if arguments.pipeline_run else RunObserver()
+    observer = (
+        ZenMLObserver(RunFolder(arguments.folder), arguments.pipeline_run, steps=False)
+        if arguments.pipeline_run
+        else RunObserver()
+    )
 
     def launch(folder: RunFolder, local_cloud: Path | None, cancellation: Cancellation, observer: RunObserver) -> int:
         return _launch(folder, arguments.component, arguments.pipeline_run, local_cloud, cancellation, observer)

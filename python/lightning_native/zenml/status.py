@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from zenml.enums import ExecutionStatus
 
 from lightning_native.engine.journal import Journal, RunRecord, RunState, StepRecord, StepState
+from lightning_native.engine.run_folder import RunFolder
 
 RUN_STATUS: dict[RunState, ExecutionStatus] = {
     "running": ExecutionStatus.RUNNING,
@@ -36,3 +37,10 @@ def run_status(journal: Journal, record: RunRecord, *, driven: bool) -> Executio
 def step_statuses(steps: Iterable[StepRecord]) -> dict[str, ExecutionStatus]:
     """Return the status of each step whose turn has come."""
     return {step.name: STEP_STATUS[step.state] for step in steps if step.state != "pending"}
+
+
+def is_unfinished(folder: RunFolder) -> bool:
+    """Tell whether a run has begun and has not ended."""
+    with Journal() as journal:
+        record = journal.run(folder.path.name)
+    return record is not None and record.state == "running"

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 from zenml.logger import get_logger
 
 from lightning_native.engine.driving import RunResult
-from lightning_native.engine.journal import Journal, RunRecord
+from lightning_native.engine.journal import Journal
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import RunStoppedError
 from lightning_native.zenml import remote
 from lightning_native.zenml.component import newest_folder, start_again
-from lightning_native.zenml.end_publication import EndPublication
+from lightning_native.zenml.end_publication import end_publication
 from lightning_native.zenml.hosting import STEP, HandedOver
 from lightning_native.zenml.publish import RunPublisher
+from lightning_native.zenml.status import is_unfinished
 
 if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse
@@ -59,16 +60,15 @@ def stop_run(
         elif not driven:
             _drive_again(component, folder, settings)
         return
-    with EndPublication(folder) as publication:
+    with end_publication(folder) as publication:
         folder.request_stop(graceful=False)
         if not driven:
             _drive_again(component, folder, settings)
         logger.info("Stopping run %s and releasing what it holds …", run_id)
-        if _wait_for_end(run_id) is None:
+        result = _wait_for_end(run_id)
+        if result is None:
             logger.info("Run %s is still being stopped.", run_id)
             return
-        with Journal() as journal:
-            result = RunResult.of(journal, run_id, "")
         publisher = RunPublisher(run.id)
         for name, step in result.steps.items():
             publisher.step_ended(name, step)
@@ -84,20 +84,13 @@ def _drive_again(
         start_again(component, folder, settings)
 
 
-def _wait_for_end(run_id: str) -> RunRecord | None:
+def _wait_for_end(run_id: str) -> RunResult | None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     with Journal() as journal:
         while time.monotonic() < deadline:
             record = journal.run(run_id)
             # One that is not there is just being started.
             if record is not None and record.state != "running":
-                return record
+                return RunResult.of(journal, run_id, "")
             time.sleep(_LOOK_SECONDS)
     return None
-
-
-def is_unfinished(folder: RunFolder) -> bool:
-    """Tell whether a run has begun and has not ended."""
-    with Journal() as journal:
-        record = journal.run(folder.path.name)
-    return record is not None and record.state == "running"
