@@ -50,7 +50,9 @@ def create_archive(
         level: 0 stores, 1 is fastest, 12 is smallest.
         threads: how many threads read and compress; all processors if None.
         cache: a folder (made if missing) that keeps compressed parts, so that unchanged ones are not compressed again.
-            The result is the same with and without.
+            Files with the size, inode and times of the last run are not even read, unless times are younger than two
+            seconds, or the digest needs it because something before them has another length. The result is the same
+            with and without.
         progress: called with bytes read and bytes in all, at most 20 times a second and once at the end; with 0 and 0
             while the files are being selected. What it raises stops the work.
 

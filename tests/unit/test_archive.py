@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import tarfile
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -437,15 +438,46 @@ def test_a_change_that_keeps_size_and_modification_time_is_seen(tree, tmp_path):
     assert create_archive(tree, tmp_path / "a.tar.gz", cache=tmp_path / "cache").digest != first.digest
 
 
-@pytest.mark.parametrize("place", [0, 20, 60, 100, 200, -5])
-def test_a_damaged_cache_is_not_used(tree, tmp_path, place):
-    put(tree, "a")
-    create_archive(tree, tmp_path / "a", cache=tmp_path / "cache")
-    [file] = (tmp_path / "cache").iterdir()
+def test_a_file_that_was_just_written_is_read_again_whatever_its_times_say(tree, tmp_path):
+    digests = set()
+    for number in range(50):
+        (tree / "a").write_text(f"{number:03}")
+        digests.add(create_archive(tree, tmp_path / "a.tar.gz", cache=tmp_path / "cache").digest)
+    assert len(digests) == 50
+
+
+@pytest.fixture(scope="module")
+def settled_tree(tmp_path_factory):
+    """A tree whose times can be trusted."""
+    tree = tmp_path_factory.mktemp("settled")
+    for number in range(100):
+        (tree / f"file-{number}.py").write_text(f"{number} = {'x' * 30_000}")
+    time.sleep(2.1)
+    return tree
+
+
+def test_files_that_have_not_changed_are_not_read_again(settled_tree, tmp_path):
+    def bytes_read():
+        return int(Path("/proc/self/io").read_text().split()[1])
+
+    cache = tmp_path / "cache"
+    first = create_archive(settled_tree, tmp_path / "a", cache=cache)
+    before = bytes_read()
+    second = create_archive(settled_tree, tmp_path / "b", cache=cache)
+    assert bytes_read() - before < first.bytes_in / 5
+    assert second.digest == first.digest
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["parts", "facts"])
+@pytest.mark.parametrize("place", [0, 20, 60, 100, 200, -5, -20, -40])
+def test_a_damaged_cache_is_not_used(settled_tree, tmp_path, place, kind):
+    create_archive(settled_tree, tmp_path / "a", cache=tmp_path / "cache")
+    [file] = (tmp_path / "cache").glob(f"*.{kind}")
     content = bytearray(file.read_bytes())
     content[place] ^= 1
     file.write_bytes(content)
-    create_archive(tree, tmp_path / "b", cache=tmp_path / "cache")
+    create_archive(settled_tree, tmp_path / "b", cache=tmp_path / "cache")
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
 
 

@@ -1,7 +1,10 @@
 //! Archives of source trees: what goes in, deterministic writing, safe extraction.
 mod assemble;
 mod cache;
+mod content;
+mod digest;
 mod extract;
+mod facts;
 mod git;
 mod gzip;
 mod layout;
@@ -16,7 +19,7 @@ mod write;
 
 pub use extract::{ExtractReport, Limits, extract};
 pub use select::select;
-pub use selection::{Entry, Excluded, Kind, Selection, SelectionOptions};
+pub use selection::{Entry, Excluded, Kind, Selection, SelectionOptions, Stamp};
 pub use write::{ArchiveReport, WriteOptions, create};
 
 /// Told how many bytes are done and how many there are; `false` asks to stop.

@@ -1,32 +1,28 @@
 //! Reads, compresses, hashes and writes blocks of the tar stream, in several threads.
 use std::{
     collections::BTreeMap,
-    ffi::OsStr,
     fs::File,
     io::Write,
     ops::Range,
-    os::unix::ffi::OsStrExt,
     path::Path,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
-use rustix::{
-    buffer::spare_capacity,
-    fs::{Mode, OFlags, openat},
-    io::Errno,
-};
+use blake3::hazmat::ChainingValue;
+use memmap2::MmapMut;
 
 use super::{
-    Entry, Kind, Progress, Selection,
+    Progress, Selection,
     cache::Cache,
+    content::{Content, Source},
+    digest::{self, Digest, LEAF},
     gzip,
-    plan::{Block, Parts, size},
-    tar_header,
+    plan::Block,
 };
 use crate::{Error, Result};
 
@@ -34,8 +30,6 @@ use crate::{Error, Result};
 const HEARTBEAT: Duration = Duration::from_millis(50);
 /// How many blocks may be in memory, as they are and compressed: under 200 MB with any number of threads.
 const MAX_WINDOW: usize = 16;
-/// What ends a tar stream.
-const END: usize = 1024;
 
 /// What to assemble, and where.
 pub(super) struct Input<'a> {
@@ -43,6 +37,8 @@ pub(super) struct Input<'a> {
     pub blocks: &'a [Block],
     pub level: i32,
     pub cache: Option<&'a Cache>,
+    /// Files that were changed before this moment get another time when they are changed again; `None` trusts no times.
+    pub settled: Option<SystemTime>,
     pub file: &'a File,
     /// For messages.
     pub destination: &'a Path,
@@ -54,6 +50,8 @@ pub(super) struct Assembled {
     pub digest: String,
     pub bytes_out: u64,
     pub cached_bytes: u64,
+    /// Whether digest and content may be of different versions of a file.
+    pub is_torn: bool,
 }
 
 /// Writes all blocks in their order; `total` is how many bytes of files there are, for `progress`.
@@ -64,50 +62,94 @@ pub(super) fn assemble(
     progress: &mut Progress<'_>,
 ) -> Result<Assembled> {
     let threads = threads.min(input.blocks.len());
-    let root = &input.selection.root;
+    let Selection { root, entries, .. } = input.selection;
+    let (mut offsets, mut end, mut longest) = (Vec::with_capacity(input.blocks.len()), 0, 0);
+    for block in input.blocks {
+        let length = block.length(entries);
+        offsets.push(end);
+        end += length;
+        longest = longest.max(length);
+    }
     let job = Job {
         input,
-        root: File::open(root).map_err(|error| Error::io("read", root, &error))?,
+        source: Source {
+            selection: input.selection,
+            root: File::open(root).map_err(|error| Error::io("read", root, &error))?,
+            settled: input.settled.filter(|_| input.cache.is_some()),
+            stop: AtomicBool::new(false),
+            is_torn: AtomicBool::new(false),
+        },
+        offsets,
+        longest: usize::try_from(longest).unwrap_or(usize::MAX),
         window: (threads * 4).min(MAX_WINDOW),
         state: Mutex::default(),
         changed: Condvar::new(),
         written: Mutex::new(0),
         digest: Mutex::default(),
-        stop: AtomicBool::new(false),
         done: AtomicU64::new(0),
     };
     job.run(threads, total, progress)?;
     let state = job.state.into_inner().unwrap_or_else(PoisonError::into_inner);
     let digest = job.digest.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(Assembled {
-        digest: digest.finalize().to_hex().to_string(),
+        digest: digest.finish().to_hex().to_string(),
         bytes_out: job.written.into_inner().unwrap_or_else(PoisonError::into_inner),
         cached_bytes: state.cached_bytes,
+        is_torn: job.source.is_torn.into_inner(),
     })
 }
 
 /// What a block needs, used again for the next.
-#[derive(Default)]
 struct Buffers {
-    content: Vec<u8>,
-    parts: Parts,
-    member: Vec<u8>,
+    content: Content,
+    member: MmapMut,
 }
 
 impl Buffers {
-    /// Writes what was compressed from this content, and returns its length.
-    fn write(&self, member: &gzip::Member, out: &mut impl Write) -> std::io::Result<usize> {
-        match member {
-            gzip::Member::Deflated(length) => out.write_all(&self.member[..*length]).map(|()| *length),
-            gzip::Member::Stored { header, trailer } => gzip::write_stored(out, header, &self.content, *trailer),
-        }
+    fn new(longest_block: usize) -> std::io::Result<Self> {
+        Ok(Self { content: Content::new(memory(longest_block)?), member: memory(gzip::bound(longest_block))? })
     }
 }
 
-/// A block that has been read and compressed.
+/// Zeros that nobody has to write; what is not used takes no memory.
+fn memory(length: usize) -> std::io::Result<MmapMut> {
+    let memory = MmapMut::map_anon(length)?;
+    // Pages of the usual size would come one by one, each at the price of compressing a hundred bytes.
+    #[cfg(target_os = "linux")]
+    let _ = memory.advise(memmap2::Advice::HugePage);
+    Ok(memory)
+}
+
+/// What a block was made to.
+struct Made {
+    member: gzip::Member,
+    /// Which of its bytes are whole leaves of the digest, and their values.
+    whole_leaves: Range<usize>,
+    leaves: Vec<ChainingValue>,
+}
+
+/// A block whose turns can come.
 struct Finished {
     buffers: Buffers,
-    member: gzip::Member,
+    made: Made,
+}
+
+impl Finished {
+    fn hash(&self, digest: &mut Digest) {
+        let (bytes, whole) = (self.buffers.content.bytes(), &self.made.whole_leaves);
+        digest.add_bytes(&bytes[..whole.start]);
+        self.made.leaves.iter().for_each(|leaf| digest.add_leaf(leaf));
+        digest.add_bytes(&bytes[whole.end..]);
+    }
+
+    /// Writes what it was compressed to, and returns the length of that.
+    fn write(&self, out: &mut impl Write) -> std::io::Result<usize> {
+        let Buffers { content, member } = &self.buffers;
+        match &self.made.member {
+            gzip::Member::Deflated(length) => out.write_all(&member[..*length]).map(|()| *length),
+            gzip::Member::Stored { header, trailer } => gzip::write_stored(out, header, content.bytes(), *trailer),
+        }
+    }
 }
 
 /// What is done with the blocks in their order, each by one thread at a time.
@@ -147,15 +189,17 @@ impl State {
 
 struct Job<'a> {
     input: &'a Input<'a>,
-    root: File,
+    source: Source<'a>,
+    /// Where in the tar stream the blocks begin.
+    offsets: Vec<u64>,
+    longest: usize,
     /// How many blocks may be in memory.
     window: usize,
     state: Mutex<State>,
     changed: Condvar,
     /// Bytes of the archive so far; who has it may write.
     written: Mutex<u64>,
-    digest: Mutex<blake3::Hasher>,
-    stop: AtomicBool,
+    digest: Mutex<Digest>,
     /// Bytes of files read.
     done: AtomicU64,
 }
@@ -180,7 +224,7 @@ impl Job<'_> {
                     drop(state);
                     keep_going = progress(self.done.load(Ordering::Relaxed), total);
                     if !keep_going {
-                        self.stop.store(true, Ordering::Relaxed);
+                        self.source.stop.store(true, Ordering::Relaxed);
                         self.changed.notify_all();
                         return;
                     }
@@ -201,7 +245,10 @@ impl Job<'_> {
         let mut compressor = gzip::Compressor::new(self.input.level);
         let mut state = self.lock();
         loop {
-            if state.error.is_some() || self.stop.load(Ordering::Relaxed) || state.next == self.input.blocks.len() {
+            if state.error.is_some()
+                || self.source.stop.load(Ordering::Relaxed)
+                || state.next == self.input.blocks.len()
+            {
                 break;
             }
             if state.next >= state.due() + self.window {
@@ -210,14 +257,17 @@ impl Job<'_> {
             }
             let place = state.next;
             state.next += 1;
-            let mut buffers = state.spare.pop().unwrap_or_default();
+            let spare = state.spare.pop();
             drop(state);
-            let result = self.make(&self.input.blocks[place], &mut buffers, &mut compressor);
+            let result = spare.map_or_else(|| self.new_buffers(), Ok).and_then(|mut buffers| {
+                let (made, recalled) = self.make(place, &mut buffers, &mut compressor)?;
+                Ok((Finished { buffers, made }, recalled))
+            });
             state = self.lock();
             match result {
-                Ok((member, recalled)) => {
+                Ok((finished, recalled)) => {
                     state.cached_bytes += recalled as u64;
-                    state.finished.insert(place, Arc::new(Finished { buffers, member }));
+                    state.finished.insert(place, Arc::new(finished));
                     for task in TASKS {
                         state = self.take_turns(task, state);
                     }
@@ -230,16 +280,34 @@ impl Job<'_> {
         }
     }
 
-    /// Reads a block and compresses what the cache does not have of it.
-    fn make(
-        &self,
-        block: &Block,
-        buffers: &mut Buffers,
-        compressor: &mut gzip::Compressor,
-    ) -> Result<(gzip::Member, usize)> {
-        let Buffers { content, parts, member } = buffers;
-        self.read(block, content, parts)?;
-        compressor.compress(content, &parts.ends, self.input.cache, member)
+    fn new_buffers(&self) -> Result<Buffers> {
+        Buffers::new(self.longest).map_err(|error| Error::io("get memory to write", self.input.destination, &error))
+    }
+
+    /// Compresses and hashes what is not known yet of a block, and says how many bytes the cache had.
+    fn make(&self, number: usize, buffers: &mut Buffers, compressor: &mut gzip::Compressor) -> Result<(Made, usize)> {
+        let (source, cache, offset) = (&self.source, self.input.cache, self.offsets[number]);
+        let Buffers { content, member } = buffers;
+        content.lay_out(&self.input.blocks[number], source)?;
+        if cache.is_none() {
+            content.read(0..content.len(), source)?;
+        }
+        let (member, recalled) = compressor.compress(content, source, cache, member)?;
+        let whole_leaves = digest::whole_leaves(offset, content.len());
+        let leaves = whole_leaves
+            .clone()
+            .step_by(LEAF)
+            .map(|start| {
+                let (range, offset) = (start..start + LEAF, offset + start as u64);
+                let name = content.name(range.clone(), ("leaf", offset));
+                let find = || content.read(range, source).map(|bytes| digest::leaf(offset, bytes));
+                if let Some(cache) = cache { cache.facts.get(name, find) } else { find() }
+            })
+            .collect::<Result<_>>()?;
+        content.read(0..whole_leaves.start, source)?;
+        content.read(whole_leaves.end..content.len(), source)?;
+        self.done.fetch_add(content.file_bytes() as u64, Ordering::Relaxed);
+        Ok((Made { member, whole_leaves, leaves }, recalled))
     }
 
     /// Hashes or writes the blocks whose turn it is, unless another thread does already.
@@ -248,13 +316,13 @@ impl Job<'_> {
             return state;
         }
         state.turns[task as usize].is_taken = true;
-        while state.error.is_none() && !self.stop.load(Ordering::Relaxed) {
+        while state.error.is_none() && !self.source.stop.load(Ordering::Relaxed) {
             let due = state.turns[task as usize].due;
             let Some(block) = state.finished.get(&due).map(Arc::clone) else { break };
             drop(state);
             let result = match task {
                 Task::Hash => {
-                    self.digest.lock().unwrap_or_else(PoisonError::into_inner).update(&block.buffers.content);
+                    block.hash(&mut self.digest.lock().unwrap_or_else(PoisonError::into_inner));
                     Ok(())
                 }
                 Task::Write => self.write(&block),
@@ -280,77 +348,8 @@ impl Job<'_> {
     fn write(&self, block: &Finished) -> std::io::Result<()> {
         let mut written = self.written.lock().unwrap_or_else(PoisonError::into_inner);
         let mut file = self.input.file;
-        let length = block.buffers.write(&block.member, &mut file)?;
+        let length = block.write(&mut file)?;
         *written += length as u64;
-        Ok(())
-    }
-
-    fn read(&self, block: &Block, content: &mut Vec<u8>, parts: &mut Parts) -> Result<()> {
-        content.clear();
-        parts.ends.clear();
-        match block {
-            Block::Entries(range) => {
-                for entry in &self.input.selection.entries[range.clone()] {
-                    if self.stop.load(Ordering::Relaxed) {
-                        return Err(Error::Interrupted);
-                    }
-                    let start = content.len();
-                    tar_header::push(content, entry)?;
-                    if let Kind::File { size: size @ 1.., .. } = entry.kind {
-                        self.read_content(entry, 0..size, content)?;
-                        tar_header::pad(content, size);
-                    }
-                    parts.add(entry, start..content.len());
-                }
-            }
-            Block::Piece { entry, content: range } => {
-                let entry = &self.input.selection.entries[*entry];
-                if range.start == 0 {
-                    tar_header::push(content, entry)?;
-                }
-                self.read_content(entry, range.clone(), content)?;
-                if range.end == size(entry) {
-                    tar_header::pad(content, range.end);
-                }
-                parts.add(entry, 0..content.len());
-            }
-            Block::End => content.resize(END, 0),
-        }
-        parts.close(content.len());
-        Ok(())
-    }
-
-    fn read_content(&self, entry: &Entry, range: Range<u64>, content: &mut Vec<u8>) -> Result<()> {
-        let length = range.end - range.start;
-        let end = content.len() + usize::try_from(length).unwrap_or(0);
-        content.reserve(end - content.len());
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
-        let opened = openat(&self.root, &**entry.path, flags, Mode::empty()).map_err(std::io::Error::from);
-        let read = opened.and_then(|file| {
-            let mut place = range.start;
-            while content.len() < end {
-                match rustix::io::pread(&file, spare_capacity(content), place) {
-                    Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-                    Ok(count) => place += count as u64,
-                    Err(Errno::INTR) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
-            // There may have been room for more.
-            content.truncate(end);
-            Ok(())
-        });
-        read.map_err(|error| {
-            let path = self.input.selection.root.join(OsStr::from_bytes(&entry.path));
-            match error.kind() {
-                std::io::ErrorKind::UnexpectedEof => Error::Archive(format!(
-                    "{} became shorter while it was read; try again when nothing writes to it",
-                    path.display()
-                )),
-                _ => Error::io("read", &path, &error),
-            }
-        })?;
-        self.done.fetch_add(length, Ordering::Relaxed);
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 //! the table is. A segment appears as a whole by a rename and is never changed, so that neither a crash nor another writer
 //! can leave half of one; when there are too many, or most of what they hold is out of date, one takes the place of all.
 //! Parts are found by the hash of what they were compressed from. What does not hash to what the table says is not used.
+//! For files that have not been changed since, the [`Facts`] beside them have the hash.
 use std::{
     collections::HashMap,
     fs::{self, File},
@@ -20,25 +21,27 @@ use std::{
 use lightning_native_deflate::WINDOW;
 use tempfile::NamedTempFile;
 
+use super::facts::Facts;
 use crate::{Error, Result};
 
 /// Changes whenever what is kept changes its meaning, so that old files are not misread.
-const MAGIC: &[u8; 16] = b"lightning-cache2";
+const MAGIC: &[u8; 16] = b"lightning-cache3";
 const HASH: usize = 32;
-/// Key, hash and length of a part.
-const ROW: usize = HASH * 2 + 8;
+/// Key, hash and length of a part, and the checksum of what it was compressed from.
+const ROW: usize = HASH * 2 + 8 + 4;
 /// Hash and length of the table, magic.
 const FOOTER: usize = HASH + 8 + MAGIC.len();
 const MAX_SEGMENTS: usize = 8;
 /// All files of a cache folder together; the least recently used go first.
 const MAX_BYTES: u64 = 2 << 30;
 const SUFFIX: &str = ".parts";
+const FACTS_SUFFIX: &str = ".facts";
 /// What a segment is called before it is whole; a killed writer leaves one behind.
 const UNFINISHED: &str = ".parts-";
 /// No writer takes longer.
 const ABANDONED: Duration = Duration::from_hours(1);
 
-type Key = [u8; HASH];
+pub(super) type Key = [u8; HASH];
 
 /// What earlier archives left behind, and what this one adds.
 #[derive(Debug)]
@@ -50,6 +53,7 @@ pub(super) struct Cache {
     rows: Vec<Row>,
     by_key: HashMap<Key, usize>,
     added: Mutex<Option<Added>>,
+    pub facts: Facts,
 }
 
 #[derive(Debug)]
@@ -66,6 +70,7 @@ struct Row {
     key: Key,
     hash: Key,
     length: usize,
+    checksum: u32,
     is_used: AtomicBool,
 }
 
@@ -76,27 +81,35 @@ struct Added {
     table: Vec<u8>,
 }
 
+/// A part and what it was compressed from.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Part {
+    /// Bytes that it was compressed to.
+    pub length: usize,
+    /// CRC-32 of what it was compressed from.
+    pub checksum: u32,
+}
+
 /// Tells parts apart by what they are compressed from: themselves and the window before them.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Keys {
-    /// Hash of the window before the next part.
-    window: Key,
+    /// Where the last part ended, and the hash of the window before that.
+    window: Option<(usize, Key)>,
 }
 
 impl Keys {
-    /// At the start of a stream.
-    pub fn new() -> Self {
-        Self { window: [0; HASH] }
-    }
-
-    /// The key of a part. It is the last of its stream unless it is at least as long as the window.
-    pub fn next(&mut self, part: &[u8]) -> Key {
+    /// The key of the part of `content` from `start` on.
+    pub fn key(&mut self, content: &[u8], start: usize) -> Key {
+        let hash = |bytes| *blake3::hash(bytes).as_bytes();
+        let before = match self.window {
+            Some((end, window)) if end == start => window,
+            _ => hash(&content[start.saturating_sub(WINDOW)..start]),
+        };
         // In two, so that nothing is hashed twice.
-        let (rest, window) = part.split_at(part.len().saturating_sub(WINDOW));
-        let window = *blake3::hash(window).as_bytes();
-        let key = blake3::hash(&[self.window, *blake3::hash(rest).as_bytes(), window].concat());
-        self.window = window;
-        *key.as_bytes()
+        let (rest, window) = content[start..].split_at((content.len() - start).saturating_sub(WINDOW));
+        let window = hash(window);
+        self.window = Some((content.len(), window));
+        hash(&[before, hash(rest), window].concat())
     }
 }
 
@@ -117,7 +130,9 @@ impl Cache {
             rows: Vec::new(),
             by_key: HashMap::new(),
             added: Mutex::default(),
+            facts: Facts::default(),
         };
+        cache.facts = Facts::open(folder.join(cache.name.clone() + FACTS_SUFFIX));
         for child in fs::read_dir(folder).map_err(fail)?.flatten() {
             let file_name = child.file_name();
             let is_ours = file_name.as_bytes().starts_with(cache.name.as_bytes())
@@ -150,8 +165,9 @@ impl Cache {
         let mut start = 0;
         for row in table.chunks_exact(ROW) {
             let (key, row) = row.split_first_chunk::<HASH>()?;
-            let (hash, length) = row.split_first_chunk::<HASH>()?;
-            let length = u64::from_le_bytes(length.try_into().ok()?);
+            let (hash, row) = row.split_first_chunk::<HASH>()?;
+            let (length, checksum) = row.split_first_chunk::<8>()?;
+            let length = u64::from_le_bytes(*length);
             self.by_key.insert(*key, self.rows.len());
             self.rows.push(Row {
                 segment: self.segments.len(),
@@ -159,6 +175,7 @@ impl Cache {
                 key: *key,
                 hash: *hash,
                 length: usize::try_from(length).ok()?,
+                checksum: u32::from_le_bytes(checksum.try_into().ok()?),
                 is_used: AtomicBool::new(false),
             });
             start = start.checked_add(length)?;
@@ -169,13 +186,18 @@ impl Cache {
         Some(())
     }
 
-    /// Copies the part of this key to where `out` begins, and returns its length.
-    pub fn recall(&self, key: &Key, out: &mut [u8]) -> Option<usize> {
+    /// Whether there seems to be a part of this key.
+    pub fn has(&self, key: &Key) -> bool {
+        self.by_key.contains_key(key)
+    }
+
+    /// Copies the part of this key to where `out` begins.
+    pub fn recall(&self, key: &Key, out: &mut [u8]) -> Option<Part> {
         let row = &self.rows[*self.by_key.get(key)?];
         let out = out.get_mut(..row.length)?;
         self.read(row, out)?;
         row.is_used.store(true, Ordering::Relaxed);
-        Some(row.length)
+        Some(Part { length: row.length, checksum: row.checksum })
     }
 
     fn read(&self, row: &Row, out: &mut [u8]) -> Option<()> {
@@ -183,12 +205,11 @@ impl Cache {
         (blake3::hash(out) == row.hash).then_some(())
     }
 
-    /// Keeps a part for the next time.
-    pub fn keep(&self, key: &Key, part: &[u8]) -> Result<()> {
+    /// Keeps a part, and the checksum of what it was compressed from, for the next time.
+    pub fn keep(&self, key: &Key, part: &[u8], checksum: u32) -> Result<()> {
         let mut added = self.added.lock().unwrap_or_else(PoisonError::into_inner);
         if added.is_none() {
-            let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(&self.folder);
-            let file = file.map_err(|error| self.fail(&error))?;
+            let file = new_file(&self.folder).map_err(|error| self.fail(&error))?;
             *added = Some(Added { file: BufWriter::with_capacity(1 << 18, file), table: Vec::new() });
         }
         if let Some(Added { file, table }) = &mut *added {
@@ -196,6 +217,7 @@ impl Cache {
             table.extend_from_slice(key);
             table.extend_from_slice(blake3::hash(part).as_bytes());
             table.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            table.extend_from_slice(&checksum.to_le_bytes());
         }
         Ok(())
     }
@@ -215,7 +237,7 @@ impl Cache {
             for row in used {
                 part.resize(row.length, 0);
                 if self.read(row, &mut part).is_some() {
-                    self.keep(&row.key, &part)?;
+                    self.keep(&row.key, &part, row.checksum)?;
                 }
             }
         }
@@ -238,7 +260,8 @@ impl Cache {
         if is_changed {
             self.prune();
         }
-        Ok(())
+        let Self { folder, facts, .. } = self;
+        facts.finish(|| new_file(&folder)).map_err(|error| Error::io("write to the cache folder", &folder, &error))
     }
 
     /// Failing to remove something is no reason to fail: another process may have done it.
@@ -253,7 +276,7 @@ impl Cache {
                 if modified.elapsed().is_ok_and(|age| age > ABANDONED) {
                     let _ = fs::remove_file(child.path());
                 }
-            } else if name.as_bytes().ends_with(SUFFIX.as_bytes()) {
+            } else if [SUFFIX, FACTS_SUFFIX].iter().any(|suffix| name.as_bytes().ends_with(suffix.as_bytes())) {
                 let is_own = name.as_bytes().starts_with(self.name.as_bytes());
                 files.push((is_own, modified, metadata.len(), child.path()));
             }
@@ -268,4 +291,9 @@ impl Cache {
             let _ = fs::remove_file(path);
         }
     }
+}
+
+/// A file that is removed unless it is given its name.
+fn new_file(folder: &Path) -> std::io::Result<NamedTempFile> {
+    tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)
 }

@@ -4,10 +4,15 @@ use std::{
     ops::Range,
 };
 
-use libdeflater::{CompressionLvl, Crc};
-use lightning_native_deflate as parts;
+use libdeflater::{CompressionLvl, crc32};
+use lightning_native_deflate::{self as deflate, WINDOW};
+use zlib_rs::crc32::crc32_combine;
 
-use super::cache::{Cache, Keys};
+use super::{
+    cache::{Cache, Key, Keys, Part},
+    content::{Content, Source},
+    plan::MIN_PART,
+};
 use crate::Result;
 
 /// Marks the extra field that holds the length of the member.
@@ -16,12 +21,17 @@ const FIELD: [u8; 2] = *b"LN";
 pub(super) const HEADER: usize = 12 + 4 + 4;
 pub(super) const TRAILER: usize = 8;
 /// What may follow the last part.
-const AFTER: usize = parts::END.len() + TRAILER;
+const AFTER: usize = deflate::END.len() + TRAILER;
 /// The most a stored deflate block can hold.
 const STORED: usize = 65_535;
 const STORED_HEADER: usize = 5;
 /// How much of a block is tried, at three places, to see whether it can be compressed at all.
 const SAMPLE: usize = 4096;
+
+/// The most that a block of so many bytes can take while it is compressed.
+pub(super) fn bound(block: usize) -> usize {
+    HEADER + deflate::bound(block) + block.div_ceil(MIN_PART) * deflate::bound(0) + AFTER
+}
 
 /// Compresses blocks at one level.
 pub(super) struct Compressor {
@@ -34,11 +44,59 @@ enum Method {
     Store,
     /// A block is one part, at the levels that need all of it.
     Whole(libdeflater::Compressor),
-    Parts(parts::Compressor),
+    Parts(deflate::Compressor),
 }
 
 /// Compresses a part into a buffer, and returns its length if there is room.
-type Compress<'a> = dyn FnMut(Range<usize>, &mut [u8]) -> Option<usize> + 'a;
+type Compress<'a> = Box<dyn FnMut(Range<usize>, &mut [u8]) -> Option<usize> + 'a>;
+
+impl Method {
+    fn stream<'a>(&'a mut self, content: &'a [u8]) -> Compress<'a> {
+        match self {
+            Self::Store => Box::new(|_, _| None),
+            Self::Whole(libdeflate) => Box::new(|part, out| libdeflate.deflate_compress(&content[part], out).ok()),
+            Self::Parts(compressor) => {
+                let mut stream = compressor.stream(content);
+                Box::new(move |part, out| stream.compress(part, out))
+            }
+        }
+    }
+}
+
+/// A deflate stream that begins after the header.
+struct Deflated {
+    end: usize,
+    /// CRC-32 of its content.
+    checksum: u32,
+    /// How many bytes of content were in the cache.
+    recalled: usize,
+}
+
+impl Deflated {
+    fn add(&mut self, part: Part, length: usize) {
+        self.end += part.length;
+        self.checksum = crc32_combine(self.checksum, part.checksum, length as u64);
+    }
+}
+
+/// Where in the buffer a part of so many bytes is compressed to.
+fn room(buffer: &mut [u8], start: usize, part: usize) -> &mut [u8] {
+    &mut buffer[start..start + deflate::bound(part)]
+}
+
+/// What the cache has the parts by.
+fn keys(content: &mut Content, source: &Source<'_>, cache: &Cache, parts: &[Range<usize>]) -> Result<Vec<Key>> {
+    let mut keys = Keys::default();
+    let key = |part: &Range<usize>| {
+        let with_window = part.start.saturating_sub(WINDOW)..part.end;
+        let name = content.name(with_window.clone(), ("part", (part.start - with_window.start) as u64));
+        cache.facts.get(name, || {
+            content.read(with_window, source)?;
+            Ok(keys.key(&content.bytes()[..part.end], part.start))
+        })
+    };
+    parts.iter().map(key).collect()
+}
 
 /// A gzip member, apart from the content that it holds as it is.
 pub(super) enum Member {
@@ -53,107 +111,114 @@ impl Compressor {
         let libdeflate = |level| libdeflater::Compressor::new(CompressionLvl::new(level).unwrap_or_default());
         let method = match level {
             0 => Method::Store,
-            level if parts::LEVELS.contains(&level) => Method::Parts(parts::Compressor::new(level)),
+            level if deflate::LEVELS.contains(&level) => Method::Parts(deflate::Compressor::new(level)),
             level => Method::Whole(libdeflate(level)),
         };
         Self { method, sampler: libdeflate(1), sample: vec![0; SAMPLE * 2] }
     }
 
-    /// Compresses into `buffer`, which grows but never shrinks, if that makes `content` smaller; takes from the cache what
-    /// it has, and says how many bytes of content that was. `ends` is where the parts end that are compressed on their own.
+    /// Compresses into `buffer`, which has [`bound`] bytes, if that makes `content` smaller; takes from the cache what it
+    /// has, reads what is needed besides, and says how many bytes of content the cache had.
     pub fn compress(
         &mut self,
-        content: &[u8],
-        ends: &[usize],
+        content: &mut Content,
+        source: &Source<'_>,
         cache: Option<&Cache>,
-        buffer: &mut Vec<u8>,
+        buffer: &mut [u8],
     ) -> Result<(Member, usize)> {
-        let mut crc = Crc::new();
-        crc.update(content);
-        let mut trailer = [0; TRAILER];
-        trailer[..4].copy_from_slice(&crc.sum().to_le_bytes());
-        trailer[4..].copy_from_slice(&low_32_bits(content.len()).to_le_bytes());
-        let stored = stored_length(content.len());
-        let (deflated, recalled) =
-            if self.is_incompressible(content) { (None, 0) } else { self.deflate(content, ends, cache, buffer)? };
-        let Some(end) = deflated.filter(|&end| end < HEADER + stored) else {
-            return Ok((Member::Stored { header: header(HEADER + stored + TRAILER), trailer }, 0));
+        let length = content.len();
+        let stored = stored_length(length);
+        let deflated = if self.is_incompressible(content, source)? {
+            None
+        } else {
+            self.deflate(content, source, cache, buffer)?.filter(|deflated| deflated.end < HEADER + stored)
         };
-        buffer[..HEADER].copy_from_slice(&header(end + TRAILER));
-        buffer[end..end + TRAILER].copy_from_slice(&trailer);
-        Ok((Member::Deflated(end + TRAILER), recalled))
+        let trailer = |checksum: u32| {
+            let mut trailer = [0; TRAILER];
+            trailer[..4].copy_from_slice(&checksum.to_le_bytes());
+            trailer[4..].copy_from_slice(&low_32_bits(length).to_le_bytes());
+            trailer
+        };
+        if let Some(Deflated { end, checksum, recalled }) = deflated {
+            buffer[..HEADER].copy_from_slice(&header(end + TRAILER));
+            buffer[end..end + TRAILER].copy_from_slice(&trailer(checksum));
+            return Ok((Member::Deflated(end + TRAILER), recalled));
+        }
+        let trailer = trailer(crc32(content.read(0..length, source)?));
+        Ok((Member::Stored { header: header(HEADER + stored + TRAILER), trailer }, 0))
     }
 
-    /// Where in `buffer` the deflate stream ends that begins after the header, and how much of its content was in the cache.
     fn deflate(
         &mut self,
-        content: &[u8],
-        ends: &[usize],
+        content: &mut Content,
+        source: &Source<'_>,
         cache: Option<&Cache>,
-        buffer: &mut Vec<u8>,
-    ) -> Result<(Option<usize>, usize)> {
-        let (whole, mut whole_method, mut stream);
-        let (ends, compress): (&[usize], &mut Compress<'_>) = match &mut self.method {
-            Method::Store => return Ok((None, 0)),
-            Method::Whole(libdeflate) => {
-                whole = [content.len()];
-                whole_method = |_, out: &mut [u8]| libdeflate.deflate_compress(content, out).ok();
-                (&whole, &mut whole_method)
-            }
-            Method::Parts(compressor) => {
-                let mut parts = compressor.stream(content);
-                stream = move |part, out: &mut [u8]| parts.compress(part, out);
-                (ends, &mut stream)
-            }
+        buffer: &mut [u8],
+    ) -> Result<Option<Deflated>> {
+        let parts = match &self.method {
+            Method::Store => return Ok(None),
+            Method::Whole(_) => std::iter::once(0..content.len()).collect(),
+            Method::Parts(_) => content.parts(),
         };
-        let (mut place, mut start, mut recalled) = (HEADER, 0, 0);
-        let mut keys = Keys::new();
-        for &end in ends {
-            let key = cache.map(|cache| (cache, keys.next(&content[start..end])));
-            let bound = place + parts::bound(end - start);
-            // Grown bit by bit: what comes from the cache needs little of it.
-            if buffer.len() < bound + AFTER {
-                buffer.resize(bound + AFTER, 0);
+        let known = cache.map(|cache| Ok((cache, keys(content, source, cache, &parts)?))).transpose()?;
+        let mut all = Deflated { end: HEADER, checksum: 0, recalled: 0 };
+        let mut first = 0;
+        while first < parts.len() {
+            let length = parts[first].len();
+            if let Some((cache, keys)) = &known
+                && let Some(part) = cache.recall(&keys[first], room(buffer, all.end, length))
+            {
+                all.add(part, length);
+                all.recalled += length;
+                first += 1;
+                continue;
             }
-            let out = &mut buffer[place..bound];
-            let known = key.as_ref().and_then(|(cache, key)| cache.recall(key, out));
-            let length = if let Some(length) = known {
-                recalled += end - start;
-                length
-            } else {
-                let Some(length) = compress(start..end, out) else { return Ok((None, 0)) };
-                if let Some((cache, key)) = key {
-                    cache.keep(&key, &out[..length])?;
+            let is_unknown = |place: usize| known.as_ref().is_none_or(|(cache, keys)| !cache.has(&keys[place]));
+            let end = (first + 1..parts.len()).find(|&place| !is_unknown(place)).unwrap_or(parts.len());
+            content.read(parts[first].start.saturating_sub(WINDOW)..parts[end - 1].end, source)?;
+            // A stream of its own for what is between two known parts: it would remember bytes that have not been read.
+            let mut compress = self.method.stream(content.bytes());
+            for place in first..end {
+                let out = room(buffer, all.end, parts[place].len());
+                let Some(length) = compress(parts[place].clone(), out) else { return Ok(None) };
+                let part = Part { length, checksum: crc32(&content.bytes()[parts[place].clone()]) };
+                if let Some((cache, keys)) = &known {
+                    cache.keep(&keys[place], &out[..length], part.checksum)?;
                 }
-                length
-            };
-            (place, start) = (place + length, end);
+                all.add(part, parts[place].len());
+            }
+            first = end;
         }
         if let Method::Parts(_) = self.method {
-            buffer[place..place + parts::END.len()].copy_from_slice(&parts::END);
-            place += parts::END.len();
+            buffer[all.end..all.end + deflate::END.len()].copy_from_slice(&deflate::END);
+            all.end += deflate::END.len();
         }
-        Ok((Some(place), recalled))
+        Ok(Some(all))
     }
 
     /// Whether samples of a block do not get smaller by even one in fifty.
-    fn is_incompressible(&mut self, content: &[u8]) -> bool {
+    fn is_incompressible(&mut self, content: &mut Content, source: &Source<'_>) -> Result<bool> {
         if content.len() < SAMPLE * 8 || matches!(self.method, Method::Store) {
-            return false;
+            return Ok(false);
         }
-        let places = [content.len() / 2, content.len() / 8, content.len() - SAMPLE];
-        let samples = places.map(|place| &content[place..place + SAMPLE]);
         // Compressing is the surer test and much the slower: random bytes need it once only.
         let mut is_one_compressed = false;
-        samples.into_iter().all(|sample| match spread(sample) {
-            Spread::Even if is_one_compressed => true,
-            Spread::Uneven => false,
-            Spread::Even | Spread::Unclear => {
-                is_one_compressed = true;
-                let length = self.sampler.deflate_compress(sample, &mut self.sample);
-                length.is_ok_and(|length| length > SAMPLE / 50 * 49)
+        for place in [content.len() / 2, content.len() / 8, content.len() - SAMPLE] {
+            let sample = content.read(place..place + SAMPLE, source)?;
+            let is_even = match spread(sample) {
+                Spread::Even if is_one_compressed => true,
+                Spread::Uneven => false,
+                Spread::Even | Spread::Unclear => {
+                    is_one_compressed = true;
+                    let length = self.sampler.deflate_compress(sample, &mut self.sample);
+                    length.is_ok_and(|length| length > SAMPLE / 50 * 49)
+                }
+            };
+            if !is_even {
+                return Ok(false);
             }
-        })
+        }
+        Ok(true)
     }
 }
 

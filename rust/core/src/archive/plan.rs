@@ -1,20 +1,26 @@
 //! Cuts the tar stream into blocks that are compressed on their own.
 use std::ops::Range;
 
-use super::{Entry, Kind};
+use super::{Entry, Kind, tar_header};
 
 /// Files are gathered into blocks of about this many bytes: in smaller ones less can refer to what was before.
 const BLOCK: u64 = 4 << 20;
 /// The last blocks have fewer, so that no thread has to wait long for another's.
-const LAST_BLOCK: u64 = BLOCK / 8;
+const LAST_BLOCK: u64 = BLOCK / 4;
 /// Larger files have blocks to themselves, of this many bytes.
 const PIECE: u64 = BLOCK / 2;
 
 /// Blocks are compressed in parts of about this many bytes: after a change, little more than those have to be compressed
 /// again. Smaller ones make archives larger.
-const PART: usize = 80 << 10;
+const PART: usize = 64 << 10;
 
-const _: () = assert!(PART / 2 >= lightning_native_deflate::WINDOW);
+/// What ends a tar stream.
+const END: u64 = 1024;
+
+/// All parts but the last of a block have as many.
+pub(super) const MIN_PART: usize = PART / 2;
+
+const _: () = assert!(MIN_PART >= lightning_native_deflate::WINDOW);
 
 /// A part of the tar stream.
 #[derive(Debug, PartialEq)]
@@ -25,6 +31,24 @@ pub(super) enum Block {
     Piece { entry: usize, content: Range<u64> },
     /// What ends a tar stream.
     End,
+}
+
+impl Block {
+    /// Bytes of the tar stream.
+    pub fn length(&self, entries: &[Entry]) -> u64 {
+        let whole =
+            |entry: &Entry| tar_header::length(entry) as u64 + size(entry) + tar_header::padding(size(entry)) as u64;
+        match self {
+            Self::Entries(range) => entries[range.clone()].iter().map(whole).sum(),
+            Self::Piece { entry, content } => {
+                let entry = &entries[*entry];
+                let header = if content.start == 0 { tar_header::length(entry) } else { 0 };
+                let padding = if content.end == size(entry) { tar_header::padding(content.end) } else { 0 };
+                content.end - content.start + (header + padding) as u64
+            }
+            Self::End => END,
+        }
+    }
 }
 
 /// Cuts at files whose names say so, so that a change of one file leaves all blocks but its own as they were.
@@ -63,7 +87,7 @@ pub(super) fn plan(entries: &[Entry]) -> Vec<Block> {
 
 /// About how large the next block is; a power of two, so that it is seldom another after a change.
 fn target(left: u64) -> u64 {
-    1 << (left / 3).clamp(LAST_BLOCK, BLOCK).ilog2()
+    1 << (left / 2).clamp(LAST_BLOCK, BLOCK).ilog2()
 }
 
 /// Whether a file ends what has about `target` bytes, and so many with it: from half of that on, with a chance that makes
@@ -88,11 +112,11 @@ impl Parts {
     /// Takes in an entry whose bytes are at this range of the block.
     pub fn add(&mut self, entry: &Entry, range: Range<usize>) {
         if range.len() > PART {
-            if self.length_before(range.start) >= PART / 2 {
+            if self.length_before(range.start) >= MIN_PART {
                 self.ends.push(range.start);
             }
             let inner = (range.start + PART..).step_by(PART);
-            self.ends.extend(inner.take_while(|end| end + PART / 2 <= range.end));
+            self.ends.extend(inner.take_while(|end| end + MIN_PART <= range.end));
         } else if is_end(entry, self.length_before(range.end) as u64, PART as u64) {
             self.ends.push(range.end);
         }

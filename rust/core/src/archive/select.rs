@@ -21,7 +21,7 @@ use bstr::{BStr, BString, ByteSlice};
 use super::{
     git::Checkout,
     rules::{BuiltIn, Patterns},
-    selection::{Entry, Excluded, Kind, Selection, SelectionOptions},
+    selection::{Entry, Excluded, Kind, Selection, SelectionOptions, Stamp},
     verdict::{Above, By, Folder, Rules, Territory, Verdict, push, push_checkout_excludes, read_ignore_files},
 };
 use crate::{Error, Result};
@@ -381,7 +381,8 @@ fn boxed(path: BString) -> Box<BStr> {
 fn kind(file_type: fs::FileType, child: &fs::DirEntry) -> Result<std::result::Result<Kind, &'static str>> {
     if file_type.is_file() {
         let metadata = child.metadata().map_err(|error| Error::io("read", &child.path(), &error))?;
-        return Ok(Ok(Kind::File { size: metadata.len(), executable: metadata.mode() & 0o100 != 0 }));
+        let stamp = Stamp::of(&metadata);
+        return Ok(Ok(Kind::File { size: metadata.len(), executable: metadata.mode() & 0o100 != 0, stamp }));
     }
     if file_type.is_symlink() {
         let target = fs::read_link(child.path()).map_err(|error| Error::io("read the link", &child.path(), &error))?;

@@ -1,5 +1,5 @@
 //! What goes into an archive, what stays out, and why.
-use std::{borrow::Cow, path::PathBuf};
+use std::{borrow::Cow, fs::Metadata, os::unix::fs::MetadataExt, path::PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
 
@@ -33,11 +33,36 @@ pub enum Kind {
         size: u64,
         /// Whether its owner may execute it.
         executable: bool,
+        /// What would be another if it had been changed.
+        stamp: Stamp,
     },
     /// A symbolic link, and where it points; boxed, because a tree has few of them and may have millions of files.
     Symlink(Box<BString>),
     /// A folder with nothing in it.
     Folder,
+}
+
+/// Tells versions of a file apart, with its size and path; times are nanoseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stamp {
+    /// Where its file system has it.
+    pub inode: u64,
+    /// When its content was changed, or what somebody has set that to.
+    pub modified: i64,
+    /// When anything about it was changed.
+    pub changed: i64,
+}
+
+impl Stamp {
+    /// That of a file as it is now.
+    pub(super) fn of(file: &Metadata) -> Self {
+        let time = |seconds: i64, nanoseconds| seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds);
+        Self {
+            inode: file.ino(),
+            modified: time(file.mtime(), file.mtime_nsec()),
+            changed: time(file.ctime(), file.ctime_nsec()),
+        }
+    }
 }
 
 /// A path that goes in.

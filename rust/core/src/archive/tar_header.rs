@@ -5,6 +5,7 @@ use tar::{EntryType, Header};
 use super::{Entry, Kind};
 use crate::{Error, Result};
 
+const HEADER: usize = 512;
 /// Names in a header have this many bytes; longer ones come before it in an entry of their own.
 const NAME: usize = 100;
 /// 1980-01-01: the earliest time that zip tools take as well.
@@ -20,7 +21,7 @@ pub(super) fn push(stream: &mut Vec<u8>, entry: &Entry) -> Result<()> {
     let mut path = entry.path.as_ref().to_owned();
     let mut link = None;
     match &entry.kind {
-        Kind::File { size, executable } => {
+        Kind::File { size, executable, .. } => {
             header.set_entry_type(EntryType::Regular);
             header.set_mode(if *executable { 0o755 } else { 0o644 });
             header.set_size(*size);
@@ -50,10 +51,20 @@ pub(super) fn push(stream: &mut Vec<u8>, entry: &Entry) -> Result<()> {
     Ok(())
 }
 
-/// Appends zeros up to the next multiple of 512 bytes after content of `size`.
-pub(super) fn pad(stream: &mut Vec<u8>, size: u64) {
-    let rest = usize::try_from(size.next_multiple_of(512) - size).unwrap_or(0);
-    stream.resize(stream.len() + rest, 0);
+/// How long the header of an entry is.
+pub(super) fn length(entry: &Entry) -> usize {
+    let long = |length: usize| if length > NAME { HEADER + (length + 1).next_multiple_of(HEADER) } else { 0 };
+    let (link, slash) = match &entry.kind {
+        Kind::File { .. } => (0, 0),
+        Kind::Symlink(target) => (target.len(), 0),
+        Kind::Folder => (0, 1),
+    };
+    HEADER + long(link) + long(entry.path.len() + slash)
+}
+
+/// How many zeros come after content of `size`.
+pub(super) fn padding(size: u64) -> usize {
+    usize::try_from(size.next_multiple_of(HEADER as u64) - size).unwrap_or(0)
 }
 
 fn fill(field: &mut [u8; NAME], value: &[u8]) {
@@ -77,6 +88,5 @@ fn push_long(stream: &mut Vec<u8>, entry_type: EntryType, name: &[u8]) {
     header.set_cksum();
     stream.extend_from_slice(header.as_bytes());
     stream.extend_from_slice(name);
-    stream.push(0);
-    pad(stream, name.len() as u64 + 1);
+    stream.resize(stream.len() + (name.len() + 1).next_multiple_of(HEADER) - name.len(), 0);
 }

@@ -2,9 +2,10 @@
 //!
 //! Every block is a gzip member, so that blocks are compressed in parallel and any gzip reader reads their sequence.
 use std::{
+    io::Seek,
     path::{Path, PathBuf},
     thread,
-    time::Instant,
+    time::{Duration, Instant, SystemTime},
 };
 
 use super::{
@@ -15,6 +16,9 @@ use super::{
     select,
 };
 use crate::{Error, Result};
+
+/// No file system tells times apart less exactly.
+const TIME_STEP: Duration = Duration::from_secs(2);
 
 /// How to write an archive.
 #[derive(Debug, Clone)]
@@ -66,6 +70,17 @@ pub fn create(
     options: &WriteOptions,
     progress: &mut Progress<'_>,
 ) -> Result<ArchiveReport> {
+    create_settled(root, destination, options, progress, SystemTime::now() - TIME_STEP)
+}
+
+/// [`create`], with the moment after which a change of a file may not show in its time.
+fn create_settled(
+    root: &Path,
+    destination: &Path,
+    options: &WriteOptions,
+    progress: &mut Progress<'_>,
+    settled: SystemTime,
+) -> Result<ArchiveReport> {
     let started = Instant::now();
     if !(0..=12).contains(&options.level) {
         let level = options.level;
@@ -96,15 +111,23 @@ pub fn create(
         .tempfile_in(folder)
         .map_err(|error| Error::io("write", destination, &error))?;
     let threads = options.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
-    let input = Input {
+    let mut input = Input {
         selection: &selection,
         blocks: &blocks,
         level: options.level,
         cache: cache.as_ref(),
+        settled: Some(settled),
         file: temporary.as_file(),
         destination,
     };
-    let Assembled { digest, bytes_out, cached_bytes } = assemble(&input, threads, bytes_in, progress)?;
+    let mut assembled = assemble(&input, threads, bytes_in, progress)?;
+    if assembled.is_torn {
+        let mut file = temporary.as_file();
+        file.set_len(0).and_then(|()| file.rewind()).map_err(|error| Error::io("write", destination, &error))?;
+        input.settled = None;
+        assembled = assemble(&input, threads, bytes_in, progress)?;
+    }
+    let Assembled { digest, bytes_out, cached_bytes, .. } = assembled;
     if let Some(cache) = cache {
         cache.finish()?;
     }
@@ -132,4 +155,128 @@ fn largest(entries: &[Entry]) -> Vec<(bstr::BString, u64)> {
     }
     all.sort_by(order);
     all.into_iter().map(|(size, entry)| (entry.path.as_ref().to_owned(), size)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, io::Read};
+
+    use proptest::prelude::*;
+
+    use super::{super::digest::LEAF, *};
+
+    /// What may happen to a file between two archives.
+    #[derive(Debug, Clone)]
+    enum Change {
+        Append(u8),
+        /// As many bytes as before.
+        Replace(u8),
+        Remove,
+        Create(usize),
+        Touch,
+    }
+
+    fn changes() -> impl Strategy<Value = Vec<(usize, Change)>> {
+        let change = prop_oneof![
+            any::<u8>().prop_map(Change::Append),
+            any::<u8>().prop_map(Change::Replace),
+            Just(Change::Remove),
+            // The last moves all that follows to the same place of another leaf.
+            prop_oneof![0_usize..4000, 0_usize..300_000, Just(LEAF - 512)].prop_map(Change::Create),
+            Just(Change::Touch),
+        ];
+        prop::collection::vec((0_usize..40, change), 0..6)
+    }
+
+    /// Lines that compress about as source code does.
+    fn text(seed: u8, length: usize) -> Vec<u8> {
+        let mut state = u64::from(seed) + 1;
+        let mut text = Vec::with_capacity(length + 8);
+        while text.len() < length {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            text.extend_from_slice(if state >> 62 == 0 { b"return x" } else { b"  " });
+            text.push(state.to_be_bytes()[0] % 64 + 32);
+        }
+        text.truncate(length);
+        text
+    }
+
+    fn apply(root: &Path, number: usize, change: &Change) {
+        let path = root.join(format!("{number}.py"));
+        let old = fs::read(&path).unwrap_or_default();
+        let new = match change {
+            Change::Append(seed) => [old, text(*seed, 15)].concat(),
+            Change::Replace(seed) => text(*seed, old.len()),
+            Change::Create(length) => text(1, *length),
+            Change::Touch => old,
+            Change::Remove => {
+                let _ = fs::remove_file(path);
+                return;
+            }
+        };
+        // Another inode: two changes may come within one step of the clock.
+        fs::write(root.join("new"), new).expect("write");
+        fs::rename(root.join("new"), path).expect("rename");
+    }
+
+    fn archive(root: &Path, to: &Path, cache: Option<&Path>, level: i32) -> (Vec<u8>, String) {
+        let options =
+            WriteOptions { cache: cache.map(Path::to_owned), level, threads: Some(2), ..WriteOptions::default() };
+        let long_after = SystemTime::now() + Duration::from_hours(1);
+        let report = create_settled(root, to, &options, &mut |_, _| true, long_after).expect("archive");
+        (fs::read(to).expect("read"), report.digest)
+    }
+
+    #[test]
+    fn the_digest_is_that_of_the_content_when_a_file_changes_after_it_was_selected() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (root, to) = (folder.path().join("tree"), folder.path().join("archive"));
+        fs::create_dir(&root).expect("tree");
+        apply(&root, 1, &Change::Create(300_000));
+        archive(&root, &to, Some(&folder.path().join("cache")), 6);
+        let options = WriteOptions { cache: Some(folder.path().join("cache")), ..WriteOptions::default() };
+        let mut is_changed = false;
+        let change = &mut |_, _| {
+            if !std::mem::replace(&mut is_changed, true) {
+                apply(&root, 1, &Change::Replace(9));
+            }
+            true
+        };
+        let long_after = SystemTime::now() + Duration::from_hours(1);
+        let report = create_settled(&root, &to, &options, change, long_after).expect("archive");
+        let mut content = Vec::new();
+        flate2::read::MultiGzDecoder::new(fs::File::open(to).expect("open")).read_to_end(&mut content).expect("read");
+        assert_eq!(report.digest, blake3::hash(&content).to_hex().to_string());
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(24))]
+
+        #[test]
+        fn what_is_not_read_again_is_as_it_was(
+            large in 0_usize..7_000_000,
+            level in prop_oneof![4 => Just(6), 1 => Just(1)],
+            rounds in prop::collection::vec(changes(), 1..5),
+        ) {
+            let folder = tempfile::tempdir().expect("folder");
+            let root = folder.path().join("tree");
+            fs::create_dir(&root).expect("tree");
+            for number in 0..30 {
+                apply(&root, number, &Change::Create(number * 9000));
+            }
+            fs::write(root.join("large.csv"), text(3, large)).expect("large");
+            std::os::unix::fs::symlink("0.py", root.join("link")).expect("link");
+            let (cached, plain) = (folder.path().join("cached"), folder.path().join("plain"));
+            archive(&root, &cached, Some(&folder.path().join("cache")), level);
+            for round in rounds {
+                for (number, change) in &round {
+                    apply(&root, *number, change);
+                }
+                let (bytes, digest) = archive(&root, &cached, Some(&folder.path().join("cache")), level);
+                let (expected, expected_digest) = archive(&root, &plain, None, level);
+                prop_assert_eq!(digest, expected_digest);
+                prop_assert!(bytes == expected, "other bytes with a cache than without");
+            }
+        }
+    }
 }

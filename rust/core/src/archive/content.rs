@@ -1,0 +1,233 @@
+//! The bytes of a block of the tar stream; those of files are read when they are needed, if ever.
+use std::{
+    ffi::OsStr,
+    fs::File,
+    io::{self, ErrorKind},
+    ops::Range,
+    os::unix::{ffi::OsStrExt, fs::FileExt},
+    sync::atomic::{AtomicBool, Ordering},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use memmap2::MmapMut;
+use rustix::fs::{Mode, OFlags, openat};
+
+use super::{
+    Entry, Kind, Selection, Stamp,
+    facts::Name,
+    plan::{Block, Parts, size},
+    tar_header,
+};
+use crate::{Error, Result};
+
+/// As much of a file as is read at once, unless more is wanted.
+const STEP: usize = 64 << 10;
+
+/// Where blocks are read from.
+pub(super) struct Source<'a> {
+    pub selection: &'a Selection,
+    pub root: File,
+    /// A file that was changed before this gets another time when it is changed again. `None` if nobody wants to know
+    /// whether it was.
+    pub settled: Option<SystemTime>,
+    pub stop: AtomicBool,
+    /// A file was changed after it was selected: what was known of it and what was read may not be of one version.
+    pub is_torn: AtomicBool,
+}
+
+impl Source<'_> {
+    /// Whether its stamp can be trusted.
+    fn is_settled(&self, entry: &Entry) -> bool {
+        let Some(settled) = self.settled.and_then(|time| time.duration_since(UNIX_EPOCH).ok()) else { return false };
+        match entry.kind {
+            Kind::File { size: 1.., stamp, .. } => {
+                u128::try_from(stamp.changed).is_ok_and(|time| time < settled.as_nanos())
+            }
+            _ => true,
+        }
+    }
+
+    /// What is the same as long as an entry is, if that can be told without reading it.
+    fn identify(&self, entry: &Entry, header: &[u8]) -> Option<Name> {
+        if !self.is_settled(entry) {
+            return None;
+        }
+        let mut name = blake3::Hasher::new();
+        name.update(header);
+        if let Kind::File { size: 1.., stamp, .. } = entry.kind {
+            name.update(&stamp.inode.to_le_bytes());
+            name.update(&stamp.modified.to_le_bytes()).update(&stamp.changed.to_le_bytes());
+        }
+        Some(*name.finalize().as_bytes())
+    }
+
+    fn read(&self, entry: &Entry, start: u64, out: &mut [u8]) -> Result<()> {
+        let opened = openat(&self.root, &**entry.path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+        let read = opened.map_err(io::Error::from).and_then(|file| {
+            let file = File::from(file);
+            file.read_exact_at(out, start)?;
+            if let Kind::File { stamp, .. } = entry.kind
+                && self.is_settled(entry)
+                && Stamp::of(&file.metadata()?) != stamp
+            {
+                self.is_torn.store(true, Ordering::Relaxed);
+            }
+            Ok(())
+        });
+        read.map_err(|error| {
+            let path = self.selection.root.join(OsStr::from_bytes(&entry.path));
+            match error.kind() {
+                ErrorKind::UnexpectedEof => Error::Archive(format!(
+                    "{} became shorter while it was read; try again when nothing writes to it",
+                    path.display()
+                )),
+                _ => Error::io("read", &path, &error),
+            }
+        })
+    }
+}
+
+/// A block that may have holes: ranges whose bytes are still in a file.
+pub(super) struct Content {
+    /// Long enough for any block; what is in a hole means nothing.
+    bytes: MmapMut,
+    length: usize,
+    parts: Parts,
+    spans: Vec<Span>,
+    holes: Vec<Hole>,
+    header: Vec<u8>,
+}
+
+/// What an entry has of a block.
+struct Span {
+    start: usize,
+    identity: Option<Name>,
+}
+
+struct Hole {
+    entry: usize,
+    /// In the block.
+    range: Range<usize>,
+    /// In the file.
+    start: u64,
+    is_filled: bool,
+}
+
+impl Content {
+    /// An empty one; `bytes` has room for any block.
+    pub fn new(bytes: MmapMut) -> Self {
+        Self { bytes, length: 0, parts: Parts::default(), spans: Vec::new(), holes: Vec::new(), header: Vec::new() }
+    }
+
+    /// Takes the place of what was there before by a block of which no file has been read.
+    pub fn lay_out(&mut self, block: &Block, source: &Source<'_>) -> Result<()> {
+        let entries = &source.selection.entries;
+        self.length = usize::try_from(block.length(entries)).unwrap_or(usize::MAX);
+        self.parts.ends.clear();
+        self.spans.clear();
+        self.holes.clear();
+        match block {
+            Block::Entries(range) => {
+                let mut place = 0;
+                for number in range.clone() {
+                    place = self.lay_out_entry(place, number, 0..size(&entries[number]), source)?;
+                }
+            }
+            Block::Piece { entry, content } => {
+                self.lay_out_entry(0, *entry, content.clone(), source)?;
+            }
+            Block::End => self.bytes[..self.length].fill(0),
+        }
+        self.parts.close(self.length);
+        Ok(())
+    }
+
+    /// Lays out a range of a file, or all of something else, and returns where that ends.
+    fn lay_out_entry(
+        &mut self,
+        start: usize,
+        number: usize,
+        content: Range<u64>,
+        source: &Source<'_>,
+    ) -> Result<usize> {
+        let entry = &source.selection.entries[number];
+        self.header.clear();
+        tar_header::push(&mut self.header, entry)?;
+        let identity = source.identify(entry, &self.header).map(|identity| {
+            let start = content.start.to_le_bytes();
+            if content.start == 0 { identity } else { *blake3::hash(&[&identity[..], &start].concat()).as_bytes() }
+        });
+        let mut place = start;
+        if content.start == 0 {
+            place += self.header.len();
+            self.bytes[start..place].copy_from_slice(&self.header);
+        }
+        for from in content.clone().step_by(STEP) {
+            let length = usize::try_from(content.end - from).map_or(STEP, |left| left.min(STEP));
+            self.holes.push(Hole { entry: number, range: place..place + length, start: from, is_filled: false });
+            place += length;
+        }
+        if content.end == size(entry) {
+            let end = place + tar_header::padding(content.end);
+            self.bytes[place..end].fill(0);
+            place = end;
+        }
+        self.spans.push(Span { start, identity });
+        self.parts.add(entry, start..place);
+        Ok(place)
+    }
+
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// What is compressed on its own.
+    pub fn parts(&self) -> Vec<Range<usize>> {
+        let ends = &self.parts.ends;
+        std::iter::once(&0).chain(ends).zip(ends).map(|(&start, &end)| start..end).collect()
+    }
+
+    /// How many of the bytes are those of files.
+    pub fn file_bytes(&self) -> usize {
+        self.holes.iter().map(|hole| hole.range.len()).sum()
+    }
+
+    /// All bytes; only those mean something that have been read.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+
+    /// Reads what is still missing in a range, and returns it.
+    pub fn read(&mut self, range: Range<usize>, source: &Source<'_>) -> Result<&[u8]> {
+        let mut first = self.holes.partition_point(|hole| hole.range.end <= range.start);
+        while let Some(hole) = self.holes.get(first).filter(|hole| hole.range.start < range.end) {
+            if source.stop.load(Ordering::Relaxed) {
+                return Err(Error::Interrupted);
+            }
+            let (entry, start) = (hole.entry, hole.start);
+            let is_wanted = |hole: &&Hole| hole.entry == entry && !hole.is_filled && hole.range.start < range.end;
+            let count = self.holes[first..].iter().take_while(is_wanted).count();
+            let holes = &mut self.holes[first..first + count.max(1)];
+            if count > 0 {
+                let out = holes[0].range.start..holes[count - 1].range.end;
+                source.read(&source.selection.entries[entry], start, &mut self.bytes[out])?;
+                for hole in holes.iter_mut() {
+                    hole.is_filled = true;
+                }
+            }
+            first += holes.len();
+        }
+        Ok(&self.bytes[range])
+    }
+
+    /// What is the same as long as the bytes of a range are, and what they are for, if that can be told without reading them.
+    pub fn name(&self, range: Range<usize>, (purpose, place): (&'static str, u64)) -> Option<Name> {
+        let mut name = blake3::Hasher::new();
+        name.update(purpose.as_bytes()).update(&place.to_le_bytes()).update(&range.len().to_le_bytes());
+        let first = self.spans.partition_point(|span| span.start <= range.start).saturating_sub(1);
+        for span in self.spans[first..].iter().take_while(|span| span.start < range.end) {
+            name.update(&span.start.wrapping_sub(range.start).to_le_bytes()).update(&span.identity?);
+        }
+        Some(*name.finalize().as_bytes())
+    }
+}
