@@ -107,17 +107,10 @@ struct Buffers {
 
 impl Buffers {
     fn new(longest_block: usize) -> std::io::Result<Self> {
-        Ok(Self { content: Content::new(memory(longest_block)?), member: memory(gzip::bound(longest_block))? })
+        // Zeros that nobody has to write; what is not used takes no memory.
+        let [content, member] = [longest_block, gzip::bound(longest_block)].map(MmapMut::map_anon);
+        Ok(Self { content: Content::new(content?), member: member? })
     }
-}
-
-/// Zeros that nobody has to write; what is not used takes no memory.
-fn memory(length: usize) -> std::io::Result<MmapMut> {
-    let memory = MmapMut::map_anon(length)?;
-    // Pages of the usual size would come one by one, each at the price of compressing a hundred bytes.
-    #[cfg(target_os = "linux")]
-    let _ = memory.advise(memmap2::Advice::HugePage);
-    Ok(memory)
 }
 
 /// What a block was made to.
