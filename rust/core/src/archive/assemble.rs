@@ -37,7 +37,7 @@ pub(super) struct Input<'a> {
     pub blocks: &'a [Block],
     pub level: i32,
     pub cache: Option<&'a Cache>,
-    /// Files that were changed before this moment get another time when they are changed again; `None` trusts no times.
+    /// As in [`Source`].
     pub settled: Option<SystemTime>,
     pub file: &'a File,
     /// For messages.
@@ -75,7 +75,7 @@ pub(super) fn assemble(
         source: Source {
             selection: input.selection,
             root: File::open(root).map_err(|error| Error::io("read", root, &error))?,
-            settled: input.settled.filter(|_| input.cache.is_some()),
+            settled: input.settled,
             stop: AtomicBool::new(false),
             is_torn: AtomicBool::new(false),
         },

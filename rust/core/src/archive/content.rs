@@ -27,8 +27,7 @@ const STEP: usize = 64 << 10;
 pub(super) struct Source<'a> {
     pub selection: &'a Selection,
     pub root: File,
-    /// A file that was changed before this gets another time when it is changed again. `None` if nobody wants to know
-    /// whether it was.
+    /// A file that was changed before this gets another time when it is changed again; `None` trusts no times.
     pub settled: Option<SystemTime>,
     pub stop: AtomicBool,
     /// A file was changed after it was selected: what was known of it and what was read may not be of one version.

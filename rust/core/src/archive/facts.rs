@@ -44,6 +44,11 @@ impl Facts {
         Ok(fact)
     }
 
+    /// Drops what was found: its names may be those of other bytes.
+    pub fn forget(&self) {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     /// Writes what was found, in the place of what was known, through a temporary file.
     pub fn finish(self, new: impl FnOnce() -> std::io::Result<NamedTempFile>) -> std::io::Result<()> {
         let found = self.found.into_inner().unwrap_or_else(PoisonError::into_inner);

@@ -116,12 +116,13 @@ fn create_settled(
         blocks: &blocks,
         level: options.level,
         cache: cache.as_ref(),
-        settled: Some(settled),
+        settled: cache.as_ref().map(|_| settled),
         file: temporary.as_file(),
         destination,
     };
     let mut assembled = assemble(&input, threads, bytes_in, progress)?;
-    if assembled.is_torn {
+    if let Some(cache) = cache.as_ref().filter(|_| assembled.is_torn) {
+        cache.facts.forget();
         let mut file = temporary.as_file();
         file.set_len(0).and_then(|()| file.rewind()).map_err(|error| Error::io("write", destination, &error))?;
         input.settled = None;
@@ -247,6 +248,34 @@ mod tests {
         let mut content = Vec::new();
         flate2::read::MultiGzDecoder::new(fs::File::open(to).expect("open")).read_to_end(&mut content).expect("read");
         assert_eq!(report.digest, blake3::hash(&content).to_hex().to_string());
+    }
+
+    #[test]
+    fn what_was_read_of_another_file_of_that_path_is_not_known_of_this_one() {
+        let folder = tempfile::tempdir().expect("folder");
+        let [root, other, away, to] = ["tree", "other", "away", "archive"].map(|name| folder.path().join(name));
+        let cache = folder.path().join("cache");
+        fs::create_dir(&root).expect("tree");
+        fs::create_dir(root.join("code")).expect("folder");
+        apply(&root.join("code"), 1, &Change::Create(300_000));
+        fs::create_dir(&other).expect("folder");
+        fs::write(other.join("1.py"), text(9, 300_000)).expect("write");
+        let options = WriteOptions { cache: Some(cache.clone()), ..WriteOptions::default() };
+        // The times of files do not tell that their folder has been another for a while.
+        let swap = |from: &Path, to: &Path| {
+            fs::rename(root.join("code"), from).and_then(|()| fs::rename(to, root.join("code"))).expect("swap");
+        };
+        let mut is_swapped = false;
+        let change = &mut |_, _| {
+            if !std::mem::replace(&mut is_swapped, true) {
+                swap(&away, &other);
+            }
+            true
+        };
+        let long_after = SystemTime::now() + Duration::from_hours(1);
+        create_settled(&root, &to, &options, change, long_after).expect("archive");
+        swap(&other, &away);
+        assert!(archive(&root, &to, Some(&cache), 6) == archive(&root, &to, None, 6));
     }
 
     proptest! {
