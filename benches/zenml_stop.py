@@ -20,6 +20,7 @@ sys.path[:0] = [str(TESTS / "support"), str(TESTS / "zenml")]
 
 from test_stop import EIGHT, wait_until_up  # noqa: E402  the pipeline whose stop is tested is measured
 from workbench import Workbench, new_zenml  # noqa: E402  as above
+from zenml_server import serve_zenml  # noqa: E402  as above
 
 ZENML = str(Path(sys.executable).parent / "zenml")
 # How many steps are up when the run is stopped: none while the studio is prepared.
@@ -56,18 +57,20 @@ def stop(workbench: Workbench, steps_up: int) -> dict[str, float]:
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    report = {}
+    report: dict[str, dict[str, dict[str, float]]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        environment = new_zenml(folder)
-        with attach(folder / "home" / "cloud") as cloud:
-            for phase, steps_up in PHASES.items():
-                taken = []
-                for number in range(rounds):
-                    code = folder / f"{steps_up}-{number}"
-                    code.mkdir()
-                    taken.append(stop(Workbench(environment, cloud, code), steps_up))
-                report[phase] = {what: round(statistics.median(each[what] for each in taken), 1) for what in taken[0]}
+        local = new_zenml(folder)
+        with attach(folder / "home" / "cloud") as cloud, serve_zenml(local, folder / "served") as served:
+            for store, environment in {"sqlite": local, "server": served}.items():
+                for phase, steps_up in PHASES.items():
+                    taken = []
+                    for number in range(rounds):
+                        code = folder / f"{store}-{steps_up}-{number}"
+                        code.mkdir()
+                        taken.append(stop(Workbench(environment, cloud, code), steps_up))
+                    medians = {what: round(statistics.median(each[what] for each in taken), 1) for what in taken[0]}
+                    report.setdefault(store, {})[phase] = medians
     print(json.dumps(report, indent=2))
 
 

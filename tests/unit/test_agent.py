@@ -110,6 +110,14 @@ def test_stop_ends_the_whole_process_group(studio: Studio) -> None:
     assert not _is_running(child)
 
 
+def test_one_call_stops_many_operations(studio: Studio) -> None:
+    names = [f"run.{number}" for number in range(5)]
+    for name in names:
+        studio.start(name, argv=["sleep", "77"])
+    assert set(studio.call("stop", *names, "--grace", "5")["answers"]) == set(names)
+    assert all(studio.finish(name)[1]["result"]["stopped"] for name in names)
+
+
 def test_a_command_that_ignores_sigterm_is_killed_after_the_grace(studio: Studio) -> None:
     studio.start("run.a", argv=["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.1; done"])
     studio.call("stop", "run.a", "--grace", "0.3")

@@ -57,6 +57,8 @@ class Agent:
         self._pause = pause
         self._starts = Together(self._start_all, calls_at_once=2, largest=32)
         self._polls = Together(self._poll_all, calls_at_once=4, largest=64)
+        # What is stopped together is stopped in one call.
+        self._stops = Together(self._stop_all, calls_at_once=1, largest=256, gather_seconds=0.02)
 
     def install(self) -> None:
         """Upload `agent.py` and wait until the studio sees it."""
@@ -120,6 +122,10 @@ class Agent:
         """Wait for news of an operation for a while, and return how it stands."""
         return self._polls.ask((operation_id, offset))
 
+    def stop(self, operation_id: str, grace: float, reason: str) -> None:
+        """Ask an operation to end, and end it after `grace` seconds; one not yet started never starts."""
+        self._stops.ask((operation_id, (grace, reason)))
+
     def _start_all(self, operations: Sequence[tuple[str, Mapping[str, object], int]]) -> list[dict[str, Any]]:
         file = f"{operations[0][0]}.start"
         specifications = {operation: specification for operation, specification, _ in operations}
@@ -133,6 +139,13 @@ class Agent:
         request = {"poll": dict(operations)}
         answers = self.call("exchange", json.dumps(request), "--wait", str(POLL_SECONDS))["answers"]
         return [answers[operation] for operation, _ in operations]
+
+    def _stop_all(self, operations: Sequence[tuple[str, tuple[float, str]]]) -> list[None]:
+        for wish in {wish for _, wish in operations}:
+            grace, reason = wish
+            names = [operation for operation, its_wish in operations if its_wish == wish]
+            self.call("stop", *names, "--grace", str(grace), "--reason", reason)
+        return [None] * len(operations)
 
     def unpack(self, archive: Path, sha256: str, digest: str, *, maybe_there: bool = False) -> str:
         """Upload an archive under its digest, unpack it there, and return the folder, relative to the home.
@@ -191,10 +204,13 @@ class Operation:
                 raise CloudError(f"studio {self._studio.name!r} lost the command: it stopped or restarted meanwhile")
             answer = self._agent.poll(self._id, offset)
 
-    def stop(self, grace: float) -> None:
-        """Ask the command to end, and end it after `grace` seconds; a command not yet started never starts."""
+    def stop(self, grace: float, reason: str = "") -> None:
+        """Ask the command to end, and end it after `grace` seconds; a command not yet started never starts.
+
+        The reason is what a command that looks for it finds.
+        """
         if self._stop_once.acquire(blocking=False):
-            self._agent.call("stop", self._id, "--grace", str(grace))
+            self._agent.stop(self._id, grace, reason)
 
 
 def upload_specification(

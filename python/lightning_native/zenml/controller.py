@@ -57,7 +57,7 @@ class ZenMLObserver(RunObserver):
             # ZenML takes a second to import and is needed only when something goes wrong.
             from lightning_native.zenml.publish import RunPublisher
 
-            RunPublisher(self._pipeline_run).step_ended(name, result)
+            RunPublisher(self._pipeline_run).steps_ended({name: result})
 
     def run_ended(self, state: RunState, message: str) -> None:
         """Publish a run that did not complete, unless who stopped it does."""
@@ -69,8 +69,7 @@ class ZenMLObserver(RunObserver):
             from lightning_native.zenml.publish import RunPublisher
 
             publisher = RunPublisher(self._pipeline_run)
-            for name, result in self._stopped.items():
-                publisher.step_ended(name, result)
+            publisher.steps_ended(self._stopped)
             publisher.run_ended(state, message, settle_steps=not self._steps)
             publication.done()
 

@@ -14,9 +14,13 @@ from zenml.exceptions import RunInterruptedException, RunStoppedException
 from zenml.logger import get_logger
 from zenml.orchestrators import publish_utils, step_runner
 
+from lightning_native.agent import RUN_STOPPED, STOP_FILE, read_json
+from lightning_native.zenml.older import SignalHandler
+
 logger = get_logger(__name__)
 
 _PUBLISH_FAILURE = "publish_failed_step_run"
+_WHAT_TO_RAISE = "_finalize_shutdown"
 
 
 class _MachineTakenAway(BaseException):
@@ -27,9 +31,10 @@ class _MachineTakenAway(BaseException):
 def interruption_is_no_failure(*, interruptible: bool) -> Iterator[None]:
     """Keep ZenML from publishing a step as failed that got SIGTERM. The process is expected to end after the block.
 
-    A step that is stopped has been published so already, and ends. One that is `interruptible`, and whose run is not
-    being stopped, loses its machine: it ends by the signal and stays running in ZenML, which would count it as one of
-    its retries otherwise. In both cases its code can save what it wants to save, as ZenML raises an exception in it.
+    A step that is stopped ends; it has been published so, or will be by who stops the run. One that is
+    `interruptible`, and whose run is not being stopped, loses its machine: it ends by the signal and stays running in
+    ZenML, which would count it as one of its retries otherwise. In both cases its code can save what it wants to save,
+    as ZenML raises an exception in it.
     """
     publish_failure = getattr(publish_utils, _PUBLISH_FAILURE)
 
@@ -41,6 +46,9 @@ def interruption_is_no_failure(*, interruptible: bool) -> Iterator[None]:
             raise _MachineTakenAway
         return publish_failure(step_run_id)
 
+    ask_zenml = getattr(SignalHandler, _WHAT_TO_RAISE, None)
+    if ask_zenml is not None:
+        setattr(SignalHandler, _WHAT_TO_RAISE, lambda handler: _stopped_with_its_run() or ask_zenml(handler))
     # It is ZenML's own name for it in both places.
     for module in (publish_utils, step_runner):
         setattr(module, _PUBLISH_FAILURE, publish)
@@ -60,6 +68,13 @@ def interruption_is_no_failure(*, interruptible: bool) -> Iterator[None]:
         # So that the engine sees why, and does not count it as a retry.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _stopped_with_its_run() -> RunStoppedException | None:
+    """Return what to raise if the run is stopped, which its store need not be asked and told then by each step."""
+    path = os.environ.get(STOP_FILE)
+    wish = read_json(path) if path else None
+    return RunStoppedException("The run is stopped.") if wish and wish.get("reason") == RUN_STOPPED else None
 
 
 def _interrupt(_number: int, _frame: object) -> None:

@@ -28,6 +28,12 @@ except ImportError:  # before 0.95
         )
 
 
+try:
+    from zenml.orchestrators.signal_handler import SignalHandler as SignalHandler  # noqa: PLC0414  exported
+except ImportError:  # before 0.95
+    SignalHandler = None  # type: ignore[assignment,misc]
+
+
 def pool_demands(resources: "ResourceSettings") -> list["PoolResourceDemand"]:
     """Return what resource settings ask of resource pools."""
     demands: list[PoolResourceDemand] = getattr(resources, "normalized_resources", [])

@@ -1,12 +1,14 @@
 """Tells ZenML how steps and runs ended when they could not tell it themselves."""
 
+from collections.abc import Mapping
 from uuid import UUID
 
 from zenml.client import Client
 from zenml.enums import ExecutionStatus
-from zenml.models import ExceptionInfo, PipelineRunUpdate
+from zenml.models import ExceptionInfo, PipelineRunUpdate, StepRunResponse
 from zenml.orchestrators.publish_utils import publish_pipeline_run_status_update, publish_step_run_status_update
 from zenml.orchestrators.step_run_utils import StepRunRequestFactory
+from zenml.utils.pagination_utils import depaginate
 from zenml.utils.time_utils import utc_now
 
 from lightning_native.engine.executor import StepResult
@@ -19,16 +21,29 @@ class RunPublisher:
     def __init__(self, pipeline_run_id: UUID) -> None:
         self._run_id = pipeline_run_id
 
-    def step_ended(self, name: str, result: StepResult) -> None:
-        """Publish a failed or stopped step that ZenML still believes to be running, or never heard of."""
-        if result.state not in ("failed", "stopped"):
+    def steps_ended(self, results: Mapping[str, StepResult]) -> None:
+        """Publish the failed and stopped ones of these steps that ZenML believes to be running, or never heard of."""
+        open_results = {name: result for name, result in results.items() if result.state in ("failed", "stopped")}
+        if not open_results:
             return
-        status = ExecutionStatus.FAILED if result.state == "failed" else ExecutionStatus.STOPPED
-        known = Client().list_run_steps(
-            name=name, pipeline_run_id=self._run_id, exclude_retried=True, size=1, hydrate=False
+        known = {step_run.name: step_run for step_run in self._step_runs(*open_results)}
+        for name, result in open_results.items():
+            self._step_ended(name, result, known.get(name))
+
+    def _step_runs(self, *names: str) -> list[StepRunResponse]:
+        """Return the current attempts at the run's steps, at least of those named."""
+        return depaginate(
+            Client().list_run_steps,
+            name=names[0] if len(names) == 1 else None,
+            pipeline_run_id=self._run_id,
+            exclude_retried=True,
+            size=1000,
+            hydrate=False,
         )
-        if known.items:
-            step_run = known.items[0]
+
+    def _step_ended(self, name: str, result: StepResult, step_run: StepRunResponse | None) -> None:
+        status = ExecutionStatus.FAILED if result.state == "failed" else ExecutionStatus.STOPPED
+        if step_run is not None:
             waits_for_retry = step_run.status == ExecutionStatus.RETRYING and status == ExecutionStatus.FAILED
             if not step_run.status.is_finished and not waits_for_retry:
                 step_run = publish_step_run_status_update(step_run.id, status, exception_info=_exception_info(result))
@@ -77,8 +92,7 @@ class RunPublisher:
 
     def _settle_steps(self, status: ExecutionStatus, message: str) -> None:
         info = ExceptionInfo(traceback=message)
-        steps = Client().list_run_steps(pipeline_run_id=self._run_id, exclude_retried=True, size=1000, hydrate=False)
-        for step in steps.items:
+        for step in self._step_runs():
             if not step.status.is_finished:
                 publish_step_run_status_update(step.id, status, exception_info=info)
 

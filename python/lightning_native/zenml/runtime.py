@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from lightning_native.errors import JobError, PlanError
-from lightning_native.jobs import runtime_from_spec
-from lightning_native.jobs.step import run_runtime, step_command
+
+# Runtimes are loaded where there is one: every command of ZenML loads the orchestrator, and few pipelines have any.
 
 
 def check_runtime(step: str, runtime: Mapping[str, Any]) -> None:
@@ -20,6 +20,8 @@ def check_runtime(step: str, runtime: Mapping[str, Any]) -> None:
             f"step {step!r}: its runtime needs a type and a spec, and nothing else; "
             f"it has {', '.join(runtime) or 'nothing'}"
         )
+    from lightning_native.jobs.step import step_command
+
     try:
         step_command(runtime["type"], runtime["spec"])
     except (JobError, TypeError, ValueError, KeyError) as error:
@@ -32,4 +34,7 @@ def run(runtime: Mapping[str, Any]) -> None:
     Raises:
         JobError: it failed.
     """
+    from lightning_native.jobs import runtime_from_spec
+    from lightning_native.jobs.step import run_runtime
+
     run_runtime(runtime_from_spec(runtime["type"], runtime["spec"]))

@@ -70,8 +70,7 @@ def stop_run(
             logger.info("Run %s is still being stopped.", run_id)
             return
         publisher = RunPublisher(run.id)
-        for name, step in result.steps.items():
-            publisher.step_ended(name, step)
+        publisher.steps_ended(result.steps)
         publisher.run_ended(result.state, result.message)
         publication.done()
 

@@ -4,6 +4,7 @@ import threading
 from functools import partial
 from typing import Literal
 
+from lightning_native.agent import RUN_STOPPED
 from lightning_native.engine.executor import StepResult
 from lightning_native.engine.layout import StudioPlan, studio_layout
 from lightning_native.engine.operation import Operation
@@ -85,7 +86,7 @@ class StudioPlacement:
         with self._operations_lock:
             operations = list(self._operations.values())
         for operation in operations:
-            stop = partial(operation.stop, self._context.cancellation.grace)
+            stop = partial(operation.stop, self._context.cancellation.grace, RUN_STOPPED)
             threading.Thread(target=quietly, args=(stop,), daemon=True).start()
 
     def give_up(self, step: str, reason: str) -> None:
