@@ -3,11 +3,13 @@
 import atexit
 import gc
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from zenml.logger import get_logger
 
 from lightning_native.engine.driving import RunResult
+from lightning_native.engine.executor import StepResult
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import RunStoppedError
@@ -65,12 +67,11 @@ def stop_run(
         if not driven:
             _drive_again(component, folder, settings)
         logger.info("Stopping run %s and releasing what it holds …", run_id)
-        result = _wait_for_end(run_id)
+        publisher = RunPublisher(run.id)
+        result = _wait_for_end(run_id, publisher.steps_ended)
         if result is None:
             logger.info("Run %s is still being stopped.", run_id)
             return
-        publisher = RunPublisher(run.id)
-        publisher.steps_ended(result.steps)
         publisher.run_ended(result.state, result.message)
         publication.done()
 
@@ -83,13 +84,26 @@ def _drive_again(
         start_again(component, folder, settings)
 
 
-def _wait_for_end(run_id: str) -> RunResult | None:
+def _wait_for_end(run_id: str, steps_ended: Callable[[dict[str, StepResult]], object]) -> RunResult | None:
+    """Return how a run ended, None if it does not; tell of its steps meanwhile, while what they held is released."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
+    told: set[str] = set()
     with Journal() as journal:
         while time.monotonic() < deadline:
             record = journal.run(run_id)
             # One that is not there is just being started.
-            if record is not None and record.state != "running":
-                return RunResult.of(journal, run_id, "")
+            has_ended = record is not None and record.state != "running"
+            result = RunResult.of(journal, run_id, "")
+            # The run's controller itself tells of steps that failed while it goes on.
+            ended = {
+                name: step
+                for name, step in result.steps.items()
+                if name not in told and (has_ended or step.state == "stopped")
+            }
+            if ended:
+                steps_ended(ended)
+                told.update(ended)
+            if has_ended:
+                return result
             time.sleep(_LOOK_SECONDS)
     return None
