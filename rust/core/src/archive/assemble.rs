@@ -3,7 +3,6 @@ use std::{
     collections::BTreeMap,
     fs::File,
     io::Write,
-    ops::Range,
     path::Path,
     sync::{
         Arc, Condvar, Mutex, MutexGuard, PoisonError,
@@ -99,50 +98,40 @@ pub(super) fn assemble(
     })
 }
 
-/// What a block needs, used again for the next.
-struct Buffers {
-    content: Content,
-    member: MmapMut,
-}
-
-impl Buffers {
-    fn new(longest_block: usize) -> std::io::Result<Self> {
-        // Zeros that nobody has to write; what is not used takes no memory.
-        let [content, member] = [longest_block, gzip::bound(longest_block)].map(MmapMut::map_anon);
-        Ok(Self { content: Content::new(content?), member: member? })
-    }
-}
-
-/// What a block was made to.
-struct Made {
-    member: gzip::Member,
-    /// Which of its bytes are whole leaves of the digest, and their values.
-    whole_leaves: Range<usize>,
-    leaves: Vec<ChainingValue>,
-}
-
-/// A block whose turns can come.
+/// A block whose turns can come: its content is kept only if it is written as it is.
 struct Finished {
-    buffers: Buffers,
-    made: Made,
+    member: gzip::Member,
+    /// What the member was compressed to.
+    deflated: MmapMut,
+    content: Option<Content>,
+    /// What is before and behind the whole leaves of the digest, and their values.
+    edges: [Vec<u8>; 2],
+    leaves: Vec<ChainingValue>,
 }
 
 impl Finished {
     fn hash(&self, digest: &mut Digest) {
-        let (bytes, whole) = (self.buffers.content.bytes(), &self.made.whole_leaves);
-        digest.add_bytes(&bytes[..whole.start]);
-        self.made.leaves.iter().for_each(|leaf| digest.add_leaf(leaf));
-        digest.add_bytes(&bytes[whole.end..]);
+        digest.add_bytes(&self.edges[0]);
+        self.leaves.iter().for_each(|leaf| digest.add_leaf(leaf));
+        digest.add_bytes(&self.edges[1]);
     }
 
-    /// Writes what it was compressed to, and returns the length of that.
+    /// Writes the member and returns its length.
     fn write(&self, out: &mut impl Write) -> std::io::Result<usize> {
-        let Buffers { content, member } = &self.buffers;
-        match &self.made.member {
-            gzip::Member::Deflated(length) => out.write_all(&member[..*length]).map(|()| *length),
-            gzip::Member::Stored { header, trailer } => gzip::write_stored(out, header, content.bytes(), *trailer),
+        match &self.member {
+            gzip::Member::Deflated(length) => out.write_all(&self.deflated[..*length]).map(|()| *length),
+            gzip::Member::Stored { header, trailer } => {
+                gzip::write_stored(out, header, self.content.as_ref().map_or(&[], Content::bytes), *trailer)
+            }
         }
     }
+}
+
+/// What one block leaves for the next.
+#[derive(Default)]
+struct Spare {
+    contents: Vec<Content>,
+    deflated: Vec<MmapMut>,
 }
 
 /// What is done with the blocks in their order, each by one thread at a time.
@@ -168,7 +157,7 @@ struct State {
     turns: [Turn; TASKS.len()],
     /// Blocks that are not both hashed and written yet.
     finished: BTreeMap<usize, Arc<Finished>>,
-    spare: Vec<Buffers>,
+    spare: Spare,
     cached_bytes: u64,
     error: Option<Error>,
 }
@@ -250,15 +239,14 @@ impl Job<'_> {
             }
             let place = state.next;
             state.next += 1;
-            let spare = state.spare.pop();
+            let deflated = state.spare.deflated.pop();
+            let content = state.spare.contents.pop();
             drop(state);
-            let result = spare.map_or_else(|| self.new_buffers(), Ok).and_then(|mut buffers| {
-                let (made, recalled) = self.make(place, &mut buffers, &mut compressor)?;
-                Ok((Finished { buffers, made }, recalled))
-            });
+            let result = self.make(place, content, deflated, &mut compressor);
             state = self.lock();
             match result {
-                Ok((finished, recalled)) => {
+                Ok((finished, content, recalled)) => {
+                    state.spare.contents.extend(content);
                     state.cached_bytes += recalled as u64;
                     state.finished.insert(place, Arc::new(finished));
                     for task in TASKS {
@@ -273,19 +261,29 @@ impl Job<'_> {
         }
     }
 
-    fn new_buffers(&self) -> Result<Buffers> {
-        Buffers::new(self.longest).map_err(|error| Error::io("get memory to write", self.input.destination, &error))
+    /// Room for what needs no more bytes: zeros that nobody has to write, and that take no memory until somebody does.
+    fn room(&self, length: usize) -> Result<MmapMut> {
+        let room = MmapMut::map_anon(length);
+        room.map_err(|error| Error::io("get memory to write", self.input.destination, &error))
     }
 
-    /// Compresses and hashes what is not known yet of a block, and says how many bytes the cache had.
-    fn make(&self, number: usize, buffers: &mut Buffers, compressor: &mut gzip::Compressor) -> Result<(Made, usize)> {
+    /// Compresses and hashes what is not known yet of a block; returns what was used for that and is free again, and how
+    /// many bytes the cache had.
+    fn make(
+        &self,
+        number: usize,
+        content: Option<Content>,
+        deflated: Option<MmapMut>,
+        compressor: &mut gzip::Compressor,
+    ) -> Result<(Finished, Option<Content>, usize)> {
         let (source, cache, offset) = (&self.source, self.input.cache, self.offsets[number]);
-        let Buffers { content, member } = buffers;
+        let mut content = content.map_or_else(|| self.room(self.longest).map(Content::new), Ok)?;
+        let mut deflated = deflated.map_or_else(|| self.room(gzip::bound(self.longest)), Ok)?;
         content.lay_out(&self.input.blocks[number], source)?;
         if cache.is_none() {
             content.read(0..content.len(), source)?;
         }
-        let (member, recalled) = compressor.compress(content, source, cache, member)?;
+        let (member, recalled) = compressor.compress(&mut content, source, cache, &mut deflated)?;
         let whole_leaves = digest::whole_leaves(offset, content.len());
         let leaves = whole_leaves
             .clone()
@@ -297,10 +295,16 @@ impl Job<'_> {
                 if let Some(cache) = cache { cache.facts.get(name, find) } else { find() }
             })
             .collect::<Result<_>>()?;
-        content.read(0..whole_leaves.start, source)?;
-        content.read(whole_leaves.end..content.len(), source)?;
+        let edges = [
+            content.read(0..whole_leaves.start, source)?.to_vec(),
+            content.read(whole_leaves.end..content.len(), source)?.to_vec(),
+        ];
         self.done.fetch_add(content.file_bytes() as u64, Ordering::Relaxed);
-        Ok((Made { member, whole_leaves, leaves }, recalled))
+        let (content, free) = match member {
+            gzip::Member::Deflated(_) => (None, Some(content)),
+            gzip::Member::Stored { .. } => (Some(content), None),
+        };
+        Ok((Finished { member, deflated, content, edges, leaves }, free, recalled))
     }
 
     /// Hashes or writes the blocks whose turn it is, unless another thread does already.
@@ -330,7 +334,8 @@ impl Job<'_> {
             if state.due() > due
                 && let Some(block) = state.finished.remove(&due).and_then(Arc::into_inner)
             {
-                state.spare.push(block.buffers);
+                state.spare.deflated.push(block.deflated);
+                state.spare.contents.extend(block.content);
             }
             self.changed.notify_all();
         }

@@ -3,7 +3,7 @@
 //! Each run that compresses something adds a segment: a file of parts, a table of them with its hash, and what tells where
 //! the table is. A segment appears as a whole by a rename and is never changed, so that neither a crash nor another writer
 //! can leave half of one; when there are too many, or most of what they hold is out of date, one takes the place of all.
-//! Parts are found by the hash of what they were compressed from. What does not hash to what the table says is not used.
+//! Parts are found by the hash of what they were compressed from. One whose checksum is not what the table says is not used.
 //! For files that have not been changed since, the [`Facts`] beside them have the hash.
 use std::{
     collections::HashMap,
@@ -18,6 +18,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
+use libdeflater::crc32;
 use lightning_native_deflate::WINDOW;
 use tempfile::NamedTempFile;
 
@@ -25,10 +26,10 @@ use super::facts::Facts;
 use crate::{Error, Result};
 
 /// Changes whenever what is kept changes its meaning, so that old files are not misread.
-const MAGIC: &[u8; 16] = b"lightning-cache3";
+const MAGIC: &[u8; 16] = b"lightning-cache4";
 const HASH: usize = 32;
-/// Key, hash and length of a part, and the checksum of what it was compressed from.
-const ROW: usize = HASH * 2 + 8 + 4;
+/// Key, length and checksum of a part, and the checksum of what it was compressed from.
+const ROW: usize = HASH + 8 + 4 + 4;
 /// Hash and length of the table, magic.
 const FOOTER: usize = HASH + 8 + MAGIC.len();
 const MAX_SEGMENTS: usize = 8;
@@ -68,8 +69,10 @@ struct Row {
     segment: usize,
     start: u64,
     key: Key,
-    hash: Key,
     length: usize,
+    /// CRC-32 of the part.
+    own_checksum: u32,
+    /// CRC-32 of what it was compressed from.
     checksum: u32,
     is_used: AtomicBool,
 }
@@ -165,16 +168,16 @@ impl Cache {
         let mut start = 0;
         for row in table.chunks_exact(ROW) {
             let (key, row) = row.split_first_chunk::<HASH>()?;
-            let (hash, row) = row.split_first_chunk::<HASH>()?;
-            let (length, checksum) = row.split_first_chunk::<8>()?;
+            let (length, row) = row.split_first_chunk::<8>()?;
+            let (own_checksum, checksum) = row.split_first_chunk::<4>()?;
             let length = u64::from_le_bytes(*length);
             self.by_key.insert(*key, self.rows.len());
             self.rows.push(Row {
                 segment: self.segments.len(),
                 start,
                 key: *key,
-                hash: *hash,
                 length: usize::try_from(length).ok()?,
+                own_checksum: u32::from_le_bytes(*own_checksum),
                 checksum: u32::from_le_bytes(checksum.try_into().ok()?),
                 is_used: AtomicBool::new(false),
             });
@@ -202,7 +205,8 @@ impl Cache {
 
     fn read(&self, row: &Row, out: &mut [u8]) -> Option<()> {
         self.segments[row.segment].file.read_exact_at(out, row.start).ok()?;
-        (blake3::hash(out) == row.hash).then_some(())
+        // For damage; what it was compressed from is proved by the key.
+        (crc32(out) == row.own_checksum).then_some(())
     }
 
     /// Keeps a part, and the checksum of what it was compressed from, for the next time.
@@ -215,8 +219,8 @@ impl Cache {
         if let Some(Added { file, table }) = &mut *added {
             file.write_all(part).map_err(|error| self.fail(&error))?;
             table.extend_from_slice(key);
-            table.extend_from_slice(blake3::hash(part).as_bytes());
             table.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            table.extend_from_slice(&crc32(part).to_le_bytes());
             table.extend_from_slice(&checksum.to_le_bytes());
         }
         Ok(())

@@ -52,10 +52,13 @@ impl Source<'_> {
             return None;
         }
         let mut name = blake3::Hasher::new();
-        name.update(header);
-        if let Kind::File { size: 1.., stamp, .. } = entry.kind {
+        if let Kind::File { size: size @ 1.., executable, stamp } = entry.kind {
+            // What the header is made from is shorter.
+            name.update(b"file").update(&entry.path).update(&[executable.into()]).update(&size.to_le_bytes());
             name.update(&stamp.inode.to_le_bytes());
             name.update(&stamp.modified.to_le_bytes()).update(&stamp.changed.to_le_bytes());
+        } else {
+            name.update(b"header").update(header);
         }
         Some(*name.finalize().as_bytes())
     }

@@ -10,7 +10,7 @@ use std::{
 use tempfile::NamedTempFile;
 
 /// Changes whenever what is kept, or what it is found by, changes its meaning.
-const MAGIC: &[u8; 16] = b"lightning-facts1";
+const MAGIC: &[u8; 16] = b"lightning-facts2";
 const HASH: usize = 32;
 
 /// Tells a range of bytes from all others without being made from them.

@@ -12,15 +12,13 @@ const PIECE: u64 = BLOCK / 2;
 
 /// Blocks are compressed in parts of about this many bytes: after a change, little more than those have to be compressed
 /// again. Smaller ones make archives larger.
-const PART: usize = 64 << 10;
+const PART: usize = 40 << 10;
 
 /// What ends a tar stream.
 const END: u64 = 1024;
 
-/// All parts but the last of a block have as many.
-pub(super) const MIN_PART: usize = PART / 2;
-
-const _: () = assert!(MIN_PART >= lightning_native_deflate::WINDOW);
+/// All parts but the last of a block have at least as many: the next one sees no more of what was before.
+pub(super) const MIN_PART: usize = lightning_native_deflate::WINDOW;
 
 /// A part of the tar stream.
 #[derive(Debug, PartialEq)]
@@ -71,7 +69,7 @@ pub(super) fn plan(entries: &[Entry]) -> Vec<Block> {
                 blocks.push(Block::Piece { entry: place, content: from..to });
                 from = to;
             }
-        } else if is_end(entry, bytes, target) {
+        } else if is_end(entry, bytes, target / 2, target) {
             blocks.push(Block::Entries(start..place + 1));
         } else {
             continue;
@@ -90,15 +88,15 @@ fn target(left: u64) -> u64 {
     1 << (left / 2).clamp(LAST_BLOCK, BLOCK).ilog2()
 }
 
-/// Whether a file ends what has about `target` bytes, and so many with it: from half of that on, with a chance that makes
-/// half of it more.
-fn is_end(entry: &Entry, bytes: u64, target: u64) -> bool {
-    let chance = u64::MAX / (target / 2) * (512 + size(entry)).min(target / 2);
-    bytes >= target * 2 || (bytes >= target / 2 && hash(&entry.path) < chance)
+/// Whether a file ends what has so many bytes with it, at least `least`, and is to have about `target`: every byte more has
+/// the same chance to be the last.
+fn is_end(entry: &Entry, bytes: u64, least: u64, target: u64) -> bool {
+    let more = target - least;
+    let chance = u64::MAX / more * (512 + size(entry)).min(more);
+    bytes >= target * 2 || (bytes >= least && hash(&entry.path) < chance)
 }
 
-/// Where the parts of a block end. Like blocks, they end at files whose names say so, or at multiples within a file; all but
-/// the last have at least half of what they should, which is more than the window that the next one sees.
+/// Where the parts of a block end. Like blocks, they end at files whose names say so, or at multiples within a file.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
     pub ends: Vec<usize>,
@@ -117,7 +115,7 @@ impl Parts {
             }
             let inner = (range.start + PART..).step_by(PART);
             self.ends.extend(inner.take_while(|end| end + MIN_PART <= range.end));
-        } else if is_end(entry, self.length_before(range.end) as u64, PART as u64) {
+        } else if is_end(entry, self.length_before(range.end) as u64, MIN_PART as u64, PART as u64) {
             self.ends.push(range.end);
         }
     }

@@ -72,7 +72,8 @@ pub fn select(root: &Path, options: &SelectionOptions, keep_going: &mut dyn FnMu
         stop: AtomicBool::new(false),
     };
     let (mut entries, mut excluded) = walk.run(keep_going)?;
-    entries.sort_unstable_by(|left, right| left.path.cmp(&right.path));
+    // Merges what each walker has sorted.
+    entries.sort_by(|left, right| left.path.cmp(&right.path));
     if !keep_going() {
         return Err(Error::Interrupted);
     }
@@ -125,7 +126,8 @@ impl Walk<'_> {
             let walkers: Vec<_> = (0..threads)
                 .map(|_| {
                     scope.spawn(|| {
-                        let found = self.work(&queue, &changed);
+                        let mut found = self.work(&queue, &changed);
+                        found.entries.sort_unstable_by(|left, right| left.path.cmp(&right.path));
                         ended.notify_all();
                         found
                     })
@@ -340,10 +342,13 @@ impl Walk<'_> {
             let Some(checkout) = &territory.checkout else {
                 continue;
             };
-            for tracked in &checkout.tracked {
-                let Some(inside) = tracked.strip_prefix(territory.prefix.as_slice()) else {
-                    continue;
-                };
+            let tracked = || checkout.tracked.iter().filter_map(|path| path.strip_prefix(territory.prefix.as_slice()));
+            let is_tracked = |entry: &&Entry| {
+                entry.path.starts_with(&territory.start) && checkout.tracked.contains(&*territory.path(&entry.path))
+            };
+            // Mostly nothing is missing, which is sooner seen than what is.
+            let is_any_missing = entries.iter().filter(is_tracked).count() < tracked().count();
+            for inside in tracked().filter(|_| is_any_missing) {
                 let mut path = territory.start.clone();
                 path.extend_from_slice(inside);
                 let is_there = entries.binary_search_by(|entry| (*entry.path).cmp(path.as_bstr())).is_ok()
