@@ -2,5 +2,11 @@
 fn main() {
     println!("cargo:rerun-if-changed=src/parts.c");
     println!("cargo:rerun-if-changed=libdeflate");
-    cc::Build::new().file("src/parts.c").include("libdeflate").warnings(false).compile("lightning_native_deflate");
+    // As libdeflate itself is built.
+    cc::Build::new()
+        .opt_level(2)
+        .file("src/parts.c")
+        .include("libdeflate")
+        .warnings(false)
+        .compile("lightning_native_deflate");
 }
