@@ -113,9 +113,18 @@ def test_stop_ends_the_whole_process_group(studio: Studio) -> None:
 def test_one_call_stops_many_operations(studio: Studio) -> None:
     names = [f"run.{number}" for number in range(5)]
     for name in names:
-        studio.start(name, argv=["sleep", "77"])
+        studio.start(name, argv=["sh", "-c", "echo up; sleep 77"])
     assert set(studio.call("stop", *names, "--grace", "5")["answers"]) == set(names)
     assert all(studio.finish(name)[1]["result"]["stopped"] for name in names)
+
+
+def test_a_command_finds_why_it_is_stopped(studio: Studio) -> None:
+    script = f"trap 'cat \"${agent.STOP_FILE}\"; exit 3' TERM; echo up; while :; do sleep 0.05; done"
+    studio.start("run.a", argv=["sh", "-c", script])
+    studio.call("stop", "run.a", "--reason", agent.RUN_STOPPED)
+    output, answer = studio.finish("run.a")
+    assert answer["result"]["exit_code"] == 3
+    assert json.loads(output.splitlines()[-1])["reason"] == agent.RUN_STOPPED
 
 
 def test_a_command_that_ignores_sigterm_is_killed_after_the_grace(studio: Studio) -> None:
