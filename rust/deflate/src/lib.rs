@@ -34,7 +34,7 @@ impl Compressor {
         // Libdeflate's own, but for 6: its effort goes into looking two bytes ahead, which is smaller and no slower.
         let (level, depth, nice) = match level {
             ..=5 => (5, 16, 30),
-            6 => (6, 40, 130),
+            6 => (6, 38, 130),
             7 => (7, 100, 130),
             8 => (8, 300, 258),
             9.. => (9, 600, 258),
