@@ -120,6 +120,8 @@ def state_of(folder: str) -> str:
         return "unknown"
     if os.path.exists(os.path.join(folder, "result.json")):
         return "done"
+    # Before the lock: a runner that has only begun takes it, and writes this, as soon as we have let it go.
+    started = os.path.exists(os.path.join(folder, "runner.json"))
     try:
         with open(os.path.join(folder, "lock")) as lock:
             fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -130,7 +132,6 @@ def state_of(folder: str) -> str:
     # The runner may have written its result and left between the two looks.
     if os.path.exists(os.path.join(folder, "result.json")):
         return "done"
-    started = os.path.exists(os.path.join(folder, "runner.json"))
     return "lost" if started or time.time() - os.stat(folder).st_mtime > CLAIM_PATIENCE else "running"
 
 
@@ -275,6 +276,9 @@ def spawn_and_supervise(
         return never_ran
     if folder is not None:
         write_json(os.path.join(folder, "runner.json"), {"runner": os.getpid(), "child": child})
+        # Who asked for it before there was a runner to tell could not do more.
+        if os.path.exists(os.path.join(folder, "stop")):
+            stopping.set()
     return supervise(child, output, log, spec.get("timeout"), stopping, folder)
 
 

@@ -12,7 +12,7 @@ import tarfile
 import threading
 import time
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 from search import files_with
@@ -140,6 +140,23 @@ def test_an_operation_stopped_before_it_started_never_starts(studio: Studio) -> 
     assert not (studio.home / "ran").exists()
 
 
+def test_a_stop_while_the_command_is_being_started_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    spawn = agent.spawn
+
+    def spawn_and_stop(argv: list[str], environment: dict[str, str]) -> tuple[int, int]:
+        started = spawn(argv, environment)
+        agent.stop(".", 5)
+        return started
+
+    monkeypatch.setattr(agent, "spawn", spawn_and_stop)
+    monkeypatch.setattr(agent, "operation_folder", lambda _: str(tmp_path))
+    spec = {"argv": ["sleep", "77"], "cwd": str(tmp_path)}
+    with (tmp_path / "log").open("ab", buffering=0) as log:
+        result = agent.run_command(str(tmp_path), str(tmp_path), spec, log, threading.Event())
+    assert result["stopped"]
+
+
 def test_a_time_limit_ends_the_command_and_says_so(studio: Studio) -> None:
     studio.start("run.a", argv=["sleep", "77"], timeout=0.2)
     result = studio.finish("run.a")[1]["result"]
@@ -172,6 +189,20 @@ def test_a_runner_that_died_is_reported_as_lost_and_not_run_again(studio: Studio
         time.sleep(0.1)
     assert studio.call("start", "run.a", "--spec-sha256", sha256)["state"] == "lost"
     assert (studio.home / "count").read_text() == "x\n"
+
+
+def test_a_runner_that_begins_while_it_is_looked_for_is_not_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lock").touch()
+    flock = agent.fcntl.flock
+
+    def flock_before_the_runner(lock: IO[str], how: int) -> None:
+        flock(lock, how)
+        (tmp_path / "runner.json").touch()
+
+    monkeypatch.setattr(agent.fcntl, "flock", flock_before_the_runner)
+    assert agent.state_of(str(tmp_path)) == "running"
 
 
 def test_scratch_folders_are_private_to_the_operation_and_removed(studio: Studio) -> None:
