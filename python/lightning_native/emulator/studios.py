@@ -237,10 +237,12 @@ async def sleep_when_idle(cloud: Cloud) -> None:
     for studio in cloud.studios:
         if studio.instance is None or studio.instance["phase"] != RUNNING or studio.disable_auto_shutdown:
             continue
-        if cloud.clock.now() - studio.active_at < studio.idle_shutdown_seconds:
+        active_at = studio.active_at
+        if cloud.clock.now() - active_at < studio.idle_shutdown_seconds:
             continue
         if await asyncio.to_thread(processes.find, studio.marker):
             # What runs on detached from any command is something to do, too.
             studio.active_at = cloud.clock.now()
-            continue
-        await stop(cloud, studio)
+        # A command may have come while we looked.
+        if studio.active_at == active_at:
+            await stop(cloud, studio)
