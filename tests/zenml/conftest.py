@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from workbench import Workbench, new_zenml
 from zenml.utils.source_utils import set_custom_source_root
+from zenml_server import serve_zenml
 
 from lightning_native.emulator.attach import attach
 
@@ -29,3 +30,10 @@ def zenml_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[
 def workbench(zenml_home: tuple[dict[str, str], dict[str, str]], tmp_path: Path) -> Workbench:
     environment, cloud_environment = zenml_home
     return Workbench(environment, cloud_environment, tmp_path)
+
+
+@pytest.fixture
+def server(zenml_home: tuple[dict[str, str], dict[str, str]], tmp_path: Path) -> Iterator[dict[str, str]]:
+    """Run a ZenML server, and yield the environment of its user."""
+    with serve_zenml(zenml_home[0], tmp_path) as user:
+        yield user

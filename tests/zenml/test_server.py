@@ -1,12 +1,10 @@
 """Eight steps at the same time through a real ZenML server, with its tokens, as through SQLite."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from search import files_with
 from workbench import Workbench
-from zenml_server import serve_zenml
 
 PIPELINE = """
 import time
@@ -35,12 +33,6 @@ if __name__ == "__main__":
     print("RESULT", sorted(step.output.load() for step in run.steps.values()))
     print("HEARTBEATS", sum(step.latest_heartbeat is not None for step in run.steps.values()))
 """
-
-
-@pytest.fixture
-def server(zenml_home: tuple[dict[str, str], dict[str, str]], tmp_path: Path) -> Iterator[dict[str, str]]:
-    with serve_zenml(zenml_home[0], tmp_path) as user:
-        yield user
 
 
 @pytest.mark.parametrize("store", ["sqlite", "server"])

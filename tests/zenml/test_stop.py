@@ -81,8 +81,14 @@ def wait_until_up(workbench: Workbench, count: int) -> None:
         time.sleep(0.1)
 
 
-@pytest.mark.parametrize("phase", ["provisioning", "steps run"])
-def test_a_forced_stop_ends_everything(workbench: Workbench, phase: str) -> None:
+@pytest.mark.parametrize(
+    ("phase", "store"), [("provisioning", "sqlite"), ("steps run", "sqlite"), ("steps run", "server")]
+)
+def test_a_forced_stop_ends_everything(
+    workbench: Workbench, phase: str, store: str, request: pytest.FixtureRequest
+) -> None:
+    if store == "server":
+        workbench.environment = request.getfixturevalue("server")
     process = workbench.start(EIGHT)
     workbench.wait_for(process, "is driven by process")
     wait_until_up(workbench, {"provisioning": 0, "steps run": 8}[phase])

@@ -141,9 +141,8 @@ class Agent:
         return [answers[operation] for operation, _ in operations]
 
     def _stop_all(self, operations: Sequence[tuple[str, tuple[float, str]]]) -> list[None]:
-        for wish in {wish for _, wish in operations}:
-            grace, reason = wish
-            names = [operation for operation, its_wish in operations if its_wish == wish]
+        for grace, reason in {wish for _, wish in operations}:
+            names = [operation for operation, wish in operations if wish == (grace, reason)]
             self.call("stop", *names, "--grace", str(grace), "--reason", reason)
         return [None] * len(operations)
 

@@ -15,7 +15,7 @@ from zenml.logger import get_logger
 from zenml.orchestrators import publish_utils, step_runner
 
 from lightning_native.agent import RUN_STOPPED, STOP_FILE, read_json
-from lightning_native.zenml.older import SignalHandler
+from lightning_native.zenml.older import signal_handler
 
 logger = get_logger(__name__)
 
@@ -46,9 +46,10 @@ def interruption_is_no_failure(*, interruptible: bool) -> Iterator[None]:
             raise _MachineTakenAway
         return publish_failure(step_run_id)
 
-    ask_zenml = getattr(SignalHandler, _WHAT_TO_RAISE, None)
-    if ask_zenml is not None:
-        setattr(SignalHandler, _WHAT_TO_RAISE, lambda handler: _stopped_with_its_run() or ask_zenml(handler))
+    handler_class = signal_handler()
+    ask_zenml = getattr(handler_class, _WHAT_TO_RAISE, None)
+    if handler_class is not None and ask_zenml is not None:
+        setattr(handler_class, _WHAT_TO_RAISE, lambda handler: _stopped_with_its_run() or ask_zenml(handler))
     # It is ZenML's own name for it in both places.
     for module in (publish_utils, step_runner):
         setattr(module, _PUBLISH_FAILURE, publish)

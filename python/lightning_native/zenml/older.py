@@ -28,10 +28,13 @@ except ImportError:  # before 0.95
         )
 
 
-try:
-    from zenml.orchestrators.signal_handler import SignalHandler as SignalHandler  # noqa: PLC0414  exported
-except ImportError:  # before 0.95
-    SignalHandler = None  # type: ignore[assignment,misc]
+def signal_handler() -> type | None:
+    """Return what handles the signals that a step gets, where that is a class of its own."""
+    try:
+        from zenml.orchestrators.signal_handler import SignalHandler
+    except ImportError:  # before 0.95
+        return None
+    return SignalHandler
 
 
 def pool_demands(resources: "ResourceSettings") -> list["PoolResourceDemand"]:

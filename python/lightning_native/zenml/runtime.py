@@ -1,11 +1,12 @@
-"""A job runtime as what a step runs: checked before anything exists, run before the step's function."""
+"""A job runtime as what a step runs: checked before anything exists, run before the step's function.
+
+Runtimes are imported only where there is one: every command of ZenML that loads the stack imports this module.
+"""
 
 from collections.abc import Mapping
 from typing import Any
 
 from lightning_native.errors import JobError, PlanError
-
-# Runtimes are loaded where there is one: every command of ZenML loads the orchestrator, and few pipelines have any.
 
 
 def check_runtime(step: str, runtime: Mapping[str, Any]) -> None:

@@ -98,12 +98,21 @@ pub(super) fn assemble(
     })
 }
 
-/// A block whose turns can come: its content is kept only if it is written as it is.
+/// What is written of a block.
+enum Body {
+    /// So many bytes at the start of the room for what is deflated.
+    Deflated(usize),
+    Stored {
+        header: [u8; gzip::HEADER],
+        content: Content,
+        trailer: [u8; gzip::TRAILER],
+    },
+}
+
+/// A block whose turns can come.
 struct Finished {
-    member: gzip::Member,
-    /// What the member was compressed to.
+    body: Body,
     deflated: MmapMut,
-    content: Option<Content>,
     /// What is before and behind the whole leaves of the digest, and their values.
     edges: [Vec<u8>; 2],
     leaves: Vec<ChainingValue>,
@@ -118,11 +127,9 @@ impl Finished {
 
     /// Writes the member and returns its length.
     fn write(&self, out: &mut impl Write) -> std::io::Result<usize> {
-        match &self.member {
-            gzip::Member::Deflated(length) => out.write_all(&self.deflated[..*length]).map(|()| *length),
-            gzip::Member::Stored { header, trailer } => {
-                gzip::write_stored(out, header, self.content.as_ref().map_or(&[], Content::bytes), *trailer)
-            }
+        match &self.body {
+            Body::Deflated(length) => out.write_all(&self.deflated[..*length]).map(|()| *length),
+            Body::Stored { header, content, trailer } => gzip::write_stored(out, header, content.bytes(), *trailer),
         }
     }
 }
@@ -300,11 +307,11 @@ impl Job<'_> {
             content.read(whole_leaves.end..content.len(), source)?.to_vec(),
         ];
         self.done.fetch_add(content.file_bytes() as u64, Ordering::Relaxed);
-        let (content, free) = match member {
-            gzip::Member::Deflated(_) => (None, Some(content)),
-            gzip::Member::Stored { .. } => (Some(content), None),
+        let (body, free) = match member {
+            gzip::Member::Deflated(length) => (Body::Deflated(length), Some(content)),
+            gzip::Member::Stored { header, trailer } => (Body::Stored { header, content, trailer }, None),
         };
-        Ok((Finished { member, deflated, content, edges, leaves }, free, recalled))
+        Ok((Finished { body, deflated, edges, leaves }, free, recalled))
     }
 
     /// Hashes or writes the blocks whose turn it is, unless another thread does already.
@@ -335,7 +342,9 @@ impl Job<'_> {
                 && let Some(block) = state.finished.remove(&due).and_then(Arc::into_inner)
             {
                 state.spare.deflated.push(block.deflated);
-                state.spare.contents.extend(block.content);
+                if let Body::Stored { content, .. } = block.body {
+                    state.spare.contents.push(content);
+                }
             }
             self.changed.notify_all();
         }

@@ -1,6 +1,7 @@
 //! Which files of a tree go into an archive, and why the others do not.
 use std::{
     borrow::Cow,
+    cmp,
     ffi::{OsStr, OsString},
     fs,
     os::unix::{
@@ -73,7 +74,7 @@ pub fn select(root: &Path, options: &SelectionOptions, keep_going: &mut dyn FnMu
     };
     let (mut entries, mut excluded) = walk.run(keep_going)?;
     // Merges what each walker has sorted.
-    entries.sort_by(|left, right| left.path.cmp(&right.path));
+    entries.sort_by(by_path);
     if !keep_going() {
         return Err(Error::Interrupted);
     }
@@ -127,7 +128,7 @@ impl Walk<'_> {
                 .map(|_| {
                     scope.spawn(|| {
                         let mut found = self.work(&queue, &changed);
-                        found.entries.sort_unstable_by(|left, right| left.path.cmp(&right.path));
+                        found.entries.sort_unstable_by(by_path);
                         ended.notify_all();
                         found
                     })
@@ -372,6 +373,10 @@ impl Walk<'_> {
             }
         }
     }
+}
+
+fn by_path(left: &Entry, right: &Entry) -> cmp::Ordering {
+    left.path.cmp(&right.path)
 }
 
 fn join(root: &Path, path: &BStr) -> PathBuf {
