@@ -21,6 +21,7 @@ from lightning_native.errors import EmulatorError
 MARKER = "LIGHTNING_NATIVE_EMULATOR_MARKER"
 _GRACE_SECONDS = 2.0
 _POLL_SECONDS = 0.01
+_LOADING_SECONDS = 0.0005
 # They take all of a computer on which people, this server and the controllers of runs work, too.
 _NICENESS = 10
 
@@ -129,6 +130,40 @@ def _mount_namespace(pid: str) -> int:
     return os.stat(f"/proc/{pid}/ns/mnt").st_ino  # noqa: PTH116 - see above
 
 
+def _environment(pid: str) -> bytes:
+    """Return the environment of a process; of one that begins to run another program, that program's."""
+    environment = _read_environment(pid)
+    while not environment and _has_program(pid):
+        loading = _is_loading(pid)
+        # Again: it may have been loaded meanwhile.
+        environment = _read_environment(pid)
+        if not loading:
+            break
+        time.sleep(_LOADING_SECONDS)
+    return environment
+
+
+def _read_environment(pid: str) -> bytes:
+    with open(f"/proc/{pid}/environ", "rb", buffering=0) as environment:  # noqa: PTH123 - see above
+        return environment.read()
+
+
+def _has_program(pid: str) -> bool:
+    """Whether a process is not one of the kernel's own, which have no environment either."""
+    try:
+        os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115 - see above
+    except OSError:
+        return False
+    return True
+
+
+def _is_loading(pid: str) -> bool:
+    """Whether the memory of a program is there, but not yet its environment."""
+    fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    memory, end_of_environment = fields[20], fields[48]
+    return memory != "0" and end_of_environment == "0"
+
+
 def find(marker: str, namespace: int | None = None) -> list[int]:
     """Return the ids of all processes that carry a marker or are in the namespace of one that does.
 
@@ -142,9 +177,7 @@ def find(marker: str, namespace: int | None = None) -> list[int]:
             # Processes end while we look, and those of other users cannot be read.
             with contextlib.suppress(OSError):
                 inside = _mount_namespace(name)
-                with open(f"/proc/{name}/environ", "rb", buffering=0) as environment:  # noqa: PTH123 - see above
-                    variables = environment.read().split(b"\0")
-                if wanted in variables:
+                if wanted in _environment(name).split(b"\0"):
                     marked.append(int(name))
                     namespaces.add(inside)
                 elif inside != own:
