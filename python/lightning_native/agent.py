@@ -69,6 +69,8 @@ RESULT_MARK = "lightning-native-result: "
 UPLOAD_PATIENCE = 60.0
 # Between the claim and the runner's lock an operation looks dead for a moment.
 CLAIM_PATIENCE = 10.0
+# How long what a command prints while it is being stopped waits for its end.
+STOP_PATIENCE = 1.0
 
 
 def operation_folder(operation: str) -> str:
@@ -418,14 +420,22 @@ def poll(offsets: dict[str, int], wait: float, *, until_all: bool = False) -> di
     """Return how operations stand and what they printed since these bytes, as soon as there is news of one or all."""
     import base64
 
-    deadline = time.monotonic() + wait
+    begun = time.monotonic()
+    news_since = None
     while True:
         answers = {operation: look(operation, offset) for operation, offset in offsets.items()}
-        quiet = [answer for answer in answers.values() if answer["state"] == "running" and not answer["size"]]
-        if not quiet or (len(quiet) < len(answers) and not until_all) or time.monotonic() > deadline:
+        running = [operation for operation, answer in answers.items() if answer["state"] == "running"]
+        quiet = [operation for operation in running if not answers[operation]["size"]]
+        now = time.monotonic()
+        if now - begun > wait:
             break
+        if not quiet or (len(quiet) < len(answers) and not until_all):
+            news_since = news_since or now
+            # What is stopped together ends together, and one call tells of all.
+            if now - news_since > STOP_PATIENCE or not any(map(is_stopping, running)):
+                break
         time.sleep(0.02)
-    if any(answer["state"] == "running" for answer in answers.values()) and len(quiet) < len(answers):
+    if running and len(quiet) < len(answers):
         # One call carries a burst of lines, and the ends of several operations, rather than one.
         time.sleep(0.1)
         answers = {operation: look(operation, offset) for operation, offset in offsets.items()}
@@ -437,6 +447,10 @@ def poll(offsets: dict[str, int], wait: float, *, until_all: bool = False) -> di
         answer["offset"] += len(data)
         answer["more"] = answer.pop("size") > len(data)
     return answers
+
+
+def is_stopping(operation: str) -> bool:
+    return os.path.exists(os.path.join(operation_folder(operation), "stop"))
 
 
 def look(operation: str, offset: int) -> dict[str, Any]:

@@ -127,6 +127,24 @@ def test_a_command_finds_why_it_is_stopped(studio: Studio) -> None:
     assert json.loads(output.splitlines()[-1])["reason"] == agent.RUN_STOPPED
 
 
+def test_one_answer_tells_what_a_stopped_command_prints_and_its_end(studio: Studio) -> None:
+    script = "trap 'echo bye; sleep 0.5; exit 3' TERM; echo up; while :; do sleep 0.05; done"
+    offset = studio.start("run.a", argv=["sh", "-c", script])["offset"]
+    studio.call("stop", "run.a")
+    answer = studio.call("poll", "run.a", "--offset", str(offset), "--wait", "60")
+    assert answer["state"] == "done"
+    assert base64.b64decode(answer["data"]).endswith(b"bye\n")
+
+
+def test_what_a_command_prints_that_does_not_stop_comes_before_its_end(studio: Studio) -> None:
+    script = "trap 'echo later' TERM; echo up; while :; do sleep 0.05; done"
+    offset = studio.start("run.a", argv=["sh", "-c", script])["offset"]
+    studio.call("stop", "run.a", "--grace", "10")
+    answer = studio.call("poll", "run.a", "--offset", str(offset), "--wait", "60")
+    assert answer["state"] == "running"
+    assert base64.b64decode(answer["data"]).endswith(b"later\n")
+
+
 def test_a_command_that_ignores_sigterm_is_killed_after_the_grace(studio: Studio) -> None:
     studio.start("run.a", argv=["sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.1; done"])
     studio.call("stop", "run.a", "--grace", "0.3")

@@ -1,6 +1,9 @@
 """What a step does that gets SIGTERM, whose process is expected to end."""
 
 import json
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,3 +31,17 @@ def test_zenml_is_not_asked_about_a_step_that_is_stopped_with_its_run(
         raised = SignalHandler.__new__(SignalHandler)._finalize_shutdown()
     assert (raised is of_zenml) == asks
     assert isinstance(raised, RunStoppedException) != asks
+
+
+def test_what_was_registered_for_the_end_is_done_in_a_step_that_is_stopped() -> None:
+    script = """
+import atexit
+from zenml.exceptions import RunStoppedException
+from lightning_native.zenml.interruption import interruption_is_no_failure
+atexit.register(print, "tidied up")
+with interruption_is_no_failure(interruptible=False):
+    raise RunStoppedException("by somebody")
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ended.returncode == -signal.SIGTERM, ended.stderr
+    assert ended.stdout.endswith("tidied up\n")

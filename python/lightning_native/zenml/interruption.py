@@ -1,5 +1,6 @@
 """What a step does that is told to end while it runs: it has been stopped, or its machine is being taken away."""
 
+import atexit
 import os
 import signal
 import sys
@@ -60,15 +61,22 @@ def interruption_is_no_failure(*, interruptible: bool) -> Iterator[None]:
     except RunStoppedException:
         # Where it was when it was stopped interests nobody, and takes a second to print.
         logger.info("The step was stopped.")
-        sys.exit(128 + signal.SIGTERM)
+        _end_by_signal()
     except (_MachineTakenAway, RunInterruptedException):
         if not interruptible:
             raise
         logger.info("The step's machine is being taken away.")
-        sys.stdout.flush()
         # So that the engine sees why, and does not count it as a retry.
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        os.kill(os.getpid(), signal.SIGTERM)
+        _end_by_signal()
+
+
+def _end_by_signal() -> None:
+    """End as the signal alone would have ended it, but for what is to be done at the end: the rest takes longer."""
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _stopped_with_its_run() -> RunStoppedException | None:
