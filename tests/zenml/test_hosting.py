@@ -175,7 +175,9 @@ def kill_entrypoint(workbench: Workbench) -> None:
     mine = [
         int(line.split()[0])
         for line in listed.splitlines()
-        if "zenml.entrypoints.entrypoint" in line and "DynamicEntrypoint" in line and " -m lightning_native" not in line
+        if "lightning_native.zenml.start" in line
+        and "DynamicEntrypoint" in line
+        and "lightning_native.zenml.hosted" not in line
     ]
     home = workbench.environment["LIGHTNING_NATIVE_HOME"]
     mine = [pid for pid in mine if home in Path(f"/proc/{pid}/environ").read_text()]

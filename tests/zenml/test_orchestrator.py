@@ -257,7 +257,10 @@ docker = DockerSettings(requirements=["smallest-possible @ {wheel.as_uri()}"])
 
 @step(enable_cache=False, settings={{"docker": docker}}, environment={{"COLOUR": "it's \\"blue\\" $HOME"}})
 def use() -> str:
+    import gc
     import smallest_possible
+    assert gc.isenabled()
+    assert gc.get_freeze_count() > 100_000, "what ZenML made is looked through"
     return smallest_possible.ANSWER + os.environ["COLOUR"]
 
 @pipeline

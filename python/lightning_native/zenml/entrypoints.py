@@ -25,6 +25,7 @@ from zenml.utils import code_utils, source_utils
 
 from lightning_native.zenml.interruption import interruption_is_no_failure, reclaimed_step_run
 from lightning_native.zenml.schedules import out_of_window
+from lightning_native.zenml.start import MODULE, look_for_garbage
 from lightning_native.zenml.wheels import enter_wheel
 
 logger = get_logger(__name__)
@@ -46,6 +47,11 @@ class PackagedCode(BaseEntrypointConfiguration):
     """
 
     @classmethod
+    def get_entrypoint_command(cls) -> list[str]:
+        """Return the command that starts ZenML."""
+        return ["python", "-m", MODULE]
+
+    @classmethod
     def get_entrypoint_arguments(cls, **kwargs: Any) -> list[str]:
         """Return the arguments of the entrypoint command, with this class named by the package it is installed as.
 
@@ -58,6 +64,7 @@ class PackagedCode(BaseEntrypointConfiguration):
 
     def prepare_code_environment(self) -> None:
         """Go to the code and make it importable: unpacked in the working folder, a wheel there, or of an image."""
+        look_for_garbage()
         # ZenML leaves so many objects that looking through them for garbage at the end would take more than a second.
         atexit.register(gc.freeze)
         packaging = os.environ.get(ENV_PACKAGING)

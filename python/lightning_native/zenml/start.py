@@ -1,0 +1,22 @@
+"""Starts what ZenML runs in a studio or job, and looks for no garbage until the user's code is there.
+
+What ZenML makes when it starts lasts until the end: looking through it again and again takes a second.
+"""
+
+import gc
+import runpy
+
+MODULE = __name__
+_ZENML = "zenml.entrypoints.entrypoint"
+
+
+def look_for_garbage() -> None:
+    """Look for garbage from now on, though not in what is there."""
+    gc.freeze()
+    gc.enable()
+
+
+if __name__ == "__main__":
+    gc.disable()
+    # In the place of this module, as if it had been started itself: ZenML looks at the main module.
+    runpy.run_module(_ZENML, run_name="__main__", alter_sys=True)
