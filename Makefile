@@ -11,7 +11,7 @@ export LIGHTNING_DISABLE_VERSION_CHECK := 1
 export ZENML_ANALYTICS_OPT_IN := false
 unexport VIRTUAL_ENV
 
-.PHONY: help setup demo test test-rust test-python test-repeat test-oldest test-browser lint format bench fuzz clean
+.PHONY: help setup demo test test-rust test-python test-repeat test-oldest test-browser test-images lint format bench fuzz clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,6 +64,13 @@ test-browser: .venv/.built ## Test the local cloud's page in a real browser
 	command -v chromium > /dev/null || (apt-get update -qq && apt-get install -qq --no-install-recommends chromium > /dev/null)
 	$(BIN)/python -m pytest tests/browser
 
+test-images: .venv/.built ## Have ZenML build the images of a pipeline (as root; asks Debian and the package index)
+	{ command -v podman && command -v debootstrap; } > /dev/null || \
+	  { apt-get update -qq && apt-get install -qq --no-install-recommends podman debootstrap; } > /dev/null
+	rm -rf .images
+	$(BIN)/maturin build --quiet --release --out .images
+	$(BIN)/python -m pytest tests/images
+
 lint: setup ## Check style, types, stubs, layers and Rust lints
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -93,4 +100,4 @@ bench: setup ## Measure the native verbs beside their peers and write benches/re
 	$(BIN)/python benches/run.py
 
 clean: ## Remove what setup and the demo made
-	rm -rf .venv .venv-oldest target .demo
+	rm -rf .venv .venv-oldest .images target .demo

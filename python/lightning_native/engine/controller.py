@@ -26,7 +26,7 @@ from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import StaleControllerError
 from lightning_native.lightning.session import cloud_name, connect
 
-_LOOK_SECONDS = 0.1
+_LOOK_SECONDS = 0.05
 
 
 class RunObserver:

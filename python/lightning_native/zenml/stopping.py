@@ -30,7 +30,7 @@ logger = get_logger(__name__)
 
 # Who asks for a stop waits no longer for the end.
 _PATIENCE_SECONDS = 300.0
-_LOOK_SECONDS = 0.05
+_LOOK_SECONDS = 0.02
 
 
 def stop_run(
