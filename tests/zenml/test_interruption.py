@@ -43,5 +43,5 @@ with interruption_is_no_failure(interruptible=False):
     raise RunStoppedException("by somebody")
 """
     ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert ended.returncode == -signal.SIGTERM, ended.stderr
+    assert ended.returncode == 128 + signal.SIGTERM, ended.stderr
     assert ended.stdout.endswith("tidied up\n")

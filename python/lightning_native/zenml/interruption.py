@@ -61,22 +61,24 @@ def interruption_is_no_failure(*, interruptible: bool) -> Iterator[None]:
     except RunStoppedException:
         # Where it was when it was stopped interests nobody, and takes a second to print.
         logger.info("The step was stopped.")
-        _end_by_signal()
+        _do_what_is_left()
+        # Python takes the whole of ZenML apart otherwise, which takes longer than stopping.
+        os._exit(128 + signal.SIGTERM)
     except (_MachineTakenAway, RunInterruptedException):
         if not interruptible:
             raise
         logger.info("The step's machine is being taken away.")
+        _do_what_is_left()
         # So that the engine sees why, and does not count it as a retry.
-        _end_by_signal()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _end_by_signal() -> None:
-    """End as the signal alone would have ended it, but for what is to be done at the end: the rest takes longer."""
+def _do_what_is_left() -> None:
+    """Do what Python does at the end of a process, for the code that counts on it."""
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _stopped_with_its_run() -> RunStoppedException | None:
