@@ -3,6 +3,7 @@
 import os
 import tempfile
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -129,6 +130,9 @@ def test_every_step_runs_after_its_upstreams_once_whoever_dies_and_nothing_is_le
                 # As the death of its process would end its threads.
                 for thread in threading.enumerate():
                     if thread is not threading.current_thread() and thread.daemon:
+                        while not thread.is_alive() and thread in threading.enumerate():
+                            # It is just being started.
+                            time.sleep(0.001)
                         thread.join(0.5)
         records = {record.name: record for record in journal.steps(plan.run_id)}
         assert journal.open_leases() == []
