@@ -1,6 +1,5 @@
 """Images that ZenML builds for a pipeline: by podman, which needs no daemon (make test-images)."""
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -64,8 +63,7 @@ def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     context = tmp_path / "base"
     system = context / "system"
     packages = "python3,python3-pip,python3-venv,python-is-python3,ca-certificates"
-    release = os.environ.get("DEBIAN", "bookworm")
-    subprocess.run(["debootstrap", "--variant=minbase", f"--include={packages}", release, str(system)], check=True)
+    subprocess.run(["debootstrap", "--variant=minbase", f"--include={packages}", "bookworm", str(system)], check=True)
     # Debian's pip would install nothing beside Debian's own packages.
     for managed in system.glob("usr/lib/python3*/EXTERNALLY-MANAGED"):
         managed.unlink()

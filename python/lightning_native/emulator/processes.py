@@ -119,10 +119,15 @@ def start_time(pid: int) -> str | None:
     With the process id it names one process for good.
     """
     try:
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+        fields = _status(pid)
     except OSError:
         return None
     return None if fields[0] == "Z" else fields[19]
+
+
+def _status(pid: int | str) -> list[str]:
+    """Return the fields of a process in `/proc/PID/stat` from its state on, which is the third."""
+    return Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
 
 
 def _mount_namespace(pid: str) -> int:
@@ -144,14 +149,14 @@ def _environment(pid: str) -> bytes:
 
 
 def _read_environment(pid: str) -> bytes:
-    with open(f"/proc/{pid}/environ", "rb", buffering=0) as environment:  # noqa: PTH123 - see above
+    with open(f"/proc/{pid}/environ", "rb", buffering=0) as environment:  # noqa: PTH123 - Path is slower
         return environment.read()
 
 
 def _has_program(pid: str) -> bool:
     """Whether a process is not one of the kernel's own, which have no environment either."""
     try:
-        os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115 - see above
+        os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115 - Path is slower
     except OSError:
         return False
     return True
@@ -159,7 +164,7 @@ def _has_program(pid: str) -> bool:
 
 def _is_loading(pid: str) -> bool:
     """Whether the memory of a program is there, but not yet its environment."""
-    fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    fields = _status(pid)
     memory, end_of_environment = fields[20], fields[48]
     return memory != "0" and end_of_environment == "0"
 

@@ -1,6 +1,6 @@
 """Starts what ZenML runs in a studio or job, and looks for no garbage until the user's code is there.
 
-What ZenML makes when it starts lasts until the end: looking through it again and again takes a second.
+What ZenML makes when it starts lasts until the end: looking through it again and again takes half a second.
 """
 
 import gc
