@@ -1,6 +1,8 @@
 //! Compiles the C side.
 fn main() {
     println!("cargo:rerun-if-changed=src/parts.c");
+    println!("cargo:rerun-if-changed=src/chains.h");
+    println!("cargo:rerun-if-changed=src/fast.h");
     println!("cargo:rerun-if-changed=libdeflate");
     // As libdeflate itself is built.
     cc::Build::new()

@@ -8,8 +8,10 @@ use std::{ops::Range, ptr::NonNull};
 pub const WINDOW: usize = 32 << 10;
 /// What follows the last part of a stream: an empty last block.
 pub const END: [u8; 2] = [3, 0];
-/// The levels there are. Outside of them, libdeflate does not parse lazily.
-pub const LEVELS: std::ops::RangeInclusive<i32> = 5..=9;
+/// The levels there are.
+pub const LEVELS: std::ops::RangeInclusive<i32> = FASTEST..=9;
+/// The level whose parts do not refer to what is before them: many small ones would be large.
+pub const FASTEST: i32 = 1;
 
 /// More than any part can take: blocks are stored where that is shorter, and none but the last has under 5,000 bytes.
 #[must_use]
@@ -31,12 +33,16 @@ impl Compressor {
     /// If there is no memory.
     #[must_use]
     pub fn new(level: i32) -> Self {
-        // Libdeflate's own, but for 6: its effort goes into looking two bytes ahead, which is smaller and no slower.
+        // Less deep than libdeflate's: the chains are shorter.
         let (level, depth, nice) = match level {
-            ..=5 => (5, 16, 30),
-            6 => (6, 38, 130),
-            7 => (7, 100, 130),
-            8 => (8, 300, 258),
+            ..=1 => (1, 0, 0),
+            2 => (2, 2, 16),
+            3 => (3, 4, 20),
+            4 => (4, 6, 30),
+            5 => (5, 10, 65),
+            6 => (6, 16, 130),
+            7 => (7, 64, 258),
+            8 => (8, 128, 258),
             9.. => (9, 600, 258),
         };
         // SAFETY: it has no requirements.
@@ -46,7 +52,7 @@ impl Compressor {
 
     /// Begins with a stream, or goes on with one, whose content is all here.
     pub fn stream<'a>(&'a mut self, content: &'a [u8]) -> Stream<'a> {
-        let place = Place { base: content.as_ptr(), next_hashes: [0; 2] };
+        let place = Place { first: content.as_ptr(), base: content.as_ptr(), next_hash: 0 };
         Stream { compressor: self, content, place, next: None }
     }
 }
@@ -96,12 +102,13 @@ impl Stream<'_> {
     }
 }
 
-/// What the match finder knows between two parts; see `struct place` in `parts.c`.
+/// Where the match finder is between two parts; see `struct place` in `chains.h`.
 #[derive(Debug)]
 #[repr(C)]
 struct Place {
+    first: *const u8,
     base: *const u8,
-    next_hashes: [u32; 2],
+    next_hash: u32,
 }
 
 #[repr(C)]

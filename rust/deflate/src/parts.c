@@ -1,5 +1,5 @@
 /*
- * libdeflate's lazy compressor over the parts of a stream.
+ * libdeflate's lazy compressor over the parts of a stream, and a fast one.
  *
  * After deflate_compress_lazy_generic() of libdeflate (Copyright 2016 Eric Biggers, Copyright 2024 Google LLC; MIT licence in
  * ../libdeflate/COPYING). It differs in that the match finder knows what is before the part, that matches end with the part,
@@ -22,62 +22,55 @@
 #define libdeflate_aligned_free(free_func, pointer) ((void)0)
 #include "lib/deflate_compress.c"
 
+#include "chains.h"
+#include "fast.h"
+
 #include <stdlib.h>
 
-/* What the match finder knows; see Place in lib.rs. */
-struct place {
-	const u8 *base;
-	u32 next_hashes[2];
-};
-
-/* The level that differs from libdeflate's. */
-#define OURS 6
-/* The levels that look two bytes ahead: ours and libdeflate's. */
-#define LOOKS_TWO_AHEAD(level) ((level) == OURS || (level) >= 8)
+/* The level whose parts know nothing of what is before them. */
+#define FAST 1
+/* The levels that look two bytes ahead. */
+#define LOOKS_TWO_AHEAD(level) ((level) >= 8)
 /* Room for the bits before, and the length of, an empty stored block. */
 #define ALIGNMENT_LENGTH 6
 
-struct libdeflate_compressor *
+/* Much of libdeflate's compressor is for other levels and not touched, so that it takes no memory. */
+struct compressor {
+	struct chains chains;
+	struct libdeflate_compressor libdeflate;
+};
+
+struct compressor *
 lightning_native_deflate_new(int level, u32 max_search_depth, u32 nice_match_length)
 {
-	struct libdeflate_compressor *c;
-	size_t size = offsetof(struct libdeflate_compressor, p) + sizeof(c->p.g);
+	struct compressor *c = aligned_alloc(MATCHFINDER_MEM_ALIGNMENT, ALIGN(sizeof(*c), MATCHFINDER_MEM_ALIGNMENT));
 
-	c = aligned_alloc(MATCHFINDER_MEM_ALIGNMENT,
-			  (size + MATCHFINDER_MEM_ALIGNMENT - 1) / MATCHFINDER_MEM_ALIGNMENT * MATCHFINDER_MEM_ALIGNMENT);
 	if (!c)
 		return NULL;
-	memset(c, 0, size);
-	c->compression_level = level;
-	c->max_search_depth = max_search_depth;
-	c->nice_match_length = nice_match_length;
-	deflate_init_static_codes(c);
+	memset(&c->libdeflate, 0, offsetof(struct libdeflate_compressor, p));
+	c->libdeflate.compression_level = level;
+	c->libdeflate.max_search_depth = max_search_depth;
+	c->libdeflate.nice_match_length = nice_match_length;
+	deflate_init_static_codes(&c->libdeflate);
 	return c;
 }
 
 void
-lightning_native_deflate_free(struct libdeflate_compressor *c)
+lightning_native_deflate_free(struct compressor *c)
 {
 	free(c);
 }
 
-static forceinline void
-pass(struct libdeflate_compressor *c, struct place *place, const u8 *in_next, const u8 *content_end, u32 count)
-{
-	hc_matchfinder_skip_bytes(&c->p.g.hc_mf, &place->base, in_next, content_end, count, place->next_hashes);
-}
-
 static forceinline u32
-longest_match(struct libdeflate_compressor *c, struct place *place, const u8 *in_next, const u8 *content_end,
-	      u32 best_len, u32 max_len, u32 nice_len, u32 depth, u32 *offset)
+longest_match(struct chains *chains, struct place *place, const u8 *in_next, const u8 *content_end, u32 best_len, u32 max_len,
+	      u32 nice_len, u32 depth, u32 *offset)
 {
-	/* The match finder ignores the last bytes of its input, but these may be followed by another part. */
-	if (unlikely(max_len < 5)) {
-		pass(c, place, in_next, content_end, 1);
+	/* The last bytes of a part may be followed by another part. */
+	if (unlikely(max_len < CHAINS_REQUIRED)) {
+		chains_pass(chains, place, in_next, content_end, 1);
 		return best_len;
 	}
-	return hc_matchfinder_longest_match(&c->p.g.hc_mf, &place->base, in_next, best_len, max_len, nice_len, depth,
-					    place->next_hashes, offset);
+	return chains_longest_match(chains, place, in_next, best_len, max_len, nice_len, depth, offset);
 }
 
 static forceinline int
@@ -87,15 +80,15 @@ gain(u32 len, u32 offset, u32 next_len, u32 next_offset)
 }
 
 static forceinline void
-compress_part(struct libdeflate_compressor * restrict c, struct place *where, const u8 *in, const u8 *in_end,
-	      const u8 *content_end, struct deflate_output_bitstream *os, bool lazy2)
+compress_part(struct libdeflate_compressor * restrict c, struct chains * restrict chains, struct place *where, const u8 *in,
+	      const u8 *in_end, const u8 *content_end, struct deflate_output_bitstream *os, bool lazy2)
 {
 	const u8 *in_next = in;
 	u32 max_len = DEFLATE_MAX_MATCH_LEN;
 	u32 nice_len = MIN(c->nice_match_length, max_len);
-	/* A better match is looked for with less effort; in the level that is ours, with even less, for more at the first. */
+	/* A better match is looked for with less effort. */
 	const u32 depth = c->max_search_depth;
-	const u32 next_depth = depth >> (c->compression_level == OURS ? 2 : 1);
+	const u32 next_depth = depth >> 1;
 	const u32 second_depth = next_depth >> 1;
 	const u32 passed = lazy2 ? 3 : 2;
 	struct place place = *where;
@@ -119,7 +112,7 @@ compress_part(struct libdeflate_compressor * restrict c, struct place *where, co
 				next_recalc_min_len += MIN(in_end - next_recalc_min_len, in_next - in_block_begin);
 			}
 			adjust_max_and_nice_len(&max_len, &nice_len, in_end - in_next);
-			len = longest_match(c, &place, in_next, content_end, min_len - 1, max_len, nice_len, depth, &offset);
+			len = longest_match(chains, &place, in_next, content_end, min_len - 1, max_len, nice_len, depth, &offset);
 			if (len < min_len || (len == DEFLATE_MIN_MATCH_LEN && offset > 8192)) {
 				deflate_choose_literal(c, *in_next++, true, seq);
 				continue;
@@ -128,12 +121,12 @@ compress_part(struct libdeflate_compressor * restrict c, struct place *where, co
 have_match:
 			if (len >= nice_len) {
 				deflate_choose_match(c, len, offset, true, &seq);
-				pass(c, &place, in_next, content_end, len - 1);
+				chains_pass(chains, &place, in_next, content_end, len - 1);
 				in_next += len - 1;
 				continue;
 			}
 			adjust_max_and_nice_len(&max_len, &nice_len, in_end - in_next);
-			next_len = longest_match(c, &place, in_next++, content_end, len - 1, max_len, nice_len, next_depth,
+			next_len = longest_match(chains, &place, in_next++, content_end, len - 1, max_len, nice_len, next_depth,
 						 &next_offset);
 			if (next_len >= len && gain(len, offset, next_len, next_offset) > 2) {
 				deflate_choose_literal(c, *(in_next - 2), true, seq);
@@ -143,7 +136,7 @@ have_match:
 			}
 			if (lazy2) {
 				adjust_max_and_nice_len(&max_len, &nice_len, in_end - in_next);
-				next_len = longest_match(c, &place, in_next++, content_end, len - 1, max_len, nice_len,
+				next_len = longest_match(chains, &place, in_next++, content_end, len - 1, max_len, nice_len,
 							 second_depth, &next_offset);
 				if (next_len >= len && gain(len, offset, next_len, next_offset) > 6) {
 					deflate_choose_literal(c, *(in_next - 3), true, seq);
@@ -155,7 +148,7 @@ have_match:
 			}
 			deflate_choose_match(c, len, offset, true, &seq);
 			if (len > passed) {
-				pass(c, &place, in_next, content_end, len - passed);
+				chains_pass(chains, &place, in_next, content_end, len - passed);
 				in_next += len - passed;
 			}
 		} while (in_next < in_max_block_end && seq < &c->p.g.sequences[SEQ_STORE_LENGTH] &&
@@ -171,24 +164,27 @@ have_match:
  * no room. `goes_on` says that the last call was for what ends at `start`, with the same place and content.
  */
 size_t
-lightning_native_deflate_part(struct libdeflate_compressor *c, struct place *place, bool goes_on, const u8 *content,
+lightning_native_deflate_part(struct compressor *c, struct place *place, bool goes_on, const u8 *content,
 			      size_t start, size_t end, size_t length, u8 *out, size_t available)
 {
 	struct deflate_output_bitstream os = { .next = out, .end = out + available };
+	const int level = c->libdeflate.compression_level;
 
-	if (!goes_on) {
-		size_t from = start - MIN(start, MATCHFINDER_WINDOW_SIZE);
+	if (level == FAST) {
+		compress_fast(&c->libdeflate, &c->chains, content + start, content + end, &os);
+	} else {
+		if (!goes_on) {
+			size_t from = start - MIN(start, MATCHFINDER_WINDOW_SIZE);
 
-		place->base = content + from;
-		place->next_hashes[0] = place->next_hashes[1] = 0;
-		hc_matchfinder_init(&c->p.g.hc_mf);
-		if (start > from)
-			pass(c, place, content + from, content + length, start - from);
+			chains_begin(&c->chains, place, content + from);
+			chains_pass(&c->chains, place, content + from, content + length, start - from);
+		}
+		chains_begin_part(&c->chains);
+		if (LOOKS_TWO_AHEAD(level))
+			compress_part(&c->libdeflate, &c->chains, place, content + start, content + end, content + length, &os, true);
+		else
+			compress_part(&c->libdeflate, &c->chains, place, content + start, content + end, content + length, &os, false);
 	}
-	if (LOOKS_TWO_AHEAD(c->compression_level))
-		compress_part(c, place, content + start, content + end, content + length, &os, true);
-	else
-		compress_part(c, place, content + start, content + end, content + length, &os, false);
 	if (os.overflow || os.end - os.next < ALIGNMENT_LENGTH)
 		return 0;
 	if (os.bitcount) {

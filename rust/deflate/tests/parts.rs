@@ -90,15 +90,40 @@ proptest! {
     }
 }
 
-#[test]
-fn what_cannot_be_compressed_fits_its_bound() {
+fn noise(length: usize) -> Vec<u8> {
     let mut state = 1_u64;
-    let content: Vec<u8> = std::iter::repeat_with(|| {
+    std::iter::repeat_with(|| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         state.to_be_bytes()[0]
     })
-    .take(300_000)
-    .collect();
+    .take(length)
+    .collect()
+}
+
+#[test]
+fn nothing_before_the_content_is_referred_to() {
+    // Where the content begins is "abcdefghij", but for the first letter, which is in front of it.
+    let memory = b"abcdefghij,abcd,abcde,abcdefghij";
+    let content = &memory[1..];
+    for level in LEVELS {
+        let part = one(&mut Compressor::new(level), content, 0..content.len());
+        assert_eq!(inflate(&[part], content.len()), content);
+    }
+}
+
+#[test]
+fn what_came_within_the_window_is_found_again() {
+    let once = noise(WINDOW - 300);
+    let content = once.repeat(8);
+    for level in LEVELS {
+        let part = one(&mut Compressor::new(level), &content, 0..content.len());
+        assert!(part.len() < once.len() + once.len() / 5, "{} bytes at level {level}", part.len());
+    }
+}
+
+#[test]
+fn what_cannot_be_compressed_fits_its_bound() {
+    let content = noise(300_000);
     for level in LEVELS {
         for length in [0, 1, 4, 5, 6, 4_999, 5_000, 10_001, 131_072, 300_000] {
             let part = one(&mut Compressor::new(level), &content[..length], 0..length);

@@ -26,7 +26,7 @@ use super::facts::Facts;
 use crate::{Error, Result};
 
 /// Changes whenever what is kept changes its meaning, so that old files are not misread.
-const MAGIC: &[u8; 16] = b"lightning-cache4";
+const MAGIC: &[u8; 16] = b"lightning-cache5";
 const HASH: usize = 32;
 /// Key, length and checksum of a part, and the checksum of what it was compressed from.
 const ROW: usize = HASH + 8 + 4 + 4;

@@ -42,9 +42,10 @@ pub(super) struct Compressor {
 
 enum Method {
     Store,
-    /// A block is one part, at the levels that need all of it.
-    Whole(libdeflater::Compressor),
     Parts(deflate::Compressor),
+    /// A block is one part, at the levels where small ones would be large.
+    Fast(deflate::Compressor),
+    Thorough(libdeflater::Compressor),
 }
 
 /// Compresses a part into a buffer, and returns its length if there is room.
@@ -54,8 +55,8 @@ impl Method {
     fn stream<'a>(&'a mut self, content: &'a [u8]) -> Compress<'a> {
         match self {
             Self::Store => Box::new(|_, _| None),
-            Self::Whole(libdeflate) => Box::new(|part, out| libdeflate.deflate_compress(&content[part], out).ok()),
-            Self::Parts(compressor) => {
+            Self::Thorough(libdeflate) => Box::new(|part, out| libdeflate.deflate_compress(&content[part], out).ok()),
+            Self::Parts(compressor) | Self::Fast(compressor) => {
                 let mut stream = compressor.stream(content);
                 Box::new(move |part, out| stream.compress(part, out))
             }
@@ -111,8 +112,9 @@ impl Compressor {
         let libdeflate = |level| libdeflater::Compressor::new(CompressionLvl::new(level).unwrap_or_default());
         let method = match level {
             0 => Method::Store,
+            deflate::FASTEST => Method::Fast(deflate::Compressor::new(level)),
             level if deflate::LEVELS.contains(&level) => Method::Parts(deflate::Compressor::new(level)),
-            level => Method::Whole(libdeflate(level)),
+            level => Method::Thorough(libdeflate(level)),
         };
         Self { method, sampler: libdeflate(1), sample: vec![0; SAMPLE * 2] }
     }
@@ -157,8 +159,8 @@ impl Compressor {
     ) -> Result<Option<Deflated>> {
         let parts = match &self.method {
             Method::Store => return Ok(None),
-            Method::Whole(_) => std::iter::once(0..content.len()).collect(),
             Method::Parts(_) => content.parts(),
+            Method::Fast(_) | Method::Thorough(_) => std::iter::once(0..content.len()).collect(),
         };
         let known = cache.map(|cache| Ok((cache, keys(content, source, cache, &parts)?))).transpose()?;
         let mut all = Deflated { end: HEADER, checksum: 0, recalled: 0 };
@@ -189,7 +191,7 @@ impl Compressor {
             }
             first = end;
         }
-        if let Method::Parts(_) = self.method {
+        if let Method::Parts(_) | Method::Fast(_) = self.method {
             buffer[all.end..all.end + deflate::END.len()].copy_from_slice(&deflate::END);
             all.end += deflate::END.len();
         }

@@ -12,7 +12,7 @@ const PIECE: u64 = BLOCK / 2;
 
 /// Blocks are compressed in parts of about this many bytes: after a change, little more than those have to be compressed
 /// again. Smaller ones make archives larger.
-const PART: usize = 56 << 10;
+const PART: usize = 40 << 10;
 
 /// What ends a tar stream.
 const END: u64 = 1024;
