@@ -4,7 +4,7 @@
  * After lib/hc_matchfinder.h of libdeflate (Copyright 2016 Eric Biggers, Copyright 2024 Google LLC; MIT licence in
  * ../libdeflate/COPYING). What is better than the best match so far does not only begin with the same four bytes, it also has
  * the four that end one byte after that match. Libdeflate goes along the chain of the first four; this, as soon as there is
- * a match, along that of the two which begins farther away (zlib-ng does so at its highest levels), and most often there is
+ * a match, along that of the two which begins farther away (zlib-ng does so at its highest level), and most often there is
  * nothing in it. Matches of three bytes are seldom worth it where there are longer ones: they are looked for only among the
  * places of the part where something was looked for before.
  */
