@@ -68,8 +68,8 @@ def measure_archive(base: Path, kind: str, rounds: int, levels: tuple[int, ...])
     def make_room() -> None:
         remove_archives()
         if kind == "binary":
-            # Memory that a virtual machine has not used lately costs more than everything that is measured here, and what
-            # was freed last is not what is used next: it takes more than twice what the largest writes.
+            # Memory that a virtual machine has not used lately costs more than everything that is measured here, and
+            # what was freed last is not what is used next: it takes more than twice what the largest writes.
             with (out / "room").open("wb") as file:
                 for _ in range(2400):
                     file.write(bytes(1 << 20))
