@@ -1,5 +1,5 @@
 /*
- * Finds matches with hash chains: libdeflate's, but that it goes along the rarest of two.
+ * Finds matches with hash chains: libdeflate's, but that it goes along the rarer of two.
  *
  * After lib/hc_matchfinder.h of libdeflate (Copyright 2016 Eric Biggers, Copyright 2024 Google LLC; MIT licence in
  * ../libdeflate/COPYING). What is better than the best match so far does not only begin with the same four bytes, it also has
@@ -20,7 +20,7 @@
 /* As many bytes must be left where something is looked for: the four after the first are hashed, too. */
 #define CHAINS_REQUIRED 5
 
-/* Positions are relative to `place.base`, and all are out of the window that are not above INITVAL. */
+/* Positions are relative to `place.base`; MATCHFINDER_INITVAL is before any window. */
 struct MATCHFINDER_ALIGNED chains {
 	/* The last position with a hash, of four bytes and of three. */
 	mf_pos_t heads[1UL << CHAINS_HASH_ORDER];
@@ -146,7 +146,7 @@ chains_longest_match(struct chains *chains, struct place *place, const u8 *in_ne
 	}
 	while (best_len < nice_len) {
 		/* The four bytes that a better match has to have. */
-		const s32 tail = best_len + 1 - 4;
+		const s32 tail = best_len - 3;
 		const s32 tail_node = chains->heads[chains_hash(in_next + tail)];
 		s32 limit;
 		u32 len;
