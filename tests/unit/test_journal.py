@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -94,6 +95,19 @@ def test_threads_and_processes_write_at_once_and_lose_nothing(tmp_path: Path) ->
     with Journal(path) as journal:
         assert len(journal.runs(1000)) == 160
         assert len(journal.runs_like("3-1")) == 11
+
+
+def test_a_new_journal_can_be_opened_by_many_at_once(tmp_path: Path) -> None:
+    for number in range(100):
+        path = tmp_path / f"{number}.db"
+        at_once = threading.Barrier(8)
+
+        def open_journal(_: int, path: Path = path, at_once: threading.Barrier = at_once) -> None:
+            at_once.wait()
+            Journal(path).close()
+
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(open_journal, range(8)))
 
 
 def test_uploads_that_were_not_used_for_long_are_told_but_for_the_last_few(tmp_path: Path) -> None:

@@ -58,6 +58,8 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WI
 """
 # How long what is told of steps may wait for others to be written with.
 _SOON_SECONDS = 0.05
+# How long another may hold the file.
+_PATIENCE_SECONDS = 30.0
 _LEASE = (
     "INSERT INTO leases (run_id, kind, name, on_release, created) VALUES (?, ?, ?, ?, ?) "
     "ON CONFLICT DO UPDATE SET released = NULL"
@@ -147,10 +149,25 @@ class Journal:
         self._buffer: list[_Write] = []
         self._flushing: threading.Timer | None = None
         self._replaced: set[tuple[str, int]] = set()
-        self._connection = sqlite3.connect(self.path, timeout=30, isolation_level=None, check_same_thread=False)
-        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection = sqlite3.connect(
+            self.path, timeout=_PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        self._write_ahead()
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.executescript(_SCHEMA)
+
+    def _write_ahead(self) -> None:
+        deadline = time.monotonic() + _PATIENCE_SECONDS
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = WAL")
+            except sqlite3.OperationalError as error:
+                # SQLite does not wait by itself for another who does the same to a new file.
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
 
     def close(self) -> None:
         """Close the file."""
