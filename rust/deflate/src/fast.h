@@ -2,7 +2,7 @@
  * The parser of level 1: takes the first match it sees, and remembers few of the places it passes.
  *
  * After deflate_compress_fastest() of libdeflate (Copyright 2016 Eric Biggers; MIT licence in ../libdeflate/COPYING), which
- * remembers all places, and two for each hash: a fifteenth smaller, for a third more time.
+ * remembers all places, and two for each hash: a fourteenth smaller, for two fifths more time.
  */
 #ifndef LIGHTNING_NATIVE_FAST_H
 #define LIGHTNING_NATIVE_FAST_H
