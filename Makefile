@@ -11,7 +11,7 @@ export LIGHTNING_DISABLE_VERSION_CHECK := 1
 export ZENML_ANALYTICS_OPT_IN := false
 unexport VIRTUAL_ENV
 
-.PHONY: help setup demo test test-rust test-python test-repeat test-oldest test-browser test-images lint format bench fuzz clean
+.PHONY: help setup demo test test-rust test-python readers test-repeat test-oldest test-browser test-images lint format bench fuzz clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,8 +39,14 @@ test-rust:
 # Tests wait for machines more than they compute, so one more than there are cores.
 TEST_PROCESSES ?= $(shell expr $$(nproc) + 1)
 
-test-python: .venv/.built
+test-python: .venv/.built readers
 	$(BIN)/python -m pytest --numprocesses=$(TEST_PROCESSES) --dist=worksteal
+
+# Programs that tests read archives with; who may not install them has those tests skipped.
+readers:
+	@which bsdtar busybox pigz igzip > /dev/null || test $$(id -u) != 0 || \
+	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends libarchive-tools busybox pigz isal; } \
+	    > /dev/null || echo "tests that need bsdtar, busybox, pigz or igzip are skipped"
 
 REPETITIONS ?= 10
 

@@ -1,8 +1,10 @@
 """Processes are found by what they were started with."""
 
+import asyncio
 import os
 import secrets
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -19,3 +21,18 @@ def test_a_process_whose_program_is_still_being_loaded_is_found(monkeypatch: pyt
             missed += not processes.find(marker)
             process.kill()
     assert missed == 0
+
+
+def test_what_a_process_starts_at_once_gives_way_too(tmp_path: Path) -> None:
+    output, environment = tmp_path / "output", {"PATH": os.environ["PATH"]}
+    started = [
+        processes.start(["sh", "-c", "nice; true"], directory=tmp_path, environment=environment, output=output)
+        for _ in range(200)
+    ]
+    asyncio.run(asyncio.wait_for(_wait_for(started), 60))
+    assert set(output.read_text().split()) == {"10"}
+
+
+async def _wait_for(started: list[processes.Process]) -> None:
+    for process in started:
+        await process.wait()

@@ -89,9 +89,11 @@ def start(
     A file, not a pipe: the end of the process is then the end of the command, whatever it leaves running. One that
     `waits` has a pipe as its input, which ends with this server, and brings a line when it is to `go`.
     """
+    wrapped = namespace.wrap(argv) if namespace else argv
     with output.open("ab") as stream:
         child = subprocess.Popen(
-            namespace.wrap(argv) if namespace else argv,
+            # Set from outside, it would miss what the process had started by then.
+            ["nice", "-n", str(_NICENESS), *wrapped],
             pass_fds=namespace.descriptors if namespace else (),
             stdin=subprocess.PIPE if waits else subprocess.DEVNULL,
             bufsize=0,
@@ -101,16 +103,10 @@ def start(
             env=environment,
             start_new_session=True,
         )
-    _be_nice(child.pid)
-    return Process(child.pid, start_time(child.pid) or "", child)
-
-
-def _be_nice(pid: int) -> None:
-    with contextlib.suppress(OSError):
-        os.setpriority(os.PRIO_PROCESS, pid, _NICENESS)
     with contextlib.suppress(OSError):
         # Where each session has a priority of its own, that of its processes matters within it only.
-        Path(f"/proc/{pid}/autogroup").write_text(str(_NICENESS))
+        Path(f"/proc/{child.pid}/autogroup").write_text(str(_NICENESS))
+    return Process(child.pid, start_time(child.pid) or "", child)
 
 
 def start_time(pid: int) -> str | None:
