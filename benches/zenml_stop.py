@@ -1,7 +1,7 @@
 """Measures `zenml pipeline runs stop` of a run with eight steps: when all is released, and when the command returns.
 
 `python benches/zenml_stop.py [ROUNDS]`; beside `zenml pipeline runs list`, the time that ZenML itself takes to start.
-Prints one JSON object: medians, in seconds after the command was entered.
+Prints one JSON object: median and slowest, in seconds after the command was entered.
 """
 
 import json
@@ -57,7 +57,7 @@ def stop(workbench: Workbench, steps_up: int) -> dict[str, float]:
 
 def main() -> None:
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
-    report: dict[str, dict[str, dict[str, float]]] = {}
+    report: dict[str, dict[str, dict[str, list[float]]]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         local = new_zenml(folder)
@@ -69,8 +69,10 @@ def main() -> None:
                         code = folder / f"{store}-{steps_up}-{number}"
                         code.mkdir()
                         taken.append(stop(Workbench(environment, cloud, code), steps_up))
-                    medians = {what: round(statistics.median(each[what] for each in taken), 1) for what in taken[0]}
-                    report.setdefault(store, {})[phase] = medians
+                    times = {what: [each[what] for each in taken] for what in taken[0]}
+                    report.setdefault(store, {})[phase] = {
+                        what: [round(statistics.median(each), 1), round(max(each), 1)] for what, each in times.items()
+                    }
     print(json.dumps(report, indent=2))
 
 
