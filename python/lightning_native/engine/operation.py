@@ -1,13 +1,14 @@
 """A command in a studio, driven through `agent.py`: started once, followed by offset, stopped when asked."""
 
 import base64
+import contextlib
 import hashlib
 import json
 import os
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -217,16 +218,26 @@ def upload_specification(
 ) -> str:
     """Upload what an operation is to run, under its id, and return its SHA-256.
 
-    It holds the step's secrets: a file of mode 0600 here, removed there as soon as the agent has read it.
+    It holds the step's secrets: no file is left of it here, and there it is removed as soon as the agent has read it.
     """
-    descriptor, name = tempfile.mkstemp(prefix="lightning-native-")
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(_content(specification))
-        upload(Path(name), f"{REMOTE_HOME}/ops/{operation_id}.json")
-    finally:
-        Path(name).unlink()
+    with _file_of(_content(specification)) as path:
+        upload(path, f"{REMOTE_HOME}/ops/{operation_id}.json")
     return specification_sha256(specification)
+
+
+@contextlib.contextmanager
+def _file_of(content: bytes) -> Iterator[Path]:
+    """Give a file for a while: in memory where that can be, so that it is gone even if this process is killed."""
+    if hasattr(os, "memfd_create"):
+        with os.fdopen(os.memfd_create("specification"), "wb") as memory:
+            memory.write(content)
+            memory.flush()
+            yield Path(f"/proc/self/fd/{memory.fileno()}")
+    else:
+        with tempfile.NamedTemporaryFile(prefix="lightning-native-") as file:
+            file.write(content)
+            file.flush()
+            yield Path(file.name)
 
 
 def specification_sha256(specification: Mapping[str, object]) -> str:

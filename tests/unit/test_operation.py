@@ -1,0 +1,28 @@
+"""What an operation is to run may hold secrets."""
+
+import hashlib
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from lightning_native.engine.operation import upload_specification
+
+
+def test_a_specification_is_in_no_file_that_outlives_the_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    uploaded: list[bytes] = []
+
+    def upload(path: Path, remote_path: str) -> None:
+        assert remote_path.endswith("/an-operation.json")
+        assert list(tmp_path.iterdir()) == []
+        # In pieces, as from several threads: each reads from a place of its own.
+        with path.open("rb") as first, path.open("rb") as second:
+            second.seek(1)
+            uploaded.append(first.read(1) + second.read())
+        assert path.stat().st_size == len(uploaded[0])
+
+    sha256 = upload_specification(upload, "an-operation", {"environment": {"TOKEN": "x" * 100_000}})
+    assert hashlib.sha256(uploaded[0]).hexdigest() == sha256
