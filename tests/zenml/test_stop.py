@@ -1,5 +1,7 @@
 """A run with eight steps ends within seconds of `zenml pipeline runs stop`, whatever it is doing."""
 
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -122,6 +124,26 @@ def test_a_stop_whose_command_is_killed_ends_everything_all_the_same(workbench: 
     process.communicate(timeout=LIMIT)
     statuses = workbench.statuses()
     assert set(statuses.values()) == {"stopped"}, statuses
+    workbench.assert_nothing_left()
+
+
+def test_a_stop_whose_controller_is_killed_has_another_one_end_everything(workbench: Workbench) -> None:
+    process = workbench.start(EIGHT)
+    workbench.wait_for(process, "is driven by process")
+    wait_until_up(workbench, 8)
+    with Journal(workbench.journal) as journal:
+        controller = journal.runs(1)[0].controller
+    assert controller is not None
+    os.kill(controller, signal.SIGSTOP)
+    stopping = start_stop(workbench)
+    workbench.wait_for(stopping, "Stopping run")
+    os.kill(controller, signal.SIGKILL)
+    output, _ = stopping.communicate(timeout=LIMIT)
+    assert stopping.returncode == 0, output
+    assert "another one stops it" in output
+    statuses = workbench.statuses()
+    assert set(statuses.values()) == {"stopped"}, statuses
+    process.communicate(timeout=LIMIT)
     workbench.assert_nothing_left()
 
 

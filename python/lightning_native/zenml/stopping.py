@@ -4,6 +4,7 @@ import atexit
 import gc
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from zenml.logger import get_logger
@@ -31,6 +32,8 @@ logger = get_logger(__name__)
 # Who asks for a stop waits no longer for the end.
 _PATIENCE_SECONDS = 300.0
 _LOOK_SECONDS = 0.02
+# How often it is looked whether the controller is still there: another one may take as long to start.
+_CARE_SECONDS = 10.0
 
 
 def stop_run(
@@ -64,11 +67,12 @@ def stop_run(
         return
     with end_publication(folder) as publication:
         folder.request_stop(graceful=False)
+        care = partial(_drive_again, component, folder, settings)
         if not driven:
-            _drive_again(component, folder, settings)
+            care()
         logger.info("Stopping run %s and releasing what it holds …", run_id)
         publisher = RunPublisher(run.id)
-        result = _wait_for_end(run_id, publisher.steps_ended)
+        result = _wait_for_end(run_id, publisher.steps_ended, care)
         if result is None:
             logger.info("Run %s is still being stopped.", run_id)
             return
@@ -84,9 +88,15 @@ def _drive_again(
         start_again(component, folder, settings)
 
 
-def _wait_for_end(run_id: str, steps_ended: Callable[[dict[str, StepResult]], object]) -> RunResult | None:
-    """Return how a run ended, None if it does not; tell of its steps meanwhile, while what they held is released."""
+def _wait_for_end(
+    run_id: str, steps_ended: Callable[[dict[str, StepResult]], object], care: Callable[[], object]
+) -> RunResult | None:
+    """Return how a run ended, None if it does not; tell of its steps meanwhile, while what they held is released.
+
+    Now and then it takes care that somebody still drives the run.
+    """
     deadline = time.monotonic() + _PATIENCE_SECONDS
+    cared = time.monotonic()
     told: set[str] = set()
     with Journal() as journal:
         while time.monotonic() < deadline:
@@ -105,5 +115,8 @@ def _wait_for_end(run_id: str, steps_ended: Callable[[dict[str, StepResult]], ob
                 told.update(ended)
             if has_ended:
                 return result
+            if time.monotonic() > cared + _CARE_SECONDS:
+                care()
+                cared = time.monotonic()
             time.sleep(_LOOK_SECONDS)
     return None
