@@ -218,7 +218,7 @@ def upload_specification(
 ) -> str:
     """Upload what an operation is to run, under its id, and return its SHA-256.
 
-    It holds the step's secrets: no file is left of it here, and there it is removed as soon as the agent has read it.
+    It holds the step's secrets: here in memory, where the system has that; there it is removed as soon as it is read.
     """
     with _file_of(_content(specification)) as path:
         upload(path, f"{REMOTE_HOME}/ops/{operation_id}.json")

@@ -32,8 +32,8 @@ logger = get_logger(__name__)
 # Who asks for a stop waits no longer for the end.
 _PATIENCE_SECONDS = 300.0
 _LOOK_SECONDS = 0.02
-# How often it is looked whether the controller is still there: another one may take as long to start.
-_CARE_SECONDS = 10.0
+# How often it is looked whether there is a controller: a new one takes a while to start, and one too many refuses.
+_DRIVEN_LOOK_SECONDS = 10.0
 
 
 def stop_run(
@@ -67,12 +67,12 @@ def stop_run(
         return
     with end_publication(folder) as publication:
         folder.request_stop(graceful=False)
-        care = partial(_drive_again, component, folder, settings)
+        keep_driven = partial(_drive_again, component, folder, settings)
         if not driven:
-            care()
+            keep_driven()
         logger.info("Stopping run %s and releasing what it holds …", run_id)
         publisher = RunPublisher(run.id)
-        result = _wait_for_end(run_id, publisher.steps_ended, care)
+        result = _wait_for_end(run_id, publisher.steps_ended, keep_driven)
         if result is None:
             logger.info("Run %s is still being stopped.", run_id)
             return
@@ -89,14 +89,14 @@ def _drive_again(
 
 
 def _wait_for_end(
-    run_id: str, steps_ended: Callable[[dict[str, StepResult]], object], care: Callable[[], object]
+    run_id: str, steps_ended: Callable[[dict[str, StepResult]], object], keep_driven: Callable[[], object]
 ) -> RunResult | None:
     """Return how a run ended, None if it does not; tell of its steps meanwhile, while what they held is released.
 
-    Now and then it takes care that somebody still drives the run.
+    Now and then, `keep_driven` starts another controller if there is none any more.
     """
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    cared = time.monotonic()
+    looked = time.monotonic()
     told: set[str] = set()
     with Journal() as journal:
         while time.monotonic() < deadline:
@@ -115,8 +115,8 @@ def _wait_for_end(
                 told.update(ended)
             if has_ended:
                 return result
-            if time.monotonic() > cared + _CARE_SECONDS:
-                care()
-                cared = time.monotonic()
+            if time.monotonic() > looked + _DRIVEN_LOOK_SECONDS:
+                keep_driven()
+                looked = time.monotonic()
             time.sleep(_LOOK_SECONDS)
     return None
