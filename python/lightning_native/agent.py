@@ -181,13 +181,15 @@ def run_as_job(operation: str, spec_sha256: str, job_name: str | None, step: str
     wait_for_upload(spec_path, spec_sha256)
     with open(spec_path) as stream:
         spec = json.load(stream)
-    # Whoever submitted the job removes what cannot be removed here, such as from a mount that is read-only.
-    try:  # noqa: SIM105  contextlib would be imported for this alone
-        os.unlink(spec_path)
-    except OSError:
-        pass
     if step is not None:
         spec = spec["steps"][step]
+    # Lightning starts a pipeline's jobs again, with the same mounts: who created the pipeline removes those.
+    if step is None or not spec.get("mounted"):
+        # Whoever submitted the job removes what cannot be removed here, such as from a mount that is read-only.
+        try:  # noqa: SIM105  contextlib would be imported for this alone
+            os.unlink(spec_path)
+        except OSError:
+            pass
     if spec.get("code"):
         unpack(*spec["code"])
     stopping = threading.Event()

@@ -9,7 +9,7 @@ from search import files_with
 
 from lightning_native.emulator.local_cloud import LocalCloud
 from lightning_native.engine.journal import Journal
-from lightning_native.engine.plan import ContainerImage, Retry, Setup, StepPlan, check_plan
+from lightning_native.engine.plan import ContainerImage, PlacementName, Retry, Setup, StepPlan, check_plan
 from lightning_native.errors import PlanError
 
 IMAGE = ContainerImage("registry.example/tool:1", "registry-login")
@@ -19,15 +19,16 @@ def shell(name: str, script: str, *upstream: str, **options: object) -> StepPlan
     return StepPlan(name, ("sh", "-c", script), upstream=upstream, image=IMAGE, **options)
 
 
+@pytest.mark.parametrize(("placement", "submission"), [("job", "POST */jobs"), ("platform", "POST */pipelines")])
 def test_failures_retries_time_limits_and_secrets_are_as_with_other_jobs(
-    runner: Runner, lightning_cloud: LocalCloud
+    runner: Runner, lightning_cloud: LocalCloud, placement: PlacementName, submission: str
 ) -> None:
-    # Carried out, but not answered: the same job is submitted twice.
-    lightning_cloud.faults.add("status", match="POST */jobs", status=503, after_accept=True, times=1)
+    # Carried out, but not answered: the same is submitted twice.
+    lightning_cloud.faults.add("status", match=submission, status=503, after_accept=True, times=1)
     lightning_cloud.faults.add("status", match="POST */artifacts/blobs", status=503, times=1)
     count = runner.results / "count"
     folder = runner.make(
-        "job",
+        placement,
         shell("load", f"test ${{#TOKEN}} -eq 12; test -z \"$LIGHTNING_API_KEY\"; echo x >>'{runner.results}/load'"),
         shell("big", "echo $0 in a container", "load", machines=("L4",)),
         StepPlan("beside", ("sh", "-c", "test -f agent.py || echo from a studio"), upstream=("load",)),
@@ -53,15 +54,35 @@ def test_failures_retries_time_limits_and_secrets_are_as_with_other_jobs(
     assert files_with("s3cr3t-t0ken", folder.path.parents[1], *kept) == []
 
 
+@pytest.mark.parametrize("placement", ["job", "platform"])
+def test_a_machine_that_is_taken_away_gets_what_it_is_to_run_again(
+    runner: Runner, lightning_cloud: LocalCloud, placement: PlacementName
+) -> None:
+    lightning_cloud.faults.add("reclaim", seconds=0.5, times=1)
+    count = f"{runner.results}/count"
+    folder = runner.make(placement, shell("count", f"echo x >>'{count}'; sleep 2", interruptible=True))
+    assert runner.drive(folder) == 0
+    assert runner.lines("count") == ["x", "x"]
+
+
 @pytest.mark.parametrize(
-    "moment",
-    ["after upload_to_drive 2", "after run_job 1", "before run_job 2", "after output 1", "before remove_from_drive 1"],
+    ("placement", "moment"),
+    [
+        ("job", "after upload_to_drive 2"),
+        ("job", "after run_job 1"),
+        ("job", "before run_job 2"),
+        ("job", "after output 1"),
+        ("job", "before remove_from_drive 1"),
+        ("platform", "after upload_to_drive 3"),
+        ("platform", "after create_pipeline 1"),
+        ("platform", "before remove_from_drive 1"),
+    ],
 )
 def test_a_run_in_images_whose_controller_was_killed_is_resumed_and_repeats_nothing(
-    runner: Runner, moment: str
+    runner: Runner, placement: PlacementName, moment: str
 ) -> None:
     folder = runner.make(
-        "job",
+        placement,
         shell("one", f"echo one >>'{runner.results}/one'; sleep 0.3"),
         shell("two", f"echo two >>'{runner.results}/two'; sleep 0.3", "one", machines=("L4",)),
     )
@@ -74,8 +95,7 @@ def test_a_run_in_images_whose_controller_was_killed_is_resumed_and_repeats_noth
 @pytest.mark.parametrize(
     ("options", "placement", "words"),
     [
-        ({}, "studio", "needs placement 'job', not 'studio'"),
-        ({}, "platform", "needs placement 'job', not 'platform'"),
+        ({}, "studio", "needs placement 'job' or 'platform', not 'studio'"),
         ({"image": ContainerImage(" ")}, "job", "an image without a name"),
         ({"requirements": (("r.txt", "numpy"),)}, "job", "nothing can be installed"),
         ({"setup": Setup(packages=("git",))}, "job", "nothing can be installed"),

@@ -10,15 +10,17 @@ from typing import Any
 
 import pytest
 from runner import Runner
+from search import files_with
 
 from lightning_native.emulator.local_cloud import LocalCloud
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.lanes import limits_as_order
-from lightning_native.engine.plan import Retry, RunPlan, Schedule, StepPlan, check_plan
+from lightning_native.engine.plan import ContainerImage, Retry, RunPlan, Schedule, StepPlan, check_plan
 from lightning_native.errors import PlanError
 
 # Five minutes pass in half a second.
 RATE = 600
+IMAGE = ContainerImage("registry.example/tool:1", "registry-login")
 PRELUDE = """
 import json, time
 from lightning_native.engine.schedules import find_schedule, list_schedules
@@ -66,7 +68,9 @@ def test_a_plan_runs_on_schedule_until_it_is_paused_replaced_and_deleted(
             "platform",
             StepPlan("first", ("sh", "-c", tell, "first")),
             StepPlan("second", ("sh", "-c", tell + '; test "$(wc -l <tries)" = 2', "second"), ("L4",), ("first",)),
-            environments={name: {"WORD": word} for name in ("first", "second")},
+            # What it is to run is there for every run: it is no studio's that each job has a copy of.
+            StepPlan("third", ("sh", "-c", tell, "third"), upstream=("second",), image=IMAGE),
+            environments={name: {"WORD": word} for name in ("first", "second", "third")},
             schedule=Schedule("often", cron, "Europe/Zurich"),
         )
         (runner.code / "tries").write_text("1\n2\n")
@@ -83,14 +87,14 @@ runs = scheduled.runs()
 wait_for(lambda: all(run.state() != "running" for run in runs))
 time.sleep(1.5)
 assert len(scheduled.runs()) == len(runs)
-print(json.dumps([[run.pipeline_id, run.created, run.state(), run.step_state("second"), run.output("second")]
+print(json.dumps([[run.pipeline_id, run.created, run.state(), run.output("second"), run.output("third")]
                   for run in runs]))
 """,
     )
-    assert [run[2:] for run in seen] == [["completed", "completed", "second says hello\n"]] * len(seen)
+    assert [run[2:] for run in seen] == [["completed", "second says hello\n", "third says hello\n"]] * len(seen)
     ids = [run[0] for run in seen]
     # Each run once, and nothing but the runs: creating the schedule runs nothing.
-    assert runner.lines("first.hello") == runner.lines("second.hello") == ids
+    assert runner.lines("first.hello") == runner.lines("second.hello") == runner.lines("third.hello") == ids
     assert all(round(run[1]) % 300 < RATE for run in seen)
     with Journal() as journal:
         assert journal.open_leases() == []
@@ -114,6 +118,8 @@ print(json.dumps([before, cloud.studio_names(), cloud.job_names(), len(list_sche
     assert left == [1, [], [], 0]
     assert set(runner.lines("first.hello")) == set(ids)
     assert runner.lines("first.bye")
+    kept = [cloud.root / name for name in ("jobs", "drives", "uploads")]
+    assert files_with("hello", *kept) == files_with("bye", *kept) == []
 
 
 def test_a_wrong_time_zone_is_refused_with_the_nearest() -> None:

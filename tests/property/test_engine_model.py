@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from lightning_native import engine
 from lightning_native.engine.driving import drive
 from lightning_native.engine.journal import Journal
-from lightning_native.engine.plan import FailureMode, PlacementName, Retry, RunPlan, StepPlan
+from lightning_native.engine.plan import ContainerImage, FailureMode, PlacementName, Retry, RunPlan, StepPlan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import CloudError, PlanError, StaleControllerError
 from lightning_native.lightning.memory import Behaviour, MemoryCloud
@@ -73,6 +73,8 @@ class Controlled:
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[RunPlan, dict[str, int], list[int]]:
     count = draw(st.integers(1, 6))
+    placement: PlacementName = draw(st.sampled_from(PLACEMENTS))
+    images = [None] if placement == "studio" else [None, ContainerImage("registry.example/tool:1")]
     steps = []
     failures = {}
     for number in range(count):
@@ -86,10 +88,10 @@ def cases(draw: st.DrawFn) -> tuple[RunPlan, dict[str, int], list[int]]:
                 machines=draw(st.sampled_from([(), ("L4",)])),
                 upstream=tuple(f"s{other}" for other in sorted(upstream)),
                 retry=Retry(draw(st.integers(0, 2))),
+                image=draw(st.sampled_from(images)),
             )
         )
     mode: FailureMode = draw(st.sampled_from(get_args(FailureMode)))
-    placement: PlacementName = draw(st.sampled_from(PLACEMENTS))
     limit = draw(st.none() | st.integers(1, 3))
     plan = RunPlan(uuid.uuid4().hex, "model", tuple(steps), placement=placement, on_failure=mode, max_parallelism=limit)
     deaths = draw(st.lists(st.integers(0, 40), max_size=3))
@@ -139,7 +141,7 @@ def test_every_step_runs_after_its_upstreams_once_whoever_dies_and_nothing_is_le
     assert all(name.startswith("env-") for name in world.cloud.studios)
     assert not any(studio.is_running() for studio in world.cloud.studios.values())
     assert not any(".lightning-native/ops/" in file for studio in world.cloud.studios.values() for file in studio.files)
-    assert (world.cloud.jobs, world.cloud.pipelines) == ({}, {})
+    assert (world.cloud.jobs, world.cloud.pipelines, world.cloud.drive) == ({}, {}, {})
     check(plan, failures, {name: record.state for name, record in records.items()}, world.executions)
     expected = "failed" if any(record.state == "failed" for record in records.values()) else "completed"
     assert state == expected

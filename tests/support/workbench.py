@@ -1,13 +1,17 @@
 """What the tests of whole pipelines share."""
 
+import base64
+import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import urllib.request
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from zygote import Zygote
 
@@ -137,6 +141,22 @@ class Workbench:
             """
         )
         return dict(line.rsplit(" ", 1) for line in output.splitlines() if " " in line)
+
+    def job_records(self) -> list[dict[str, Any]]:
+        """Return the records of all jobs, as Lightning keeps them."""
+        cloud = self.cloud_environment
+        credentials = f"{cloud['LIGHTNING_USER_ID']}:{cloud['LIGHTNING_API_KEY']}".encode()
+        headers = {"Authorization": f"Basic {base64.b64encode(credentials).decode()}"}
+
+        def get(path: str) -> dict[str, Any]:
+            request = urllib.request.Request(f"{cloud['LIGHTNING_CLOUD_URL']}/v1/{path}", headers=headers)  # noqa: S310  ours
+            with urllib.request.urlopen(request) as answer:  # noqa: S310  as above
+                found: dict[str, Any] = json.load(answer)
+                return found
+
+        (member,) = [each for each in get("memberships")["memberships"] if each["name"] == cloud["LIGHTNING_TEAMSPACE"]]
+        found: list[dict[str, Any]] = get(f"projects/{member['projectId']}/jobs")["jobs"]
+        return found
 
     def assert_nothing_left(self) -> None:
         """No lease in the journal, no studio on the cloud, no process of either."""

@@ -150,7 +150,6 @@ def test_wrong_settings_are_refused_before_anything_exists(workbench: Workbench)
         in_image, ready = {"packaging": "image"}, DockerSettings(parent_image="i:1", skip_build=True)
         attempt("registry", on_pipeline={"orchestrator": {**in_image, "cloud": "lightning"}})
         attempt("commands", on_pipeline={"orchestrator": {**in_image, "custom_commands": ["make"]}, "docker": ready})
-        attempt("pipeline", on_pipeline={"orchestrator": {**in_image, "placement": "platform"}, "docker": ready})
         local = DockerSettings(local_project_install_command="pip install .")
         attempt("wheel", on_pipeline={"orchestrator": {"packaging": "wheel"}, "docker": local})
         """,
@@ -166,7 +165,6 @@ def test_wrong_settings_are_refused_before_anything_exists(workbench: Workbench)
         "LIMITS": "unknown machine 'H101'; did you mean H100",
         "REGISTRY": "stack 'local-cloud' has no container registry; add one: zenml stack update local-cloud -c",
         "COMMANDS": "step 'only': custom_commands prepare studios, and the step runs in an image",
-        "PIPELINE": "packaging='image' needs placement='job'",
         "WHEEL": "local_project_install_command installs from the source tree",
     }.items():
         assert f"{name} " in output, output

@@ -1,11 +1,8 @@
 """How code reaches steps: in images, and as a wheel."""
 
-import base64
 import json
 import subprocess
-import urllib.request
 from pathlib import Path
-from typing import Any
 
 import zenml
 from search import files_with
@@ -84,29 +81,12 @@ if __name__ == "__main__":
 """
 
 
-def job_records(workbench: Workbench) -> list[dict[str, Any]]:
-    """Return the records of all jobs, as Lightning keeps them."""
-    cloud = workbench.cloud_environment
-    credentials = f"{cloud['LIGHTNING_USER_ID']}:{cloud['LIGHTNING_API_KEY']}".encode()
-    headers = {"Authorization": f"Basic {base64.b64encode(credentials).decode()}"}
-
-    def get(path: str) -> dict[str, Any]:
-        request = urllib.request.Request(f"{cloud['LIGHTNING_CLOUD_URL']}/v1/{path}", headers=headers)  # noqa: S310  ours
-        with urllib.request.urlopen(request) as answer:  # noqa: S310  as above
-            found: dict[str, Any] = json.load(answer)
-            return found
-
-    (member,) = [each for each in get("memberships")["memberships"] if each["name"] == cloud["LIGHTNING_TEAMSPACE"]]
-    found: list[dict[str, Any]] = get(f"projects/{member['projectId']}/jobs")["jobs"]
-    return found
-
-
 def test_steps_run_as_jobs_in_their_images_and_their_secrets_are_in_no_record(workbench: Workbench) -> None:
     workbench.write("helper.py", "ANSWER = 'from the code'\n")
     workbench.write("data with blank.txt", "data")
     process = workbench.start(IMAGES, FOLDER=str(workbench.folder), GIVEN=SECRET)
     before = workbench.wait_for(process, "STEP IS UP")
-    (record,) = [each for each in job_records(workbench) if "-train-" in each["name"]]
+    (record,) = [each for each in workbench.job_records() if "-train-" in each["name"]]
     spec = record["spec"]
     assert (spec["image"], spec["instanceName"]) == ("registry.example/train:7", "lit-l4-1")
     assert (spec["imageSecretRef"], spec["imageClusterCredentials"]) == ("registry-login", True)
@@ -135,7 +115,7 @@ def test_steps_run_as_jobs_in_their_images_and_their_secrets_are_in_no_record(wo
         steps = {step.name: step for step in journal.steps(journal.runs(1)[0].run_id)}
     assert (steps["flaky"].attempt, steps["train"].machine, steps["flaky"].machine) == (4, "L4", "CPU")
     assert files_with(SECRET, home) == []
-    assert job_records(workbench) == []
+    assert workbench.job_records() == []
     assert not list(Path("/tmp").glob(f"lightning-native-{record['name'][:20]}*"))  # noqa: S108  where they are mounted
     workbench.assert_nothing_left()
 

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from search import files_below
 from workbench import Workbench
 
 from lightning_native.emulator.local_cloud import LocalCloud
@@ -44,7 +45,7 @@ import json, time
 from zenml.client import Client
 
 def completed():
-    runs = Client().list_pipeline_runs(pipeline="nightly", size=100, hydrate=True).items
+    runs = Client().list_pipeline_runs(pipeline="{pipeline}", size=100, hydrate=True).items
     assert {{run.status.value for run in runs}} <= {{"initializing", "running", "completed"}}, runs
     return [run for run in runs if run.status.value == "completed"]
 
@@ -81,9 +82,10 @@ def zenml(workbench: Workbench, *arguments: str) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
-def completed(workbench: Workbench, count: int = 0) -> list[list[str]]:
+def completed(workbench: Workbench, count: int = 0, pipeline: str = "nightly") -> list[list[str]]:
     """Return the id and the schedule of each run that has completed, once there are so many."""
-    runs: list[list[str]] = json.loads(workbench.python(LOOK.format(count=count)).split("RUNS ")[1])
+    look = LOOK.format(count=count, pipeline=pipeline)
+    runs: list[list[str]] = json.loads(workbench.python(look).split("RUNS ")[1])
     return runs
 
 
@@ -118,6 +120,59 @@ def test_a_schedule_runs_three_times_is_paused_changed_and_deleted(
         completed(workbench, before + 1)
 
         zenml(workbench, "delete", "often", "-y")
+        workbench.assert_nothing_left()
+
+
+IN_IMAGES = """
+from zenml import pipeline, step
+from zenml.config import DockerSettings
+from zenml.config.schedule import Schedule
+
+@step(enable_cache=False)
+def first() -> str:
+    import helper
+    return helper.ANSWER
+
+@step(enable_cache=False)
+def second(x: str) -> str:
+    return x + "!"
+
+base = DockerSettings(parent_image="registry.example/base:1", skip_build=True)
+
+@pipeline(settings={"docker": base, "orchestrator": {"packaging": "image", "image_credentials": "registry-login"}})
+def in_images() -> None:
+    second(first())
+
+if __name__ == "__main__":
+    in_images.with_options(schedule=Schedule(name="in images", cron_expression="*/5 * * * *"))()
+"""
+
+
+@pytest.mark.timeout(1200)
+def test_steps_of_a_schedule_run_in_their_images_and_what_they_mount_goes_with_it(
+    zenml_home: tuple[dict[str, str], dict[str, str]], tmp_path: Path
+) -> None:
+    environment = {**zenml_home[0], "LIGHTNING_NATIVE_HOME": str(tmp_path / "home")}
+    with LocalCloud(tmp_path / "home" / "cloud", clock_rate=RATE) as cloud:
+        workbench = Workbench(environment, cloud.environ, tmp_path / "code")
+        workbench.write("helper.py", "ANSWER = 'from the code'")
+        code, output = workbench.run(IN_IMAGES)
+        assert code == 0, output
+        completed(workbench, 1, "in_images")
+        values = workbench.python(
+            "from zenml.client import Client\n"
+            "run = Client().list_pipeline_runs(pipeline='in_images', status='completed', hydrate=True)[0]\n"
+            "print('VALUE', run.steps['second'].output.load())\n"
+        )
+        assert "VALUE from the code!" in values
+        records = [each["spec"] for each in workbench.job_records()]
+        assert {(spec["image"], spec["imageSecretRef"], spec["cloudspaceId"]) for spec in records} == {
+            ("registry.example/base:1", "registry-login", "")
+        }
+        drive = tmp_path / "home" / "cloud" / "drives"
+        assert [path.name for path in files_below(drive) if path.suffix == ".json"] != []
+        zenml(workbench, "delete", "in images", "-y")
+        assert [path.name for path in files_below(drive) if path.suffix in (".json", ".py")] == []
         workbench.assert_nothing_left()
 
 

@@ -18,6 +18,7 @@ from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.home import drive_folder
 from lightning_native.emulator.machines import DEFAULT_CLUSTER, machine_type
+from lightning_native.emulator.mounts import check_mounts
 from lightning_native.emulator.names import free_name
 from lightning_native.emulator.records import Job, MultiMachineJob, Pipeline
 from lightning_native.emulator.state import new_id
@@ -32,7 +33,7 @@ _STEP_FINAL = (job_runner.COMPLETED, job_runner.FAILED, job_runner.STOPPED, SKIP
 
 def create(cloud: Cloud, teamspace_id: str, name: str, steps: list[dict[str, Any]], **fields: Any) -> Pipeline:
     """Create a pipeline and start it."""
-    _check(cloud, steps)
+    _check(cloud, teamspace_id, steps)
     pipeline = Pipeline(
         id=f"pip_{new_id()}",
         teamspace_id=teamspace_id,
@@ -64,7 +65,7 @@ def _specification(step: dict[str, Any]) -> dict[str, Any]:
     return specification
 
 
-def _check(cloud: Cloud, steps: list[dict[str, Any]]) -> None:
+def _check(cloud: Cloud, teamspace_id: str, steps: list[dict[str, Any]]) -> None:
     """Refuse a graph that cannot run before anything of it does."""
     if not steps:
         raise ApiError(400, "a pipeline needs steps")
@@ -81,6 +82,7 @@ def _check(cloud: Cloud, steps: list[dict[str, Any]]) -> None:
         specification = _specification(step)
         machine_type(str(specification.get("instanceName") or "cpu-4"))
         jobs.check_source(cloud, specification)
+        check_mounts(cloud, teamspace_id, specification)
         earlier.add(name)
 
 

@@ -1,6 +1,7 @@
-"""A plan as a Lightning pipeline: its studios, its steps, and the file with what they run."""
+"""A plan as a Lightning pipeline: its studios, its steps, and the files with what they run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from shlex import join as shell_join
 
@@ -9,13 +10,21 @@ from lightning_native.agent import COMMAND
 from lightning_native.engine.environments import Environments
 from lightning_native.engine.operation import REMOTE_HOME, specification_sha256, upload_specification
 from lightning_native.engine.placements.base import RunContext, patiently
+from lightning_native.engine.placements.container import ContainerFolder, container_specification, drive_folder
 from lightning_native.engine.placements.job import job_specification, step_machines
 from lightning_native.engine.plan import StepPlan
 from lightning_native.errors import CloudError
-from lightning_native.lightning.cloud import PipelineHandle, PipelineRequest, PipelineStepRequest, StudioHandle
+from lightning_native.lightning.cloud import (
+    JobRequest,
+    PipelineHandle,
+    PipelineRequest,
+    PipelineStepRequest,
+    StudioHandle,
+)
 
 # A machine that is reclaimed this often will not be had for long enough.
 INTERRUPTION_RETRIES = 20
+_UPLOADS_AT_ONCE = 8
 
 
 def pipeline_step_name(step: StepPlan) -> str:
@@ -26,7 +35,7 @@ def pipeline_step_name(step: StepPlan) -> str:
 def prepare_studios(
     context: RunContext, steps: Sequence[StepPlan], owner: str | None = None
 ) -> tuple[dict[str, StudioHandle], dict[str, str]]:
-    """Prepare the studios that steps start from, all at once.
+    """Prepare the studios that steps without images start from, all at once.
 
     Args:
         context: the run.
@@ -34,13 +43,13 @@ def prepare_studios(
         owner: whose studios they are; None: environments that runs share.
 
     Returns:
-        The studio of each step, and for each step without one the reason.
+        The studio of each such step, and for each that gets none the reason.
 
     Raises:
         Cancelled: the run was stopped meanwhile.
     """
     environments = Environments(context, owner)
-    templates = {step.name: environments.of(step) for step in steps}
+    templates = {step.name: environments.of(step) for step in steps if not step.image}
     for template in templates.values():
         template.prepared.begin()
     studios: dict[str, StudioHandle] = {}
@@ -57,7 +66,7 @@ class PipelinePlan:
     """The pipeline of some steps of a run.
 
     What the steps run, with their secrets, is in one file in each of their studios: the jobs of a pipeline begin when
-    Lightning decides, each with a copy of the studio's files of that moment.
+    Lightning decides, each with a copy of the studio's files of that moment. Steps in images have a folder each.
     """
 
     def __init__(
@@ -68,7 +77,7 @@ class PipelinePlan:
         studios: Mapping[str, StudioHandle],
         waits: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
-        """Plan the pipeline `name` of steps that start from `studios`, by the step's name.
+        """Plan the pipeline `name` of steps that start from `studios`, by the step's name, or from their images.
 
         `waits`: what each step of the plan waits for, in an order of the steps; None: what it has upstream.
         """
@@ -77,15 +86,18 @@ class PipelinePlan:
         self._context = context
         self._steps = {step.name: step for step in steps}
         self._studios = {studio.name: studio for studio in studios.values()}
-        self._studio_of = {step.name: studios[step.name].name for step in steps}
-        self._specifications: dict[str, dict[str, dict[str, object]]] = {
-            studio: {"steps": {}} for studio in self._studios
+        self._studio_of = {step.name: studios[step.name].name for step in steps if not step.image}
+        self._folders = {
+            step.name: ContainerFolder(context, f"{name}/{pipeline_step_name(step)}") for step in steps if step.image
         }
+        self._in_studios: dict[str, dict[str, dict[str, object]]] = {studio: {"steps": {}} for studio in self._studios}
+        self._in_folders: dict[str, dict[str, dict[str, object]]] = {step: {"steps": {}} for step in self._folders}
         for step in steps:
-            retry = {"count": step.retry.count, "delay": step.retry.delay, "backoff": step.retry.backoff}
-            specification = {**job_specification(context, step), "retry": retry}
-            self._specifications[self._studio_of[step.name]]["steps"][pipeline_step_name(step)] = specification
-        self._sha256 = {studio: specification_sha256(each) for studio, each in self._specifications.items()}
+            what = container_specification(context, step) if step.image else job_specification(context, step)
+            what["retry"] = {"count": step.retry.count, "delay": step.retry.delay, "backoff": step.retry.backoff}
+            file = self._in_folders[step.name] if step.image else self._in_studios[self._studio_of[step.name]]
+            file["steps"][pipeline_step_name(step)] = what
+        self._sha256 = {studio: specification_sha256(file) for studio, file in self._in_studios.items()}
         self._request = PipelineRequest(
             name,
             tuple(self._step_request(self._steps[step]) for step in self._waits if step in self._steps),
@@ -94,18 +106,20 @@ class PipelinePlan:
         )
 
     def _step_request(self, step: StepPlan) -> PipelineStepRequest:
-        studio = self._studio_of[step.name]
-        sha256 = self._sha256[studio]
-        name = pipeline_step_name(step)
-        return PipelineStepRequest(
-            name,
-            step_machines(self._context, step)[0],
-            shell_join([*COMMAND, "job", self._context.plan.run_id, "--spec-sha256", sha256, "--step", name]),
-            studio,
-            tuple(pipeline_step_name(self._steps[other]) for other in self._waits[step.name] if other in self._steps),
-            step.interruptible,
-            self._context.plan.tags,
-        )
+        name, machine = pipeline_step_name(step), step_machines(self._context, step)[0]
+
+        def arguments(sha256: str) -> tuple[str, ...]:
+            return (self._context.plan.run_id, "--spec-sha256", sha256, "--step", name)
+
+        if step.image:
+            call = arguments(specification_sha256(self._in_folders[step.name]))
+            job = self._folders[step.name].job(step, step.image, call, name=name, machine=machine)
+        else:
+            studio = self._studio_of[step.name]
+            command = shell_join([*COMMAND, "job", *arguments(self._sha256[studio])])
+            job = JobRequest(name, machine, command, studio, step.interruptible, self._context.plan.tags)
+        waits = (self._steps[other] for other in self._waits[step.name] if other in self._steps)
+        return PipelineStepRequest(job, tuple(map(pipeline_step_name, waits)))
 
     def create(self) -> PipelineHandle:
         """Upload what the steps run, and create the pipeline, which begins at once.
@@ -117,12 +131,26 @@ class PipelinePlan:
         return self.create_without_upload()
 
     def upload(self) -> None:
-        """Upload what the steps run to their studios."""
+        """Upload what the steps run to their studios and folders."""
         run_id = self._context.plan.run_id
-        for name, specification in self._specifications.items():
-            self._context.journal.lease("file", f"{name}:{REMOTE_HOME}/ops/{run_id}.json", on_release="delete")
-            upload = partial(upload_specification, self._studios[name].upload, run_id, specification)
-            patiently(self._context, upload)
+        for studio in self._in_studios:
+            self._context.journal.lease("file", f"{studio}:{REMOTE_HOME}/ops/{run_id}.json", on_release="delete")
+        self._lease_folders()
+        self._upload_all(
+            *(
+                partial(upload_specification, self._studios[studio].upload, run_id, file)
+                for studio, file in self._in_studios.items()
+            ),
+            *(partial(self._folders[step].upload, run_id, file) for step, file in self._in_folders.items()),
+        )
+
+    def _lease_folders(self) -> None:
+        if self._folders:
+            self._context.journal.lease("folder", drive_folder(self._request.name))
+
+    def _upload_all(self, *uploads: Callable[[], object]) -> None:
+        with ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
+            list(pool.map(partial(patiently, self._context), uploads))
 
     def create_without_upload(self) -> PipelineHandle:
         """Create the pipeline only; its jobs wait for what they are to run.
@@ -131,6 +159,8 @@ class PipelinePlan:
             CloudError: it could not be created.
         """
         name, cloud = self._request.name, self._context.cloud
+        self._lease_folders()
+        self._upload_all(*(folder.upload_agent for folder in self._folders.values()))
         self._context.journal.lease("pipeline", name, on_release="delete")
         created = False
 

@@ -92,7 +92,7 @@ class StepPlan:
         interruptible: run on a machine that may be reclaimed; a reclaimed attempt is repeated and does not count.
         scratch: environment variables that get a fresh private folder, removed when the step ends.
         setup: what its environment needs besides the requirements.
-        image: it runs in a container of this image, in the image's working folder, with placement `job`.
+        image: it runs in a container of this image, in the image's working folder, not with placement `studio`.
     """
 
     name: str
@@ -198,10 +198,10 @@ def check_plan(plan: RunPlan) -> None:
         raise PlanError(f"two steps are called {twice[0]!r}; step names must be unique")
     for step in plan.steps:
         _check_step(step)
-        if step.image and plan.placement != "job":
+        if step.image and plan.placement == "studio":
             raise PlanError(
-                f"step {step.name!r} runs in image {step.image.name}, which needs placement 'job', "
-                f"not {plan.placement!r}"
+                f"step {step.name!r} runs in image {step.image.name}, which needs placement 'job' or 'platform', "
+                "not 'studio'"
             )
     if plan.max_parallelism is not None and plan.max_parallelism < 1:
         raise PlanError(f"max_parallelism is {plan.max_parallelism}; it must be at least 1, or None for no limit")

@@ -25,13 +25,15 @@ an order, `max_parallelism` and machine limits hold; a limit for the whole run, 
 upset, are refused; machines to fall back on are not tried.
 
 The code and the steps' environments, with what is secret in them, stay in studios that only this schedule uses, the
-latter in files of mode 0600, for as long as there is the schedule.
+latter in files of mode 0600, for as long as there is the schedule; those of steps in images, in folders of the drive
+that only the jobs of one step mount.
 """
 
 from lightning_native import unique_studio_name
 from lightning_native.engine.lanes import limits_as_order
 from lightning_native.engine.pipeline import PipelinePlan, prepare_studios
 from lightning_native.engine.placements.base import RunContext
+from lightning_native.engine.placements.container import remove_folder
 from lightning_native.engine.placements.job_output import split_attempts
 from lightning_native.engine.plan import Schedule, check_schedule
 from lightning_native.errors import CloudError
@@ -177,7 +179,7 @@ def create_schedule(context: RunContext, schedule: Schedule) -> ScheduledPlan:
 def delete_pipeline(
     cloud: Cloud, pipeline: PipelineHandle | None, keep: frozenset[str] | set[str] = frozenset()
 ) -> None:
-    """Delete a scheduled pipeline with its runs, and its studios but those to `keep`."""
+    """Delete a scheduled pipeline with its runs, what their containers mounted, and its studios but those to `keep`."""
     if pipeline is None:
         return
     studios = [name for name in pipeline.studio_names() if name not in keep]
@@ -188,6 +190,7 @@ def delete_pipeline(
     for run in pipeline.runs():
         run.release()
     pipeline.release()
+    remove_folder(cloud, pipeline.name)
     for name in studios:
         studio = cloud.find_studio(name)
         if studio is not None:

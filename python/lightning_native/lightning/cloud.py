@@ -87,18 +87,13 @@ class JobHandle(Protocol):
 
 @dataclass(frozen=True)
 class PipelineStepRequest:
-    """One step of a pipeline: a shell command on a machine, from a studio's files at the moment it begins.
+    """One step of a pipeline: a job, with its studio's files at the moment it begins.
 
     `wait_for`: earlier steps of the pipeline that must have completed.
     """
 
-    name: str
-    machine: str
-    command: str
-    studio: str
+    job: JobRequest
     wait_for: tuple[str, ...] = ()
-    interruptible: bool = False
-    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

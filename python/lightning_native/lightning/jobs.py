@@ -2,15 +2,18 @@
 
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lightning_native.errors import CloudError
-from lightning_native.lightning.cloud import JobState
+from lightning_native.lightning.cloud import JobRequest, JobState
 from lightning_native.lightning.errors import cloud_errors, is_gone
-from lightning_native.lightning.machines import machine_slugs
+from lightning_native.lightning.machines import canonical_machine, machine_slugs
 
 if TYPE_CHECKING:
     from lightning_sdk import Job
+
+# The data connection that stands for our folder of a teamspace's drive.
+DRIVE_CONNECTION = "lightning-native"
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,29 @@ class JobDetails:
     entrypoint: str | None
     env: dict[str, str] = field(repr=False)
     num_machines: int = 1
+
+
+def job_options(request: JobRequest) -> dict[str, Any]:
+    """Return what the SDK's `Job.run` and `JobStep` take alike of a job, all but where its files are from."""
+    from lightning_sdk import Machine
+
+    return {
+        "name": request.name,
+        "machine": Machine.from_str(canonical_machine(request.machine)),
+        "command": request.command,
+        "interruptible": request.interruptible,
+        "tags": list(request.tags) or None,
+        "image": request.image,
+        "env": dict(request.env) or None,
+        "num_machines": request.num_machines,
+        "image_credentials": request.image_credentials,
+        "cloud_account_auth": request.cloud_account_auth,
+        "path_mappings": {path: f"{DRIVE_CONNECTION}:{folder}" for path, folder in request.mounts.items()} or None,
+        # The studio's files have changed since the last job: there is a step's specification among them.
+        "reuse_snapshot": False,
+        # Both have a shell run the command unless told otherwise.
+        **({} if request.entrypoint is None else {"entrypoint": request.entrypoint}),
+    }
 
 
 class LightningJob:

@@ -128,10 +128,8 @@ class MemoryCloud:
 
     def run_job(self, request: JobRequest) -> "MemoryJob":
         """Submit a job."""
-        if request.command is None or request.studio is None:
-            raise CloudError(f"job {request.name!r} has no command in a studio, and there are no containers here")
         with self.lock:
-            job = MemoryJob(self, request.name, request.command, request.studio)
+            job = MemoryJob(self, request.name, request)
             self.jobs[request.name] = job
             return job
 
@@ -231,13 +229,19 @@ class MemoryStudio:
 class _AgentJob:
     """The agent as the command of a job: it goes on when it is looked at, and ends with a result in its output."""
 
-    def __init__(self, cloud: MemoryCloud, command: str, studio: str) -> None:
-        words = shlex.split(command)[len(COMMAND) :]
+    def __init__(self, cloud: MemoryCloud, request: JobRequest) -> None:
+        words = shlex.split(request.command or "")
+        words = words[words.index("job") :]
         operation, sha256 = words[1], words[words.index("--spec-sha256") + 1]
-        files = cloud.studios[studio].files
-        specification = _proved(files.get(f".lightning-native/ops/{operation}.json", b""), sha256)
+        files, home = cloud.drive, next(iter(request.mounts.values()), "")
+        if request.studio is not None:
+            files, home = cloud.studios[request.studio].files, ".lightning-native"
+        path = f"{home}/ops/{operation}.json"
+        specification = _proved(files.get(path, b""), sha256)
         if "--step" in words:
             specification = specification["steps"][words[words.index("--step") + 1]]
+        elif specification.get("mounted"):
+            del files[path]
         self._cloud = cloud
         self._specification = specification
         self._retries = specification.get("retry", {"count": 0})["count"]
@@ -267,10 +271,10 @@ class _AgentJob:
 class MemoryJob:
     """One job."""
 
-    def __init__(self, cloud: MemoryCloud, name: str, command: str, studio: str) -> None:
+    def __init__(self, cloud: MemoryCloud, name: str, request: JobRequest) -> None:
         self.name = name
         self._cloud = cloud
-        self._agent = _AgentJob(cloud, command, studio)
+        self._agent = _AgentJob(cloud, request)
 
     def state(self) -> JobState:
         """Return how the job stands."""
@@ -305,7 +309,7 @@ class MemoryPipeline:
         self.created = 0.0
         self._cloud = cloud
         self._request = request
-        self._states: dict[str, PipelineStepState] = {step.name: "pending" for step in request.steps}
+        self._states: dict[str, PipelineStepState] = {step.job.name: "pending" for step in request.steps}
         self._stopped = False
 
     def status(self) -> PipelineStatus:
@@ -327,20 +331,20 @@ class MemoryPipeline:
         return name if name in self._cloud.jobs else None
 
     def _go_on(self, step: PipelineStepRequest) -> None:
-        state = self._states[step.name]
+        name = step.job.name
+        job, state = f"{self.name}-{name}", self._states[name]
         if state == "pending":
             upstream = {self._states[other] for other in step.wait_for}
             failed = "failed" in self._states.values() and self._request.stop_on_failure
             if self._stopped:
-                self._states[step.name] = "stopped"
+                self._states[name] = "stopped"
             elif upstream & {"failed", "stopped", "skipped"} or failed:
-                self._states[step.name] = "skipped"
+                self._states[name] = "skipped"
             elif upstream <= {"completed"}:
-                job = f"{self.name}-{step.name}"
-                self._cloud.jobs[job] = MemoryJob(self._cloud, job, step.command, step.studio)
-                self._states[step.name] = "running"
+                self._cloud.jobs[job] = MemoryJob(self._cloud, job, step.job)
+                self._states[name] = "running"
         elif state == "running":
-            self._states[step.name] = self._cloud.jobs[f"{self.name}-{step.name}"].state()
+            self._states[name] = self._cloud.jobs[job].state()
 
     def job(self, name: str) -> MemoryJob:
         """Return a job of the pipeline."""
@@ -351,13 +355,14 @@ class MemoryPipeline:
         with self._cloud.lock:
             self._stopped = True
             for step in self._request.steps:
-                job = self._cloud.jobs.get(f"{self.name}-{step.name}")
+                job = self._cloud.jobs.get(f"{self.name}-{step.job.name}")
                 if job is not None:
                     job.stop()
 
     def studio_names(self) -> list[str]:
         """Return the names of the studios that its steps start from."""
-        return list(dict.fromkeys(step.studio for step in self._request.steps if step.studio in self._cloud.studios))
+        studios = dict.fromkeys(step.job.studio for step in self._request.steps)
+        return [studio for studio in studios if studio in self._cloud.studios]
 
     def schedule(self, name: str, cron: str, timezone: str) -> ScheduleHandle:
         """Refuse: time does not pass here."""
@@ -372,7 +377,7 @@ class MemoryPipeline:
         self.stop()
         with self._cloud.lock:
             for step in self._request.steps:
-                self._cloud.jobs.pop(f"{self.name}-{step.name}", None)
+                self._cloud.jobs.pop(f"{self.name}-{step.job.name}", None)
             self._cloud.pipelines.pop(self.name, None)
 
 

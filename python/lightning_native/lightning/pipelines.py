@@ -12,8 +12,7 @@ from lightning_native.lightning.cloud import (
     PipelineStepStatus,
 )
 from lightning_native.lightning.errors import cloud_errors, is_gone
-from lightning_native.lightning.jobs import LightningJob
-from lightning_native.lightning.machines import canonical_machine
+from lightning_native.lightning.jobs import LightningJob, job_options
 
 if TYPE_CHECKING:
     from lightning_sdk import Teamspace
@@ -193,13 +192,13 @@ def create_pipeline(teamspace: "Teamspace", request: PipelineRequest) -> Lightni
     Raises:
         CloudError: it could not be created; or it was, and the answer was lost: look for it by its name.
     """
-    from lightning_sdk import Machine, Studio
+    from lightning_sdk import Studio
     from lightning_sdk.pipeline import JobStep, Pipeline
 
     with cloud_errors(f"create pipeline {request.name!r}"):
         studios: dict[str, Studio] = {
             name: Studio(name=name, teamspace=teamspace, create_ok=False)
-            for name in dict.fromkeys(step.studio for step in request.steps)
+            for name in dict.fromkeys(step.job.studio for step in request.steps if step.job.studio is not None)
         }
         pipeline = Pipeline(
             request.name,
@@ -211,18 +210,12 @@ def create_pipeline(teamspace: "Teamspace", request: PipelineRequest) -> Lightni
         )
         steps = [
             JobStep(
-                name=step.name,
-                machine=Machine.from_str(canonical_machine(step.machine)),
-                command=step.command,
-                studio=studios[step.studio],
-                cloud=studios[step.studio].cloud_account,
+                studio=studio,
+                cloud=studio.cloud_account if studio else None,
                 wait_for=list(step.wait_for),
-                interruptible=step.interruptible,
-                tags=list(step.tags) or None,
-                # A snapshot of the studio's files as they are when the step begins.
-                reuse_snapshot=False,
+                **job_options(step.job),
             )
-            for step in request.steps
+            for step, studio in ((step, studios.get(step.job.studio or "")) for step in request.steps)
         ]
         # It prints a summary for people.
         with contextlib.redirect_stdout(io.StringIO()):

@@ -9,7 +9,7 @@ from lightning_native.errors import CloudError
 from lightning_native.lightning import pipelines
 from lightning_native.lightning.cloud import JobRequest, PipelineRequest
 from lightning_native.lightning.errors import cloud_errors, is_gone
-from lightning_native.lightning.jobs import LightningJob
+from lightning_native.lightning.jobs import DRIVE_CONNECTION, LightningJob, job_options
 from lightning_native.lightning.machines import canonical_machine, machine_slugs
 from lightning_native.lightning.studios import LightningStudio
 
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from lightning_sdk import Teamspace
     from lightning_sdk.api.filesystem_api import FilesystemApi
 
-# Our folder of a teamspace's drive, and the data connection that stands for it.
-_CONNECTION = "lightning-native"
-_DRIVE = f"lightning_storage/{_CONNECTION}"
+# Our folder of a teamspace's drive.
+_DRIVE = f"lightning_storage/{DRIVE_CONNECTION}"
 
 
 class LightningCloud:
@@ -126,7 +125,7 @@ class LightningCloud:
 
     def run_job(self, request: JobRequest) -> LightningJob:
         """Submit a job."""
-        from lightning_sdk import Job, Machine
+        from lightning_sdk import Job
 
         with cloud_errors(f"submit job {request.name!r} on {request.machine}"):
             studio = None
@@ -135,22 +134,7 @@ class LightningCloud:
                 if studio is None:
                     raise CloudError(f"there is no studio {request.studio!r} for job {request.name!r} to start from")
             job = Job.run(
-                name=request.name,
-                machine=Machine.from_str(canonical_machine(request.machine)),
-                command=request.command,
-                studio=studio.sdk_studio if studio else None,
-                teamspace=self._teamspace,
-                interruptible=request.interruptible,
-                tags=list(request.tags) or None,
-                image=request.image,
-                entrypoint=request.entrypoint,
-                env=dict(request.env) or None,
-                num_machines=request.num_machines,
-                image_credentials=request.image_credentials,
-                cloud_account_auth=request.cloud_account_auth,
-                path_mappings={path: f"{_CONNECTION}:{folder}" for path, folder in request.mounts.items()} or None,
-                # The studio's files have changed since the last job: there is a step's specification among them.
-                reuse_snapshot=False,
+                studio=studio.sdk_studio if studio else None, teamspace=self._teamspace, **job_options(request)
             )
             return LightningJob(job)
 

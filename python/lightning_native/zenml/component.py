@@ -10,6 +10,7 @@ from zenml.config.global_config import GlobalConfiguration
 from zenml.constants import ENV_ZENML_CUSTOM_SOURCE_ROOT, ENV_ZENML_LOCAL_STORES_PATH
 from zenml.utils import source_utils
 
+from lightning_native import ArchiveReport
 from lightning_native.emulator.attach import attach, default_root
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.run_folder import RunFolder
@@ -96,6 +97,22 @@ def packed_root(settings: LightningNativeStepSettings) -> Iterator[Path]:
     root = Path(source_utils.get_source_root())
     with made_wheel(root) if settings.packaging == "wheel" else nullcontext(root) as packed:
         yield packed
+
+
+def write_folder(
+    folder: RunFolder,
+    plan: RunPlan,
+    settings: LightningNativeStepSettings,
+    environments: Mapping[str, Mapping[str, str]],
+) -> ArchiveReport | None:
+    """Write a run's folder, with the code where no image has it, and return what was packed.
+
+    Raises:
+        ArchiveError: the source root cannot be packed.
+        PlanError: no wheel can be made of it.
+    """
+    with packed_root(settings) if settings.packaging != "image" else nullcontext() as root:
+        return folder.write(plan, root, environments)
 
 
 def start_controller(

@@ -9,7 +9,6 @@ from zenml.step_operators import BaseStepOperatorConfig
 from zenml.utils.secret_utils import SecretField
 
 from lightning_native.engine.plan import PlacementName
-from lightning_native.errors import PlanError
 from lightning_native.lightning.credentials import Credentials
 
 
@@ -93,16 +92,8 @@ class LightningNativeStepSettings(BaseSettings):
         return self
 
     def step_placement(self) -> PlacementName:
-        """Return how steps run: what is in an image always as jobs.
-
-        Raises:
-            PlanError: images and a placement that has none.
-        """
-        if self.packaging != "image":
-            return self.placement
-        if self.placement == "platform":
-            raise PlanError("packaging='image' needs placement='job': pipelines of Lightning start from studios here")
-        return "job"
+        """Return how steps run: what is in an image always as jobs."""
+        return "job" if self.packaging == "image" and self.placement == "studio" else self.placement
 
     def preferred_machines(self) -> tuple[str, ...]:
         """Return the machines that are named, in the order of preference; `machines` has precedence."""

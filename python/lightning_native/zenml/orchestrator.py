@@ -34,6 +34,7 @@ from lightning_native.zenml.component import (
     reachable,
     reached,
     step_environment,
+    write_folder,
 )
 from lightning_native.zenml.config import LightningNativeOrchestratorSettings
 from lightning_native.zenml.dynamic import DynamicPipelines
@@ -136,11 +137,8 @@ class LightningNativeOrchestrator(DynamicPipelines, ScheduledPipelines):
                 report = self._write_handed_over(
                     folder, plan, environments, base_environment, stack, settings, pipeline_run
                 )
-            elif settings.packaging == "image":
-                report = folder.write(plan, None, environments)
             else:
-                with packed_root(settings) as root:
-                    report = folder.write(plan, root, environments)
+                report = write_folder(folder, plan, settings, environments)
             if report is not None:
                 logger.info("Packed %d files (%.1f MB) of %s.", report.files, report.bytes_out / 1e6, plan.name)
             if placeholder_run:

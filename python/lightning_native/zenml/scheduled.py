@@ -17,10 +17,10 @@ from lightning_native.engine.plan import RunPlan, check_plan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import LightningNativeError, PlanError
 from lightning_native.zenml.component import (
-    packed_root,
     reached,
     start_controller,
     step_environment,
+    write_folder,
 )
 from lightning_native.zenml.config import LightningNativeOrchestratorSettings
 from lightning_native.zenml.metadata import (
@@ -65,8 +65,6 @@ class ScheduledPipelines(LightningOrchestratorBase, ABC):
         schedule = cast("ScheduleResponse", snapshot.schedule)
         if settings.placement == "studio":
             logger.info("Lightning itself runs scheduled pipelines: their steps are jobs (placement `platform`).")
-        if settings.packaging == "image":
-            raise PipelineSubmissionError("Lightning runs schedules from studios; set packaging='source' or 'wheel'")
         try:
             plan = replace(plan, placement="platform", schedule=lightning_schedule(schedule, settings.timezone))
             check_plan(plan)
@@ -82,8 +80,7 @@ class ScheduledPipelines(LightningOrchestratorBase, ABC):
             for name, step in snapshot.step_configurations.items()
         }
         folder = RunFolder.of(plan.run_id)
-        with packed_root(settings) as root:
-            folder.write(plan, root, environments)
+        write_folder(folder, plan, settings, environments)
         watch = start_controller(self, folder, plan, settings, synchronous=True)
         try:
             watch.wait()

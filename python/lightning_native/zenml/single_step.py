@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -14,12 +13,12 @@ from lightning_native.engine.journal import Journal
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.zenml.compiler import compile_step
 from lightning_native.zenml.component import (
-    packed_root,
     reached,
     settings_of,
     start_again,
     start_controller,
     step_environment,
+    write_folder,
 )
 from lightning_native.zenml.metadata import step_variables
 from lightning_native.zenml.price_list import read_price_list
@@ -82,8 +81,7 @@ def submit_step(
         )
         variables = step_variables(plan, name, environ)
         all_variables = {**step_environment(config.docker_settings, environment, settings), **variables}
-        with packed_root(settings) if settings.packaging != "image" else nullcontext() as root:
-            folder.write(plan, root, {name: all_variables})
+        write_folder(folder, plan, settings, {name: all_variables})
         start_controller(component, folder, plan, settings)
 
 

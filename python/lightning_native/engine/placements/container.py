@@ -2,16 +2,66 @@
 
 A container has neither a studio's files nor credentials. What a step is to run holds its secrets, and an argument of
 the SDK would show them in the job's record and in reports of errors. So it comes in a folder of the teamspace's drive
-that this job alone mounts; the job deletes it when it has read it.
+that the jobs of this step alone mount. A job deletes it when it has read it; in a pipeline, whose jobs Lightning starts
+again by itself, it is there for as long as the pipeline is.
 """
 
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
+from shlex import join as shell_join
 
 from lightning_native.engine.operation import AGENT_SOURCE, REMOTE_HOME, upload_specification
 from lightning_native.engine.placements.base import RunContext
 from lightning_native.engine.plan import ContainerImage, StepPlan
-from lightning_native.lightning.cloud import JobRequest
+from lightning_native.lightning.cloud import Cloud, JobRequest
+
+
+class ContainerFolder:
+    """What the jobs of one step mount: the agent, and what it is to run."""
+
+    def __init__(self, context: RunContext, name: str) -> None:
+        """Describe the folder of a job, or that of a pipeline's step: `PIPELINE/STEP`."""
+        self._context = context
+        self._path = drive_folder(name)
+        # Below a folder that is there in every image, and that a container of the local cloud can be given one in.
+        self._mount = f"/tmp/lightning-native-{name.replace('/', '-')}"  # noqa: S108  in a container
+
+    def upload_agent(self) -> None:
+        """Upload the agent.
+
+        Raises:
+            CloudError: it cannot be uploaded.
+        """
+        self._context.cloud.upload_to_drive(AGENT_SOURCE, f"{self._path}/agent.py")
+
+    def upload(self, operation: str, specification: Mapping[str, object]) -> str:
+        """Upload what an operation is to run, and return its SHA-256.
+
+        Raises:
+            CloudError: it cannot be uploaded.
+        """
+        return upload_specification(self._upload, operation, specification)
+
+    def _upload(self, path: Path, remote: str) -> None:
+        relative = PurePosixPath(remote).relative_to(REMOTE_HOME)
+        self._context.cloud.upload_to_drive(path, f"{self._path}/{relative}")
+
+    def job(
+        self, step: StepPlan, image: ContainerImage, arguments: Sequence[str], *, name: str, machine: str
+    ) -> JobRequest:
+        """Return the job that mounts the folder and calls the agent in it."""
+        return JobRequest(
+            name=name,
+            machine=machine,
+            # The agent takes the place of the shell, whose signals it has to get.
+            command=f"exec {shell_join(['python3', f'{self._mount}/agent.py', 'job', *arguments])}",
+            image=image.name,
+            interruptible=step.interruptible,
+            tags=self._context.plan.tags,
+            image_credentials=image.credentials,
+            cloud_account_auth=image.cloud_account_auth,
+            mounts={self._mount: self._path},
+        )
 
 
 def container_job(
@@ -23,9 +73,17 @@ def container_job(
         CloudError: it cannot be uploaded.
     """
     operation = context.operation_id(step.name, attempt)
-    context.journal.lease("folder", _folder(name))
-    context.cloud.upload_to_drive(AGENT_SOURCE, f"{_folder(name)}/agent.py")
-    specification = {
+    context.journal.lease("folder", drive_folder(name))
+    folder = ContainerFolder(context, name)
+    folder.upload_agent()
+    sha256 = folder.upload(operation, container_specification(context, step))
+    arguments = (operation, "--spec-sha256", sha256, "--job-name", name)
+    return folder.job(step, image, arguments, name=name, machine=machine)
+
+
+def container_specification(context: RunContext, step: StepPlan) -> dict[str, object]:
+    """Return what the agent in a step's container is to do. It holds the step's secrets."""
+    return {
         "argv": list(step.argv),
         "cwd": ".",
         "env": dict(context.environments.get(step.name, {})),
@@ -33,32 +91,17 @@ def container_job(
         "timeout": step.timeout,
         "mounted": True,
     }
-    sha256 = upload_specification(partial(_upload, context, name), operation, specification)
-    # Below a folder that is there in every image, and that a container of the local cloud can be given one in.
-    mount = f"/tmp/lightning-native-{name}"  # noqa: S108  in a container
-    return JobRequest(
-        name=name,
-        machine=machine,
-        # The agent takes the place of the shell, whose signals it has to get.
-        command=f"exec python3 {mount}/agent.py job {operation} --spec-sha256 {sha256} --job-name {name}",
-        image=image.name,
-        interruptible=step.interruptible,
-        tags=context.plan.tags,
-        image_credentials=image.credentials,
-        cloud_account_auth=image.cloud_account_auth,
-        mounts={mount: _folder(name)},
-    )
 
 
-def remove_folder(context: RunContext, name: str) -> None:
-    """Remove what a job mounted."""
-    context.cloud.remove_from_drive(_folder(name))
-    context.journal.released("folder", _folder(name))
+def drive_folder(name: str) -> str:
+    """Return the folder of the drive with what a job mounts, or with the folders of a pipeline's steps."""
+    return f"jobs/{name}"
 
 
-def _folder(job: str) -> str:
-    return f"jobs/{job}"
+def remove_folder(cloud: Cloud, name: str) -> None:
+    """Remove what a job mounted, or all that the jobs of a pipeline did. Gone already is a success.
 
-
-def _upload(context: RunContext, job: str, path: Path, remote: str) -> None:
-    context.cloud.upload_to_drive(path, f"{_folder(job)}/{PurePosixPath(remote).relative_to(REMOTE_HOME)}")
+    Raises:
+        CloudError: it cannot be removed.
+    """
+    cloud.remove_from_drive(drive_folder(name))

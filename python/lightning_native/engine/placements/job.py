@@ -15,7 +15,7 @@ from lightning_native.engine.environments import Environments, Template, code_ar
 from lightning_native.engine.executor import StepResult
 from lightning_native.engine.operation import PATIENCE_SECONDS, REMOTE_HOME, Outcome, upload_specification
 from lightning_native.engine.placements.base import RunContext, patiently, quietly, run_safely
-from lightning_native.engine.placements.container import container_job, remove_folder
+from lightning_native.engine.placements.container import container_job, drive_folder, remove_folder
 from lightning_native.engine.placements.job_output import JobOutput
 from lightning_native.engine.placements.outcome import result_of
 from lightning_native.engine.plan import StepPlan
@@ -249,8 +249,8 @@ class JobPlacement:
     def _release(self, step: StepPlan, name: str, job: JobHandle) -> None:
         if quietly(self._context.journal.flush) and quietly(job.release):
             quietly(partial(self._context.journal.released, "job", name))
-            if step.image:
-                quietly(partial(remove_folder, self._context, name))
+            if step.image and quietly(partial(remove_folder, self._context.cloud, name)):
+                quietly(partial(self._context.journal.released, "folder", drive_folder(name)))
 
     def stop_running(self) -> None:
         """Stop every running job, without waiting for it."""
