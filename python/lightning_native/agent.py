@@ -5,7 +5,7 @@ The engine uploads this file and calls it, as `COMMAND` says, through the studio
     python agent.py start OPID --spec-sha256 HEX [--wait S]   start the operation, or attach, or replay its result
     python agent.py poll OPID --offset N [--wait S]           what it printed since byte N, and how it stands
     python agent.py exchange REQUEST [--wait S]               start and poll many operations in one call
-    python agent.py stop OPID ... [--grace S] [--reason R]    SIGTERM to their process groups, then SIGKILL
+    python agent.py stop OPID ... [--grace S]                 SIGTERM to their process groups, then SIGKILL
     python agent.py unpack ARCHIVE SHA256 DESTINATION         verify an uploaded archive, unpack it atomically, delete
                                                               it, and what beside it was not used for long
     python agent.py forget PREFIX                             stop and remove every operation whose id starts so
@@ -18,7 +18,6 @@ before `start` and removed as soon as it is claimed, because it carries the step
 `{"argv": [...], "cwd": ..., "env": {...}, "scratch": [names of variables that get a private folder], "timeout": s}`,
 and for a job `"code": [archive, SHA-256, destination]` to unpack first, `"retry": {"count", "delay", "backoff"}`, and
 `"mounted": true` where this file's folder is a mount that outlives the job, as in a container.
-A command finds in STOP_FILE the name of a file that is there once it is to be stopped: `{"grace": s, "reason": ...}`.
 Operations that are started together share one file `ops/ID.json`, `{OPID: specification}`; a request to exchange is
 `{"start": {"file": ID, "sha256": HEX, "operations": {OPID: offset}}, "poll": {OPID: offset}}`, both parts optional, and
 its answer `{"answers": {OPID: answer}}`. The jobs of a pipeline share one file `ops/ID.json`,
@@ -54,9 +53,6 @@ COMMAND = (
     "-c",
     "import sys; sys.path.insert(0, '.lightning-native'); import agent; agent.main()",
 )
-STOP_FILE = "LIGHTNING_NATIVE_STOP_FILE"
-# A reason to stop a command: its run is, and who stops the run tells all who want to know.
-RUN_STOPPED = "run stopped"
 HOME = os.path.dirname(os.path.abspath(__file__))
 OPERATIONS = os.path.join(HOME, "ops")
 LOG_LIMIT = 64 * 1024 * 1024
@@ -249,8 +245,6 @@ def run_command(
 ) -> dict[str, Any]:
     """Run a command to its end and return its result; its scratch folder is in `work`, its operation's is `folder`."""
     environment = {**os.environ, **(spec.get("env") or {})}
-    if folder is not None:
-        environment[STOP_FILE] = os.path.join(folder, "stop")
     scratch = None
     if spec.get("scratch"):
         import shutil
@@ -477,7 +471,7 @@ def read_log(folder: str, offset: int, most: int) -> bytes:
         return b""
 
 
-def stop(operation: str, grace: float, reason: str = "") -> dict[str, Any]:
+def stop(operation: str, grace: float) -> dict[str, Any]:
     import contextlib
 
     folder = operation_folder(operation)
@@ -488,7 +482,7 @@ def stop(operation: str, grace: float, reason: str = "") -> dict[str, Any]:
         never_ran = {"exit_code": -signal.SIGTERM, "timed_out": False, "stopped": True, "peak_memory": 0}
         write_json(os.path.join(folder, "result.json"), dict(never_ran, started=time.time(), ended=time.time()))
     except FileExistsError:
-        write_json(os.path.join(folder, "stop"), {"grace": grace, "reason": reason})
+        write_json(os.path.join(folder, "stop"), {"grace": grace})
     if state_of(folder) == "running":
         runner = read_json(os.path.join(folder, "runner.json"))
         if runner:
@@ -587,7 +581,6 @@ def main() -> None:
     command = commands.add_parser("stop")
     command.add_argument("operations", nargs="+")
     command.add_argument("--grace", type=float, default=10.0)
-    command.add_argument("--reason", default="")
     command = commands.add_parser("unpack")
     command.add_argument("archive")
     command.add_argument("sha256")
@@ -603,8 +596,7 @@ def main() -> None:
     elif arguments.command == "exchange":
         answer = exchange(arguments.request, arguments.wait)
     elif arguments.command == "stop":
-        wish = (arguments.grace, arguments.reason)
-        answer = {"answers": {operation: stop(operation, *wish) for operation in arguments.operations}}
+        answer = {"answers": {operation: stop(operation, arguments.grace) for operation in arguments.operations}}
     elif arguments.command == "unpack":
         if arguments.only_if_there and not os.path.isdir(os.path.expanduser(arguments.destination)):
             print(json.dumps({"state": "missing"}))

@@ -118,15 +118,6 @@ def test_one_call_stops_many_operations(studio: Studio) -> None:
     assert all(studio.finish(name)[1]["result"]["stopped"] for name in names)
 
 
-def test_a_command_finds_why_it_is_stopped(studio: Studio) -> None:
-    script = f"trap 'cat \"${agent.STOP_FILE}\"; exit 3' TERM; echo up; while :; do sleep 0.05; done"
-    studio.start("run.a", argv=["sh", "-c", script])
-    studio.call("stop", "run.a", "--reason", agent.RUN_STOPPED)
-    output, answer = studio.finish("run.a")
-    assert answer["result"]["exit_code"] == 3
-    assert json.loads(output.splitlines()[-1])["reason"] == agent.RUN_STOPPED
-
-
 def test_one_answer_tells_what_a_stopped_command_prints_and_its_end(studio: Studio) -> None:
     script = "trap 'echo bye; sleep 0.5; exit 3' TERM; echo up; while :; do sleep 0.05; done"
     offset = studio.start("run.a", argv=["sh", "-c", script])["offset"]

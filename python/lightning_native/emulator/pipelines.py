@@ -166,6 +166,11 @@ def _resource(cloud: Cloud, pipeline: Pipeline, step: str) -> Job | MultiMachine
     return None
 
 
+def _resources(cloud: Cloud, pipeline: Pipeline) -> list[Job | MultiMachineJob]:
+    found = (_resource(cloud, pipeline, status["name"]) for status in pipeline.statuses)
+    return [resource for resource in found if resource is not None]
+
+
 async def _start_step(cloud: Cloud, pipeline: Pipeline, step: dict[str, Any]) -> Job | MultiMachineJob:
     environment = {"LIGHTNING_PIPELINE_ID": pipeline.id, "LIGHTNING_PIPELINE_STEP": step["name"]}
     name = f"{pipeline.name}-{step['name']}"
@@ -203,10 +208,7 @@ async def stop(cloud: Cloud, pipeline: Pipeline) -> None:
     if pipeline.state in FINAL:
         return
     pipeline.state = STOPPED
-    for status in pipeline.statuses:
-        resource = _resource(cloud, pipeline, status["name"])
-        if resource is not None:
-            await _stop_resource(cloud, resource)
+    await asyncio.gather(*(_stop_resource(cloud, resource) for resource in _resources(cloud, pipeline)))
     await job_runner.finished(cloud, pipeline.id).wait()
     for status in pipeline.statuses:
         if status["state"] not in _STEP_FINAL:
@@ -228,10 +230,7 @@ async def delete(cloud: Cloud, pipeline: Pipeline) -> None:
     for schedule in cloud.schedules:
         if pipeline.id in (schedule.resource_id, schedule.parent_id):
             cloud.schedules.delete(schedule.id)
-    for status in pipeline.statuses:
-        resource = _resource(cloud, pipeline, status["name"])
-        if resource is not None:
-            await _delete(cloud, resource)
+    await asyncio.gather(*(_delete(cloud, resource) for resource in _resources(cloud, pipeline)))
 
 
 def document(cloud: Cloud, pipeline: Pipeline) -> dict[str, Any]:

@@ -7,6 +7,7 @@ so it also finds what left its session and its parent, and it still does after t
 import asyncio
 import contextlib
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -20,7 +21,10 @@ from lightning_native.errors import EmulatorError
 
 MARKER = "LIGHTNING_NATIVE_EMULATOR_MARKER"
 _GRACE_SECONDS = 2.0
-_POLL_SECONDS = 0.01
+# Between two looks for processes of a marker, which read the environment of every process, while some are ending …
+_LOOK_SECONDS = 0.1
+# … and while they are killed.
+_SHORTEST_LOOK_SECONDS = 0.01
 _LOADING_SECONDS = 0.0005
 # They take all of a computer on which people, this server and the controllers of runs work, too.
 _NICENESS = 10
@@ -204,4 +208,18 @@ def end(marker: str, namespace: int | None = None, grace: float = _GRACE_SECONDS
                 asked.add(pid)
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL if late else signal.SIGTERM)
-        time.sleep(_POLL_SECONDS)
+        _wait_for_all(running, min(_LOOK_SECONDS, max(deadline - time.monotonic(), _SHORTEST_LOOK_SECONDS)))
+
+
+def _wait_for_all(pids: Sequence[int], seconds: float) -> None:
+    """Wait until processes have ended, at most so long."""
+    deadline = time.monotonic() + seconds
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            descriptor = os.pidfd_open(pid)
+            try:
+                end = select.poll()
+                end.register(descriptor, select.POLLIN)
+                end.poll(max(0.0, deadline - time.monotonic()) * 1000)
+            finally:
+                os.close(descriptor)

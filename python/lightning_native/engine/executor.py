@@ -2,6 +2,7 @@
 
 import queue
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
@@ -66,6 +67,13 @@ class Cancellation:
     def wait(self, seconds: float) -> bool:
         """Sleep, but not longer than until stopping is asked for; tell whether it is."""
         return self._event.wait(seconds)
+
+    def pause(self, seconds: float) -> bool:
+        """Sleep between two looks at what goes on while all is stopped; tell whether that was cut short by a stop."""
+        if not self.requested:
+            return self.wait(seconds)
+        time.sleep(seconds)
+        return False
 
 
 def execute(

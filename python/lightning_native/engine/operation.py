@@ -123,9 +123,9 @@ class Agent:
         """Wait for news of an operation for a while, and return how it stands."""
         return self._polls.ask((operation_id, offset))
 
-    def stop(self, operation_id: str, grace: float, reason: str) -> None:
+    def stop(self, operation_id: str, grace: float) -> None:
         """Ask an operation to end, and end it after `grace` seconds; one not yet started never starts."""
-        self._stops.ask((operation_id, (grace, reason)))
+        self._stops.ask((operation_id, grace))
 
     def _start_all(self, operations: Sequence[tuple[str, Mapping[str, object], int]]) -> list[dict[str, Any]]:
         file = f"{operations[0][0]}.start"
@@ -141,10 +141,10 @@ class Agent:
         answers = self.call("exchange", json.dumps(request), "--wait", str(POLL_SECONDS))["answers"]
         return [answers[operation] for operation, _ in operations]
 
-    def _stop_all(self, operations: Sequence[tuple[str, tuple[float, str]]]) -> list[None]:
-        for grace, reason in {wish for _, wish in operations}:
-            names = [operation for operation, wish in operations if wish == (grace, reason)]
-            self.call("stop", *names, "--grace", str(grace), "--reason", reason)
+    def _stop_all(self, operations: Sequence[tuple[str, float]]) -> list[None]:
+        for grace in {grace for _, grace in operations}:
+            names = [operation for operation, wanted in operations if wanted == grace]
+            self.call("stop", *names, "--grace", str(grace))
         return [None] * len(operations)
 
     def unpack(self, archive: Path, sha256: str, digest: str, *, maybe_there: bool = False) -> str:
@@ -204,13 +204,10 @@ class Operation:
                 raise CloudError(f"studio {self._studio.name!r} lost the command: it stopped or restarted meanwhile")
             answer = self._agent.poll(self._id, offset)
 
-    def stop(self, grace: float, reason: str = "") -> None:
-        """Ask the command to end, and end it after `grace` seconds; a command not yet started never starts.
-
-        The reason is what a command that looks for it finds.
-        """
+    def stop(self, grace: float) -> None:
+        """Ask the command to end, and end it after `grace` seconds; a command not yet started never starts."""
         if self._stop_once.acquire(blocking=False):
-            self._agent.stop(self._id, grace, reason)
+            self._agent.stop(self._id, grace)
 
 
 def upload_specification(

@@ -68,7 +68,7 @@ def set_up(
     Raises:
         CloudError: something could not be uploaded or installed; the message ends with what was printed.
     """
-    agent = Agent(handle, context.cancellation.wait)
+    agent = Agent(handle, context.cancellation.pause)
     agent.install()
     code = context.folder.code()
     ready = ReadyStudio(handle, agent, agent.unpack(code.archive, code.sha256, code.digest, maybe_there=kept))

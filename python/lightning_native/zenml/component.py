@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from zenml.config import DockerSettings
     from zenml.stack import Stack, StackComponent
 
-ENV_RUN_ID = "LIGHTNING_NATIVE_RUN_ID"
 ENV_CLOUD_ROOT = "LIGHTNING_NATIVE_CLOUD_ROOT"
 CONTROLLER = "lightning_native.zenml.controller"
 

@@ -22,13 +22,13 @@ from lightning_native.engine.plan import check_plan
 from lightning_native.errors import PlanError
 from lightning_native.zenml.compiler import main_machines
 from lightning_native.zenml.component import (
-    ENV_RUN_ID,
     newest_folder,
     next_folder,
     packed_root,
     reached,
 )
 from lightning_native.zenml.entrypoints import (
+    ENV_RUN_ID,
     LightningNativeDynamicEntrypointConfiguration,
     LightningNativeIsolatedStepEntrypointConfiguration,
 )

@@ -30,6 +30,8 @@ from lightning_native.zenml.wheels import enter_wheel
 
 logger = get_logger(__name__)
 
+# The run's id, where it has a controller; each run that a schedule makes gets an id of Lightning's.
+ENV_RUN_ID = "LIGHTNING_NATIVE_RUN_ID"
 # How the code gets there, as the settings name it.
 ENV_PACKAGING = "LIGHTNING_NATIVE_PACKAGING"
 # A folder that is removed when the step ends.
@@ -99,7 +101,7 @@ class LightningNativeStepEntrypointConfiguration(PackagedCode, StepEntrypointCon
             logger.info("It is not the time of this schedule: nothing runs.")
             return
         interruptible = ENV_INTERRUPTIBLE in os.environ
-        with interruption_is_no_failure(interruptible=interruptible):
+        with interruption_is_no_failure(interruptible=interruptible, driven=ENV_RUN_ID in os.environ):
             reclaimed = reclaimed_step_run(self.entrypoint_args[STEP_NAME_OPTION]) if interruptible else None
             if reclaimed is None:
                 super().run()

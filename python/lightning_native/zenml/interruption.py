@@ -4,7 +4,7 @@ import atexit
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
@@ -15,7 +15,6 @@ from zenml.exceptions import RunInterruptedException, RunStoppedException
 from zenml.logger import get_logger
 from zenml.orchestrators import publish_utils, step_runner
 
-from lightning_native.agent import RUN_STOPPED, STOP_FILE, read_json
 from lightning_native.zenml.older import signal_handler
 
 logger = get_logger(__name__)
@@ -29,13 +28,14 @@ class _MachineTakenAway(BaseException):
 
 
 @contextmanager
-def interruption_is_no_failure(*, interruptible: bool) -> Iterator[None]:
+def interruption_is_no_failure(*, interruptible: bool, driven: bool) -> Iterator[None]:
     """Keep ZenML from publishing a step as failed that got SIGTERM. The process is expected to end after the block.
 
-    A step that is stopped ends; it has been published so, or will be by who stops the run. One that is
+    A step that is stopped ends; where its run is `driven` by a controller, that knows why and tells ZenML. One that is
     `interruptible`, and whose run is not being stopped, loses its machine: it ends by the signal and stays running in
     ZenML, which would count it as one of its retries otherwise. In both cases its code can save what it wants to save,
-    as ZenML raises an exception in it.
+    as ZenML raises an exception in it, once: all processes of a job get the signal from Lightning, and again from
+    what they were started by.
     """
     publish_failure = getattr(publish_utils, _PUBLISH_FAILURE)
 
@@ -50,7 +50,9 @@ def interruption_is_no_failure(*, interruptible: bool) -> Iterator[None]:
     handler_class = signal_handler()
     ask_zenml = getattr(handler_class, _WHAT_TO_RAISE, None)
     if handler_class is not None and ask_zenml is not None:
-        setattr(handler_class, _WHAT_TO_RAISE, lambda handler: _stopped_with_its_run() or ask_zenml(handler))
+        # Otherwise each step would ask ZenML, and tell it, by itself.
+        asks = interruptible or not driven
+        setattr(handler_class, _WHAT_TO_RAISE, _what_to_raise(ask_zenml if asks else None))
     # It is ZenML's own name for it in both places.
     for module in (publish_utils, step_runner):
         setattr(module, _PUBLISH_FAILURE, publish)
@@ -74,18 +76,26 @@ def interruption_is_no_failure(*, interruptible: bool) -> Iterator[None]:
         os.kill(os.getpid(), signal.SIGTERM)
 
 
+def _what_to_raise(ask_zenml: Callable[[object], BaseException] | None) -> Callable[[object], BaseException]:
+    def answer(handler: object) -> BaseException:
+        _hear_no_more()
+        return ask_zenml(handler) if ask_zenml is not None else RunStoppedException("The step is stopped.")
+
+    return answer
+
+
+def _hear_no_more() -> None:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Not SIG_IGN, which processes that are started for the last things to do would inherit.
+        signal.signal(number, lambda *_: None)
+
+
 def _do_what_is_left() -> None:
     """Do what Python does at the end of a process, for the code that counts on it."""
+    _hear_no_more()
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
-
-
-def _stopped_with_its_run() -> RunStoppedException | None:
-    """Return what to raise if the run is stopped, which its store need not be asked and told then by each step."""
-    path = os.environ.get(STOP_FILE)
-    wish = read_json(path) if path else None
-    return RunStoppedException("The run is stopped.") if wish and wish.get("reason") == RUN_STOPPED else None
 
 
 def _interrupt(_number: int, _frame: object) -> None:

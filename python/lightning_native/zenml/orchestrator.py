@@ -28,7 +28,6 @@ from lightning_native.zenml import remote
 from lightning_native.zenml import runtime as runtimes
 from lightning_native.zenml.compiler import FAILURE_MODES, compile_pipeline
 from lightning_native.zenml.component import (
-    ENV_RUN_ID,
     newest_folder,
     packed_root,
     reachable,
@@ -38,6 +37,7 @@ from lightning_native.zenml.component import (
 )
 from lightning_native.zenml.config import LightningNativeOrchestratorSettings
 from lightning_native.zenml.dynamic import DynamicPipelines
+from lightning_native.zenml.entrypoints import ENV_RUN_ID
 from lightning_native.zenml.environment import own_requirements
 from lightning_native.zenml.hosting import (
     STEP,

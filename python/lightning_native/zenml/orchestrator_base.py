@@ -21,7 +21,6 @@ from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.engine.watch import Watch
 from lightning_native.zenml.component import (
-    ENV_RUN_ID,
     credentials_of,
     local_cloud_root,
     settings_of,
@@ -29,7 +28,7 @@ from lightning_native.zenml.component import (
     step_environment,
 )
 from lightning_native.zenml.config import LightningNativeOrchestratorConfig, LightningNativeOrchestratorSettings
-from lightning_native.zenml.entrypoints import ENV_PACKAGING
+from lightning_native.zenml.entrypoints import ENV_PACKAGING, ENV_RUN_ID
 from lightning_native.zenml.hosting import (
     HOME,
     Hosted,

@@ -219,7 +219,7 @@ class JobPlacement:
                 failing_since = failing_since or time.monotonic()
                 if time.monotonic() - failing_since > PATIENCE_SECONDS:
                     raise
-                self._context.cancellation.wait(self._pause(news, state))
+                self._context.cancellation.pause(self._pause(news, state))
                 continue
             if state == "pending" and patience is not None and time.monotonic() - begun > patience:
                 raise OutOfCapacityError(f"job {job.name!r} still waits for its machine after {patience:g} s")
@@ -231,7 +231,9 @@ class JobPlacement:
                 return output.outcomes[-1]
             if state in ("completed", "failed", "stopped"):
                 return None
-            self._context.cancellation.wait(self._pause(news, state))
+            if self._context.cancellation.pause(self._pause(news, state)):
+                # However long nothing has happened, something will now.
+                news = time.monotonic()
             if self._context.cancellation.requested and state == "pending":
                 raise Cancelled
 

@@ -178,6 +178,7 @@ class _Follower:
         self._followed: dict[str, _Followed] = {}
         self._results: queue.SimpleQueue[tuple[str, StepResult | StaleControllerError]] = queue.SimpleQueue()
         self._stopping = False
+        self._delay = _SHORTEST_POLL
 
     def run(self) -> None:
         """Settle every step, but those skipped unless told so.
@@ -185,7 +186,6 @@ class _Follower:
         Raises:
             CloudError: no call has got through for five minutes.
         """
-        delay = _SHORTEST_POLL
         failing_since: float | None = None
         seen: PipelineStatus | None = None
         while self._open:
@@ -197,12 +197,12 @@ class _Follower:
                     raise
             else:
                 failing_since = None
-                delay = _SHORTEST_POLL if status != seen else min(delay * 1.3, _LONGEST_POLL)
+                self._delay = _SHORTEST_POLL if status != seen else min(self._delay * 1.3, _LONGEST_POLL)
                 for name, step in list(self._open.items()):
                     if seen is None or status.state != seen.state or status.steps.get(name) != seen.steps.get(name):
                         self._look(name, step, status)
                 seen = status
-            self._settle_next(delay)
+            self._settle_next()
 
     def _look(self, name: str, step: StepPlan, pipeline: PipelineStatus) -> None:
         """Take note of how one step stands."""
@@ -240,14 +240,14 @@ class _Follower:
             return StepResult("stopped", None, self._context.cancellation.reason)
         return skipped(self._context)
 
-    def _settle_next(self, seconds: float) -> None:
-        """Wait for at most so long for steps to end, and settle them: what comes after them may have begun."""
-        deadline = time.monotonic() + seconds
+    def _settle_next(self) -> None:
+        """Wait until the next look for steps to end, and settle them: what comes after them may have begun."""
+        begun = time.monotonic()
         while self._open:
             # A pipeline has no way to go on with its running steps and begin no others.
             if self._context.cancellation.starts_nothing:
                 self._stop()
-            left = deadline - time.monotonic()
+            left = begun + self._delay - time.monotonic()
             try:
                 name, result = self._results.get(timeout=max(0.0, min(0.1, left)))
             except queue.Empty:
@@ -270,6 +270,8 @@ class _Follower:
     def _stop(self) -> None:
         if not self._stopping:
             self._stopping = True
+            # However long nothing has happened, something will now.
+            self._delay = _SHORTEST_POLL
             threading.Thread(target=quietly, args=(self._pipeline.stop,), daemon=True).start()
 
     def _follow(self, name: str, step: StepPlan, job: str, interruptions: int) -> _Followed:

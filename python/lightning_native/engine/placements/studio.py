@@ -4,7 +4,6 @@ import threading
 from functools import partial
 from typing import Literal
 
-from lightning_native.agent import RUN_STOPPED
 from lightning_native.engine.executor import StepResult
 from lightning_native.engine.layout import StudioPlan, studio_layout
 from lightning_native.engine.operation import Operation
@@ -86,8 +85,11 @@ class StudioPlacement:
         with self._operations_lock:
             operations = list(self._operations.values())
         for operation in operations:
-            stop = partial(operation.stop, self._context.cancellation.grace, RUN_STOPPED)
-            threading.Thread(target=quietly, args=(stop,), daemon=True).start()
+            self._stop(operation)
+
+    def _stop(self, operation: Operation) -> None:
+        stop = partial(operation.stop, self._context.cancellation.grace)
+        threading.Thread(target=quietly, args=(stop,), daemon=True).start()
 
     def give_up(self, step: str, reason: str) -> None:
         """End the running attempt at a step, which has failed then, without waiting for it."""
@@ -95,9 +97,7 @@ class StudioPlacement:
             operation = self._operations.get(step)
         if operation is not None:
             self._context.given_up[step] = reason
-            threading.Thread(
-                target=quietly, args=(partial(operation.stop, self._context.cancellation.grace),), daemon=True
-            ).start()
+            self._stop(operation)
 
     def close(self) -> None:
         """Give up every studio at once, whatever it is doing."""
