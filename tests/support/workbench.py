@@ -158,6 +158,16 @@ class Workbench:
         found: list[dict[str, Any]] = get(f"projects/{member['projectId']}/jobs")["jobs"]
         return found
 
+    def studios(self) -> list[str]:
+        """Return the names of all studios on the cloud."""
+        output = self.python(
+            "import json; from lightning_native.lightning.session import connect\n"
+            "print(json.dumps(connect().studio_names()))",
+            self.cloud_environment,
+        )
+        found: list[str] = json.loads(output)
+        return found
+
     def assert_nothing_left(self) -> None:
         """No lease in the journal, no studio on the cloud, no process of either."""
         with Journal(self.journal) as journal:
@@ -168,11 +178,7 @@ class Workbench:
             folder = self.journal.parent / "runs" / run_id
             assert not (folder / "environments.json").exists()
             assert not (folder / "code.tar.gz").exists()
-        studios = self.python(
-            "from lightning_native.lightning.session import connect; print(connect().studio_names())",
-            self.cloud_environment,
-        )
-        assert studios.strip() == "[]"
+        assert self.studios() == []
         home = self.environment["LIGHTNING_NATIVE_HOME"]
         processes = subprocess.run(["ps", "axeww", "-o", "pid,args"], capture_output=True, text=True, check=True).stdout
         mine = [

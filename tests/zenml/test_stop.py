@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from workbench import Workbench
@@ -42,11 +43,19 @@ if __name__ == "__main__":
     meeting.mkdir()
     eight(str(meeting))
 """
+LOG = """
+from lightning_native.zenml.controller_log import kept_log
+print(kept_log("{run_id}"))
+"""
 # The machine that runs the test runs the cloud, too, and perhaps other tests.
 LIMIT = 240
 
 
-def start_stop(workbench: Workbench, *arguments: str) -> "subprocess.Popen[str]":
+def with_settings(**settings: object) -> str:
+    return EIGHT.replace("@pipeline\n", f"@pipeline(settings={{'orchestrator': {settings!r}}})\n")
+
+
+def start_stop(workbench: Workbench, *arguments: str, **options: Any) -> "subprocess.Popen[str]":
     command = [
         str(Path(sys.executable).parent / "zenml"),
         "pipeline",
@@ -63,6 +72,7 @@ def start_stop(workbench: Workbench, *arguments: str) -> "subprocess.Popen[str]"
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        **options,
     )
 
 
@@ -84,14 +94,21 @@ def wait_until_up(workbench: Workbench, count: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("phase", "store"), [("provisioning", "sqlite"), ("steps run", "sqlite"), ("steps run", "server")]
+    ("phase", "store", "placement"),
+    [
+        ("provisioning", "sqlite", "studio"),
+        ("steps run", "sqlite", "studio"),
+        ("steps run", "server", "studio"),
+        ("steps run", "sqlite", "job"),
+        ("steps run", "sqlite", "platform"),
+    ],
 )
 def test_a_forced_stop_ends_everything(
-    workbench: Workbench, phase: str, store: str, request: pytest.FixtureRequest
+    workbench: Workbench, phase: str, store: str, placement: str, request: pytest.FixtureRequest
 ) -> None:
     if store == "server":
         workbench.environment = request.getfixturevalue("server")
-    process = workbench.start(EIGHT)
+    process = workbench.start(with_settings(placement=placement, reuse_environments=False))
     workbench.wait_for(process, "is driven by process")
     wait_until_up(workbench, {"provisioning": 0, "steps run": 8}[phase])
     stop(workbench)
@@ -105,6 +122,47 @@ def test_a_forced_stop_ends_everything(
     assert "AFTER RAN" not in output
     if phase == "steps run":
         assert not [line for line in output.splitlines() if line.startswith("[wait") and "Traceback" in line]
+    workbench.assert_nothing_left()
+
+
+@pytest.mark.parametrize("steps_up", [0, 8])
+def test_a_forced_stop_of_a_run_whose_controller_is_on_lightning_ends_everything(
+    workbench: Workbench, steps_up: int
+) -> None:
+    code, output = workbench.run(with_settings(synchronous=False))
+    assert code == 0, output
+    wait_until_up(workbench, steps_up)
+    stop(workbench)
+    # Already: the command returns when all has ended.
+    statuses = workbench.statuses()
+    assert set(statuses.values()) == {"stopped"}, statuses
+    workbench.assert_nothing_left()
+    with Journal(workbench.journal) as journal:
+        run_id = journal.runs(1)[0].run_id
+    assert "STEP 0 IS UP" in workbench.python(LOG.format(run_id=run_id)) or steps_up == 0
+
+
+def test_a_controller_on_lightning_ends_everything_though_the_command_that_stops_it_is_killed(
+    workbench: Workbench,
+) -> None:
+    code, output = workbench.run(with_settings(synchronous=False))
+    assert code == 0, output
+    wait_until_up(workbench, 8)
+    stopping = start_stop(workbench, process_group=0)
+    home = Path(workbench.environment["LIGHTNING_NATIVE_HOME"])
+    deadline = time.monotonic() + LIMIT
+    while not list((home / "cloud" / "studios").glob("*/*/.lightning-native/home/runs/*/stop")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    os.killpg(stopping.pid, signal.SIGKILL)
+    stopping.communicate()
+    while set((statuses := workbench.statuses()).values()) != {"stopped"}:
+        assert time.monotonic() < deadline, statuses
+        time.sleep(1)
+    # It deletes its studio last.
+    while workbench.studios():
+        assert time.monotonic() < deadline
+        time.sleep(1)
     workbench.assert_nothing_left()
 
 

@@ -10,7 +10,7 @@ from lightning_native.engine.driving import GiveUp
 from lightning_native.engine.executor import StepResult
 from lightning_native.engine.journal import RunState
 from lightning_native.engine.run_folder import RunFolder
-from lightning_native.zenml.end_publication import end_publication, is_promised
+from lightning_native.zenml.end_publication import end_publication, is_promised, wait_for_promise
 
 # Most runs are over by then, and never need ZenML here.
 _FIRST_LOOK_SECONDS = 60.0
@@ -63,6 +63,7 @@ class ZenMLObserver(RunObserver):
         """Publish a run that did not complete, unless who stopped it does."""
         if state == "completed":
             return
+        wait_for_promise(self._folder)
         with end_publication(self._folder) as publication:
             if publication.is_done:
                 return

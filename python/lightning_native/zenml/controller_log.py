@@ -1,17 +1,15 @@
 """The log of a controller on Lightning, kept beside ZenML's artifacts when its studio goes."""
 
-from pathlib import Path
-
 from zenml.client import Client
 from zenml.io import fileio
 
 
-def keep_log(run_id: str, path: Path) -> None:
-    """Copy a controller's log to the artifact store of the active stack."""
+def keep_log(run_id: str, log: bytes) -> None:
+    """Keep a controller's log in the artifact store of the active stack."""
     folder = f"{Client().active_stack.artifact_store.path}/lightning_native"
     fileio.makedirs(folder)
     with fileio.open(_uri(run_id), "wb") as stream:
-        stream.write(path.read_bytes())
+        stream.write(log)
 
 
 def kept_log(run_id: str) -> str | None:

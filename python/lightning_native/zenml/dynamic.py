@@ -33,8 +33,8 @@ from lightning_native.zenml.entrypoints import (
     LightningNativeIsolatedStepEntrypointConfiguration,
 )
 from lightning_native.zenml.environment import check_docker_settings
+from lightning_native.zenml.handed_over import STEP
 from lightning_native.zenml.hosting import (
-    STEP,
     controller_studio,
     hosting_plan,
     logs_command,

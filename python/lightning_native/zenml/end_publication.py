@@ -1,6 +1,8 @@
 """Who tells ZenML how a run ended: who asked to stop it, and has ZenML loaded, or else its controller."""
 
 import fcntl
+import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
@@ -8,6 +10,12 @@ from typing import TextIO
 from lightning_native.engine.run_folder import RunFolder
 
 _FILE = "end-published"
+# Is put into the folder by who is on another machine, and cannot lock a file in it.
+PROMISE = "end-promised"
+# A promise is renewed this often while the end is waited for, and no longer counts after so many seconds.
+RENEWAL_SECONDS = 5.0
+_PROMISE_SECONDS = 15.0
+_LOOK_SECONDS = 0.1
 
 
 class EndPublication:
@@ -39,5 +47,21 @@ def end_publication(folder: RunFolder) -> Iterator[EndPublication]:
 
 
 def is_promised(folder: RunFolder) -> bool:
-    """Tell whether a process has the right to publish the run's end now."""
-    return folder.is_locked(_FILE)
+    """Tell whether somebody else has the right to publish the run's end now."""
+    return folder.is_locked(_FILE) or is_promised_elsewhere(folder)
+
+
+def is_promised_elsewhere(folder: RunFolder) -> bool:
+    """Tell whether somebody on another machine will publish the run's end, and then delete the studio this runs in."""
+    try:
+        return time.time() - (folder.path / PROMISE).stat().st_mtime < _PROMISE_SECONDS
+    except FileNotFoundError:
+        return False
+
+
+def wait_for_promise(folder: RunFolder) -> None:
+    """Wait until the studio is deleted by whom that was promised by, or not any longer."""
+    while is_promised_elsewhere(folder):
+        # There is nothing left to do in order.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        time.sleep(_LOOK_SECONDS)

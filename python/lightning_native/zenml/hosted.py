@@ -23,7 +23,8 @@ from lightning_native.engine.journal import RunState
 from lightning_native.engine.operation import REMOTE_HOME
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.home import home
-from lightning_native.zenml.hosting import Hosted
+from lightning_native.zenml.end_publication import is_promised_elsewhere
+from lightning_native.zenml.handed_over import Hosted
 
 # How often the process that drives the run may die before the run is given up.
 _MOST_LIVES = 3
@@ -131,7 +132,9 @@ def _release_isolated_steps(logs: _Logs) -> None:
 
 
 def _leave(hosted: Hosted, code: int, *, stopped: bool) -> None:
-    """Publish what nobody published, keep the log, and delete the studio this runs in."""
+    """Publish what nobody published, keep the log, and delete the studio this runs in, unless somebody else does."""
+    if is_promised_elsewhere(RunFolder.of(hosted.run_id)):
+        return
     if hosted.pipeline_run and code != 0:
         with _logged():
             from lightning_native.zenml.publish import RunPublisher
@@ -144,7 +147,7 @@ def _leave(hosted: Hosted, code: int, *, stopped: bool) -> None:
         from lightning_native.zenml.controller_log import keep_log
 
         sys.stderr.flush()
-        keep_log(hosted.run_id, Path.home() / REMOTE_HOME / "ops" / hosted.operation_id / "log")
+        keep_log(hosted.run_id, (Path.home() / REMOTE_HOME / "ops" / hosted.operation_id / "log").read_bytes())
     with _logged():
         from lightning_native.lightning.session import connect
 

@@ -26,7 +26,8 @@ from lightning_native.engine.setup import set_up
 from lightning_native.errors import CloudError, RunStoppedError
 from lightning_native.lightning.session import cloud_name, connect
 from lightning_native.zenml.controller import ZenMLObserver
-from lightning_native.zenml.hosting import HOME, INNER, STEP, HandedOver
+from lightning_native.zenml.handed_over import HOME, STEP, HandedOver
+from lightning_native.zenml.hosting import INNER
 from lightning_native.zenml.remote import request_stop
 
 # What the controller needs of a run's folder besides the packed code.
@@ -79,7 +80,8 @@ def _launch(
             folder.discard_secrets()
             observer.run_ended("stopped", cancellation.reason)
             return 1
-        HandedOver(studio, operation, component, str(pipeline_run) if pipeline_run else None).write(folder)
+        published = str(pipeline_run) if pipeline_run else None
+        HandedOver(studio, operation, component, published, (folder.path / INNER).exists()).write(folder)
         run_journal.step_running(STEP)
         run_journal.event(f"handed over to the controller in studio {studio}, which deletes it at the end")
         # The controller holds it now, and must not lose it to whoever collects what dead processes left here.

@@ -39,9 +39,8 @@ from lightning_native.zenml.config import LightningNativeOrchestratorSettings
 from lightning_native.zenml.dynamic import DynamicPipelines
 from lightning_native.zenml.entrypoints import ENV_RUN_ID
 from lightning_native.zenml.environment import own_requirements
+from lightning_native.zenml.handed_over import STEP, HandedOver
 from lightning_native.zenml.hosting import (
-    STEP,
-    HandedOver,
     add_inner_run,
     controller_studio,
     hosting_plan,

@@ -29,10 +29,7 @@ from lightning_native.zenml.component import (
 )
 from lightning_native.zenml.config import LightningNativeOrchestratorConfig, LightningNativeOrchestratorSettings
 from lightning_native.zenml.entrypoints import ENV_PACKAGING, ENV_RUN_ID
-from lightning_native.zenml.hosting import (
-    HOME,
-    Hosted,
-)
+from lightning_native.zenml.handed_over import HOME, Hosted
 from lightning_native.zenml.images import check_builds
 from lightning_native.zenml.schedules import (
     ENV_PIPELINE_ID,

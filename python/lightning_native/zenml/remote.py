@@ -7,22 +7,32 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from lightning_native.engine.executor import StepResult
+from lightning_native.engine.journal import RunState
 from lightning_native.engine.operation import POLL_SECONDS, Agent
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.engine.watch import controller_environment
 from lightning_native.errors import CloudError, LightningNativeError, PlanError
 from lightning_native.lightning.cloud import StudioHandle
-from lightning_native.zenml.hosting import HOME, HandedOver
+from lightning_native.zenml.end_publication import PROMISE, RENEWAL_SECONDS
+from lightning_native.zenml.handed_over import HOME, HandedOver
 
 if TYPE_CHECKING:
     from zenml.stack import StackComponent
 
 _REACHED = "LIGHTNING_NATIVE_REACHED"
 _GONE = 3
+# How long a run is waited for that is being stopped, and how often it is looked at.
+_END_SECONDS = 300.0
+_LOOK_SECONDS = 0.05
 
 
 def main() -> int:
@@ -40,6 +50,7 @@ def main() -> int:
             command.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
         if verb == "stop":
             command.add_argument("--graceful", action="store_true", help="let running steps end")
+            command.add_argument("--to-its-end", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     try:
         return _run(arguments)
@@ -71,6 +82,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.verb == "status":
         sys.stdout.write(_status(studio, arguments.run) + "\n")
         return 0
+    if arguments.to_its_end:
+        return _stop_to_its_end(studio, where, arguments.run)
     request_stop(studio, arguments.run, graceful=arguments.graceful)
     return 0
 
@@ -85,22 +98,37 @@ def _component(where: HandedOver) -> "StackComponent":
 
 
 def _call(component: "StackComponent", arguments: list[str], *, capture: bool) -> tuple[int, str]:
+    with _started(component, arguments, capture=capture) as process:
+        output, errors = process.communicate()
+    _check(process, errors)
+    return process.returncode, output or ""
+
+
+@contextmanager
+def _started(component: "StackComponent", arguments: list[str], *, capture: bool) -> "Iterator[subprocess.Popen[str]]":
+    """Start this module in a process that has the credentials in its environment."""
     from lightning_native.zenml.component import reached
     from lightning_native.zenml.config import LightningNativeOrchestratorSettings
 
     settings = LightningNativeOrchestratorSettings.model_validate(component.config.model_dump(exclude_unset=True))
-    with reached(component, settings) as environ:
-        result = subprocess.run(
+    pipe = subprocess.PIPE if capture else None
+    with (
+        reached(component, settings) as environ,
+        subprocess.Popen(
             [sys.executable, "-m", "lightning_native.zenml.remote", *arguments],
             env={**controller_environment(environ), _REACHED: "1"},
-            stdout=subprocess.PIPE if capture else None,
-            stderr=subprocess.PIPE if capture else None,
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
             text=True,
-            check=False,
-        )
-    if capture and result.returncode not in (0, _GONE):
-        raise CloudError(f"the controller cannot be asked: {result.stderr.strip()[-500:]}")
-    return result.returncode, result.stdout or ""
+        ) as process,
+    ):
+        yield process
+
+
+def _check(process: "subprocess.Popen[str]", errors: str | None) -> None:
+    if errors is not None and process.returncode not in (0, _GONE):
+        raise CloudError(f"the controller cannot be asked: {errors.strip()[-500:]}")
 
 
 def stop(component: "StackComponent", run_id: str, *, graceful: bool) -> None:
@@ -110,6 +138,40 @@ def stop(component: "StackComponent", run_id: str, *, graceful: bool) -> None:
         CloudError: it cannot be reached.
     """
     _call(component, ["stop", run_id, *(["--graceful"] if graceful else [])], capture=True)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run has ended, and what its controller printed."""
+
+    state: RunState
+    message: str
+    steps: dict[str, StepResult]
+    log: bytes
+
+
+@contextmanager
+def ended(component: "StackComponent", run_id: str) -> Iterator[Ended | None]:
+    """Stop a run at once, and tell when it has ended; its controller's studio is deleted after the block.
+
+    The block tells ZenML of the end and keeps the log. If it fails, or this process dies, the controller does all that.
+    None: the controller is gone, and has done it.
+
+    Raises:
+        CloudError: the controller cannot be reached.
+    """
+    with _started(component, ["stop", run_id, "--to-its-end"], capture=True) as process:
+        line = process.stdout.readline() if process.stdout else ""
+        if line:
+            answer = json.loads(line)
+            steps = {
+                step["name"]: StepResult(step["state"], step["exit_code"], step["message"]) for step in answer["steps"]
+            }
+            yield Ended(answer["state"], answer["message"], steps, base64.b64decode(answer["log"]))
+        _, errors = process.communicate("done\n" if line else None)
+    _check(process, errors)
+    if not line:
+        yield None
 
 
 def status(component: "StackComponent", run_id: str) -> dict[str, Any] | None:
@@ -125,8 +187,40 @@ def status(component: "StackComponent", run_id: str) -> dict[str, Any] | None:
 
 def request_stop(studio: StudioHandle, run_id: str, *, graceful: bool) -> None:
     """Ask the controller in a studio to stop its run."""
+    _put(studio, run_id, "stop-gracefully" if graceful else "stop")
+
+
+def _put(studio: StudioHandle, run_id: str, name: str) -> None:
     with tempfile.NamedTemporaryFile() as empty:
-        studio.upload(Path(empty.name), f"{HOME}/runs/{run_id}/{'stop-gracefully' if graceful else 'stop'}")
+        studio.upload(Path(empty.name), f"{HOME}/runs/{run_id}/{name}")
+
+
+def _stop_to_its_end(studio: StudioHandle, where: HandedOver, run_id: str) -> int:
+    """Stop a run, print how it ended, and delete its controller's studio once told that ZenML knows."""
+    _put(studio, run_id, PROMISE)
+    request_stop(studio, run_id, graceful=False)
+    promised = time.monotonic()
+    deadline = promised + _END_SECONDS
+    try:
+        while (answer := json.loads(_status(studio, run_id)))["state"] == "running" and time.monotonic() < deadline:
+            if time.monotonic() > promised + RENEWAL_SECONDS:
+                _put(studio, run_id, PROMISE)
+                promised = time.monotonic()
+            time.sleep(_LOOK_SECONDS)
+        log = base64.b64encode(b"".join(_log(studio, where, follow=False))).decode()
+    except CloudError:
+        from lightning_native.lightning.session import connect
+
+        if connect().find_studio(where.studio) is None:
+            return _GONE
+        raise
+    if answer["state"] == "running":
+        raise CloudError(f"run {run_id} is still being stopped; its controller will end it")
+    sys.stdout.write(json.dumps({**answer, "log": log}) + "\n")
+    sys.stdout.flush()
+    if sys.stdin.readline():
+        studio.release(delete=True)
+    return 0
 
 
 def _status(studio: StudioHandle, run_id: str) -> str:
@@ -139,21 +233,27 @@ def _status(studio: StudioHandle, run_id: str) -> str:
 
 
 def _print_log(studio: StudioHandle, where: HandedOver, *, follow: bool) -> int:
+    try:
+        for data in _log(studio, where, follow=follow):
+            sys.stdout.buffer.write(data)
+            sys.stdout.flush()
+    except CloudError:
+        # It deletes its studio when it has ended; the rest of its log is where it kept it.
+        return _GONE
+    return 0
+
+
+def _log(studio: StudioHandle, where: HandedOver, *, follow: bool) -> Iterator[bytes]:
     agent, offset = Agent(studio), 0
     while True:
         wait = str(POLL_SECONDS if follow else 0)
-        try:
-            answer = agent.call("poll", where.operation_id, "--offset", str(offset), "--wait", wait)
-        except CloudError:
-            # It deletes its studio when it has ended; the rest of its log is where it kept it.
-            return _GONE
-        sys.stdout.buffer.write(base64.b64decode(answer["data"]))
-        sys.stdout.flush()
+        answer = agent.call("poll", where.operation_id, "--offset", str(offset), "--wait", wait)
+        yield base64.b64decode(answer["data"])
         offset = answer["offset"]
         if answer["state"] != "running" and not answer.get("more"):
-            return 0
+            return
         if not follow and not answer["data"]:
-            return 0
+            return
 
 
 def _print_kept_log(where: HandedOver, run_id: str) -> int:

@@ -16,8 +16,9 @@ from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import RunStoppedError
 from lightning_native.zenml import remote
 from lightning_native.zenml.component import newest_folder, start_again
+from lightning_native.zenml.controller_log import keep_log
 from lightning_native.zenml.end_publication import end_publication
-from lightning_native.zenml.hosting import STEP, HandedOver
+from lightning_native.zenml.handed_over import STEP, HandedOver
 from lightning_native.zenml.publish import RunPublisher
 from lightning_native.zenml.status import is_unfinished
 
@@ -57,13 +58,13 @@ def stop_run(
     if not folder.path.exists():
         raise RunStoppedError(f"run {run_id} was not started on this machine; stop it where it was started")
     driven = folder.is_driven()
-    publishes_here = not graceful and [step.name for step in folder.plan().steps] != [STEP]
-    if not publishes_here:
+    has_controller_there = [step.name for step in folder.plan().steps] == [STEP]
+    if graceful or has_controller_there:
         folder.request_stop(graceful=graceful)
-        if HandedOver.read(folder) is not None:
-            remote.stop(component, run_id, graceful=graceful)
-        elif not driven:
+        if not driven and HandedOver.read(folder) is None:
             _drive_again(component, folder, settings)
+        if has_controller_there:
+            _stop_controller_there(component, folder, run, graceful=graceful)
         return
     with end_publication(folder) as publication:
         folder.request_stop(graceful=False)
@@ -78,6 +79,31 @@ def stop_run(
             return
         publisher.run_ended(result.state, result.message)
         publication.done()
+
+
+def _stop_controller_there(
+    component: "StackComponent", folder: RunFolder, run: "PipelineRunResponse", *, graceful: bool
+) -> None:
+    """Stop a run whose controller is on Lightning, or about to be; return when it has ended, unless graceful."""
+    run_id = folder.path.name
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    # Who brings the controller there, or waits for it here, hears of the stop by itself.
+    while not graceful and HandedOver.read(folder) is None and folder.is_driven() and time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
+    where = HandedOver.read(folder)
+    if where is None:
+        return
+    if graceful or not where.keeps_journal:
+        remote.stop(component, run_id, graceful=graceful)
+        return
+    logger.info("Stopping run %s and releasing what it holds …", run_id)
+    with remote.ended(component, run_id) as end:
+        if end is None:
+            return
+        publisher = RunPublisher(run.id)
+        publisher.steps_ended(end.steps)
+        publisher.run_ended(end.state, end.message)
+        keep_log(run_id, end.log)
 
 
 def _drive_again(
