@@ -4,6 +4,7 @@
 Prints one JSON object: median and slowest, in seconds after the command was entered.
 """
 
+import argparse
 import json
 import statistics
 import subprocess
@@ -18,13 +19,19 @@ from lightning_native.engine.journal import Journal
 TESTS = Path(__file__).parents[1] / "tests"
 sys.path[:0] = [str(TESTS / "support"), str(TESTS / "zenml")]
 
-from test_stop import EIGHT, wait_until_up  # noqa: E402  the pipeline whose stop is tested is measured
+from test_stop import wait_until_up, with_settings  # noqa: E402  the pipeline whose stop is tested is measured
 from workbench import Workbench, new_zenml  # noqa: E402  as above
 from zenml_server import serve_zenml  # noqa: E402  as above
 
 ZENML = str(Path(sys.executable).parent / "zenml")
-# How many steps are up when the run is stopped: none while the studio is prepared.
-PHASES = {"provisioning": 0, "steps run": 8}
+# How many steps are up when the run is stopped, none while the studio is prepared; and the settings of the run.
+CASES: dict[str, tuple[int, dict[str, object]]] = {
+    "provisioning": (0, {}),
+    "steps run": (8, {}),
+    "jobs run": (8, {"placement": "job"}),
+    "jobs of a pipeline run": (8, {"placement": "platform"}),
+    "asynchronous, steps run": (8, {"synchronous": False}),
+}
 
 
 def zenml(workbench: Workbench, *arguments: str) -> float:
@@ -38,9 +45,10 @@ def zenml(workbench: Workbench, *arguments: str) -> float:
     return time.perf_counter() - begun
 
 
-def stop(workbench: Workbench, steps_up: int) -> dict[str, float]:
-    process = workbench.start(EIGHT)
-    workbench.wait_for(process, "is driven by process")
+def stop(workbench: Workbench, steps_up: int, settings: dict[str, object]) -> dict[str, float]:
+    process = workbench.start(with_settings(**settings, reuse_environments=False))
+    is_here = settings.get("synchronous", True)
+    workbench.wait_for(process, "is driven by process" if is_here else "gets a controller in studio")
     wait_until_up(workbench, steps_up)
     run = workbench.newest_run()
     listed = zenml(workbench, "list")
@@ -50,25 +58,29 @@ def stop(workbench: Workbench, steps_up: int) -> dict[str, float]:
     if set(workbench.statuses().values()) != {"stopped"}:
         sys.exit(f"not everything was stopped: {workbench.statuses()}")
     workbench.assert_nothing_left()
-    with Journal(workbench.journal) as journal:
-        ended = journal.runs(1)[0].ended
-    return {"zenml pipeline runs list": listed, "all released": (ended or 0.0) - begun, "stop returns": returned}
+    times = {"zenml pipeline runs list": listed, "stop returns": returned}
+    if is_here:
+        with Journal(workbench.journal) as journal:
+            times["all released"] = (journal.runs(1)[0].ended or 0.0) - begun
+    return times
 
 
 def main() -> None:
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 3
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("rounds", type=int, nargs="?", default=3)
+    rounds = parser.parse_args().rounds
     report: dict[str, dict[str, dict[str, list[float]]]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         local = new_zenml(folder)
         with attach(folder / "home" / "cloud") as cloud, serve_zenml(local, folder / "served") as served:
             for store, environment in {"sqlite": local, "server": served}.items():
-                for phase, steps_up in PHASES.items():
+                for phase, (steps_up, settings) in CASES.items():
                     taken = []
                     for number in range(rounds):
-                        code = folder / f"{store}-{steps_up}-{number}"
+                        code = folder / f"{store} {phase} {number}"
                         code.mkdir()
-                        taken.append(stop(Workbench(environment, cloud, code), steps_up))
+                        taken.append(stop(Workbench(environment, cloud, code), steps_up, settings))
                     times = {what: [each[what] for each in taken] for what in taken[0]}
                     report.setdefault(store, {})[phase] = {
                         what: [round(statistics.median(each), 1), round(max(each), 1)] for what, each in times.items()

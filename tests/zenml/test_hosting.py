@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from workbench import Workbench
 
 from lightning_native.engine.journal import Journal
@@ -169,6 +170,13 @@ def test_a_dynamic_pipeline_goes_on_after_its_controller_was_killed_and_repeats_
     workbench.assert_nothing_left()
 
 
+def wait_for_file(path: Path) -> None:
+    deadline = time.monotonic() + 400
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def kill_entrypoint(workbench: Workbench) -> None:
     """Kill the process in which the dynamic pipeline runs."""
     listed = subprocess.run(["ps", "axeww", "-o", "pid,args"], capture_output=True, text=True, check=True).stdout
@@ -217,12 +225,19 @@ def test_a_dynamic_run_that_nobody_watches_any_more_is_resumed_through_zenml(wor
     workbench.assert_nothing_left()
 
 
-def test_stopping_a_dynamic_run_stops_its_isolated_steps(workbench: Workbench) -> None:
-    process = workbench.start(IMAGES, FOLDER=str(workbench.folder))
-    workbench.wait_for(process, "TRAIN 1 IS UP")
-    workbench.python(STOP)
-    output, _ = process.communicate(timeout=400)
-    assert "was stopped on request" in output
+@pytest.mark.parametrize("synchronous", [True, False])
+def test_stopping_a_dynamic_run_stops_its_isolated_steps(workbench: Workbench, synchronous: bool) -> None:
+    script = IMAGES.replace("{'packaging': 'image'}", f"{{'packaging': 'image', 'synchronous': {synchronous}}}")
+    process = workbench.start(script, FOLDER=str(workbench.folder))
+    if synchronous:
+        workbench.wait_for(process, "TRAIN 1 IS UP")
+        workbench.python(STOP)
+        assert "was stopped on request" in process.communicate(timeout=400)[0]
+    else:
+        process.communicate(timeout=400)
+        wait_for_file(workbench.folder / "train1")
+        workbench.python(STOP)
+    # Already: it returns when all has ended.
     statuses = workbench.statuses()
     assert (statuses["run"], statuses["train_2"]) == ("stopped", "stopped"), statuses
     assert "best" not in statuses

@@ -95,6 +95,9 @@ def _stop_controller_there(
         return
     if graceful or not where.keeps_journal:
         remote.stop(component, run_id, graceful=graceful)
+        # The controller of a dynamic pipeline tells ZenML and deletes its studio by itself.
+        while not graceful and remote.status(component, run_id) is not None and time.monotonic() < deadline:
+            time.sleep(_LOOK_SECONDS)
         return
     logger.info("Stopping run %s and releasing what it holds …", run_id)
     with remote.ended(component, run_id) as end:
