@@ -23,7 +23,7 @@ from lightning_native.engine.journal import RunState
 from lightning_native.engine.operation import REMOTE_HOME
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.home import home
-from lightning_native.zenml.end_publication import is_promised_elsewhere
+from lightning_native.zenml.end_publication import is_promised_elsewhere, wait_for_promise
 from lightning_native.zenml.handed_over import Hosted
 
 # How often the process that drives the run may die before the run is given up.
@@ -133,8 +133,11 @@ def _release_isolated_steps(logs: _Logs) -> None:
 
 def _leave(hosted: Hosted, code: int, *, stopped: bool) -> None:
     """Publish what nobody published, keep the log, and delete the studio this runs in, unless somebody else does."""
-    if is_promised_elsewhere(RunFolder.of(hosted.run_id)):
+    folder = RunFolder.of(hosted.run_id)
+    if stopped and is_promised_elsewhere(folder):
+        # It is being deleted.
         return
+    wait_for_promise(folder)
     if hosted.pipeline_run and code != 0:
         with _logged():
             from lightning_native.zenml.publish import RunPublisher
