@@ -8,8 +8,9 @@ from runner import Runner
 from search import files_with
 
 from lightning_native.emulator.local_cloud import LocalCloud
+from lightning_native.engine.checks import check_plan
 from lightning_native.engine.journal import Journal
-from lightning_native.engine.plan import ContainerImage, PlacementName, Retry, Setup, StepPlan, check_plan
+from lightning_native.engine.plan import ContainerImage, PlacementName, Retry, Setup, StepPlan
 from lightning_native.errors import PlanError
 
 IMAGE = ContainerImage("registry.example/tool:1", "registry-login")

@@ -13,9 +13,10 @@ from runner import Runner
 from search import files_with
 
 from lightning_native.emulator.local_cloud import LocalCloud
+from lightning_native.engine.checks import check_plan
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.lanes import limits_as_order
-from lightning_native.engine.plan import ContainerImage, Retry, RunPlan, Schedule, StepPlan, check_plan
+from lightning_native.engine.plan import ContainerImage, Retry, RunPlan, Schedule, StepPlan
 from lightning_native.errors import PlanError
 
 # Five minutes pass in half a second.

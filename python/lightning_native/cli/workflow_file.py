@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import get_args
 
 from lightning_native.emulator.attach import attach, default_root
+from lightning_native.engine.checks import check_plan
 from lightning_native.engine.machines import MachineOffer
-from lightning_native.engine.plan import PlacementName, check_plan
+from lightning_native.engine.plan import PlacementName
 from lightning_native.engine.workflow import Workflow, load_workflow
 from lightning_native.jobs.step import step_command
 from lightning_native.lightning.credentials import Credentials

@@ -49,9 +49,9 @@ def run(
         ArchiveError: `root` cannot be packed.
     """
     from lightning_native.emulator.attach import default_root
+    from lightning_native.engine.checks import check_plan
     from lightning_native.engine.driving import RunResult, drive
     from lightning_native.engine.journal import Journal
-    from lightning_native.engine.plan import check_plan
     from lightning_native.engine.run_folder import RunFolder
     from lightning_native.engine.watch import Watch
     from lightning_native.errors import PlanError, RunFailedError, RunStoppedError

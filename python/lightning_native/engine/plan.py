@@ -1,16 +1,12 @@
-"""What runs where: a run as data, checked before anything is created."""
+"""What runs where: a run as data."""
 
-import difflib
 import json
-from collections import Counter
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from lightning_native import Dag
 from lightning_native.errors import PlanError
-from lightning_native.lightning.machines import canonical_machine
-from lightning_native.lightning.time_zones import time_zones
 
 FailureMode = Literal["continue", "stop", "fail_fast"]
 PlacementName = Literal["studio", "job", "platform"]
@@ -180,103 +176,6 @@ class RunPlan:
 
         """
         return Dag({step.name: step.upstream for step in self.steps})
-
-
-def check_plan(plan: RunPlan) -> None:
-    """Find every mistake that can be found without Lightning.
-
-    Raises:
-        PlanError: a name twice, an empty command, a limit that makes no sense.
-        UnknownMachineError: a machine that Lightning does not offer.
-        CycleError, UnknownNodeError: the steps cannot be ordered.
-        RequirementError: requirements that do not parse or, in one environment, cannot hold together.
-        PlanError: what else steps in one studio need cannot hold together.
-    """
-    names = Counter(step.name for step in plan.steps)
-    twice = sorted(name for name, count in names.items() if count > 1)
-    if twice:
-        raise PlanError(f"two steps are called {twice[0]!r}; step names must be unique")
-    for step in plan.steps:
-        _check_step(step)
-        if step.image and plan.placement == "studio":
-            raise PlanError(
-                f"step {step.name!r} runs in image {step.image.name}, which needs placement 'job' or 'platform', "
-                "not 'studio'"
-            )
-    if plan.max_parallelism is not None and plan.max_parallelism < 1:
-        raise PlanError(f"max_parallelism is {plan.max_parallelism}; it must be at least 1, or None for no limit")
-    for machine, limit in plan.machine_limits:
-        canonical_machine(machine)
-        if limit < 1:
-            raise PlanError(f"the limit for machine {machine} is {limit}; it must be at least 1")
-    if plan.timeout is not None and plan.timeout <= 0:
-        raise PlanError(f"the run's timeout is {plan.timeout} s; it must be positive")
-    if plan.main_machine:
-        canonical_machine(plan.main_machine)
-    if plan.schedule:
-        if plan.placement != "platform":
-            raise PlanError(
-                f"schedule {plan.schedule.name!r} needs placement 'platform', not {plan.placement!r}: "
-                "only Lightning itself is there whenever a schedule fires"
-            )
-        check_schedule(plan.schedule)
-        _check_limits_on_schedule(plan, plan.schedule)
-    plan.dag().order()
-    # Layouts are made of plans.
-    from lightning_native.engine.layout import check_environments
-
-    check_environments(plan)
-
-
-def _check_limits_on_schedule(plan: RunPlan, schedule: Schedule) -> None:
-    """Refuse what only a process that watches the runs could keep."""
-    if plan.timeout is not None:
-        raise PlanError(
-            f"schedule {schedule.name!r} cannot keep the run's timeout of {plan.timeout} s: nobody watches its runs; "
-            "give the steps timeouts, which their jobs keep themselves"
-        )
-    if plan.on_failure == "continue" and (plan.max_parallelism is not None or plan.machine_limits):
-        raise PlanError(
-            f"schedule {schedule.name!r} cannot keep max_parallelism or machine limits with on_failure 'continue': "
-            "Lightning keeps a limit as an order of the steps, and a failed step would end those after it; "
-            "set on_failure to 'stop' or 'fail_fast', or remove the limits"
-        )
-
-
-def check_schedule(schedule: Schedule) -> None:
-    """Find what can be found wrong about a schedule without Lightning.
-
-    Raises:
-        PlanError: a name, an expression or a time zone that cannot be.
-    """
-    if not schedule.name.strip():
-        raise PlanError("a schedule needs a name")
-    if len(schedule.cron.split()) != 5:
-        raise PlanError(
-            f"schedule {schedule.name!r} has the cron expression {schedule.cron!r}; it needs five fields "
-            "(minute, hour, day of the month, month, day of the week), such as '0 2 * * *'"
-        )
-    if schedule.timezone not in time_zones():
-        near = difflib.get_close_matches(schedule.timezone, time_zones(), n=3)
-        hint = f"did you mean {', '.join(near)}?" if near else "use a name such as UTC or Europe/Zurich"
-        raise PlanError(f"schedule {schedule.name!r} has the time zone {schedule.timezone!r}; {hint}")
-
-
-def _check_step(step: StepPlan) -> None:
-    if not step.argv:
-        raise PlanError(f"step {step.name!r} has no command")
-    if step.timeout is not None and step.timeout <= 0:
-        raise PlanError(f"step {step.name!r} has a timeout of {step.timeout} s; it must be positive")
-    if step.retry.count < 0 or step.retry.delay < 0 or step.retry.backoff < 1:
-        raise PlanError(
-            f"step {step.name!r} has {step.retry}; count and delay must not be negative, nor backoff below 1"
-        )
-    for machine in step.machines:
-        canonical_machine(machine)
-    if step.image and not step.image.name.strip():
-        raise PlanError(f"step {step.name!r} has an image without a name")
-    if step.image and (step.requirements or step.setup != Setup()):
-        raise PlanError(f"step {step.name!r} runs in an image, so nothing can be installed for it; put it in the image")
 
 
 def _step_from(data: dict[str, Any]) -> StepPlan:

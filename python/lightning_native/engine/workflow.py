@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from lightning_native import merge_requirements
+from lightning_native.engine.checks import check_plan, check_schedule
 from lightning_native.engine.machines import MachineOffer, ResourceRequest, cheapest, gpu_kinds, known_gpu
 from lightning_native.engine.plan import (
     RequirementSource,
@@ -16,8 +17,6 @@ from lightning_native.engine.plan import (
     RunPlan,
     Schedule,
     StepPlan,
-    check_plan,
-    check_schedule,
 )
 from lightning_native.engine.workflow_schema import Resources, RuntimeDocument, StepDocument, WorkflowDocument, validate
 from lightning_native.engine.yaml_document import Document, Location, did_you_mean, read_yaml

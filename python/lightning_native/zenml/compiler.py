@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from zenml.config import ResourceSettings
 from zenml.enums import ExecutionMode
 
+from lightning_native.engine.checks import check_plan
 from lightning_native.engine.machines import MachineOffer, ResourceRequest, cheapest
-from lightning_native.engine.plan import ContainerImage, FailureMode, Retry, RunPlan, StepPlan, check_plan
+from lightning_native.engine.plan import ContainerImage, FailureMode, Retry, RunPlan, StepPlan
 from lightning_native.errors import PlanError
 from lightning_native.zenml.config import (
     STEP_SETTINGS,

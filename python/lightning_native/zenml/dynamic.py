@@ -18,7 +18,7 @@ from zenml.orchestrators import SubmissionResult
 from zenml.orchestrators.utils import get_config_environment_vars
 from zenml.utils.env_utils import get_runtime_environment
 
-from lightning_native.engine.plan import check_plan
+from lightning_native.engine.checks import check_plan
 from lightning_native.errors import PlanError
 from lightning_native.zenml.compiler import main_machines
 from lightning_native.zenml.component import (

@@ -13,7 +13,8 @@ from zenml.metadata.metadata_types import Uri
 from zenml.orchestrators import SubmissionResult
 from zenml.orchestrators.exceptions import PipelineSubmissionError
 
-from lightning_native.engine.plan import RunPlan, check_plan
+from lightning_native.engine.checks import check_plan
+from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import LightningNativeError, PlanError
 from lightning_native.zenml.component import (

@@ -13,7 +13,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from lightning_native.engine.plan import Schedule, check_schedule
+from lightning_native.engine.checks import check_schedule
+from lightning_native.engine.plan import Schedule
 from lightning_native.engine.schedules import find_schedule
 from lightning_native.engine.watch import controller_environment
 from lightning_native.errors import CloudError, LightningNativeError, PlanError
