@@ -54,8 +54,9 @@ def read_offers(*, local: bool) -> list[MachineOffer]:
     with cloud as environ:
         os.environ.update(environ)
         from lightning_native.lightning.offers import fetch_offers
+        from lightning_native.lightning.session import open_teamspace
 
-        return fetch_offers()
+        return fetch_offers(open_teamspace())
 
 
 def _positive(text: str) -> int:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from lightning_native.errors import CloudError
 from lightning_native.lightning.machines import machine_slugs
-from lightning_native.lightning.session import open_teamspace
 
 if TYPE_CHECKING:
     from lightning_sdk import Teamspace
@@ -54,16 +53,14 @@ class MachineOffer:
         return self.hourly_cost
 
 
-def fetch_offers() -> list[MachineOffer]:
-    """Read the price list of the teamspace that this process's environment names: one offer a machine, by cost.
+def fetch_offers(teamspace: "Teamspace") -> list[MachineOffer]:
+    """Read the price list of a teamspace: one offer a machine, by cost.
 
     Where several cloud accounts offer a machine, the teamspace's own choice counts, else the cheapest that has one.
 
     Raises:
-        CredentialsError: the credentials or the teamspace are missing or refused.
         CloudError: the list cannot be read.
     """
-    teamspace = open_teamspace()
     offers: dict[str, MachineOffer] = {}
     try:
         for account in _accounts(teamspace):

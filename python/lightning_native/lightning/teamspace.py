@@ -11,6 +11,7 @@ from lightning_native.lightning.cloud import JobRequest, PipelineRequest
 from lightning_native.lightning.errors import cloud_errors, is_gone
 from lightning_native.lightning.jobs import DRIVE_CONNECTION, LightningJob, job_options
 from lightning_native.lightning.machines import canonical_machine, machine_slugs
+from lightning_native.lightning.offers import fetch_offers
 from lightning_native.lightning.studios import LightningStudio
 
 if TYPE_CHECKING:
@@ -104,13 +105,10 @@ class LightningCloud:
 
     def hourly_cost(self, machine: str) -> float | None:
         """Return what a machine costs, in dollars an hour; None where the price list does not say."""
-        # It opens a session, which is what makes this class.
-        from lightning_native.lightning.offers import fetch_offers
-
         with self._prices_lock:
             if self._prices is None:
                 slugs = machine_slugs()
-                self._prices = {slugs[offer.name]: offer.hourly_cost for offer in fetch_offers()}
+                self._prices = {slugs[offer.name]: offer.hourly_cost for offer in fetch_offers(self._teamspace)}
         return self._prices.get(machine_slugs()[canonical_machine(machine)])
 
     def find_jobs(self, name: str) -> list[LightningJob]:

@@ -15,6 +15,7 @@ from lightning_native.engine.watch import controller_environment
 from lightning_native.errors import CloudError
 from lightning_native.home import home
 from lightning_native.lightning.offers import MachineOffer, fetch_offers
+from lightning_native.lightning.session import open_teamspace
 
 _FRESH_SECONDS = 3600.0
 _PATIENCE_SECONDS = 60.0
@@ -60,4 +61,4 @@ def _fetch(environ: Mapping[str, str]) -> str:
 
 
 if __name__ == "__main__":
-    json.dump([asdict(offer) for offer in fetch_offers()], sys.stdout)
+    json.dump([asdict(offer) for offer in fetch_offers(open_teamspace())], sys.stdout)
