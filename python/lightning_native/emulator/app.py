@@ -34,6 +34,7 @@ from lightning_native.emulator import (
 )
 from lightning_native.emulator.api import ApiError, failure
 from lightning_native.emulator.cloud import Cloud
+from lightning_native.errors import EmulatorError
 
 logger = logging.getLogger("lightning_native.emulator")
 
@@ -128,6 +129,7 @@ def create_app(cloud: Cloud) -> ASGIApp:
         routes=_ROUTES,
         exception_handlers={
             ApiError: api_error,
+            EmulatorError: api_error,
             404: not_there,
             405: not_there,
             HTTPException: api_error,

@@ -5,8 +5,8 @@ import subprocess
 from pathlib import Path
 from uuid import uuid4
 
-from lightning_native.emulator.api import ApiError
 from lightning_native.emulator.environments import copy_environment
+from lightning_native.errors import EmulatorError
 
 
 async def copy_folders(source: Path, destination: Path) -> None:
@@ -24,7 +24,7 @@ async def copy_files(source: Path, destination: Path) -> None:
     # A file that vanished while it was copied is not in the copy; anything else is an error.
     lines = [line for line in message.decode(errors="replace").splitlines() if "No such file" not in line]
     if process.returncode and lines:
-        raise ApiError(500, f"cannot copy the files: {lines[0]}")
+        raise EmulatorError(f"cannot copy the files: {lines[0]}")
 
 
 def discard(folder: Path, trash: Path) -> Path | None:
