@@ -82,9 +82,10 @@ def main() -> None:
                         code.mkdir()
                         taken.append(stop(Workbench(environment, cloud, code), steps_up, settings))
                     times = {what: [each[what] for each in taken] for what in taken[0]}
-                    report.setdefault(store, {})[phase] = {
+                    found = report.setdefault(store, {})[phase] = {
                         what: [round(statistics.median(each), 1), round(max(each), 1)] for what, each in times.items()
                     }
+                    print(store, phase, found, file=sys.stderr, flush=True)
     print(json.dumps(report, indent=2))
 
 
