@@ -30,6 +30,7 @@ CASES: dict[str, tuple[int, dict[str, object]]] = {
     "steps run": (8, {}),
     "jobs run": (8, {"placement": "job"}),
     "jobs of a pipeline run": (8, {"placement": "platform"}),
+    "asynchronous, provisioning": (0, {"synchronous": False}),
     "asynchronous, steps run": (8, {"synchronous": False}),
 }
 

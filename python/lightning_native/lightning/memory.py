@@ -231,6 +231,8 @@ class _AgentJob:
 
     def __init__(self, cloud: MemoryCloud, request: JobRequest) -> None:
         words = shlex.split(request.command or "")
+        if "job" not in words or not (request.studio or request.mounts):
+            raise CloudError(f"job {request.name!r} does not call the agent, and nothing else can run here")
         words = words[words.index("job") :]
         operation, sha256 = words[1], words[words.index("--spec-sha256") + 1]
         files, home = cloud.drive, next(iter(request.mounts.values()), "")
