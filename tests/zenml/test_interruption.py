@@ -18,8 +18,9 @@ def test_zenml_is_asked_why_a_step_is_to_end_only_where_nobody_else_knows(
 ) -> None:
     of_zenml = KeyboardInterrupt()
     monkeypatch.setattr(SignalHandler, "_finalize_shutdown", lambda _: of_zenml)
+    # Put back afterwards: what is tested stays as long as its process.
+    monkeypatch.setattr(SignalHandler, "_handle", SignalHandler._handle)
     for module in (publish_utils, step_runner):
-        # Put back afterwards: what is tested stays as long as its process.
         monkeypatch.setattr(module, "publish_failed_step_run", publish_utils.publish_failed_step_run)
     before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
@@ -57,6 +58,31 @@ with interruption_is_no_failure(interruptible=False, driven=True):
     process.terminate()
     assert f"saved {-signal.SIGTERM}" in process.communicate(timeout=60)[0]
     assert process.returncode == 128 + signal.SIGTERM
+
+
+def test_a_step_that_is_told_twice_at_once_to_end_prints_no_error() -> None:
+    script = """
+import logging, os, signal, sys, types
+from zenml.orchestrators.signal_handler import SignalHandler, logger
+from lightning_native.zenml.interruption import interruption_is_no_failure
+class Twice:
+    told = False
+    def write(self, text):
+        if not self.told:
+            self.told = True
+            os.kill(os.getpid(), signal.SIGTERM)
+    def flush(self):
+        pass
+logger.setLevel(logging.INFO)
+logger.addHandler(logging.StreamHandler(Twice()))
+with interruption_is_no_failure(interruptible=False, driven=True):
+    with SignalHandler(types.SimpleNamespace(name="step"), None):
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+"""
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=120)
+    assert ended.returncode == 128 + signal.SIGTERM, ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
 
 
 def test_what_was_registered_for_the_end_is_done_in_a_step_that_is_stopped() -> None:

@@ -121,7 +121,7 @@ def test_a_forced_stop_ends_everything(
     assert "was stopped on request" in output
     assert "AFTER RAN" not in output
     if phase == "steps run":
-        assert not [line for line in output.splitlines() if line.startswith("[wait") and "Traceback" in line]
+        assert not [line for line in output.splitlines() if line.startswith("[wait") and "Traceback" in line], output
     workbench.assert_nothing_left()
 
 

@@ -20,6 +20,7 @@ from lightning_native.zenml.older import signal_handler
 logger = get_logger(__name__)
 
 _PUBLISH_FAILURE = "publish_failed_step_run"
+_HANDLE = "_handle"
 _WHAT_TO_RAISE = "_finalize_shutdown"
 
 
@@ -48,11 +49,11 @@ def interruption_is_no_failure(*, interruptible: bool, driven: bool) -> Iterator
         return publish_failure(step_run_id)
 
     handler_class = signal_handler()
-    ask_zenml = getattr(handler_class, _WHAT_TO_RAISE, None)
-    if handler_class is not None and ask_zenml is not None:
-        # Otherwise each step would ask ZenML, and tell it, by itself.
-        asks = interruptible or not driven
-        setattr(handler_class, _WHAT_TO_RAISE, _what_to_raise(ask_zenml if asks else None))
+    if handler_class is not None:
+        setattr(handler_class, _HANDLE, _once(getattr(handler_class, _HANDLE)))
+        if driven and not interruptible:
+            # Otherwise each step would ask ZenML, and tell it, by itself.
+            setattr(handler_class, _WHAT_TO_RAISE, lambda _handler: RunStoppedException("The step is stopped."))
     # It is ZenML's own name for it in both places.
     for module in (publish_utils, step_runner):
         setattr(module, _PUBLISH_FAILURE, publish)
@@ -76,12 +77,13 @@ def interruption_is_no_failure(*, interruptible: bool, driven: bool) -> Iterator
         os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _what_to_raise(ask_zenml: Callable[[object], BaseException] | None) -> Callable[[object], BaseException]:
-    def answer(handler: object) -> BaseException:
+def _once(handle: Callable[..., None]) -> Callable[..., None]:
+    def handle_once(*arguments: Any) -> None:
+        # First of all: what the next signal raises, logging would catch, and print.
         _hear_no_more()
-        return ask_zenml(handler) if ask_zenml is not None else RunStoppedException("The step is stopped.")
+        handle(*arguments)
 
-    return answer
+    return handle_once
 
 
 def _hear_no_more() -> None:
