@@ -5,9 +5,7 @@ user's process, and so that the run ends in order when the user's process does n
 """
 
 import argparse
-import atexit
 import contextlib
-import gc
 import os
 import signal
 import sys
@@ -81,8 +79,6 @@ def control(path: Path, local_cloud: Path | None, observer: RunObserver, drive: 
     Raises:
         PlanError: another process drives it.
     """
-    # The SDK leaves many objects: looking through them for garbage would make the end longer.
-    atexit.register(gc.freeze)
     cancellation = Cancellation()
     cancellation.grace = observer.grace
     for number in (signal.SIGTERM, signal.SIGINT):

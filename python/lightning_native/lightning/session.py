@@ -1,8 +1,11 @@
 """Signing in: from the environment of this process to a teamspace."""
 
+import gc
 import importlib
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lightning_native.errors import CredentialsError, LightningNativeError
@@ -46,7 +49,7 @@ def open_teamspace() -> "Teamspace":
     # Importing the SDK would ask the package index for news, without a time limit.
     os.environ.setdefault("LIGHTNING_DISABLE_VERSION_CHECK", "1")
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), _kept_for_good():
             warnings.simplefilter("ignore")
             from lightning_sdk import Teamspace
 
@@ -69,3 +72,16 @@ def open_teamspace() -> "Teamspace":
             f"cannot open teamspace {name!r} of {organization or user!r} at {url}: {error}; "
             "check the API key, the user id and the names"
         ) from error
+
+
+@contextmanager
+def _kept_for_good() -> Iterator[None]:
+    """Have what is made meanwhile never looked through for garbage, neither now nor when the process ends."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        if was_enabled:
+            gc.enable()
