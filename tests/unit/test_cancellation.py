@@ -6,6 +6,7 @@ import pytest
 
 from lightning_native.engine import executor
 from lightning_native.engine.executor import Cancellation
+from lightning_native.engine.prepared import Cancelled, Prepared
 
 
 def test_what_is_being_stopped_is_not_looked_at_without_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -22,3 +23,20 @@ def test_a_stop_cuts_the_pause_before_it_short() -> None:
     threading.Timer(0.01, cancellation.request).start()
     assert cancellation.pause(600.0)
     assert not cancellation.pause(0.0)
+
+
+def test_what_waits_for_something_that_is_being_prepared_hears_of_a_stop() -> None:
+    cancellation, release, ended = Cancellation(), threading.Event(), []
+    prepared = Prepared("any", lambda: ended.append(release.wait(60.0)), cancellation)
+    threading.Timer(0.01, cancellation.request).start()
+    with pytest.raises(Cancelled):
+        prepared.wait()
+    assert not ended
+    release.set()
+
+
+def test_a_stop_before_anybody_listens_is_heard_by_who_listens_later() -> None:
+    cancellation, heard = Cancellation(), []
+    cancellation.request()
+    cancellation.on_request(lambda: heard.append("late"))
+    assert heard == ["late"]

@@ -39,6 +39,7 @@ class Cancellation:
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._calls: list[Callable[[], object]] = []
         self._draining = False
         self.reason = ""
         # Seconds that stopped steps have to save what they want to save.
@@ -58,6 +59,14 @@ class Cancellation:
         """Ask everything to stop. Safe to call from a signal handler and more than once; the first reason stays."""
         self.reason = self.reason or reason
         self._event.set()
+        for call in tuple(self._calls):
+            call()
+
+    def on_request(self, call: Callable[[], object]) -> None:
+        """Have something done, which must not block, when stopping is asked for, or now if it is; perhaps twice."""
+        self._calls.append(call)
+        if self.requested:
+            call()
 
     @property
     def requested(self) -> bool:
@@ -131,13 +140,15 @@ class _Execution:
             durations={step: seconds for step, seconds in (durations or {}).items() if step in self._steps},
             on_failure=plan.on_failure,
         )
-        self._finished: queue.SimpleQueue[tuple[str, StepResult | BaseException]] = queue.SimpleQueue()
+        # None: all is to stop.
+        self._finished: queue.SimpleQueue[tuple[str, StepResult | BaseException] | None] = queue.SimpleQueue()
         self._orders: queue.SimpleQueue[StepPlan | None] = queue.SimpleQueue()
         self._workers = 0
         self._running: Counter[str] = Counter()
         self._stopping = False
         # What runs ends, and no other starts.
         self._finishing = False
+        cancellation.on_request(lambda: self._finished.put(None))
 
     def run(self) -> dict[str, StepResult]:
         done = [name for name in self._dag.order() if name in self._results]
@@ -172,12 +183,11 @@ class _Execution:
                     self._start(name)
             if not self._running.total():
                 return
-            try:
-                name, result = self._finished.get(timeout=0.1)
-            except queue.Empty:
-                if self._cancellation.requested:
-                    self._stop()
+            finished = self._finished.get()
+            if finished is None:
+                self._stop()
                 continue
+            name, result = finished
             if isinstance(result, BaseException):
                 raise result
             self._settle(name, result)

@@ -2,7 +2,9 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError, wait
+from contextlib import suppress
+from functools import partial
 from typing import Generic, TypeVar
 
 from lightning_native.engine.executor import Cancellation
@@ -23,6 +25,7 @@ class Prepared(Generic[T]):
         self._cancellation = cancellation
         self._begun = threading.Lock()
         self._result: Future[T] = Future()
+        cancellation.on_request(lambda: self._settle(partial(self._result.set_exception, Cancelled())))
 
     def begin(self) -> None:
         """Begin to prepare, without waiting; only the first call does anything."""
@@ -36,16 +39,19 @@ class Prepared(Generic[T]):
             Cancelled: the run was stopped meanwhile.
         """
         self.begin()
-        while not self._cancellation.requested:
-            try:
-                return self._result.result(timeout=0.2)
-            except TimeoutError:
-                if self._result.done():
-                    raise
-        raise Cancelled
+        wait([self._result])
+        if self._cancellation.requested:
+            raise Cancelled
+        return self._result.result()
 
     def _run(self) -> None:
         try:
-            self._result.set_result(self._prepare())
+            settle = partial(self._result.set_result, self._prepare())
         except BaseException as error:
-            self._result.set_exception(error)
+            settle = partial(self._result.set_exception, error)
+        self._settle(settle)
+
+    def _settle(self, settle: Callable[[], None]) -> None:
+        # After a stop, nobody waits for what comes of it.
+        with suppress(InvalidStateError):
+            settle()
