@@ -109,9 +109,21 @@ def test_a_detached_run_is_followed_killed_resumed_and_not_resumed_again(runner:
     assert "has ended" in again.stderr
 
 
-def test_a_run_is_stopped_from_another_terminal(runner: Runner) -> None:
+def test_a_run_is_waited_for_in_vain_and_stopped_from_another_terminal(runner: Runner) -> None:
     workflow = runner.code / "workflow.yaml"
     workflow.write_text(f"steps: {{long: {{command: \"echo x >>'{runner.results}/long'; sleep 600\"}}}}\n")
     run_id = command("run", str(workflow), "--local", "--detach").stdout.strip()
     runner.wait_for("long")
+    waited = command("runs", "wait", run_id, "--timeout", "0.1", "--json")
+    assert (waited.returncode, json.loads(waited.stdout)["state"]) == (1, "running")
     assert f"run {run_id} is stopped" in command("runs", "stop", run_id).stdout
+
+
+@pytest.mark.parametrize(("code", "state"), [(0, "completed"), (1, "failed")])
+def test_a_run_that_was_just_started_is_waited_for_until_it_has_ended(runner: Runner, code: int, state: str) -> None:
+    workflow = runner.code / "workflow.yaml"
+    workflow.write_text(f"steps: {{one: {{command: 'exit {code}'}}}}\n")
+    run_id = command("run", str(workflow), "--local", "--detach").stdout.strip()
+    waited = command("runs", "wait", run_id)
+    assert waited.returncode == code
+    assert state in waited.stdout.splitlines()[0]

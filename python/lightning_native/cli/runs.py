@@ -1,4 +1,4 @@
-"""`lightning-native runs`: what ran, how it ended, what it still holds, what it printed; stop it, resume it."""
+"""`lightning-native runs`: what ran, how it ended, what it holds, what it printed; wait for it, stop it, resume it."""
 
 import argparse
 import json
@@ -19,6 +19,10 @@ from lightning_native.lightning.credentials import Credentials
 EXAMPLE = "lightning-native runs show 3f2a"
 
 _REFRESH_SECONDS = 0.1
+# Who waits for an end has something to do then.
+_LOOK_SECONDS = 0.02
+# How long a run that was just started may take to be in the journal.
+_BEGIN_SECONDS = 30.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,19 +35,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     logs = commands.add_parser("logs", help="print what a run's steps printed")
     logs.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
     logs.add_argument("--step", metavar="NAME", help="only this step, without its name before each line")
+    wait = commands.add_parser("wait", help="wait until a run has ended, and show it; exit code 0 if it completed")
+    wait.add_argument("--timeout", type=float, metavar="S", help="seconds to wait at most (default: no limit)")
     stop = commands.add_parser("stop", help="stop a run and wait until it has released what it held")
     resume = commands.add_parser("resume", help="drive a run on whose controlling process died; repeats nothing")
     report = commands.add_parser("report", help="write a self-contained HTML page about a run")
     report.add_argument("--output", type=Path, metavar="FILE", help="where to (default: RUN.html in this folder)")
-    for command in (listing, show):
+    for command in (listing, show, wait):
         command.add_argument("--json", action="store_true", help="print JSON")
-    for command in (show, logs, stop, resume, report):
+    for command in (show, wait, logs, stop, resume, report):
         command.add_argument("run_id", metavar="RUN", help="a run's id, or the beginning of one")
 
 
 def run(args: argparse.Namespace) -> int:
     """Do what the action says."""
-    actions = {"list": _list, "show": _show, "logs": _logs, "stop": _stop, "resume": _resume, "report": _report}
+    actions = {
+        "list": _list,
+        "show": _show,
+        "wait": _wait,
+        "logs": _logs,
+        "stop": _stop,
+        "resume": _resume,
+        "report": _report,
+    }
     with Journal() as journal:
         return actions[args.action](journal, args)
 
@@ -109,6 +123,22 @@ def _show(journal: Journal, args: argparse.Namespace) -> int:
         print(f"  {lease.kind} {lease.name}: {state}")
     print(f"  logs: {folder.path / 'logs'}")
     return 0
+
+
+def _wait(journal: Journal, args: argparse.Namespace) -> int:
+    deadline = float("inf") if args.timeout is None else time.monotonic() + args.timeout
+    begun_by = min(deadline, time.monotonic() + _BEGIN_SECONDS)
+    while (
+        not journal.runs_like(args.run_id) and RunFolder.of(args.run_id).path.exists() and time.monotonic() < begun_by
+    ):
+        time.sleep(_LOOK_SECONDS)
+    record = find_run(journal, args.run_id)
+    folder = RunFolder.of(record.run_id)
+    while record.state == "running" and folder.is_driven() and time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
+        record = find_run(journal, record.run_id)
+    _show(journal, args)
+    return 0 if record.state == "completed" else 1
 
 
 def _logs(journal: Journal, args: argparse.Namespace) -> int:
