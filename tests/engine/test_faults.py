@@ -86,8 +86,11 @@ def test_a_machine_that_is_not_to_be_had_is_replaced_by_the_next_one(
 def test_an_interruptible_job_that_is_reclaimed_is_run_again_without_counting(
     runner: Runner, cloud: LocalCloud, placement: PlacementName
 ) -> None:
-    cloud.faults.add("reclaim", seconds=0.5, times=1)
-    folder = runner.make(placement, counting(runner, seconds=2, interruptible=True))
+    # Late enough for it to have begun on a busy computer.
+    cloud.faults.add("reclaim", seconds=3.0, times=1)
+    count = runner.results / "count"
+    script = f"echo x >>'{count}'; test $(wc -l <'{count}') -ge 2 || sleep 600"
+    folder = runner.make(placement, StepPlan("count", ("sh", "-c", script), interruptible=True))
     assert runner.drive(folder) == 0
     assert runner.lines("count") == ["x", "x"]
     assert "taken away" in events(folder)

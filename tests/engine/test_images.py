@@ -59,9 +59,11 @@ def test_failures_retries_time_limits_and_secrets_are_as_with_other_jobs(
 def test_a_machine_that_is_taken_away_gets_what_it_is_to_run_again(
     runner: Runner, lightning_cloud: LocalCloud, placement: PlacementName
 ) -> None:
-    lightning_cloud.faults.add("reclaim", seconds=0.5, times=1)
+    # Late enough for it to have begun on a busy computer.
+    lightning_cloud.faults.add("reclaim", seconds=3.0, times=1)
     count = f"{runner.results}/count"
-    folder = runner.make(placement, shell("count", f"echo x >>'{count}'; sleep 2", interruptible=True))
+    script = f"echo x >>'{count}'; test $(wc -l <'{count}') -ge 2 || sleep 600"
+    folder = runner.make(placement, shell("count", script, interruptible=True))
     assert runner.drive(folder) == 0
     assert runner.lines("count") == ["x", "x"]
 
