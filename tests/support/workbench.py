@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 import urllib.request
 from dataclasses import dataclass
 from functools import cache
@@ -16,6 +17,9 @@ from typing import Any
 from zygote import Zygote
 
 from lightning_native.engine.journal import Journal
+
+# The processes of a studio end after it is gone from the list.
+_END_SECONDS = 10.0
 
 
 @cache
@@ -180,10 +184,16 @@ class Workbench:
             assert not (folder / "code.tar.gz").exists()
         assert self.studios() == []
         home = self.environment["LIGHTNING_NATIVE_HOME"]
-        processes = subprocess.run(["ps", "axeww", "-o", "pid,args"], capture_output=True, text=True, check=True).stdout
-        mine = [
-            line
-            for line in processes.splitlines()
-            if (".controller" in line or "agent.main" in line or "entrypoints" in line) and home in line
-        ]
-        assert mine == []
+        deadline = time.monotonic() + _END_SECONDS
+        while mine := _our_processes(home):
+            assert time.monotonic() < deadline, mine
+            time.sleep(0.1)
+
+
+def _our_processes(home: str) -> list[str]:
+    processes = subprocess.run(["ps", "axeww", "-o", "pid,args"], capture_output=True, text=True, check=True).stdout
+    return [
+        line
+        for line in processes.splitlines()
+        if (".controller" in line or "agent.main" in line or "entrypoints" in line) and home in line
+    ]

@@ -71,7 +71,8 @@ def _drive(hosted: Hosted, stop: threading.Event, logs: "_Logs") -> int:
                 child.send_signal(signal.SIGTERM)
                 _wait(child)
             logs.show()
-            time.sleep(_LOOK_SECONDS)
+            # Not slept through when a signal comes.
+            stop.wait(_LOOK_SECONDS)
         if child.returncode >= 0 or stop.is_set():
             return child.returncode if child.returncode >= 0 else 1
         sys.stderr.write(f"the process that drives the run died of signal {-child.returncode} (life {life})\n")
@@ -147,14 +148,16 @@ def _leave(hosted: Hosted, code: int, *, stopped: bool) -> None:
             # A run of the engine's publishes its steps itself; of a dynamic pipeline, nobody does.
             RunPublisher(UUID(hosted.pipeline_run)).run_ended(state, message, settle_steps=bool(hosted.argv))
     with _logged():
-        from lightning_native.zenml.controller_log import keep_log
+        from lightning_native.zenml.controller_log import log_keeper
 
         sys.stderr.flush()
-        keep_log(hosted.run_id, (Path.home() / REMOTE_HOME / "ops" / hosted.operation_id / "log").read_bytes())
+        log_keeper(hosted.run_id)((Path.home() / REMOTE_HOME / "ops" / hosted.operation_id / "log").read_bytes())
     with _logged():
         from lightning_native.lightning.session import connect
 
         studio = connect().find_studio(str(hosted.delete))
+        # The studio ends its processes first, and answers when they have ended.
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if studio is not None:
             studio.release(delete=True)
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO, cast
 from uuid import UUID
 
 from lightning_native.engine.executor import StepResult
@@ -80,7 +80,7 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.verb == "logs":
         return _print_log(studio, where, follow=arguments.follow)
     if arguments.verb == "status":
-        sys.stdout.write(_status(studio, arguments.run) + "\n")
+        sys.stdout.write(json.dumps(_status(studio, arguments.run)) + "\n")
         return 0
     if arguments.to_its_end:
         return _stop_to_its_end(studio, where, arguments.run)
@@ -142,36 +142,50 @@ def stop(component: "StackComponent", run_id: str, *, graceful: bool) -> None:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a run has ended, and what its controller printed."""
+    """How a run has ended."""
 
     state: RunState
     message: str
     steps: dict[str, StepResult]
-    log: bytes
+
+
+class Ending:
+    """A run that is being stopped, as the process tells that talks to its controller."""
+
+    def __init__(self, output: TextIO) -> None:
+        self._output = output
+
+    def wait(self) -> Ended | None:
+        """Wait for the end; None: the controller is gone, and has told ZenML and kept its log."""
+        line = self._output.readline()
+        if not line:
+            return None
+        answer = json.loads(line)
+        steps = {
+            step["name"]: StepResult(step["state"], step["exit_code"], step["message"]) for step in answer["steps"]
+        }
+        return Ended(answer["state"], answer["message"], steps)
+
+    def log(self) -> bytes | None:
+        """Wait, after the end, for what the controller printed; None if that cannot be read any more."""
+        line = self._output.readline()
+        return base64.b64decode(line) if line else None
 
 
 @contextmanager
-def ended(component: "StackComponent", run_id: str) -> Iterator[Ended | None]:
-    """Stop a run at once, and tell when it has ended; its controller's studio is deleted after the block.
+def ending(component: "StackComponent", run_id: str) -> Iterator[Ending]:
+    """Stop a run at once; its controller's studio is deleted after the block.
 
-    The block tells ZenML of the end and keeps the log. If it fails, or this process dies, the controller does all that.
-    None: the controller is gone, and has done it.
+    The block waits for the end, tells ZenML of it and keeps the log. If it fails, or this process dies, the controller
+    does all that.
 
     Raises:
         CloudError: the controller cannot be reached.
     """
     with _started(component, ["stop", run_id, "--to-its-end"], capture=True) as process:
-        line = process.stdout.readline() if process.stdout else ""
-        if line:
-            answer = json.loads(line)
-            steps = {
-                step["name"]: StepResult(step["state"], step["exit_code"], step["message"]) for step in answer["steps"]
-            }
-            yield Ended(answer["state"], answer["message"], steps, base64.b64decode(answer["log"]))
-        _, errors = process.communicate("done\n" if line else None)
+        yield Ending(cast("TextIO", process.stdout))
+        _, errors = process.communicate("done\n")
     _check(process, errors)
-    if not line:
-        yield None
 
 
 def status(component: "StackComponent", run_id: str) -> dict[str, Any] | None:
@@ -199,37 +213,50 @@ def _stop_to_its_end(studio: StudioHandle, where: HandedOver, run_id: str) -> in
     """Stop a run, print how it ended, and delete its controller's studio once told that ZenML knows."""
     _put(studio, run_id, PROMISE)
     request_stop(studio, run_id, graceful=False)
-    promised = time.monotonic()
-    deadline = promised + _END_SECONDS
     try:
-        while (answer := json.loads(_status(studio, run_id)))["state"] == "running" and time.monotonic() < deadline:
-            if time.monotonic() > promised + RENEWAL_SECONDS:
-                _put(studio, run_id, PROMISE)
-                promised = time.monotonic()
-            time.sleep(_LOOK_SECONDS)
-        log = base64.b64encode(b"".join(_log(studio, where, follow=False))).decode()
+        # ZenML is told while the log is read.
+        _print_line(json.dumps(_end(studio, run_id)))
+        _print_line(base64.b64encode(b"".join(_log(studio, where, follow=False))).decode())
     except CloudError:
         from lightning_native.lightning.session import connect
 
         if connect().find_studio(where.studio) is None:
             return _GONE
         raise
-    if answer["state"] == "running":
-        raise CloudError(f"run {run_id} is still being stopped; its controller will end it")
-    sys.stdout.write(json.dumps({**answer, "log": log}) + "\n")
-    sys.stdout.flush()
     if sys.stdin.readline():
         studio.release(delete=True)
     return 0
 
 
-def _status(studio: StudioHandle, run_id: str) -> str:
-    script = f"LIGHTNING_NATIVE_HOME=$HOME/{HOME} python -m lightning_native runs show {run_id} --json"
-    output, code = studio.run(["sh", "-c", script])
-    if code != 0:
+def _end(studio: StudioHandle, run_id: str) -> dict[str, Any]:
+    """Return how a run ended, renewing the promise until then."""
+    promised = time.monotonic()
+    deadline = promised + _END_SECONDS
+    while (answer := _status(studio, run_id, RENEWAL_SECONDS))["state"] == "running":
+        if time.monotonic() > deadline:
+            raise CloudError(f"run {run_id} is still being stopped; its controller will end it")
+        if time.monotonic() > promised + RENEWAL_SECONDS:
+            _put(studio, run_id, PROMISE)
+            promised = time.monotonic()
+        time.sleep(_LOOK_SECONDS)
+    return answer
+
+
+def _print_line(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+def _status(studio: StudioHandle, run_id: str, patience: float = 0.0) -> dict[str, Any]:
+    """Return how a run stands, when it has ended or after so many seconds."""
+    wait = f"python -m lightning_native runs wait {run_id} --timeout {patience} --json"
+    output, _ = studio.run(["sh", "-c", f"LIGHTNING_NATIVE_HOME=$HOME/{HOME} {wait}"])
+    start = output.find("{")
+    if start < 0:
         # Of a dynamic pipeline, or before the run has begun: there is a controller and no journal yet.
-        return json.dumps({"state": "running", "steps": []})
-    return json.dumps(json.loads(output[output.index("{") :]))
+        return {"state": "running", "steps": []}
+    answer: dict[str, Any] = json.loads(output[start:])
+    return answer
 
 
 def _print_log(studio: StudioHandle, where: HandedOver, *, follow: bool) -> int:
@@ -250,9 +277,7 @@ def _log(studio: StudioHandle, where: HandedOver, *, follow: bool) -> Iterator[b
         answer = agent.call("poll", where.operation_id, "--offset", str(offset), "--wait", wait)
         yield base64.b64decode(answer["data"])
         offset = answer["offset"]
-        if answer["state"] != "running" and not answer.get("more"):
-            return
-        if not follow and not answer["data"]:
+        if not answer.get("more") and not (follow and answer["state"] == "running"):
             return
 
 

@@ -16,7 +16,7 @@ from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import RunStoppedError
 from lightning_native.zenml import remote
 from lightning_native.zenml.component import newest_folder, start_again
-from lightning_native.zenml.controller_log import keep_log
+from lightning_native.zenml.controller_log import log_keeper
 from lightning_native.zenml.end_publication import end_publication
 from lightning_native.zenml.handed_over import STEP, HandedOver
 from lightning_native.zenml.publish import RunPublisher
@@ -100,13 +100,17 @@ def _stop_controller_there(
             time.sleep(_LOOK_SECONDS)
         return
     logger.info("Stopping run %s and releasing what it holds …", run_id)
-    with remote.ended(component, run_id) as end:
+    with remote.ending(component, run_id) as ending:
+        # What is needed afterwards is found out meanwhile.
+        publisher, keep_log = RunPublisher(run.id), log_keeper(run_id)
+        end = ending.wait()
         if end is None:
             return
-        publisher = RunPublisher(run.id)
         publisher.steps_ended(end.steps)
         publisher.run_ended(end.state, end.message)
-        keep_log(run_id, end.log)
+        log = ending.log()
+        if log is not None:
+            keep_log(log)
 
 
 def _drive_again(
