@@ -24,7 +24,7 @@ from lightning_native.engine.machines import MachineOffer
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import CloudError
-from lightning_native.zenml import remote
+from lightning_native.zenml import remote_calls
 from lightning_native.zenml import runtime as runtimes
 from lightning_native.zenml.compiler import FAILURE_MODES, compile_pipeline
 from lightning_native.zenml.component import (
@@ -245,7 +245,7 @@ class LightningNativeOrchestrator(DynamicPipelines, ScheduledPipelines):
     ) -> tuple[ExecutionStatus | None, dict[str, ExecutionStatus] | None]:
         if run.status.is_finished:
             return None, None
-        answer = remote.status(self, run_id)
+        answer = remote_calls.status(self, run_id)
         if answer is None:
             # It publishes how the run ended before it goes; without that, it was taken away.
             after = Client().get_pipeline_run(run.id, hydrate=False).status

@@ -4,32 +4,25 @@ import argparse
 import base64
 import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO, cast
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from lightning_native.engine.executor import StepResult
-from lightning_native.engine.journal import RunState
 from lightning_native.engine.operation import POLL_SECONDS, Agent
 from lightning_native.engine.run_folder import RunFolder
-from lightning_native.engine.watch import controller_environment
 from lightning_native.errors import CloudError, LightningNativeError, PlanError
 from lightning_native.lightning.cloud import StudioHandle
 from lightning_native.zenml.end_publication import PROMISE, RENEWAL_SECONDS
 from lightning_native.zenml.handed_over import HOME, HandedOver
+from lightning_native.zenml.remote_calls import GONE, REACHED, call
 
 if TYPE_CHECKING:
     from zenml.stack import StackComponent
 
-_REACHED = "LIGHTNING_NATIVE_REACHED"
-_GONE = 3
 # How long a run is waited for that is being stopped, and how often it is looked at.
 _END_SECONDS = 300.0
 _LOOK_SECONDS = 0.05
@@ -64,19 +57,19 @@ def _run(arguments: argparse.Namespace) -> int:
     where = HandedOver.read(folder)
     if where is None:
         raise PlanError(f"run {arguments.run} has no controller on Lightning that was started from this machine")
-    if _REACHED not in os.environ:
+    if REACHED not in os.environ:
         # What follows is for a process of its own: the credentials are in its environment only.
-        code, _ = _call(_component(where), sys.argv[1:], capture=False)
-        if code == _GONE and arguments.verb == "logs":
+        code, _ = call(_component(where), sys.argv[1:], capture=False)
+        if code == GONE and arguments.verb == "logs":
             return _print_kept_log(where, arguments.run)
-        if code == _GONE:
+        if code == GONE:
             sys.stderr.write(f"run {arguments.run} has ended: its controller is gone\n")
         return code
     from lightning_native.lightning.session import connect
 
     studio = connect().find_studio(where.studio)
     if studio is None:
-        return _GONE
+        return GONE
     if arguments.verb == "logs":
         return _print_log(studio, where, follow=arguments.follow)
     if arguments.verb == "status":
@@ -95,108 +88,6 @@ def _component(where: HandedOver) -> "StackComponent":
 
     model = Client().get_stack_component(StackComponentType.ORCHESTRATOR, UUID(where.component))
     return StackComponent.from_model(model)
-
-
-def _call(component: "StackComponent", arguments: list[str], *, capture: bool) -> tuple[int, str]:
-    with _started(component, arguments, capture=capture) as process:
-        output, errors = process.communicate()
-    _check(process, errors)
-    return process.returncode, output or ""
-
-
-@contextmanager
-def _started(component: "StackComponent", arguments: list[str], *, capture: bool) -> "Iterator[subprocess.Popen[str]]":
-    """Start this module in a process that has the credentials in its environment."""
-    from lightning_native.zenml.component import reached
-    from lightning_native.zenml.config import LightningNativeOrchestratorSettings
-
-    settings = LightningNativeOrchestratorSettings.model_validate(component.config.model_dump(exclude_unset=True))
-    pipe = subprocess.PIPE if capture else None
-    with (
-        reached(component, settings) as environ,
-        subprocess.Popen(
-            [sys.executable, "-m", "lightning_native.zenml.remote", *arguments],
-            env={**controller_environment(environ), _REACHED: "1"},
-            stdin=pipe,
-            stdout=pipe,
-            stderr=pipe,
-            text=True,
-        ) as process,
-    ):
-        yield process
-
-
-def _check(process: "subprocess.Popen[str]", errors: str | None) -> None:
-    if errors is not None and process.returncode not in (0, _GONE):
-        raise CloudError(f"the controller cannot be asked: {errors.strip()[-500:]}")
-
-
-def stop(component: "StackComponent", run_id: str, *, graceful: bool) -> None:
-    """Ask a controller on Lightning to stop its run; one that is gone has ended it.
-
-    Raises:
-        CloudError: it cannot be reached.
-    """
-    _call(component, ["stop", run_id, *(["--graceful"] if graceful else [])], capture=True)
-
-
-@dataclass(frozen=True)
-class Ended:
-    """How a run has ended."""
-
-    state: RunState
-    message: str
-    steps: dict[str, StepResult]
-
-
-class Ending:
-    """A run that is being stopped, as the process tells that talks to its controller."""
-
-    def __init__(self, output: TextIO) -> None:
-        self._output = output
-
-    def wait(self) -> Ended | None:
-        """Wait for the end; None: the controller is gone, and has told ZenML and kept its log."""
-        line = self._output.readline()
-        if not line:
-            return None
-        answer = json.loads(line)
-        steps = {
-            step["name"]: StepResult(step["state"], step["exit_code"], step["message"]) for step in answer["steps"]
-        }
-        return Ended(answer["state"], answer["message"], steps)
-
-    def log(self) -> bytes | None:
-        """Wait, after the end, for what the controller printed; None if that cannot be read any more."""
-        line = self._output.readline()
-        return base64.b64decode(line) if line else None
-
-
-@contextmanager
-def ending(component: "StackComponent", run_id: str) -> Iterator[Ending]:
-    """Stop a run at once; its controller's studio is deleted after the block.
-
-    The block waits for the end, tells ZenML of it and keeps the log. If it fails, or this process dies, the controller
-    does all that.
-
-    Raises:
-        CloudError: the controller cannot be reached.
-    """
-    with _started(component, ["stop", run_id, "--to-its-end"], capture=True) as process:
-        yield Ending(cast("TextIO", process.stdout))
-        _, errors = process.communicate("done\n")
-    _check(process, errors)
-
-
-def status(component: "StackComponent", run_id: str) -> dict[str, Any] | None:
-    """Return how a run stands as its controller's journal tells, None if the controller is gone.
-
-    Raises:
-        CloudError: it cannot be reached.
-    """
-    code, output = _call(component, ["status", run_id], capture=True)
-    answer: dict[str, Any] | None = json.loads(output) if code == 0 else None
-    return answer
 
 
 def request_stop(studio: StudioHandle, run_id: str, *, graceful: bool) -> None:
@@ -221,7 +112,7 @@ def _stop_to_its_end(studio: StudioHandle, where: HandedOver, run_id: str) -> in
         from lightning_native.lightning.session import connect
 
         if connect().find_studio(where.studio) is None:
-            return _GONE
+            return GONE
         raise
     if sys.stdin.readline():
         studio.release(delete=True)
@@ -266,7 +157,7 @@ def _print_log(studio: StudioHandle, where: HandedOver, *, follow: bool) -> int:
             sys.stdout.flush()
     except CloudError:
         # It deletes its studio when it has ended; the rest of its log is where it kept it.
-        return _GONE
+        return GONE
     return 0
 
 

@@ -14,7 +14,7 @@ from lightning_native.engine.executor import StepResult
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import RunStoppedError
-from lightning_native.zenml import remote
+from lightning_native.zenml import remote_calls
 from lightning_native.zenml.component import newest_folder, start_again
 from lightning_native.zenml.controller_log import log_keeper
 from lightning_native.zenml.end_publication import end_publication
@@ -94,13 +94,13 @@ def _stop_controller_there(
     if where is None:
         return
     if graceful or not where.keeps_journal:
-        remote.stop(component, run_id, graceful=graceful)
+        remote_calls.stop(component, run_id, graceful=graceful)
         # The controller of a dynamic pipeline tells ZenML and deletes its studio by itself.
-        while not graceful and remote.status(component, run_id) is not None and time.monotonic() < deadline:
+        while not graceful and remote_calls.status(component, run_id) is not None and time.monotonic() < deadline:
             time.sleep(_LOOK_SECONDS)
         return
     logger.info("Stopping run %s and releasing what it holds …", run_id)
-    with remote.ending(component, run_id) as ending:
+    with remote_calls.ending(component, run_id) as ending:
         # What is needed afterwards is found out meanwhile.
         publisher, keep_log = RunPublisher(run.id), log_keeper(run_id)
         end = ending.wait()

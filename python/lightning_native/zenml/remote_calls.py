@@ -1,0 +1,130 @@
+"""Has `remote.py` talk to a controller on Lightning, in a process of its own that has the credentials."""
+
+import base64
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+from lightning_native.engine.executor import StepResult
+from lightning_native.engine.journal import RunState
+from lightning_native.engine.watch import controller_environment
+from lightning_native.errors import CloudError
+
+if TYPE_CHECKING:
+    from zenml.stack import StackComponent
+
+# In the environment of a process that has the credentials.
+REACHED = "LIGHTNING_NATIVE_REACHED"
+# The exit code where the controller is not there any more.
+GONE = 3
+
+
+def call(component: "StackComponent", arguments: list[str], *, capture: bool) -> tuple[int, str]:
+    """Run the command, and return its exit code and what it printed where that is captured.
+
+    Raises:
+        CloudError: the controller cannot be reached.
+    """
+    with _started(component, arguments, capture=capture) as process:
+        output, errors = process.communicate()
+    _check(process, errors)
+    return process.returncode, output or ""
+
+
+@contextmanager
+def _started(component: "StackComponent", arguments: list[str], *, capture: bool) -> "Iterator[subprocess.Popen[str]]":
+    """Start the command in a process that has the credentials in its environment."""
+    from lightning_native.zenml.component import reached
+    from lightning_native.zenml.config import LightningNativeOrchestratorSettings
+
+    settings = LightningNativeOrchestratorSettings.model_validate(component.config.model_dump(exclude_unset=True))
+    pipe = subprocess.PIPE if capture else None
+    with (
+        reached(component, settings) as environ,
+        subprocess.Popen(
+            [sys.executable, "-m", "lightning_native.zenml.remote", *arguments],
+            env={**controller_environment(environ), REACHED: "1"},
+            stdin=pipe,
+            stdout=pipe,
+            stderr=pipe,
+            text=True,
+        ) as process,
+    ):
+        yield process
+
+
+def _check(process: "subprocess.Popen[str]", errors: str | None) -> None:
+    if errors is not None and process.returncode not in (0, GONE):
+        raise CloudError(f"the controller cannot be asked: {errors.strip()[-500:]}")
+
+
+def stop(component: "StackComponent", run_id: str, *, graceful: bool) -> None:
+    """Ask a controller on Lightning to stop its run; one that is gone has ended it.
+
+    Raises:
+        CloudError: it cannot be reached.
+    """
+    call(component, ["stop", run_id, *(["--graceful"] if graceful else [])], capture=True)
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a run has ended."""
+
+    state: RunState
+    message: str
+    steps: dict[str, StepResult]
+
+
+class Ending:
+    """A run that is being stopped, as the process tells that talks to its controller."""
+
+    def __init__(self, output: TextIO) -> None:
+        self._output = output
+
+    def wait(self) -> Ended | None:
+        """Wait for the end; None: the controller is gone, and has told ZenML and kept its log."""
+        line = self._output.readline()
+        if not line:
+            return None
+        answer = json.loads(line)
+        steps = {
+            step["name"]: StepResult(step["state"], step["exit_code"], step["message"]) for step in answer["steps"]
+        }
+        return Ended(answer["state"], answer["message"], steps)
+
+    def log(self) -> bytes | None:
+        """Wait, after the end, for what the controller printed; None if that cannot be read any more."""
+        line = self._output.readline()
+        return base64.b64decode(line) if line else None
+
+
+@contextmanager
+def ending(component: "StackComponent", run_id: str) -> Iterator[Ending]:
+    """Stop a run at once; its controller's studio is deleted after the block.
+
+    The block waits for the end, tells ZenML of it and keeps the log. If it fails, or this process dies, the controller
+    does all that.
+
+    Raises:
+        CloudError: the controller cannot be reached.
+    """
+    with _started(component, ["stop", run_id, "--to-its-end"], capture=True) as process:
+        yield Ending(cast("TextIO", process.stdout))
+        _, errors = process.communicate("done\n")
+    _check(process, errors)
+
+
+def status(component: "StackComponent", run_id: str) -> dict[str, Any] | None:
+    """Return how a run stands as its controller's journal tells, None if the controller is gone.
+
+    Raises:
+        CloudError: it cannot be reached.
+    """
+    code, output = call(component, ["status", run_id], capture=True)
+    answer: dict[str, Any] | None = json.loads(output) if code == 0 else None
+    return answer
