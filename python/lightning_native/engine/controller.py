@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -81,12 +81,14 @@ def control(path: Path, local_cloud: Path | None, observer: RunObserver, drive: 
     """
     cancellation = Cancellation()
     cancellation.grace = observer.grace
+    signals: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: cancellation.request())
+        # Only noted: a handler must not touch locks that the thread it interrupts may hold.
+        signal.signal(number, lambda number, _frame: signals.append(number))
     # Our parent had it blocked until here, so that an early request to stop is not lost.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     folder = RunFolder(path)
-    threading.Thread(target=_watch_for_stop, args=(folder, cancellation, observer), daemon=True).start()
+    threading.Thread(target=_watch_for_stop, args=(folder, cancellation, observer, signals), daemon=True).start()
     with folder.driven():
         try:
             return (drive or _drive)(folder, local_cloud, cancellation, observer)
@@ -99,11 +101,15 @@ def control(path: Path, local_cloud: Path | None, observer: RunObserver, drive: 
     return 1
 
 
-def _watch_for_stop(folder: RunFolder, cancellation: Cancellation, observer: RunObserver) -> None:
+def _watch_for_stop(
+    folder: RunFolder, cancellation: Cancellation, observer: RunObserver, signals: Collection[int]
+) -> None:
     while not cancellation.requested:
         requested = folder.stop_requested()
         if requested == "forced":
             cancellation.grace = observer.forced_grace
+            cancellation.request()
+        elif signals:
             cancellation.request()
         elif requested == "graceful":
             cancellation.drain()

@@ -56,7 +56,7 @@ class Cancellation:
         return self._draining or self._event.is_set()
 
     def request(self, reason: str = "the run was stopped") -> None:
-        """Ask everything to stop. Safe to call from a signal handler and more than once; the first reason stays."""
+        """Ask everything to stop. Safe to call more than once; the first reason stays. Not for signal handlers."""
         self.reason = self.reason or reason
         self._event.set()
         for call in tuple(self._calls):

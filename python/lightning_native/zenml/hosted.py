@@ -6,10 +6,10 @@ behind: when nobody else will, it keeps its log beside ZenML's artifacts and del
 
 import contextlib
 import os
+import queue
 import signal
 import subprocess
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -35,8 +35,8 @@ _RELEASE_SECONDS = 120.0
 def main() -> int:
     """Run what the command line says, and return 0 if the run completed."""
     hosted = Hosted.from_json(sys.argv[1])
-    stop = threading.Event()
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    stop = _Stop()
+    signal.signal(signal.SIGTERM, lambda *_: stop.request())
     cloud: AbstractContextManager[dict[str, str]] = (
         attach(Path(hosted.local_cloud)) if hosted.local_cloud else nullcontext({})
     )
@@ -52,28 +52,45 @@ def main() -> int:
             code = 1
         logs.show()
         if hosted.delete:
-            _leave(hosted, code, stopped=stop.is_set())
+            _leave(hosted, code, stopped=stop.requested)
     return code
 
 
-def _drive(hosted: Hosted, stop: threading.Event, logs: "_Logs") -> int:
+class _Stop:
+    """A request to stop. Safe to make in a signal handler while it is waited for, which that of an event is not."""
+
+    def __init__(self) -> None:
+        self.requested = False
+        self._requests: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def request(self) -> None:
+        """Make it."""
+        self.requested = True
+        self._requests.put(None)
+
+    def wait(self, seconds: float) -> None:
+        """Wait for it, at most so long."""
+        with contextlib.suppress(queue.Empty):
+            self._requests.get(timeout=seconds)
+
+
+def _drive(hosted: Hosted, stop: _Stop, logs: "_Logs") -> int:
     argv = hosted.argv or _uploaded_run(hosted)
     folder = RunFolder.of(hosted.run_id)
     for life in range(1, _MOST_LIVES + 1):
-        if stop.is_set():
+        if stop.requested:
             return 1
         child = subprocess.Popen([sys.executable, *argv])
         while child.poll() is None:
-            if folder.stop_requested() != "no" and not stop.is_set() and hosted.argv:
+            if folder.stop_requested() != "no" and not stop.requested and hosted.argv:
                 # A controller of the engine's looks for itself; anything else knows only signals.
-                stop.set()
-            if stop.is_set():
+                stop.request()
+            if stop.requested:
                 child.send_signal(signal.SIGTERM)
                 _wait(child)
             logs.show()
-            # Not slept through when a signal comes.
             stop.wait(_LOOK_SECONDS)
-        if child.returncode >= 0 or stop.is_set():
+        if child.returncode >= 0 or stop.requested:
             return child.returncode if child.returncode >= 0 else 1
         sys.stderr.write(f"the process that drives the run died of signal {-child.returncode} (life {life})\n")
     return 1
