@@ -431,7 +431,7 @@ def poll(offsets: dict[str, int], wait: float, *, until_all: bool = False) -> di
             if now - news_since > STOP_PATIENCE or not any(map(is_stopping, running)):
                 break
         time.sleep(0.02)
-    if running and len(quiet) < len(answers):
+    if wait and running and len(quiet) < len(answers):
         # One call carries a burst of lines, and the ends of several operations, rather than one.
         time.sleep(0.1)
         answers = {operation: look(operation, offset) for operation, offset in offsets.items()}
