@@ -4,12 +4,15 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from lightning_native.engine.run_folder import RunFolder
+from lightning_native.zenml import controller
 from lightning_native.zenml.end_publication import (
     PROMISE,
     end_publication,
@@ -54,3 +57,13 @@ def test_a_promise_from_elsewhere_counts_for_as_long_as_it_is_renewed(folder: Ru
     before = signal.getsignal(signal.SIGTERM)
     wait_for_promise(folder)
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_the_threads_of_a_controller_load_zenml_one_after_another(folder: RunFolder) -> None:
+    observer = controller.ZenMLObserver(folder, uuid4())
+    other = threading.Thread(target=observer.stopping)
+    with controller._LOADING:
+        other.start()
+        other.join(0.5)
+        assert other.is_alive()
+    other.join()

@@ -3,6 +3,7 @@
 import argparse
 import sys
 import threading
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from lightning_native.engine.controller import RunObserver, control, controller_arguments
@@ -12,9 +13,14 @@ from lightning_native.engine.journal import RunState
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.zenml.end_publication import end_publication, is_promised, wait_for_promise
 
+if TYPE_CHECKING:
+    from lightning_native.zenml.publish import RunPublisher
+
 # Most runs are over by then, and never need ZenML here.
 _FIRST_LOOK_SECONDS = 60.0
 _HOSTED_GRACE_SECONDS = 120.0
+# ZenML's modules import each other: two threads that load it at once each see the other's half done, and fail.
+_LOADING = threading.Lock()
 
 
 class ZenMLObserver(RunObserver):
@@ -38,14 +44,15 @@ class ZenMLObserver(RunObserver):
             watch.start()
 
     def _watch_heartbeats(self, give_up: GiveUp) -> None:
-        from lightning_native.zenml.heartbeat import watch_heartbeats
+        with _LOADING:
+            from lightning_native.zenml.heartbeat import watch_heartbeats
 
         watch_heartbeats(self._pipeline_run, give_up)
 
     def stopping(self) -> None:
         """Load what will be needed in a moment: ZenML takes as long to import as steps take to stop."""
         if not is_promised(self._folder):
-            import lightning_native.zenml.publish  # noqa: F401  for its effect
+            self._publisher()
 
     def step_ended(self, name: str, result: StepResult) -> None:
         """Publish a step that failed, and keep one that was stopped for later: first all is to be released."""
@@ -54,10 +61,7 @@ class ZenMLObserver(RunObserver):
         if result.state == "stopped":
             self._stopped[name] = result
         elif result.state == "failed":
-            # ZenML takes a second to import and is needed only when something goes wrong.
-            from lightning_native.zenml.publish import RunPublisher
-
-            RunPublisher(self._pipeline_run).steps_ended({name: result})
+            self._publisher().steps_ended({name: result})
 
     def run_ended(self, state: RunState, message: str) -> None:
         """Publish a run that did not complete, unless who stopped it does."""
@@ -67,12 +71,17 @@ class ZenMLObserver(RunObserver):
         with end_publication(self._folder) as publication:
             if publication.is_done:
                 return
-            from lightning_native.zenml.publish import RunPublisher
-
-            publisher = RunPublisher(self._pipeline_run)
+            publisher = self._publisher()
             publisher.steps_ended(self._stopped)
             publisher.run_ended(state, message, settle_steps=not self._steps)
             publication.done()
+
+    def _publisher(self) -> "RunPublisher":
+        # ZenML takes a second to import and is needed only when something goes wrong.
+        with _LOADING:
+            from lightning_native.zenml.publish import RunPublisher
+
+        return RunPublisher(self._pipeline_run)
 
 
 def main() -> int:
