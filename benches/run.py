@@ -21,6 +21,7 @@ import tarfile
 import tempfile
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import corpus
@@ -90,17 +91,6 @@ def measure_archive(base: Path, kind: str, rounds: int, levels: tuple[int, ...])
                     while opened.read(1 << 20):
                         pass
 
-    def read_whole() -> None:
-        for path in root.iterdir():
-            if path.is_file():
-                path.read_bytes()
-
-    def write() -> None:
-        mebibyte = bytes(1 << 20)
-        with (out / "written").open("wb", buffering=0) as file:
-            for _ in range(sum(path.stat().st_size for path in root.iterdir() if path.is_file()) >> 20):
-                file.write(mebibyte)
-
     contenders: dict[str, Contender] = {"read the files (Python)": read, "CodeArchive": code_archive}
     for level in levels:
         contenders[f"lightning-native {level}"] = lambda level=level: native.create_archive(
@@ -112,17 +102,47 @@ def measure_archive(base: Path, kind: str, rounds: int, levels: tuple[int, ...])
     if kind == "binary":
         # The best part of a minute a round, and no goal is about it.
         del contenders["CodeArchive"]
-        # What a program does that wants the bytes, rather than to see them pass.
-        contenders["read the files whole (Python)"] = read_whole
-        # Whoever writes a file of that size cannot be faster than the one, nor who reads what it writes than the other.
-        contenders["write as much (Python)"] = write
-        contenders["read and write (cat)"] = lambda: subprocess.run(
-            f"cat {root}/* > {out}/copy", shell=True, check=True
-        )
+        contenders |= reading_and_writing(root, out)
     seconds = alternate(contenders, rounds, before_each=make_room)
     remove_archives()
     out.rmdir()
     return {"corpus": described, "seconds": seconds, "bytes": dict(sorted(sizes.items()))}
+
+
+def reading_and_writing(root: Path, out: Path) -> dict[str, Contender]:
+    """Return what an archive of incompressible files is measured by: they are read, and as many bytes are written."""
+    paths = sorted(path for path in root.iterdir() if path.is_file())
+
+    def read_whole() -> None:
+        for path in paths:
+            path.read_bytes()
+
+    def write() -> None:
+        mebibyte = bytes(1 << 20)
+        with (out / "written").open("wb", buffering=0) as file:
+            for _ in range(sum(path.stat().st_size for path in paths) >> 20):
+                file.write(mebibyte)
+
+    def copy_in_two_threads() -> None:
+        def copy(first: int) -> None:
+            mebibyte = memoryview(bytearray(1 << 20))
+            for place in range(first, len(paths), 2):
+                offset = place * paths[place].stat().st_size
+                with paths[place].open("rb", buffering=0) as file:
+                    while count := file.readinto(mebibyte):
+                        offset += os.pwrite(target.fileno(), mebibyte[:count], offset)
+
+        with (out / "copied").open("wb", buffering=0) as target, ThreadPoolExecutor(2) as pool:
+            list(pool.map(copy, range(2)))
+
+    return {
+        # What a program does that wants the bytes, rather than to see them pass.
+        "read the files whole (Python)": read_whole,
+        # An archive has to do the same, and to hash and to check what it reads.
+        "write as much (Python)": write,
+        "copy, 2 threads (Python)": copy_in_two_threads,
+        "read and write (cat)": lambda: subprocess.run(f"cat {root}/* > {out}/copy", shell=True, check=True),
+    }
 
 
 def measure_cache(base: Path, rounds: int) -> dict[str, object]:
@@ -282,6 +302,7 @@ def ratio_table(results: dict[str, dict]) -> str:
         readers = (
             "read the files (Python)",
             "write as much (Python)",
+            "copy, 2 threads (Python)",
             "read the files whole (Python)",
             "read and write (cat)",
         )
