@@ -1,8 +1,10 @@
 //! Archives of source trees: what goes in, deterministic writing, safe extraction.
 mod assemble;
+mod bounded;
 mod cache;
 mod content;
 mod digest;
+mod extensions;
 mod extract;
 mod facts;
 mod git;
@@ -17,7 +19,8 @@ mod tar_header;
 mod verdict;
 mod write;
 
-pub use extract::{ExtractReport, Limits, extract};
+pub use bounded::Limits;
+pub use extract::{ExtractReport, extract};
 pub use select::select;
 pub use selection::{Entry, Excluded, Kind, Selection, SelectionOptions, Stamp};
 pub use write::{ArchiveReport, WriteOptions, create};

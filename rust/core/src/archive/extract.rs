@@ -15,35 +15,16 @@ use tar::EntryType;
 
 use super::{
     Progress,
+    bounded::{Bounded, Limits, check_length, damaged},
+    extensions::Extensions,
     layout::{Layout, Node, refuse},
     members::{Members, Stream},
 };
 use crate::{Error, Result};
 
-/// Content may grow to this before its proportion to the archive counts.
-const GRACE: u64 = 64 << 20;
 const HEARTBEAT: Duration = Duration::from_millis(50);
 /// Files up to this size are written by other threads than the one that reads the archive.
 const SMALL: u64 = 1 << 20;
-/// Names and PAX records beyond this are an attack on memory.
-const MAX_EXTENSION: u64 = 1 << 20;
-
-/// Bounds that no honest archive of source code comes near.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// Bytes of the uncompressed archive.
-    pub bytes: u64,
-    /// Entries of any kind.
-    pub entries: u64,
-    /// How many times larger than the compressed archive its content may be, beyond the first 64 MiB.
-    pub ratio: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { bytes: 1 << 40, entries: 10_000_000, ratio: 200 }
-    }
-}
 
 /// What was extracted.
 #[derive(Debug, Default)]
@@ -193,21 +174,14 @@ struct Unpacking<'a, 'progress> {
     report: ExtractReport,
 }
 
-/// What the entries before one say about it.
-#[derive(Default)]
-struct Extensions {
-    path: Option<BString>,
-    link: Option<BString>,
-}
-
 impl Unpacking<'_, '_> {
     fn run(&mut self, stream: Stream<'_>) -> Result<()> {
-        let mut archive = tar::Archive::new(Bounded { stream, count: 0, limits: self.limits });
+        let mut archive = tar::Archive::new(Bounded::new(stream, self.limits));
         let mut extensions = Extensions::default();
         let mut count = 0;
-        let entries = archive.entries().map_err(|error| self.damaged(&error))?;
+        let entries = archive.entries().map_err(|error| damaged(self.source, &error))?;
         for entry in entries.raw(true) {
-            let mut entry = entry.map_err(|error| self.damaged(&error))?;
+            let mut entry = entry.map_err(|error| damaged(self.source, &error))?;
             count += 1;
             if count > self.limits.entries {
                 return Err(Error::UnsafeArchive(format!(
@@ -221,16 +195,16 @@ impl Unpacking<'_, '_> {
         }
         self.send_batch();
         if extensions.path.is_some() || extensions.link.is_some() {
-            return Err(self.damaged(&io::Error::other("it ends after a long name")));
+            return Err(damaged(self.source, &io::Error::other("it ends after a long name")));
         }
         let mut rest = archive.into_inner();
         if rest.stream.is_at_end {
-            return Err(self.damaged(&io::Error::other("it is cut off: the end mark is missing")));
+            return Err(damaged(self.source, &io::Error::other("it is cut off: the end mark is missing")));
         }
         let mut buffer = [0; 1 << 14];
         loop {
             self.heartbeat()?;
-            match rest.read(&mut buffer).map_err(|error| self.damaged(&error))? {
+            match rest.read(&mut buffer).map_err(|error| damaged(self.source, &error))? {
                 0 => return Ok(()),
                 count if buffer[..count].iter().all(|&byte| byte == 0) => {}
                 _ => {
@@ -244,23 +218,14 @@ impl Unpacking<'_, '_> {
     }
 
     fn unpack<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>, extensions: &mut Extensions) -> Result<()> {
-        let kind = entry.header().entry_type();
-        match kind {
-            EntryType::GNULongName => {
-                return self.long_name(entry).map(|name| extensions.path = Some(name));
-            }
-            EntryType::GNULongLink => {
-                return self.long_name(entry).map(|name| extensions.link = Some(name));
-            }
-            EntryType::XHeader => return self.pax(entry, extensions),
-            EntryType::XGlobalHeader => return self.pax_global(entry),
-            _ => {}
+        if extensions.take_in(entry, self.source)? {
+            return Ok(());
         }
         let Extensions { path, link } = std::mem::take(extensions);
         let raw = path.unwrap_or_else(|| BString::from(entry.path_bytes().into_owned()));
         let raw = raw.as_bstr();
         let link = || link.clone().or_else(|| entry.link_name_bytes().map(|link| BString::from(link.into_owned())));
-        match kind {
+        match entry.header().entry_type() {
             EntryType::Directory => {
                 self.place(raw, Node::Folder)?;
             }
@@ -325,8 +290,8 @@ impl Unpacking<'_, '_> {
         self.report.bytes_out += size;
         if size <= SMALL {
             let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-            entry.read_to_end(&mut content).map_err(|error| self.damaged(&error))?;
-            self.check_length(content.len() as u64, size)?;
+            entry.read_to_end(&mut content).map_err(|error| damaged(self.source, &error))?;
+            check_length(self.source, content.len() as u64, size)?;
             self.batch.push(SmallFile { path: full, content, executable });
             self.batch_bytes += size + SMALL / 256;
             if self.batch_bytes > SMALL {
@@ -340,9 +305,9 @@ impl Unpacking<'_, '_> {
         let mut written = 0;
         loop {
             self.heartbeat()?;
-            let count = entry.read(&mut buffer).map_err(|error| self.damaged(&error))?;
+            let count = entry.read(&mut buffer).map_err(|error| damaged(self.source, &error))?;
             if count == 0 {
-                return self.check_length(written, size);
+                return check_length(self.source, written, size);
             }
             file.write_all(&buffer[..count]).map_err(write)?;
             written += count as u64;
@@ -353,73 +318,6 @@ impl Unpacking<'_, '_> {
         // Fails only after a writer panicked, which the scope reports.
         let _ = self.sender.send(std::mem::take(&mut self.batch));
         self.batch_bytes = 0;
-    }
-
-    fn check_length(&self, length: u64, size: u64) -> Result<()> {
-        if length == size { Ok(()) } else { Err(self.damaged(&io::Error::other("it is cut off"))) }
-    }
-
-    fn long_name<R: Read>(&self, entry: &mut tar::Entry<'_, R>) -> Result<BString> {
-        let mut name = self.extension(entry)?;
-        let end = name.iter().position(|&byte| byte == 0).unwrap_or(name.len());
-        name.truncate(end);
-        Ok(name.into())
-    }
-
-    fn extension<R: Read>(&self, entry: &mut tar::Entry<'_, R>) -> Result<Vec<u8>> {
-        if entry.size() > MAX_EXTENSION {
-            return Err(Error::UnsafeArchive(format!(
-                "refused to extract {}: a name or record in it has {} bytes",
-                self.source.display(),
-                entry.size()
-            )));
-        }
-        let mut bytes = Vec::new();
-        entry.read_to_end(&mut bytes).map_err(|error| self.damaged(&error))?;
-        self.check_length(bytes.len() as u64, entry.size())?;
-        Ok(bytes)
-    }
-
-    fn pax<R: Read>(&self, entry: &mut tar::Entry<'_, R>, extensions: &mut Extensions) -> Result<()> {
-        let bytes = self.extension(entry)?;
-        for record in tar::PaxExtensions::new(&bytes) {
-            let record = record.map_err(|error| self.damaged(&error))?;
-            let value = || BString::from(record.value_bytes());
-            match record.key_bytes() {
-                b"path" => extensions.path = Some(value()),
-                b"linkpath" => extensions.link = Some(value()),
-                // Readers disagree on which of two sizes counts, and so on where the next entry is (CVE-2025-62518).
-                b"size" => return Err(self.trick("a size in a PAX record")),
-                key if key.starts_with(b"GNU.sparse") => return Err(self.trick("a sparse file")),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn pax_global<R: Read>(&self, entry: &mut tar::Entry<'_, R>) -> Result<()> {
-        let bytes = self.extension(entry)?;
-        for record in tar::PaxExtensions::new(&bytes) {
-            let record = record.map_err(|error| self.damaged(&error))?;
-            let key = record.key_bytes();
-            if matches!(key, b"path" | b"linkpath" | b"size") || key.starts_with(b"GNU.sparse") {
-                return Err(self.trick("a global PAX record that changes all entries"));
-            }
-        }
-        Ok(())
-    }
-
-    fn trick(&self, what: &str) -> Error {
-        Error::UnsafeArchive(format!("refused to extract {}: it has {what}", self.source.display()))
-    }
-
-    fn damaged(&self, error: &io::Error) -> Error {
-        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Bomb>());
-        match inner {
-            Some(bomb) => Error::UnsafeArchive(format!("refused to extract {}: {bomb}", self.source.display())),
-            None if error.kind() == io::ErrorKind::UnexpectedEof => self.damaged(&io::Error::other("it is cut off")),
-            None => Error::Archive(format!("cannot extract {}: {error}", self.source.display())),
-        }
     }
 
     fn heartbeat(&mut self) -> Result<()> {
@@ -433,35 +331,6 @@ impl Unpacking<'_, '_> {
         // How much is read is close enough to how much is done.
         let done = self.report.bytes_out.min(self.total);
         if (self.progress)(done, self.total) { Ok(()) } else { Err(Error::Interrupted) }
-    }
-}
-
-/// Stops reading a stream that grows out of all proportion.
-struct Bounded<'a> {
-    stream: Stream<'a>,
-    count: u64,
-    limits: &'a Limits,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum Bomb {
-    #[error("it unpacks to more than {0} bytes")]
-    Size(u64),
-    #[error("it unpacks to more than {0} times its size: a decompression bomb")]
-    Ratio(u64),
-}
-
-impl Read for Bounded<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.stream.read(buffer)?;
-        self.count += count as u64;
-        if self.count > self.limits.bytes {
-            return Err(io::Error::other(Bomb::Size(self.limits.bytes)));
-        }
-        if self.count > GRACE && self.count / self.limits.ratio > self.stream.consumed() {
-            return Err(io::Error::other(Bomb::Ratio(self.limits.ratio)));
-        }
-        Ok(count)
     }
 }
 
