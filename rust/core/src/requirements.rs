@@ -1,5 +1,6 @@
 //! Requirements as people have them: reading requirement files, and merging them into one that means the same.
 mod merge;
+mod parse;
 mod read;
 
 pub use merge::{Conflict, Merged, OnConflict, merge};
