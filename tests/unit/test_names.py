@@ -27,6 +27,18 @@ def test_a_name_without_letter_or_digit_is_refused(name):
         sanitize_studio_name(name)
 
 
+@pytest.mark.parametrize(
+    ("parts", "expected"),
+    [
+        (("0a1b2c3d", "Train Step"), "0a1b2c3d-train-step-sqfhj3hhfagh5bz"),
+        (("a" * 70, "b"), "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-bnlvjqwwwoocqmd"),
+        (("日本",), "studio-dubgxbbsrynjdxx"),
+    ],
+)
+def test_unique_names_stay_what_they_are_so_that_a_later_version_finds_what_an_earlier_one_made(parts, expected):
+    assert unique_studio_name(*parts) == expected
+
+
 def test_unique_names_of_no_parts_are_refused():
     with pytest.raises(InvalidNameError):
         unique_studio_name()
