@@ -120,6 +120,11 @@ def test_paths_in_pax_records_and_long_names_obey_the_same_rules(refuse):
     refuse(member("a/" * 80 + "../x"), match=r"`\.\.`", tar_format=tarfile.PAX_FORMAT)
 
 
+@pytest.mark.parametrize("tar_format", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+def test_names_that_take_too_much_memory_are_refused(refuse, tar_format):
+    refuse(member("x" * (1 << 20) + "y"), match=r"a name or record of \d+ bytes", tar_format=tar_format)
+
+
 def test_bombs_are_refused(tmp_path):
     info = tarfile.TarInfo("zeros")
     info.size = 1 << 28
