@@ -11,7 +11,7 @@ export LIGHTNING_DISABLE_VERSION_CHECK := 1
 export ZENML_ANALYTICS_OPT_IN := false
 unexport VIRTUAL_ENV
 
-.PHONY: help setup demo test test-rust test-python readers test-repeat test-oldest test-browser test-images lint format bench fuzz clean
+.PHONY: help setup demo test test-rust test-python readers test-repeat test-oldest test-browser test-images lint format bench fuzz audit clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -99,6 +99,10 @@ fuzz: ## Fuzz each native verb for FUZZ_SECONDS (needs cargo-fuzz; needs no nigh
 	  mkdir -p rust/fuzz/corpus/$$target; \
 	  cargo fuzz run --fuzz-dir rust/fuzz -s none $$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4000; \
 	done
+
+audit: setup ## Look for known vulnerabilities, licences and sources that do not fit, and say what cannot be asked here
+	cargo deny --version > /dev/null 2>&1 || cargo install cargo-deny --locked --quiet
+	$(BIN)/python .ci/audit.py $(BIN)/uv
 
 bench: setup ## Measure the native verbs beside their peers and write benches/results.json
 	$(BIN)/uv pip install --quiet --python $(BIN)/python 'rustworkx>=0.17'
