@@ -14,6 +14,7 @@
     ├── PlanError (ValueError)           a plan that cannot run as it is written
     │   └── UnknownMachineError          a machine that Lightning does not offer
     ├── JobError (ValueError)            a job's description that cannot be read or run
+    ├── UsageError (ValueError)          a command that cannot be carried out as it is given
     ├── CredentialsError                 no way to sign in to Lightning
     ├── CloudError                       Lightning refused or failed a call
     │   └── OutOfCapacityError           no machine of the kind that was asked for is free
@@ -79,6 +80,10 @@ class UnknownMachineError(PlanError):
 
 class JobError(LightningNativeError, ValueError):
     """A job's description that cannot be read, or not be run where it is to run."""
+
+
+class UsageError(LightningNativeError, ValueError):
+    """A command that cannot be carried out as it is given; its exit code is 2."""
 
 
 class CredentialsError(LightningNativeError):

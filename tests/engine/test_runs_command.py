@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from runner import Runner
+from terminal import answer_at_terminal
 
 from lightning_native.emulator.attach import attach, default_root
 from lightning_native.emulator.local_cloud import LocalCloud
@@ -16,16 +17,14 @@ from lightning_native.engine.plan import Retry, StepPlan
 
 
 def command(
-    *arguments: str, environ: dict[str, str] | None = None, answer: str = ""
+    *arguments: str, environ: dict[str, str] | None = None, answer: str | None = None
 ) -> "subprocess.CompletedProcess[str]":
+    argv = [sys.executable, "-m", "lightning_native", *arguments]
+    env = {**os.environ, **(environ or {})}
+    if answer is not None:
+        return answer_at_terminal(argv, answer, env=env)
     return subprocess.run(
-        [sys.executable, "-m", "lightning_native", *arguments],
-        input=answer,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=240,
-        env={**os.environ, **(environ or {})},
+        argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=240, env=env
     )
 
 
@@ -56,7 +55,10 @@ def test_environments_are_listed_and_pruned(runner: Runner, lightning_cloud: Loc
     (environment,) = json.loads(command("environments", "list", "--json", environ=environ).stdout)
     assert environment["ready"]
     assert "0 deleted, 1 kept" in command("environments", "prune", "--unused-days", "1", environ=environ).stdout
-    assert "1 deleted, 0 kept" in command("environments", "prune", environ=environ).stdout
+    unasked = command("environments", "prune", environ=environ)
+    assert (unasked.returncode, unasked.stdout) == (2, "")
+    assert f"studio {environment['studio']}: to delete" in unasked.stderr
+    assert "1 deleted, 0 kept" in command("environments", "prune", environ=environ, answer="y\n").stdout
     assert json.loads(command("environments", "list", "--json", environ=environ).stdout) == []
 
 
@@ -66,8 +68,11 @@ def test_what_a_dead_run_holds_is_shown_with_age_and_cost_and_released_after_a_y
     folder = runner.make("studio", StepPlan("a", ("true",), machines=("L4",)))
     assert runner.drive(folder, "after run 3") == -signal.SIGKILL
     environ = lightning_cloud.environ
-    refused = command("gc", environ=environ, answer="n\n")
-    assert refused.returncode == 1
+    unasked = command("gc", "--json", environ=environ)
+    assert (unasked.returncode, unasked.stdout) == (2, "")
+    assert "say --yes" in unasked.stderr
+    refused = command("gc", "--json", environ=environ, answer="n\n")
+    assert (refused.returncode, json.loads(refused.stdout)) == (1, {"released": [], "failed": []})
     assert re.search(r"studio engine-test-a-\S+ of run \w+ \([\d.]+ s, \$[\d.]+\): to delete", refused.stderr)
     accepted = command("gc", environ=environ, answer="y\n")
     assert "1 released, 0 could not be released" in accepted.stdout
@@ -116,7 +121,10 @@ def test_a_run_is_waited_for_in_vain_and_stopped_from_another_terminal(runner: R
     runner.wait_for("long")
     waited = command("runs", "wait", run_id, "--timeout", "0.1", "--json")
     assert (waited.returncode, json.loads(waited.stdout)["state"]) == (1, "running")
-    assert f"run {run_id} is stopped" in command("runs", "stop", run_id).stdout
+    assert command("runs", "stop", run_id).returncode == 2
+    assert command("runs", "stop", run_id, answer="no\n").returncode == 1
+    assert json.loads(command("runs", "show", run_id, "--json").stdout)["state"] == "running"
+    assert f"run {run_id} is stopped" in command("runs", "stop", run_id, "--yes").stdout
 
 
 @pytest.mark.parametrize(("code", "state"), [(0, "completed"), (1, "failed")])

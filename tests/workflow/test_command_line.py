@@ -17,7 +17,9 @@ from uuid import uuid4
 
 import pytest
 from search import files_with
+from terminal import END_OF_INPUT, answer_at_terminal
 
+from lightning_native.emulator import LocalCloud
 from lightning_native.emulator.attach import attach
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.run_folder import RunFolder
@@ -48,6 +50,11 @@ class Bench:
             text=True,
             process_group=0,
         )
+
+    def answer(self, answer: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
+        """Run a command at a terminal at which somebody answers."""
+        command = [sys.executable, "-m", "lightning_native", *arguments]
+        return answer_at_terminal(command, answer, env=self.environment, cwd=self.folder)
 
     def call(self, *arguments: object, **environment: str) -> tuple[int, str, str]:
         """Run a command; return exit code, stdout and stderr."""
@@ -294,11 +301,56 @@ def test_a_workflow_with_a_schedule_is_scheduled_changed_and_deleted(bench: Benc
     code, output, errors = bench.call("run", workflow, "--local")
     assert code == 0, errors
     assert output.startswith("scheduled as 'nightly' at '0 2 * * *' Europe/Zurich")
-    assert bench.call("schedules", "pause", "nightly", "--local")[0] == 0
+    paused = bench.call("schedules", "pause", "nightly", "--local")
+    assert paused == (0, "nightly: 0 2 * * * Europe/Zurich, paused\n", "")
     assert bench.call("schedules", "change", "nightly", "--cron", "5 4 * * 1", "--timezone", "UTC", "--local")[0] == 0
     assert bench.call("schedules", "--local")[1].split() == ["nightly", "5", "4", "*", "*", "1", "UTC", "paused"]
     assert bench.call("schedules", "runs", "nightly", "--local", "--json")[1] == "[]\n"
     code, _, errors = bench.call("schedules", "delete", "weekly", "--local")
     assert (code, errors) == (1, "error: there is no schedule 'weekly'; there are: nightly\n")
-    assert bench.call("schedules", "delete", "nightly", "--local") == (0, "", "")
+    delete = ("schedules", "delete", "nightly", "--local", "--json")
+    code, output, errors = bench.call(*delete)
+    assert (code, output) == (2, "")
+    assert errors.startswith("schedule nightly: to delete with its runs and its studios\nerror: ")
+    assert "--yes" in errors
+    for no in ("n\n", "\n", END_OF_INPUT):
+        refused = bench.answer(no, *delete)
+        assert (refused.returncode, json.loads(refused.stdout)) == (1, {"deleted": []})
+        assert "nothing was changed" in refused.stderr
+    assert bench.call("schedules", "--local")[1].split()[0] == "nightly"
+    accepted = bench.answer("y\n", *delete)
+    assert (accepted.returncode, json.loads(accepted.stdout)) == (0, {"deleted": ["nightly"]})
     assert bench.call("schedules", "list", "--local") == (0, "", "")
+
+
+def test_local_before_the_action_leaves_the_account_alone(bench: Bench) -> None:
+    workflow = bench.write(
+        """\
+        name: nightly
+        placement: platform
+        schedule: {cron: 0 2 * * *, timezone: UTC}
+        steps: {a: {command: echo a}}
+        """
+    )
+    with LocalCloud(bench.folder / "account") as account:
+        # The account has an organization, of which the local cloud knows nothing.
+        signed_in = {**account.environ, "LIGHTNING_ORG": "no such", "LIGHTNING_AUTH_TOKEN": "of the account"}
+        here = {"LIGHTNING_NATIVE_HOME": str(bench.folder / "here")}
+        assert bench.call("run", workflow, **account.environ, **here)[0] == 0
+        assert bench.call("run", workflow, "--local", **signed_in, **here)[0] == 0
+        deleted = bench.call("schedules", "--local", "delete", "nightly", "--yes", **signed_in, **here)
+        assert deleted[:2] == (0, "deleted schedule nightly\n")
+        assert bench.call("schedules", "--local", "list", **signed_in, **here)[1] == ""
+        assert bench.call("schedules", **account.environ, **here)[1].split()[0] == "nightly"
+
+        for where in ((), ("--local",)):
+            environ = signed_in if where else account.environ
+            steps = bench.write("{placement: job, setup: ['true'], steps: {a: {command: 'true'}}}")
+            ran = bench.call("run", steps, *where, **environ, **here)
+            assert ran[0] == 0, ran[2]
+        pruned = bench.call("environments", "--local", "prune", "--yes", "--json", **signed_in, **here)
+        assert pruned[0] == 0, pruned
+        assert len(json.loads(pruned[1])["deleted"]) == 1
+        assert json.loads(bench.call("environments", "--json", "--local", "list", **signed_in, **here)[1]) == []
+        (kept,) = json.loads(bench.call("environments", "list", "--json", **account.environ, **here)[1])
+        assert kept["ready"]

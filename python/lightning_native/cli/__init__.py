@@ -11,7 +11,8 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lightning_native.errors import LightningNativeError
+from lightning_native.cli.shared_options import check_options, share_options
+from lightning_native.errors import LightningNativeError, UsageError
 
 COMMANDS = {
     "archive": "pack a source tree into a deterministic tar.gz",
@@ -40,11 +41,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(prog="lightning-native", description=(__doc__ or "").split("\n")[0])
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    named = next((argument for argument in arguments if not argument.startswith("-")), None)
     for name, summary in COMMANDS.items():
         subparser = subparsers.add_parser(
             name, help=summary, description=summary, formatter_class=argparse.RawDescriptionHelpFormatter
         )
-        if arguments[:1] == [name]:
+        if name == named:
             try:
                 module = importlib.import_module(f"lightning_native.cli.{name}")
             except ModuleNotFoundError as error:
@@ -53,13 +55,15 @@ def main(argv: Sequence[str] | None = None) -> int:
                 return 1
             subparser.epilog = f"example:\n  {module.EXAMPLE}"
             module.add_arguments(subparser)
+            share_options(subparser)
             subparser.set_defaults(handler=module.run)
     args = parser.parse_args(arguments)
+    check_options(subparsers.choices[args.command], args)
     try:
         return int(args.handler(args))
     except LightningNativeError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 1
+        return 2 if isinstance(error, UsageError) else 1
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130

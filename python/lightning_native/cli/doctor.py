@@ -2,28 +2,27 @@
 
 import argparse
 import json
-import os
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 
+from lightning_native.cli.cloud_option import add_cloud_option
 from lightning_native.cli.table import format_table
-from lightning_native.emulator.attach import attach, default_root
+from lightning_native.emulator.attach import default_root
 from lightning_native.engine.diagnosis import Finding, diagnose
+from lightning_native.lightning.local import cloud_environ
 
 EXAMPLE = "lightning-native doctor --local"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("--local", action="store_true", help="look at the local cloud instead of Lightning AI")
+    add_cloud_option(parser, about="look at the local cloud")
     parser.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Show every finding; 0 only if nothing is wrong."""
-    cloud: AbstractContextManager[dict[str, str]] = attach(default_root()) if args.local else nullcontext({})
-    with cloud as environ:
-        os.environ.update(environ)
+    # Missing credentials are one of the findings.
+    with cloud_environ(default_root() if args.local else None):
         findings = diagnose()
     if args.json:
         print(json.dumps([asdict(finding) for finding in findings], indent=1))

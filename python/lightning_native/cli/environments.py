@@ -2,12 +2,12 @@
 
 import argparse
 import json
-import os
+import sys
 import time
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 
-from lightning_native.emulator.attach import attach, default_root
+from lightning_native.cli.cloud_option import add_cloud_option, chosen_cloud
+from lightning_native.cli.confirmation import add_yes_option, confirmed
 from lightning_native.engine.journal import Environment, Journal
 from lightning_native.lightning.session import cloud_name, connect
 
@@ -18,23 +18,22 @@ _DAY = 86_400.0
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.set_defaults(action="list", local=False, json=False)
+    parser.set_defaults(action="list")
     commands = parser.add_subparsers(dest="action", metavar="ACTION")
     listing = commands.add_parser("list", help="list them, the one that was used last first (also without an action)")
-    listing.add_argument("--json", action="store_true", help="print JSON")
     prune = commands.add_parser("prune", help="delete those not used for a while; they are made again when needed")
     prune.add_argument("--unused-days", type=float, default=0.0, metavar="N", help="keep what was used in N days")
+    add_yes_option(prune)
     for command in (parser, listing, prune):
-        command.add_argument("--local", action="store_true", help="on the local cloud instead of Lightning AI")
+        add_cloud_option(command)
+        command.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Do what the action says."""
-    cloud: AbstractContextManager[dict[str, str]] = attach(default_root()) if args.local else nullcontext({})
-    with cloud as environ, Journal() as journal:
-        os.environ.update(environ)
+    with chosen_cloud(local=args.local), Journal() as journal:
         known = journal.environments(cloud_name())
-        return _prune(journal, known, args.unused_days) if args.action == "prune" else _list(known, args.json)
+        return _prune(journal, known, args) if args.action == "prune" else _list(known, args.json)
 
 
 def _list(environments: list[Environment], as_json: bool) -> int:
@@ -48,13 +47,20 @@ def _list(environments: list[Environment], as_json: bool) -> int:
     return 0
 
 
-def _prune(journal: Journal, environments: list[Environment], unused_days: float) -> int:
-    old = [environment for environment in environments if environment.used <= time.time() - unused_days * _DAY]
-    cloud = connect() if old else None
-    for environment in old:
+def _prune(journal: Journal, environments: list[Environment], args: argparse.Namespace) -> int:
+    old = [environment for environment in environments if environment.used <= time.time() - args.unused_days * _DAY]
+    wanted = confirmed([f"studio {environment.studio}: to delete" for environment in old], yes=args.yes)
+    deleted = old if wanted else []
+    cloud = connect() if deleted else None
+    for environment in deleted:
         studio = cloud.find_studio(environment.studio) if cloud else None
         if studio is not None:
             studio.release(delete=True)
         journal.forget_studio(environment.cloud, environment.studio)
-    print(f"{len(old)} deleted, {len(environments) - len(old)} kept")
-    return 0
+        print(f"deleted studio {environment.studio}", file=sys.stderr)
+    if args.json:
+        kept = [environment for environment in environments if environment not in deleted]
+        print(json.dumps({"deleted": [asdict(each) for each in deleted], "kept": [asdict(each) for each in kept]}))
+    elif wanted:
+        print(f"{len(deleted)} deleted, {len(environments) - len(deleted)} kept")
+    return 0 if wanted else 1

@@ -3,11 +3,10 @@
 import argparse
 import configparser
 import json
-import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,15 +14,14 @@ from typing import Any
 import yaml
 
 from lightning_native import select_files
+from lightning_native.cli.cloud_option import add_cloud_option, chosen_cloud
 from lightning_native.cli.table import format_table
 from lightning_native.cli.units import human_bytes, human_dollars
-from lightning_native.emulator.attach import attach, default_root
 from lightning_native.errors import JobError
 from lightning_native.jobs import Job, Lightning, lightning, load_job, oci
 from lightning_native.jobs.code import PackedCode
 from lightning_native.jobs.lightning import LightningJobSpec, Substitutes
 from lightning_native.jobs.submission import JobResult, find_job, follow, new_name, submit
-from lightning_native.lightning.credentials import Credentials
 from lightning_native.lightning.jobs import LightningJob
 from lightning_native.lightning.session import cloud_name, connect
 
@@ -56,8 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
     for command in (extract, watch):
         command.add_argument("name", metavar="NAME", help="a job's name, or the beginning of one before a -")
-    for command in (run_, extract, watch, listing):
-        command.add_argument("--local", action="store_true", help="on the local cloud instead of Lightning AI")
+    add_cloud_option(run_, extract, watch, listing)
     for command in (run_, plan, watch, listing):
         command.add_argument("--json", action="store_true", help="print the result as JSON")
 
@@ -159,7 +156,7 @@ def _run(args: argparse.Namespace) -> int:
     spec = _translated(args, job, new_name(_translated(args, job).name))
     for warning in spec.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    with _cloud(args), _ending_on_sigterm():
+    with chosen_cloud(local=args.local), _ending_on_sigterm():
         live = submit(spec, connect(), cloud_name(), packed=_tell_code)
         print(f"job {live.name} on {spec.num_machines} x {spec.machine}", file=sys.stderr)
         if args.detach:
@@ -228,13 +225,13 @@ def _convert(args: argparse.Namespace) -> int:
 
 
 def _extract(args: argparse.Namespace) -> int:
-    with _cloud(args):
+    with chosen_cloud(local=args.local):
         print(lightning.extract_job(find_job(connect(), args.name)).to_yaml(), end="")
     return 0
 
 
 def _watch(args: argparse.Namespace) -> int:
-    with _cloud(args):
+    with chosen_cloud(local=args.local):
         live = find_job(connect(), args.name)
         result = follow(live, lambda line: print(line, file=sys.stderr if args.json else sys.stdout, flush=True))
         if args.json:
@@ -245,7 +242,7 @@ def _watch(args: argparse.Namespace) -> int:
 
 
 def _list(args: argparse.Namespace) -> int:
-    with _cloud(args):
+    with chosen_cloud(local=args.local):
         jobs = [(job.details(), job.state(), job.cost()) for job in connect().jobs()]
     if args.json:
         rows = [
@@ -257,18 +254,3 @@ def _list(args: argparse.Namespace) -> int:
     shown = [[job.name, state, f"{job.num_machines} x {job.machine}", human_dollars(cost)] for job, state, cost in jobs]
     print(format_table([["job", "state", "machines", "cost"], *shown], right=(3,)))
     return 0
-
-
-def _cloud(args: argparse.Namespace) -> AbstractContextManager[object]:
-    """Have this process's environment name the cloud to talk to."""
-    if not args.local:
-        os.environ.update(Credentials.from_environment(os.environ).environ())
-        return nullcontext()
-    return _local_cloud()
-
-
-@contextmanager
-def _local_cloud() -> Iterator[None]:
-    with attach(default_root()) as environ:
-        os.environ.update(environ)
-        yield

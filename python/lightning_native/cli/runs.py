@@ -9,6 +9,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
+from lightning_native.cli.confirmation import add_yes_option, confirmed
 from lightning_native.engine.follow import LogFollower
 from lightning_native.engine.journal import Journal, RunRecord
 from lightning_native.engine.run_folder import RunFolder
@@ -28,9 +29,8 @@ _BEGIN_SECONDS = 30.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     commands = parser.add_subparsers(dest="action", metavar="ACTION")
-    parser.set_defaults(action="list", limit=20, json=False)
+    parser.set_defaults(action="list")
     listing = commands.add_parser("list", help="list the newest runs (also without an action)")
-    listing.add_argument("--limit", type=int, default=20, metavar="N", help="how many (default: 20)")
     show = commands.add_parser("show", help="show a run's steps, what they cost, and what the run holds")
     logs = commands.add_parser("logs", help="print what a run's steps printed")
     logs.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
@@ -41,7 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     resume = commands.add_parser("resume", help="drive a run on whose controlling process died; repeats nothing")
     report = commands.add_parser("report", help="write a self-contained HTML page about a run")
     report.add_argument("--output", type=Path, metavar="FILE", help="where to (default: RUN.html in this folder)")
-    for command in (listing, show, wait):
+    add_yes_option(stop)
+    for command in (parser, listing):
+        command.add_argument("--limit", type=int, default=20, metavar="N", help="how many (default: 20)")
+    for command in (parser, listing, show, wait, stop, resume):
         command.add_argument("--json", action="store_true", help="print JSON")
     for command in (show, wait, logs, stop, resume, report):
         command.add_argument("run_id", metavar="RUN", help="a run's id, or the beginning of one")
@@ -177,13 +180,24 @@ def _stop(journal: Journal, args: argparse.Namespace) -> int:
     folder = RunFolder.of(record.run_id)
     if record.controller is None or not folder.is_driven():
         print(f"run {record.run_id} is not driven by any process; it is {record.state}", file=sys.stderr)
+        if args.json:
+            print(json.dumps({"run_id": record.run_id, "state": record.state}))
         return 0 if record.state != "running" else 1
-    os.kill(record.controller, signal.SIGTERM)
-    while folder.is_driven():
-        time.sleep(_REFRESH_SECONDS)
+    wanted = confirmed([f"run {record.run_id} of {record.name}: to stop"], yes=args.yes)
+    if wanted:
+        # While the question was open, it may have ended, or another process may have taken it over.
+        now = find_run(journal, record.run_id)
+        if now.controller is not None and folder.is_driven():
+            os.kill(now.controller, signal.SIGTERM)
+        while folder.is_driven():
+            time.sleep(_REFRESH_SECONDS)
     after = journal.run(record.run_id)
-    print(f"run {record.run_id} is {after.state if after else 'gone'}")
-    return 0
+    state = after.state if after else "gone"
+    if args.json:
+        print(json.dumps({"run_id": record.run_id, "state": state}))
+    elif wanted:
+        print(f"run {record.run_id} is {state}")
+    return 0 if wanted else 1
 
 
 def _resume(journal: Journal, args: argparse.Namespace) -> int:
@@ -197,5 +211,4 @@ def _resume(journal: Journal, args: argparse.Namespace) -> int:
         folder, folder.plan(), local_cloud=local_cloud, environ=environ, synchronous=True, controller=controller
     )
     watch.wait()
-    args.json = False
     return _show(journal, args)

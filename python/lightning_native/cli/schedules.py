@@ -2,12 +2,11 @@
 
 import argparse
 import json
-import os
 import time
-from contextlib import AbstractContextManager, nullcontext
 
+from lightning_native.cli.cloud_option import add_cloud_option, chosen_cloud
+from lightning_native.cli.confirmation import add_yes_option, confirmed
 from lightning_native.cli.table import format_table
-from lightning_native.emulator.attach import attach, default_root
 from lightning_native.engine.schedules import ScheduledPlan, find_schedule, list_schedules
 from lightning_native.errors import PlanError
 from lightning_native.lightning.cloud import Cloud
@@ -19,7 +18,7 @@ EXAMPLE = "lightning-native schedules change nightly --cron '30 6 * * 1-5' --tim
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     commands = parser.add_subparsers(dest="action", metavar="ACTION")
-    parser.set_defaults(action="list", local=False, json=False)
+    parser.set_defaults(action="list")
     listing = commands.add_parser("list", help="list them (also without an action)")
     runs = commands.add_parser("runs", help="list the runs that a schedule made, oldest first")
     change = commands.add_parser("change", help="change when it runs")
@@ -30,17 +29,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     delete = commands.add_parser("delete", help="delete it with its runs and its studios")
     for command in (runs, change, pause, resume, delete):
         command.add_argument("name", metavar="NAME", help="the schedule's name")
-    for command in (listing, runs):
-        command.add_argument("--json", action="store_true", help="print JSON")
+    add_yes_option(delete)
     for command in (parser, listing, runs, change, pause, resume, delete):
-        command.add_argument("--local", action="store_true", help="on the local cloud instead of Lightning AI")
+        add_cloud_option(command)
+        command.add_argument("--json", action="store_true", help="print JSON")
 
 
 def run(args: argparse.Namespace) -> int:
     """Do what the action says."""
-    cloud: AbstractContextManager[dict[str, str]] = attach(default_root()) if args.local else nullcontext({})
-    with cloud as environ:
-        os.environ.update(environ)
+    with chosen_cloud(local=args.local):
         return _act(connect(), args)
 
 
@@ -54,13 +51,34 @@ def _act(cloud: Cloud, args: argparse.Namespace) -> int:
     if args.action == "runs":
         return _runs(scheduled, as_json=args.json)
     if args.action == "delete":
-        scheduled.delete()
-        return 0
+        return _delete(scheduled, args)
     paused = {"pause": True, "resume": False}.get(args.action)
     if args.action == "change" and not args.cron and not args.timezone:
         raise PlanError("there is nothing to change; say --cron or --timezone")
-    scheduled.update(cron=getattr(args, "cron", None), timezone=getattr(args, "timezone", None), paused=paused)
+    cron, timezone = getattr(args, "cron", None), getattr(args, "timezone", None)
+    scheduled.update(cron=cron, timezone=timezone, paused=paused)
+    done = {
+        "name": scheduled.name,
+        "cron": cron or scheduled.cron,
+        "timezone": timezone or scheduled.timezone,
+        "paused": scheduled.paused if paused is None else paused,
+    }
+    if args.json:
+        print(json.dumps(done))
+    else:
+        print("{name}: {cron} {timezone}, ".format(**done) + ("paused" if done["paused"] else "active"))
     return 0
+
+
+def _delete(scheduled: ScheduledPlan, args: argparse.Namespace) -> int:
+    wanted = confirmed([f"schedule {scheduled.name}: to delete with its runs and its studios"], yes=args.yes)
+    if wanted:
+        scheduled.delete()
+    if args.json:
+        print(json.dumps({"deleted": [scheduled.name] if wanted else []}))
+    elif wanted:
+        print(f"deleted schedule {scheduled.name}")
+    return 0 if wanted else 1
 
 
 def _list(schedules: list[ScheduledPlan], *, as_json: bool) -> int:

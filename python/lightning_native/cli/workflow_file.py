@@ -1,25 +1,22 @@
 """What the commands that take a workflow file share."""
 
 import argparse
-import os
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from lightning_native.emulator.attach import attach, default_root
+from lightning_native.cli.cloud_option import add_cloud_option, chosen_cloud
 from lightning_native.engine.checks import check_plan
 from lightning_native.engine.machines import MachineOffer
 from lightning_native.engine.plan import PlacementName
 from lightning_native.engine.workflow import Workflow, load_workflow
 from lightning_native.jobs.step import step_command
-from lightning_native.lightning.credentials import Credentials
 
 
 def add_workflow_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the workflow file and what can be changed about it for once."""
     parser.add_argument("workflow", type=Path, metavar="FILE", help="the workflow, such as workflow.yaml")
-    parser.add_argument("--local", action="store_true", help="on the local cloud instead of Lightning AI")
+    add_cloud_option(parser)
     parser.add_argument("--placement", choices=get_args(PlacementName), help="instead of the file's")
     parser.add_argument("--max-parallelism", type=_positive, metavar="N", help="instead of the file's")
 
@@ -48,11 +45,7 @@ def read_offers(*, local: bool) -> list[MachineOffer]:
         CloudError: the list cannot be read.
         LightningNativeError: lightning-sdk is not installed.
     """
-    cloud: AbstractContextManager[dict[str, str]] = attach(default_root()) if local else nullcontext({})
-    if not local:
-        Credentials.from_environment(os.environ).environ()
-    with cloud as environ:
-        os.environ.update(environ)
+    with chosen_cloud(local=local):
         from lightning_native.lightning.offers import fetch_offers
         from lightning_native.lightning.session import open_teamspace
 

@@ -13,15 +13,14 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Collection
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
-from lightning_native.emulator.attach import attach
 from lightning_native.engine.driving import GiveUp, drive
 from lightning_native.engine.executor import Cancellation, StepResult
 from lightning_native.engine.journal import Journal, RunState
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import StaleControllerError
+from lightning_native.lightning.local import cloud_environ
 from lightning_native.lightning.session import cloud_name, connect
 
 _LOOK_SECONDS = 0.05
@@ -119,9 +118,7 @@ def _watch_for_stop(
 
 
 def _drive(folder: RunFolder, local_cloud: Path | None, cancellation: Cancellation, observer: RunObserver) -> int:
-    cloud: AbstractContextManager[dict[str, str]] = attach(local_cloud) if local_cloud else nullcontext({})
-    with cloud as environ, Journal() as journal:
-        os.environ.update(environ)
+    with cloud_environ(local_cloud), Journal() as journal:
         result = drive(
             folder,
             cloud=connect(),

@@ -5,7 +5,6 @@ behind: when nobody else will, it keeps its log beside ZenML's artifacts and del
 """
 
 import contextlib
-import os
 import queue
 import signal
 import subprocess
@@ -13,16 +12,15 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from uuid import UUID
 
-from lightning_native.emulator.attach import attach
 from lightning_native.engine.follow import LogFollower
 from lightning_native.engine.journal import RunState
 from lightning_native.engine.operation import REMOTE_HOME
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.home import home
+from lightning_native.lightning.local import cloud_environ
 from lightning_native.zenml.end_publication import is_promised_elsewhere, wait_for_promise
 from lightning_native.zenml.handed_over import Hosted
 
@@ -37,11 +35,7 @@ def main() -> int:
     hosted = Hosted.from_json(sys.argv[1])
     stop = _Stop()
     signal.signal(signal.SIGTERM, lambda *_: stop.request())
-    cloud: AbstractContextManager[dict[str, str]] = (
-        attach(Path(hosted.local_cloud)) if hosted.local_cloud else nullcontext({})
-    )
-    with cloud as environ:
-        os.environ.update(environ)
+    with cloud_environ(Path(hosted.local_cloud) if hosted.local_cloud else None):
         sys.stderr.write(f"the controller of run {hosted.run_id} is up\n")
         logs = _Logs()
         try:

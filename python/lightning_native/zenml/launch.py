@@ -9,11 +9,9 @@ import os
 import shutil
 import sys
 import time
-from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from uuid import UUID
 
-from lightning_native.emulator.attach import attach
 from lightning_native.engine.controller import RunObserver, control, controller_arguments
 from lightning_native.engine.executor import Cancellation
 from lightning_native.engine.journal import Journal
@@ -24,6 +22,7 @@ from lightning_native.engine.reconcile import release_leases
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.engine.setup import set_up
 from lightning_native.errors import CloudError, RunStoppedError
+from lightning_native.lightning.local import cloud_environ
 from lightning_native.lightning.session import cloud_name, connect
 from lightning_native.zenml.controller import ZenMLObserver
 from lightning_native.zenml.handed_over import HOME, STEP, HandedOver
@@ -61,9 +60,7 @@ def _launch(
     cancellation: Cancellation,
     observer: RunObserver,
 ) -> int:
-    reached: AbstractContextManager[dict[str, str]] = attach(local_cloud) if local_cloud else nullcontext({})
-    with reached as environ, Journal() as journal:
-        os.environ.update(environ)
+    with cloud_environ(local_cloud), Journal() as journal:
         cloud = connect()
         plan = folder.plan()
         run_journal = journal.drive(plan.run_id, plan.name, cloud_name(), os.getpid(), [STEP])

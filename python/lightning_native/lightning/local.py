@@ -1,0 +1,38 @@
+"""The environment of a process that talks to one cloud: Lightning AI, or the local one."""
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from lightning_native.emulator.attach import attach
+
+# Of an account, unknown to the local cloud: the SDK would ask it for the organization, and prefers a token to a key.
+_ACCOUNT = ("LIGHTNING_ORG", "LIGHTNING_CLUSTER_ID", "LIGHTNING_AUTH_TOKEN")
+
+
+@contextmanager
+def cloud_environ(local_cloud: Path | None) -> Iterator[dict[str, str]]:
+    """Have the environment of this process name a cloud for the length of the block, and yield the variables that do.
+
+    Args:
+        local_cloud: root of the local cloud, which runs meanwhile; None: whatever the environment names already.
+    """
+    if local_cloud is None:
+        yield {}
+        return
+    with attach(local_cloud) as environ:
+        before = {name: os.environ.get(name) for name in (*_ACCOUNT, *environ)}
+        _set({**dict.fromkeys(_ACCOUNT), **environ})
+        try:
+            yield environ
+        finally:
+            _set(before)
+
+
+def _set(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
