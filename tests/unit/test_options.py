@@ -2,48 +2,20 @@
 
 import argparse
 import importlib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from actions import Action, actions
 
-from lightning_native.cli import COMMANDS, main
+from lightning_native.cli import main
 
-WORDS = {"--to": "oci"}
 SHARED = ("--local", "--json", "--yes", "--root")
-
-
-def leaves(parser: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
-    """Yield every action with the words that lead to it."""
-    below = [action for action in parser._actions if isinstance(action, argparse._SubParsersAction)]
-    for action in below:
-        for name, child in action.choices.items():
-            yield from leaves(child, (*path, name))
-    if not below:
-        yield path, parser
-
-
-def words(parser: argparse.ArgumentParser) -> list[str]:
-    """Return what an action must be given."""
-    given: list[str] = []
-    for action in parser._actions:
-        if not action.option_strings and action.nargs != "?":
-            given.append("1")
-        elif action.required:
-            given += [action.option_strings[0], WORDS[action.option_strings[0]]]
-    return given
-
-
-def cases() -> Iterator[Any]:
-    for command in COMMANDS:
-        parser = argparse.ArgumentParser()
-        importlib.import_module(f"lightning_native.cli.{command}").add_arguments(parser)
-        for path, leaf in leaves(parser):
-            for action in leaf._actions:
-                for option in set(action.option_strings) & set(SHARED):
-                    value = [] if action.nargs == 0 else ["somewhere"]
-                    name = " ".join((command, *path, option))
-                    yield pytest.param(command, path, words(leaf), [option, *value], id=name)
+CASES = [
+    pytest.param(action, option, id=" ".join((*action.path, option)))
+    for action in actions()
+    for option in SHARED
+    if option in action.options
+]
 
 
 def parsed(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, Any]:
@@ -54,19 +26,18 @@ def parsed(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> dict[str, Any]:
     return {name: value for name, value in vars(seen[0]).items() if name != "handler"}
 
 
-@pytest.mark.parametrize(("command", "path", "given", "option"), list(cases()))
-def test_an_option_counts_wherever_it_is_given(
-    monkeypatch: pytest.MonkeyPatch, command: str, path: tuple[str, ...], given: list[str], option: list[str]
-) -> None:
-    after = parsed(monkeypatch, command, *path, *given, *option)
-    without = parsed(monkeypatch, command, *path, *given)
-    assert after != without
-    for number in range(len(path)):
-        assert parsed(monkeypatch, command, *path[:number], *option, *path[number:], *given) == after
+@pytest.mark.parametrize(("action", "name"), CASES)
+def test_an_option_counts_wherever_it_is_given(monkeypatch: pytest.MonkeyPatch, action: Action, name: str) -> None:
+    option = [name] if action.options[name].nargs == 0 else [name, "somewhere"]
+    after = parsed(monkeypatch, *action.path, *action.required, *option)
+    assert after != parsed(monkeypatch, *action.path, *action.required)
+    for number in range(1, len(action.path)):
+        before = (*action.path[:number], *option, *action.path[number:])
+        assert parsed(monkeypatch, *before, *action.required) == after
 
 
 def test_every_command_that_talks_to_a_cloud_is_among_the_cases() -> None:
-    local = {case.values[0] for case in cases() if case.values[3] == ["--local"]}
+    local = {action.path[0] for action in actions() if "--local" in action.options}
     assert local >= {"doctor", "environments", "gc", "job", "plan", "run", "schedules"}
 
 

@@ -1,5 +1,7 @@
 """What is needed to sign in to Lightning, and how a child process is given it."""
 
+import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +15,7 @@ class Credentials:
 
     user_id: str | None = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
+    auth_token: str | None = field(default=None, repr=False)
     username: str | None = None
     organization: str | None = None
     teamspace: str | None = None
@@ -23,6 +26,7 @@ class Credentials:
         return cls(
             user_id=environment.get("LIGHTNING_USER_ID") or None,
             api_key=environment.get("LIGHTNING_API_KEY") or None,
+            auth_token=environment.get("LIGHTNING_AUTH_TOKEN") or None,
             username=environment.get("LIGHTNING_USERNAME") or None,
             organization=environment.get("LIGHTNING_ORG") or None,
             teamspace=environment.get("LIGHTNING_TEAMSPACE") or None,
@@ -34,6 +38,8 @@ class Credentials:
         return Credentials(
             user_id=self.user_id or other.user_id,
             api_key=self.api_key or other.api_key,
+            # The SDK prefers a token to a key, and one named here is never mixed with another's.
+            auth_token=self.auth_token or (None if self.api_key else other.auth_token),
             username=self.username if owned else other.username,
             organization=self.organization if owned else other.organization,
             teamspace=self.teamspace or other.teamspace,
@@ -46,14 +52,15 @@ class Credentials:
             settings: what a user would change to set a missing value, for the error message.
 
         Raises:
-            CredentialsError: names every value that is missing and where to set it.
+            CredentialsError: names every value that is missing and where to set it, or the file that is damaged.
 
         """
         missing = []
-        if not self.api_key and not credentials_file(Path.home()).exists():
-            missing += ["api_key (LIGHTNING_API_KEY)"] + ([] if self.user_id else ["user_id (LIGHTNING_USER_ID)"])
-        elif self.api_key and not self.user_id:
+        kept = Path(os.environ.get("LIGHTNING_CREDENTIAL_PATH") or credentials_file(Path.home()))
+        if self.api_key and not self.auth_token and not self.user_id:
             missing.append("user_id (LIGHTNING_USER_ID)")
+        elif not self.api_key and not self.auth_token and not _is_complete(kept):
+            missing += ["api_key (LIGHTNING_API_KEY)"] + ([] if self.user_id else ["user_id (LIGHTNING_USER_ID)"])
         if not self.username and not self.organization:
             missing.append("username (LIGHTNING_USERNAME) or organization (LIGHTNING_ORG)")
         if not self.teamspace:
@@ -68,12 +75,38 @@ class Credentials:
         named = {
             "LIGHTNING_USER_ID": self.user_id,
             "LIGHTNING_API_KEY": self.api_key,
+            "LIGHTNING_AUTH_TOKEN": self.auth_token,
             # The SDK looks for a user that is named even where the organization counts.
             "LIGHTNING_USERNAME": None if self.organization else self.username,
             "LIGHTNING_ORG": self.organization,
             "LIGHTNING_TEAMSPACE": self.teamspace,
         }
         return {name: value for name, value in named.items() if value}
+
+
+def _is_complete(file: Path) -> bool:
+    """Tell whether a file of `lightning login` has what it takes; False when there is none.
+
+    Raises:
+        CredentialsError: it is damaged.
+    """
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError) as error:
+        problem = error.strerror if isinstance(error, OSError) else "it is no JSON"
+        raise CredentialsError(_damaged(file, str(problem))) from None
+    if not isinstance(kept, dict) or not (kept.get("auth_token") or (kept.get("api_key") and kept.get("user_id"))):
+        raise CredentialsError(_damaged(file, "it has no key with a user id"))
+    return True
+
+
+def _damaged(file: Path, problem: str) -> str:
+    return (
+        f"the Lightning credentials in {file} cannot be used: {problem}; write them again with: lightning login, or "
+        "set LIGHTNING_API_KEY and LIGHTNING_USER_ID"
+    )
 
 
 def credentials_file(user_home: Path) -> Path:

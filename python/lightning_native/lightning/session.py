@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lightning_native.errors import CredentialsError, LightningNativeError
+from lightning_native.lightning.credentials import Credentials
+from lightning_native.lightning.sign_in import sign_in_by_key_only
 from lightning_native.lightning.teamspace import LightningCloud
 
 if TYPE_CHECKING:
@@ -47,6 +49,8 @@ def open_teamspace() -> "Teamspace":
         LightningNativeError: lightning-sdk is not installed.
 
     """
+    # Before the SDK is asked, which would open a browser and wait for somebody to sign in there.
+    Credentials.from_environment(os.environ).environ()
     # Importing the SDK would ask the package index for news, without a time limit.
     os.environ.setdefault("LIGHTNING_DISABLE_VERSION_CHECK", "1")
     try:
@@ -59,20 +63,35 @@ def open_teamspace() -> "Teamspace":
     except ImportError as error:
         message = f"lightning-sdk cannot be imported ({error}); install it with: pip install 'lightning-native[engine]'"
         raise LightningNativeError(message) from error
+    sign_in_by_key_only()
     organization = os.environ.get("LIGHTNING_ORG")
     name = os.environ.get("LIGHTNING_TEAMSPACE")
     user = None if organization else os.environ.get("LIGHTNING_USERNAME")
+    url = os.environ.get("LIGHTNING_CLOUD_URL", _LIGHTNING)
+    _check_address(url)
     try:
         with warnings.catch_warnings():
             # It would like the owner in the name, which older versions do not read.
             warnings.simplefilter("ignore", DeprecationWarning)
             return Teamspace(name=name, org=organization, user=user)
+    except CredentialsError:
+        raise
     except Exception as error:
-        url = os.environ.get("LIGHTNING_CLOUD_URL", _LIGHTNING)
         raise CredentialsError(
             f"cannot open teamspace {name!r} of {organization or user!r} at {url}: {error}; "
             "check the API key, the user id and the names"
         ) from error
+
+
+def _check_address(url: str) -> None:
+    """Refuse to talk to another cloud than the environment names: the SDK keeps the address it was imported with."""
+    from lightning_sdk.lightning_cloud import env
+
+    if url != env.LIGHTNING_CLOUD_URL:
+        raise LightningNativeError(
+            f"this process talks to {env.LIGHTNING_CLOUD_URL}, since it imported lightning_sdk, and cannot talk to "
+            f"{url}; use another process for each cloud, or set LIGHTNING_CLOUD_URL before the import"
+        )
 
 
 @contextmanager
