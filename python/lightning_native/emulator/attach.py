@@ -3,13 +3,13 @@
 import fcntl
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from lightning_native.child_process import python_module
 from lightning_native.emulator.local_cloud import read_environ
 from lightning_native.errors import EmulatorError
 from lightning_native.home import home
@@ -81,7 +81,7 @@ def _start(root: Path) -> _Lifeline:
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     writer = os.open(fifo, os.O_WRONLY)
     log = root / "server.log"
-    argv = [sys.executable, "-m", "lightning_native", "emulator", "--root", str(root), "--stop-with-stdin"]
+    argv = python_module("lightning_native", "emulator", "--root", str(root), "--stop-with-stdin")
     with log.open("wb") as stream:
         log.chmod(0o600)
         server = subprocess.Popen(

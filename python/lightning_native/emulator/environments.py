@@ -9,6 +9,7 @@ has, and another version that it installs replaces the shadow and comes first on
 import configparser
 import csv
 import hashlib
+import shlex
 import shutil
 import site
 import subprocess
@@ -17,6 +18,8 @@ import sysconfig
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from lightning_native.child_process import module_arguments
 
 _SHADOWED_FILES = ("METADATA", "entry_points.txt", "WHEEL", "INSTALLER", "top_level.txt")
 _MAX_SCRIPT_BYTES = 100_000
@@ -32,9 +35,10 @@ from {module} import {name}
 sys.exit({call}())
 """
 # A host that was made by uv has no pip.
-_PIP = """#!/bin/sh
+# As a command of its own has it, the working folder is not on its path.
+_PIP = f"""#!/bin/sh
 python="$(dirname -- "$(realpath -- "$0")")/python"
-if "$python" -c 'import pip' 2>/dev/null; then exec "$python" -m pip "$@"; fi
+if (cd / && "$python" -c 'import pip') 2>/dev/null; then exec "$python" {shlex.join(module_arguments("pip"))} "$@"; fi
 exec uv pip "$@"
 """
 

@@ -5,7 +5,6 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from lightning_native.child_process import python_module
 from lightning_native.emulator.faults import Faults
 from lightning_native.errors import EmulatorError
 
@@ -88,7 +88,7 @@ class LocalCloud:
         with log_path.open("ab") as log:
             log_path.chmod(0o600)
             offset = log.tell()
-            command = [sys.executable, "-m", "lightning_native", "emulator", "--root", str(self.root)]
+            command = python_module("lightning_native", "emulator", "--root", str(self.root))
             self._process = subprocess.Popen(
                 [*command, "--stop-with-stdin", *self._arguments],
                 stdin=subprocess.PIPE,

@@ -23,7 +23,7 @@ if [ -n "$missing" ]; then
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
 fi"""
 _UV = """\
-command -v uv >/dev/null 2>&1 || python3 -m pip install --quiet uv
+command -v uv >/dev/null 2>&1 || (cd / && python3 -m pip install --quiet uv)
 uv pip install --python "$(command -v python || command -v python3)" {arguments} -r {file}"""
 _PIP = "pip install {arguments} -r {file}"
 _SHOWN_LINES = 15

@@ -12,6 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from lightning_native.child_process import python_module
 from lightning_native.engine.follow import LogFollower
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import RunPlan
@@ -56,7 +57,7 @@ class Watch:
         if synchronous and threading.current_thread() is threading.main_thread():
             self._previous_handler = signal.signal(signal.SIGINT, self._interrupt)
         folder.remember_controller(controller, local_cloud)
-        argv = [sys.executable, "-m", *controller, str(folder.path)]
+        argv = python_module(*controller, str(folder.path))
         argv += ["--local-cloud", str(local_cloud)] if local_cloud else []
         with folder.controller_log.open("wb") as log, _sigterm_blocked():
             # A session of its own: Ctrl-C in the terminal reaches it only through us, so that it ends in order.

@@ -23,6 +23,7 @@ from zenml.step_operators.step_operator_entrypoint_configuration import (
 )
 from zenml.utils import code_utils, source_utils
 
+from lightning_native.child_process import end_of_standard_library, module_arguments
 from lightning_native.zenml.interruption import interruption_is_no_failure, reclaimed_step_run
 from lightning_native.zenml.schedules import out_of_window
 from lightning_native.zenml.start import MODULE, look_for_garbage
@@ -51,7 +52,7 @@ class PackagedCode(BaseEntrypointConfiguration):
     @classmethod
     def get_entrypoint_command(cls) -> list[str]:
         """Return the command that starts ZenML."""
-        return ["python", "-m", MODULE]
+        return ["python", *module_arguments(MODULE)]
 
     @classmethod
     def get_entrypoint_arguments(cls, **kwargs: Any) -> list[str]:
@@ -76,7 +77,8 @@ class PackagedCode(BaseEntrypointConfiguration):
             self._find_in_image()
         code = str(Path.cwd())
         if code not in sys.path:
-            sys.path.insert(0, code)
+            # Before what is installed, as for a script, but after Python's own: what ZenML imports late is its, too.
+            sys.path.insert(end_of_standard_library(), code)
 
     def _find_in_image(self) -> None:
         if not self.should_download_code:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lightning_native import unique_studio_name
+from lightning_native.child_process import module_arguments
 from lightning_native.engine.operation import REMOTE_HOME
 from lightning_native.engine.run_folder import RunFolder
 
@@ -37,7 +38,7 @@ class Hosted:
 
     def command(self) -> tuple[str, ...]:
         """Return the command of the controller."""
-        return ("python", "-m", _MODULE, json.dumps(asdict(self)))
+        return ("python", *module_arguments(_MODULE, json.dumps(asdict(self))))
 
     @classmethod
     def from_json(cls, text: str) -> "Hosted":

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
+from lightning_native.child_process import module_arguments
 from lightning_native.engine.follow import LogFollower
 from lightning_native.engine.journal import RunState
 from lightning_native.engine.operation import REMOTE_HOME
@@ -104,7 +105,7 @@ def _uploaded_run(hosted: Hosted) -> tuple[str, ...]:
     (folder.path / "logs").mkdir(exist_ok=True)
     published = ("--pipeline-run", hosted.pipeline_run) if hosted.pipeline_run else ()
     local = ("--local-cloud", hosted.local_cloud) if hosted.local_cloud else ()
-    return ("-m", "lightning_native.zenml.controller", str(folder.path), *published, *local)
+    return module_arguments("lightning_native.zenml.controller", str(folder.path), *published, *local)
 
 
 class _Logs:

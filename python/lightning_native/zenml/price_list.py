@@ -11,6 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 
+from lightning_native.child_process import python_module
 from lightning_native.engine.watch import controller_environment
 from lightning_native.errors import CloudError
 from lightning_native.home import home
@@ -46,7 +47,7 @@ def read_price_list(environ: Mapping[str, str]) -> list[MachineOffer]:
 def _fetch(environ: Mapping[str, str]) -> str:
     try:
         result = subprocess.run(
-            [sys.executable, "-m", __name__],
+            python_module(__name__),
             env=controller_environment(environ),
             capture_output=True,
             text=True,

@@ -4,6 +4,7 @@ import argparse
 import base64
 import json
 import os
+import shlex
 import sys
 import tempfile
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from lightning_native.child_process import module_arguments
 from lightning_native.engine.operation import POLL_SECONDS, Agent
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import CloudError, LightningNativeError, PlanError
@@ -140,8 +142,8 @@ def _print_line(text: str) -> None:
 
 def _status(studio: StudioHandle, run_id: str, patience: float = 0.0) -> dict[str, Any]:
     """Return how a run stands, when it has ended or after so many seconds."""
-    wait = f"python -m lightning_native runs wait {run_id} --timeout {patience} --json"
-    output, _ = studio.run(["sh", "-c", f"LIGHTNING_NATIVE_HOME=$HOME/{HOME} {wait}"])
+    wait = module_arguments("lightning_native", "runs", "wait", run_id, "--timeout", str(patience), "--json")
+    output, _ = studio.run(["sh", "-c", f"LIGHTNING_NATIVE_HOME=$HOME/{HOME} python {shlex.join(wait)}"])
     start = output.find("{")
     if start < 0:
         # Of a dynamic pipeline, or before the run has begun: there is a controller and no journal yet.

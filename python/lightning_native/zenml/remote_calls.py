@@ -3,12 +3,12 @@
 import base64
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
+from lightning_native.child_process import python_module
 from lightning_native.engine.executor import StepResult
 from lightning_native.engine.journal import RunState
 from lightning_native.engine.watch import controller_environment
@@ -46,7 +46,7 @@ def _started(component: "StackComponent", arguments: list[str], *, capture: bool
     with (
         reached(component, settings) as environ,
         subprocess.Popen(
-            [sys.executable, "-m", "lightning_native.zenml.remote", *arguments],
+            python_module("lightning_native.zenml.remote", *arguments),
             env={**controller_environment(environ), REACHED: "1"},
             stdin=pipe,
             stdout=pipe,

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
+from lightning_native.child_process import python_module
 from lightning_native.engine.checks import check_schedule
 from lightning_native.engine.plan import Schedule
 from lightning_native.engine.schedules import find_schedule
@@ -134,7 +135,7 @@ def change_schedule(environ: Mapping[str, str], *arguments: str) -> None:
         CloudError: it could not be changed; the message says why.
     """
     result = subprocess.run(
-        [sys.executable, "-m", __name__, *arguments],
+        python_module(__name__, *arguments),
         env=controller_environment(environ),
         capture_output=True,
         text=True,

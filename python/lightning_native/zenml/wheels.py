@@ -22,6 +22,7 @@ from zenml.orchestrators import WheeledOrchestrator
 from zenml.utils import source_utils
 
 from lightning_native import select_files
+from lightning_native.child_process import end_of_standard_library, python_module
 from lightning_native.errors import PlanError
 
 logger = get_logger(__name__)
@@ -31,7 +32,10 @@ from setuptools import setup
 
 setup(name={package!r}, version={version!r}, packages=[{package!r}], package_data={{{package!r}: {files!r}}})
 """
-_BUILD = "import os, sys; os.umask(0o22); from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
+_BUILD = (
+    "import sys; sys.path[:] = filter(None, sys.path); import os; os.umask(0o22); "
+    "from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
+)
 # The first moment that a wheel can name: the same code makes the same bytes.
 _EPOCH = "315532800"
 _INSTALLED = "site-packages"
@@ -158,7 +162,8 @@ def enter_wheel(folder: Path) -> Path:
         _install(wheel, installed)
     project = installed / wheel.name.split("-")[0]
     paths = [str(project), str(installed)]
-    sys.path[:0] = paths
+    end = end_of_standard_library()
+    sys.path[end:end] = paths
     # For Python processes that the code starts itself.
     os.environ["PYTHONPATH"] = os.pathsep.join([*paths, *filter(None, [os.environ.get("PYTHONPATH")])])
     source_utils.set_custom_source_root(str(project))
@@ -168,7 +173,7 @@ def enter_wheel(folder: Path) -> Path:
 def _install(wheel: Path, destination: Path) -> None:
     """Install a wheel, atomically: other steps may do the same at the same time."""
     uv = shutil.which("uv")
-    pip = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-compile"]
+    pip = [*python_module("pip"), "install", "--disable-pip-version-check", "--no-compile"]
     installer = [uv, "pip", "install", "--python", sys.executable, "--no-cache", "--link-mode", "copy"] if uv else pip
     partial = tempfile.mkdtemp(prefix=".install-", dir=destination.parent)
     try:

@@ -11,7 +11,7 @@ import tempfile
 
 from .code import base_name, words
 from .errors import DriverError, say
-from .execution import call
+from .execution import PIP, call
 
 # Where torchrun's machines find each other.
 RENDEZVOUS_PORT = 29400
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def install(dependencies: Mapping[str, Any]) -> None:
-    pip = [sys.executable, "-m", "pip", "install"]
+    pip = [*PIP, "install"]
     file, packages = dependencies.get("pipRequirements"), dependencies.get("pipPackages")
     if file and call([*pip, "-r", file]):
         raise DriverError(f"the requirements in {file} cannot be installed")

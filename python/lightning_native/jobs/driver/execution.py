@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import os
+import pkgutil  # noqa: F401  runpy imports it late, when the user's folder comes first
 import runpy
 import signal
 import subprocess
@@ -18,18 +19,22 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 
+# Without the working folder, which has the user's files, on its path.
+RUN_PIP = (
+    "import sys; sys.path[:] = filter(None, sys.path); "
+    "import runpy; runpy.run_module('pip', run_name='__main__', alter_sys=True)"
+)
+PIP = [sys.executable, "-c", RUN_PIP]
+
+
 def run_path(path: str, arguments: list[str]) -> int:
     sys.argv = [path, *arguments]
-    if os.path.isfile(path):
-        # As `python path` has it.
-        sys.path.insert(0, os.path.dirname(path))
     return exit_code_of(lambda: runpy.run_path(path, run_name="__main__"), path)
 
 
 def run_function(path: str, name: str, arguments: list[str]) -> int:
     positional, options = arguments_of_function(arguments)
     sys.argv = [path, *arguments]
-    sys.path.insert(0, os.path.dirname(path))
 
     def run() -> None:
         module_spec = importlib.util.spec_from_file_location("module", path)
@@ -62,10 +67,26 @@ def arguments_of_function(arguments: Sequence[str]) -> tuple[list[str], dict[str
     return positional, options
 
 
+def run_beside(run: Callable[[], object], path: str) -> None:
+    """Run code with the folder of its file first on the path, as `python path` has it, and last afterwards."""
+    if not os.path.isfile(path):
+        run()
+        return
+    folder = os.path.dirname(path)
+    sys.path.insert(0, folder)
+    try:
+        run()
+    finally:
+        # What we import from here on is not the user's, whatever the files are called.
+        with contextlib.suppress(ValueError):
+            sys.path.remove(folder)
+        sys.path.append(folder)
+
+
 def exit_code_of(run: Callable[[], object], path: str) -> int:
     """Run code in this process, and return the exit code that Python would end with."""
     try:
-        run()
+        run_beside(run, path)
     except SystemExit as exit_:
         if exit_.code is None or isinstance(exit_.code, int):
             return exit_.code or 0

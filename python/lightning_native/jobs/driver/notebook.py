@@ -7,7 +7,7 @@ import os
 import sys
 
 from .errors import DriverError, say
-from .execution import call
+from .execution import PIP, call
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ def execute_notebook(path: str, spec: Mapping[str, Any]) -> int:
         raise DriverError(f"the notebook {path} is not there")
     if not (importlib.util.find_spec("nbclient") and importlib.util.find_spec("ipykernel")):
         say("installing nbclient and ipykernel, which the notebook needs")
-        if call([sys.executable, "-m", "pip", "install", "--quiet", "nbclient", "ipykernel"]):
+        if call([*PIP, "install", "--quiet", "nbclient", "ipykernel"]):
             raise DriverError("nbclient and ipykernel cannot be installed; install them in the studio")
     import nbformat
     from nbclient import NotebookClient

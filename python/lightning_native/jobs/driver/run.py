@@ -99,8 +99,9 @@ def run_distributed(spec: Mapping[str, Any]) -> int:
         code = unpacked_code(spec["scriptPathURI"])
     enter(code, spec)
     folders = [os.getcwd(), *map(os.path.abspath, paths(spec.get("pythonPath"))), code]
-    os.environ["PYTHONPATH"] = os.pathsep.join([*folders, *filter(None, [os.environ.get("PYTHONPATH")])])
+    # Before the user's folders are on the path of what we start.
     install(spec.get("dependencies") or {})
+    os.environ["PYTHONPATH"] = os.pathsep.join([*folders, *filter(None, [os.environ.get("PYTHONPATH")])])
     for uri, path in (spec.get("inputs") or {}).items():
         fetch(uri, path)
     try:

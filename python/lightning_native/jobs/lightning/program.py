@@ -13,7 +13,11 @@ _PACKAGE = "lightning_native_driver"
 _MAIN = f"import sys\n\nfrom {_PACKAGE}.run import main\n\nsys.exit(main())\n"
 # The earliest that a zip file can hold: the same bytes whenever they are made.
 _TIME = (1980, 1, 1, 0, 0, 0)
-_UNPACK = "import base64,os,runpy,sys,tempfile;p=os.path.join(tempfile.mkdtemp(),{name!r});sys.argv=[p];"
+# The empty entry of the path is the folder of the user's code, where the driver imports nothing from.
+_UNPACK = (
+    "import sys;sys.path[:]=filter(None,sys.path);import base64,os,runpy,tempfile;p="
+    "os.path.join(tempfile.mkdtemp(),{name!r});sys.argv=[p];"
+)
 _RUN = "open(p,'wb').write(base64.b64decode({data!r}));runpy.run_path(p,run_name='__main__')"
 
 
