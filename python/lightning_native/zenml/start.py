@@ -4,10 +4,12 @@ What ZenML makes when it starts lasts until the end: looking through it again an
 """
 
 import gc
+import importlib
 import runpy
 
 MODULE = __name__
 _ZENML = "zenml.entrypoints.entrypoint"
+_LOADED_BY_NAME = ("lightning_native.zenml.entrypoints", "lightning_native.zenml.flavor")
 
 
 def look_for_garbage() -> None:
@@ -18,5 +20,8 @@ def look_for_garbage() -> None:
 
 if __name__ == "__main__":
     gc.disable()
+    # ZenML would import these with the user's folder first on the path, and a `difflib.py` there instead of Python's.
+    for module in _LOADED_BY_NAME:
+        importlib.import_module(module)
     # In the place of this module, as if it had been started itself: ZenML looks at the main module.
     runpy.run_module(_ZENML, run_name="__main__", alter_sys=True)
