@@ -8,8 +8,8 @@ import subprocess
 import sys
 
 import pytest
+from person import answer_at_terminal
 from runner import Runner
-from terminal import answer_at_terminal
 
 from lightning_native.emulator.attach import attach, default_root
 from lightning_native.emulator.local_cloud import LocalCloud

@@ -405,7 +405,7 @@ def test_interrupting_ends_the_job_and_the_cloud_of_its_own(shell: Shell) -> Non
 
 
 def test_a_detached_job_is_watched_by_its_name(shell: Shell) -> None:
-    shell.write("quick.py", "import time\ntime.sleep(1)\nprint('quick one')\n")
+    shell.write("quick.py", "import time\ntime.sleep(1)\nprint('quick \\x1b]0;a title\\x07one')\n")
     document = shell.job("script", scriptPathURI="quick.py")
     document["spec"]["name"] = "detached"
     (shell.folder / "job.yaml").write_text(yaml.safe_dump(document))

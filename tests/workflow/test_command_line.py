@@ -16,8 +16,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from person import END_OF_INPUT, answer_at_terminal, run_on_terminal
 from search import files_with
-from terminal import END_OF_INPUT, answer_at_terminal
 
 from lightning_native.emulator import LocalCloud
 from lightning_native.emulator.attach import attach
@@ -354,3 +354,39 @@ def test_local_before_the_action_leaves_the_account_alone(bench: Bench) -> None:
         assert json.loads(bench.call("environments", "--json", "--local", "list", **signed_in, **here)[1]) == []
         (kept,) = json.loads(bench.call("environments", "list", "--json", **account.environ, **here)[1])
         assert kept["ready"]
+
+
+HARMFUL = r"\033]0;a title\007\033]52;c;ZXZpbA==\007\033[2J\033[1;1H\033P$q\033\134\302\233A\010\033c"
+
+
+def test_what_a_step_prints_and_a_run_is_called_does_nothing_to_a_terminal(bench: Bench) -> None:
+    (bench.folder / "print.sh").write_text(f"printf '{HARMFUL}\\033[32mgreen\\n50%%\\r100%%\\nplain\\n'\n")
+    workflow = bench.write("{placement: studio, steps: {a: {command: sh print.sh}}}")
+    environment = {**bench.environment, "TERM": "xterm"}
+    ours = [sys.executable, "-m", "lightning_native"]
+    code, shown = run_on_terminal([*ours, "run", str(workflow), "--local"], env=environment)
+    assert code == 0, shown
+    assert b"[a] \x1b[32mgreen\x1b[0m\r\n[a] 100%\r\n[a] plain\r\n" in shown
+    assert b"\x1b" not in shown.replace(b"\x1b[32m", b"").replace(b"\x1b[0m", b"")
+    run_id = re.search(r"runs show (\w+)", shown.decode())
+    assert run_id is not None
+    other = uuid4().hex
+    with bench.journal() as journal:
+        (record,) = journal.runs_like(run_id[1])
+        raw = RunFolder(Path(environment["LIGHTNING_NATIVE_HOME"]) / "runs" / record.run_id).log("a", 1).read_bytes()
+        # Before any name was checked, or from elsewhere.
+        journal.drive(other, "a name\x1b]0;a title\x07\x1b[31m\x9b2J", record.cloud, os.getpid(), [])
+    assert raw.startswith(b"\x1b]0;a title\x07"), "the log is kept as it came"
+
+    code, shown = run_on_terminal([*ours, "runs", "logs", record.run_id], env=environment)
+    assert (code, shown) == (0, b"[a] \x1b[32mgreen\x1b[0m\r\n[a] 100%\r\n[a] plain\r\n")
+    for more in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        code, shown = run_on_terminal([*ours, "runs", "logs", record.run_id], env={**environment, **more})
+        assert (code, shown) == (0, b"[a] green\r\n[a] 100%\r\n[a] plain\r\n")
+    assert bench.call("runs", "logs", record.run_id)[1] == "[a] green\n[a] 100%\n[a] plain\n"
+    for arguments in (("list",), ("show", other)):
+        code, shown = run_on_terminal([*ours, "runs", *arguments], env=environment)
+        assert b"a name" in shown
+        assert b"\x1b" not in shown
+        assert "\x9b".encode() not in shown
+    assert json.loads(bench.call("runs", "show", other, "--json")[1])["name"].startswith("a name\x1b]0;")

@@ -19,7 +19,7 @@ from zenml import pipeline, step
 
 @step(enable_cache=False)
 def good() -> int:
-    print("good says hello")
+    print("good says \x1b]0;a title\x07hello")
     return 1
 
 @step(enable_cache=False)
@@ -82,6 +82,7 @@ def test_an_asynchronous_run_is_driven_by_a_studio_that_leaves_nothing_but_its_l
     )
     assert shown.returncode == 0, shown.stderr
     assert "[good] good says hello" in shown.stdout
+    assert "\x1b" not in shown.stdout
     assert "on purpose" in shown.stdout
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from lightning_native.cli.shared_options import check_options, share_options
 from lightning_native.errors import LightningNativeError, UsageError
+from lightning_native.terminal import clean_output
 
 COMMANDS = {
     "archive": "pack a source tree into a deterministic tar.gz",
@@ -38,6 +39,12 @@ EXTRAS = {"demo": "zenml,emulator", "emulator": "emulator"}
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
+    # What it shows of others, such as names and messages, must not reach the terminal as it is.
+    with clean_output():
+        return _run(argv)
+
+
+def _run(argv: Sequence[str] | None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(prog="lightning-native", description=(__doc__ or "").split("\n")[0])
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")

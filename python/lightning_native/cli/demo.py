@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from lightning_native.emulator.attach import attach, default_root
 from lightning_native.engine.journal import Journal, Lease, RunRecord, StepRecord
 from lightning_native.errors import LightningNativeError
+from lightning_native.terminal import clean, raw
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -62,7 +63,7 @@ def _demo(script: Path, folder: Path) -> bool:
     from rich.console import Console
     from rich.live import Live
 
-    console = Console(stderr=True)
+    console = Console(file=raw(sys.stderr))
     with attach(default_root()) as environ, Journal() as journal:
         with console.status("registering the flavor and a stack in a throw-away ZenML configuration …"):
             from lightning_native.zenml.stack import register_local_stack
@@ -97,7 +98,9 @@ def _table(journal: Journal) -> "Table":
         for step in journal.steps(record.run_id):
             seconds = "" if step.started is None else f"{(step.ended or time.time()) - step.started:.1f} s"
             colour = colours.get(step.state, "dim")
-            table.add_row(step.name, f"[{colour}]{step.state}", step.place or "", step.machine or "", seconds)
+            table.add_row(
+                clean(step.name), f"[{colour}]{step.state}", clean(step.place or ""), step.machine or "", seconds
+            )
     return table
 
 

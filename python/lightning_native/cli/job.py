@@ -24,6 +24,7 @@ from lightning_native.jobs.lightning import LightningJobSpec, Substitutes
 from lightning_native.jobs.submission import JobResult, find_job, follow, new_name, submit
 from lightning_native.lightning.jobs import LightningJob
 from lightning_native.lightning.session import cloud_name, connect
+from lightning_native.terminal import show_output
 
 _LONGEST_SHOWN = 300
 
@@ -163,7 +164,7 @@ def _run(args: argparse.Namespace) -> int:
             print(json.dumps({"name": live.name}) if args.json else live.name)
             return 0
         try:
-            result = follow(live, lambda line: print(line, file=sys.stderr), time_limit=_own_limit(spec))
+            result = follow(live, lambda line: show_output(sys.stderr, f"{line}\n"), time_limit=_own_limit(spec))
         except BaseException:
             live.stop()
             raise
@@ -233,7 +234,7 @@ def _extract(args: argparse.Namespace) -> int:
 def _watch(args: argparse.Namespace) -> int:
     with chosen_cloud(local=args.local):
         live = find_job(connect(), args.name)
-        result = follow(live, lambda line: print(line, file=sys.stderr if args.json else sys.stdout, flush=True))
+        result = follow(live, lambda line: show_output(sys.stderr if args.json else sys.stdout, f"{line}\n"))
         if args.json:
             return _ended(args, live, result)
         code = "" if result.exit_code in (None, 0) else f" with exit code {result.exit_code}"

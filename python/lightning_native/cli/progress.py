@@ -6,6 +6,7 @@ import time
 from types import TracebackType
 
 from lightning_native.cli.units import human_bytes
+from lightning_native.terminal import raw
 
 WIDTH = 24
 MOMENT = 0.5
@@ -17,7 +18,9 @@ class ProgressBar:
     def __init__(self, label: str) -> None:
         self._label = label
         self._started = time.monotonic()
-        self._is_terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
+        # Not through what keeps others from moving the cursor.
+        self._stream = raw(sys.stderr)
+        self._is_terminal = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self._is_shown = False
 
     def __enter__(self) -> "ProgressBar":
@@ -27,8 +30,8 @@ class ProgressBar:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if self._is_shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            self._stream.write("\r\x1b[K")
+            self._stream.flush()
 
     def __call__(self, done: int, total: int) -> None:
         """Show that `done` of `total` bytes are done."""
@@ -37,5 +40,5 @@ class ProgressBar:
         self._is_shown = True
         share = done / total if total else 0.0
         bar = "#" * int(share * WIDTH)
-        sys.stderr.write(f"\r{self._label} [{bar:<{WIDTH}}] {share:4.0%} of {human_bytes(total)}\x1b[K")
-        sys.stderr.flush()
+        self._stream.write(f"\r{self._label} [{bar:<{WIDTH}}] {share:4.0%} of {human_bytes(total)}\x1b[K")
+        self._stream.flush()

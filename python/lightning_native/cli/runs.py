@@ -16,6 +16,7 @@ from lightning_native.engine.run_folder import RunFolder
 from lightning_native.engine.watch import Watch
 from lightning_native.errors import PlanError
 from lightning_native.lightning.credentials import Credentials
+from lightning_native.terminal import clean, show_output
 
 EXAMPLE = "lightning-native runs show 3f2a"
 
@@ -151,7 +152,7 @@ def _logs(journal: Journal, args: argparse.Namespace) -> int:
         raise PlanError(f"run {record.run_id} has no step {args.step!r}; its steps are {', '.join(steps)}")
 
     def show(step: str, line: str) -> None:
-        print(line if args.step else f"[{step}] {line}", flush=True)
+        show_output(sys.stdout, f"{line}\n" if args.step else f"[{clean(step)}] {line}\n")
 
     folder = RunFolder.of(record.run_id)
     follower = LogFollower(folder, [args.step] if args.step else steps, show)

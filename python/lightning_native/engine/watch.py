@@ -18,6 +18,7 @@ from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import RunFailedError, RunStoppedError
+from lightning_native.terminal import clean, show_output
 
 _REFRESH_SECONDS = 0.1
 
@@ -122,10 +123,10 @@ class Watch:
             tail = self._folder.controller_log.read_text(errors="replace")[-2000:]
             raise RunFailedError(
                 f"the process that drove run {self._plan.run_id} died; release what it held with: "
-                f"lightning-native gc\n{tail}"
+                f"lightning-native gc\n{clean(tail)}"
             )
         if record.state == "failed":
-            raise RunFailedError(f"{record.message}; the logs are in {self._folder.path / 'logs'}")
+            raise RunFailedError(f"{clean(record.message)}; the logs are in {self._folder.path / 'logs'}")
         if record.state == "stopped":
             by = "by Ctrl-C" if self._interrupted else "on request"
             raise RunStoppedError(f"run {self._plan.run_id} was stopped {by}; none of its studios is left")
@@ -149,4 +150,4 @@ def controller_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _show(step: str, line: str) -> None:
-    sys.stderr.write(f"[{step}] {line}\n")
+    show_output(sys.stderr, f"[{clean(step)}] {line}\n")

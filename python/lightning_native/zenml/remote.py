@@ -2,6 +2,7 @@
 
 import argparse
 import base64
+import codecs
 import json
 import os
 import shlex
@@ -18,6 +19,7 @@ from lightning_native.engine.operation import POLL_SECONDS, Agent
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import CloudError, LightningNativeError, PlanError
 from lightning_native.lightning.cloud import StudioHandle
+from lightning_native.terminal import Cleaner, clean_output, raw, show_output, shows_colour
 from lightning_native.zenml.end_publication import PROMISE, RENEWAL_SECONDS
 from lightning_native.zenml.handed_over import HOME, HandedOver
 from lightning_native.zenml.remote_calls import GONE, REACHED, call
@@ -47,11 +49,12 @@ def main() -> int:
             command.add_argument("--graceful", action="store_true", help="let running steps end")
             command.add_argument("--to-its-end", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    try:
-        return _run(arguments)
-    except LightningNativeError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 1
+    with clean_output():
+        try:
+            return _run(arguments)
+        except LightningNativeError as error:
+            sys.stderr.write(f"error: {error}\n")
+            return 1
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -153,10 +156,13 @@ def _status(studio: StudioHandle, run_id: str, patience: float = 0.0) -> dict[st
 
 
 def _print_log(studio: StudioHandle, where: HandedOver, *, follow: bool) -> int:
+    target = raw(sys.stdout)
+    # Both remember what a piece of the log was cut in the middle of.
+    cleaner, decoder = Cleaner(colour=shows_colour(target)), codecs.getincrementaldecoder("utf-8")("replace")
     try:
         for data in _log(studio, where, follow=follow):
-            sys.stdout.buffer.write(data)
-            sys.stdout.flush()
+            target.write(cleaner.feed(decoder.decode(data)))
+            target.flush()
     except CloudError:
         # It deletes its studio when it has ended; the rest of its log is where it kept it.
         return GONE
@@ -181,7 +187,7 @@ def _print_kept_log(where: HandedOver, run_id: str) -> int:
     if text is None:
         sys.stderr.write(f"the controller in studio {where.studio} is gone and left no log\n")
         return 1
-    sys.stdout.write(text)
+    show_output(sys.stdout, text)
     return 0
 
 

@@ -1,0 +1,205 @@
+"""Text for people, without what it could do to their terminal.
+
+What a step prints, and what somebody called a run, a schedule or a file, may hold sequences that move the cursor, set
+the title, fill the clipboard or hide what stands there. Nothing of that kind is shown. Colours are kept in what steps
+and jobs print, on a terminal that shows them, each to the end of its line.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO, cast
+
+_ESCAPE, _BELL, _STRING_END = "\x1b", "\x07", "\x9c"
+_RESET = "\x1b[0m"
+# Neither Unicode's control characters nor those of ASCII, but for the tab.
+_PLAIN = re.compile(r"[^\x00-\x08\x0a-\x1f\x80-\x9f]+")
+_COLOUR = re.compile(r"[0-9;:]*")
+_INSIDE_STRING = re.compile(r"[^\x07\x0a\x0d\x18\x1a\x1b\x9c]+")
+# A sequence ends here, whatever it is: one that never ends must not hide what comes after its line.
+_ENDS_ANY = "\n\r\x18\x1a"
+# As one character and, after an escape, as two: a control sequence, and strings for the terminal itself.
+_SEQUENCE, _STRINGS = "\x9b", "\x90\x98\x9d\x9e\x9f"
+_SEQUENCE_AFTER_ESCAPE, _STRINGS_AFTER_ESCAPE = "[", "PX]^_"
+_LONGEST_PARAMETERS = 64
+
+
+class Cleaner:
+    """Cleans a text that comes in pieces, wherever it is cut.
+
+    Args:
+        colour: whether to keep colours.
+    """
+
+    def __init__(self, *, colour: bool = False) -> None:
+        self._keep_colour = colour
+        self._state = "text"
+        self._parameters = ""
+        self._is_coloured = False
+
+    def feed(self, text: str) -> str:
+        """Return what can be shown by now."""
+        shown: list[str] = []
+        position = 0
+        while position < len(text):
+            if self._state == "text":
+                plain = _PLAIN.match(text, position)
+                if plain:
+                    shown.append(plain[0])
+                    position = plain.end()
+                    continue
+                self._begin(text[position], shown)
+                position += 1
+            elif self._state == "string" and (inside := _INSIDE_STRING.match(text, position)):
+                position = inside.end()
+            elif self._goes_on(text[position], shown):
+                position += 1
+        return "".join(shown)
+
+    def finish(self) -> str:
+        """Return what ends the text."""
+        end = _RESET if self._is_coloured else ""
+        self._state, self._is_coloured = "text", False
+        return end
+
+    def _begin(self, character: str, shown: list[str]) -> None:
+        """Take the first character of something that is not plain."""
+        self._parameters = ""
+        if character == "\n":
+            self._end_line(shown)
+        elif character == "\r":
+            self._state = "return"
+        elif character == _ESCAPE:
+            self._state = "escape"
+        elif character == _SEQUENCE:
+            self._state = "sequence"
+        elif character in _STRINGS:
+            self._state = "string"
+
+    def _end_line(self, shown: list[str]) -> None:
+        shown.append(f"{_RESET}\n" if self._is_coloured else "\n")
+        self._is_coloured = False
+
+    def _goes_on(self, character: str, shown: list[str]) -> bool:
+        """Take a further character; False if it is none of what began, and is to be looked at again."""
+        if self._state == "return":
+            # What would be overwritten stays to be seen; before the end of a line it means nothing.
+            self._state = "text"
+            self._end_line(shown)
+            return character == "\n"
+        if character in _ENDS_ANY:
+            self._state = "text"
+            return False
+        take = {
+            "escape": self._after_escape,
+            "designation": self._after_escape,
+            "sequence": self._in_sequence,
+            "string": self._in_string,
+            "string's end": self._at_end_of_string,
+        }
+        return take[self._state](character, shown)
+
+    def _after_escape(self, character: str, _shown: list[str]) -> bool:
+        if self._state == "escape" and character == _SEQUENCE_AFTER_ESCAPE:
+            self._state = "sequence"
+        elif self._state == "escape" and character in _STRINGS_AFTER_ESCAPE:
+            self._state = "string"
+        elif " " <= character <= "/":
+            self._state = "designation"
+        else:
+            self._state = "text"
+            return "0" <= character <= "~"
+        return True
+
+    def _in_sequence(self, character: str, shown: list[str]) -> bool:
+        if " " <= character <= "?":
+            if len(self._parameters) <= _LONGEST_PARAMETERS:
+                self._parameters += character
+            return True
+        self._state = "text"
+        if character == "m" and self._keep_colour and len(self._parameters) <= _LONGEST_PARAMETERS:
+            if _COLOUR.fullmatch(self._parameters):
+                shown.append(f"{_ESCAPE}[{self._parameters}m")
+                self._is_coloured = self._parameters not in ("", "0")
+            return True
+        return "@" <= character <= "~"
+
+    def _in_string(self, character: str, _shown: list[str]) -> bool:
+        self._state = "string's end" if character == _ESCAPE else "text"
+        # A bell or the terminator: nothing else comes here.
+        return True
+
+    def _at_end_of_string(self, character: str, _shown: list[str]) -> bool:
+        self._state = "text" if character == "\\" else "escape"
+        return character == "\\"
+
+
+def clean(text: str, *, colour: bool = False) -> str:
+    """Return a text that is whole, as it can be shown."""
+    cleaner = Cleaner(colour=colour)
+    return cleaner.feed(text) + cleaner.finish()
+
+
+def shows_colour(stream: TextIO) -> bool:
+    """Tell whether a stream is a terminal whose user wants colours."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def show_output(stream: TextIO, text: str) -> None:
+    """Write what a step or a job printed, whole lines of it, to a stream for people."""
+    target = raw(stream)
+    _write(target, clean(text, colour=shows_colour(target)))
+    target.flush()
+
+
+class CleanStream:
+    """A stream that cleans whatever is written to it; it is like the one below it in everything else.
+
+    Attributes:
+        raw: that one, for what is our own, such as a progress bar.
+    """
+
+    def __init__(self, raw: TextIO) -> None:
+        self.raw = raw
+        self._cleaner = Cleaner()
+
+    def write(self, text: str) -> int:
+        """Write a text, cleaned."""
+        _write(self.raw, self._cleaner.feed(text))
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        """Write texts, cleaned."""
+        for line in lines:
+            self.write(line)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.raw, name)
+
+
+def raw(stream: TextIO) -> TextIO:
+    """Return the stream that a clean one writes to; any other is its own."""
+    return stream.raw if isinstance(stream, CleanStream) else stream
+
+
+@contextmanager
+def clean_output() -> Iterator[None]:
+    """Have all that is printed in the block cleaned."""
+    before = sys.stdout, sys.stderr
+    # A process may have been started without them.
+    sys.stdout, sys.stderr = (cast("TextIO", CleanStream(raw(stream)) if stream else stream) for stream in before)
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = before
+
+
+def _write(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+    except UnicodeEncodeError:
+        # A name of a file that is no text, or a stream that has few letters.
+        encoding = stream.encoding or "ascii"
+        stream.write(text.encode(encoding, "backslashreplace").decode(encoding))
