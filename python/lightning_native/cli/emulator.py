@@ -7,13 +7,15 @@ import os
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
 from lightning_native.emulator import Faults, read_environ
+from lightning_native.emulator.attach import default_root
 from lightning_native.emulator.faults import KINDS
+from lightning_native.emulator.root import root_folder
 from lightning_native.errors import EmulatorError
-from lightning_native.home import home
 
 EXAMPLE = "lightning-native emulator --root ./cloud --clock-rate 60"
 FAULT_EXAMPLE = "lightning-native emulator fault add --match 'POST */execute' --status 503 --after-accept --times 1"
@@ -44,7 +46,9 @@ _seconds.__name__, _rate.__name__, _machine_seconds.__name__ = "seconds", "rate"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     place = parser.add_mutually_exclusive_group()
-    place.add_argument("--root", type=Path, metavar="DIR", help="the folder that keeps everything")
+    place.add_argument(
+        "--root", metavar="DIR", help="the folder that keeps everything: new, empty, or of an earlier time"
+    )
     place.add_argument("--ephemeral", action="store_true", help="keep everything in a temporary folder")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: that of last time)")
     parser.add_argument("--boot-seconds", type=_seconds, default=0.0, metavar="S", help="how long a studio boots")
@@ -98,18 +102,19 @@ def _add_fault_arguments(parser: argparse.ArgumentParser) -> None:
     remove = verbs.add_parser("remove", help="remove a fault")
     remove.add_argument("number", nargs="?", type=int, help="its number; all faults when left out")
     for verb, action in ((add, _add_fault), (listing, _list_faults), (remove, _remove_fault)):
-        verb.add_argument("--root", type=Path, metavar="DIR", default=argparse.SUPPRESS, help="the server's folder")
+        verb.add_argument("--root", metavar="DIR", default=argparse.SUPPRESS, help="the server's folder")
         verb.set_defaults(action=action)
 
 
 def _root(args: argparse.Namespace) -> Path:
-    root: Path = args.root or home() / "cloud"
-    return root.expanduser()
+    return default_root() if args.root is None else root_folder(args.root)
 
 
 def _faults(args: argparse.Namespace) -> Faults:
-    environ = read_environ(_root(args)) if args.root else os.environ
-    if not environ or "LIGHTNING_CLOUD_URL" not in environ:
+    environ: Mapping[str, str] | None = os.environ
+    # These may be set for the account instead, whose key is not for a local cloud.
+    named = {"LIGHTNING_CLOUD_URL", "LIGHTNING_API_KEY"} <= set(os.environ)
+    if args.root is not None or not named or not os.environ["LIGHTNING_CLOUD_URL"].startswith("http://127.0.0.1:"):
         environ = read_environ(_root(args))
     if environ is None:
         raise EmulatorError(f"no local cloud runs in {_root(args)}; give its --root")

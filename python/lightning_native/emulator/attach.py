@@ -11,6 +11,7 @@ from typing import IO
 
 from lightning_native.child_process import python_module
 from lightning_native.emulator.local_cloud import read_environ
+from lightning_native.emulator.root import LOG_FILE, lock_root, open_private, open_root
 from lightning_native.errors import EmulatorError
 from lightning_native.home import home
 
@@ -32,13 +33,14 @@ def attach(root: Path) -> Iterator[dict[str, str]]:
     stays.
 
     Raises:
-        EmulatorError: it cannot be started; the message ends with what it logged.
+        EmulatorError: the root is no root of a local cloud, and nothing was written into it; or the server cannot be
+            started, and the message ends with what it logged.
     """
-    root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (root / "users.lock").open("a") as users:
+    root = open_root(root)
+    with open_private(root / "users.lock") as users:
         # The last user holds it alone until the server is gone, so that nobody meets a server that is ending.
         fcntl.flock(users, fcntl.LOCK_SH)
-        with (root / "start.lock").open("a") as starting:
+        with open_private(root / "start.lock") as starting:
             fcntl.flock(starting, fcntl.LOCK_EX)
             environ = read_environ(root)
             lifeline = _start(root) if environ is None else _join(root)
@@ -65,8 +67,8 @@ class _Lifeline:
     def wait_for_end(self, root: Path) -> None:
         deadline = time.monotonic() + _END_SECONDS
         while time.monotonic() < deadline:
-            with (root / "lock").open("a") as lock, suppress(BlockingIOError):
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if (lock := lock_root(root)) is not None:
+                lock.close()
                 break
             time.sleep(_POLL_SECONDS)
         if self._server is not None:
@@ -80,10 +82,9 @@ def _start(root: Path) -> _Lifeline:
     os.mkfifo(fifo, 0o600)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     writer = os.open(fifo, os.O_WRONLY)
-    log = root / "server.log"
+    log = root / LOG_FILE
     argv = python_module("lightning_native", "emulator", "--root", str(root), "--stop-with-stdin")
-    with log.open("wb") as stream:
-        log.chmod(0o600)
+    with open_private(log, empty=True) as stream:
         server = subprocess.Popen(
             argv, stdin=reader, stdout=subprocess.DEVNULL, stderr=stream, start_new_session=True, env=_own_environment()
         )
@@ -109,7 +110,7 @@ def _own_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("LIGHTNING_")}
 
 
-def _is_last(users: IO[str]) -> bool:
+def _is_last(users: IO[bytes]) -> bool:
     try:
         fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

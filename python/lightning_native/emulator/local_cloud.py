@@ -14,9 +14,9 @@ from typing import Any
 
 from lightning_native.child_process import python_module
 from lightning_native.emulator.faults import Faults
+from lightning_native.emulator.root import LOG_FILE, SERVER_FILE, open_private, open_root, root_folder
 from lightning_native.errors import EmulatorError
 
-_SERVER_FILE = "server.json"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 _POLL_SECONDS = 0.01
@@ -29,7 +29,8 @@ class LocalCloud:
     Set `environ` before the SDK is imported: it reads the address once.
 
     Args:
-        root: the folder that keeps studios, files and the API key; a temporary one, deleted at the end, when None.
+        root: the folder that keeps studios, files and the API key: a new or empty one, or one of an earlier local
+            cloud; a temporary one, deleted at the end, when None.
         port: the port on 127.0.0.1; 0 for the one of last time, or any free one.
         boot_seconds: simulated seconds from the request for a studio's machine until it runs.
         job_start_seconds: simulated seconds from the submission of a job until its command runs.
@@ -61,8 +62,8 @@ class LocalCloud:
         strip_home_prefix: bool = False,
         namespaces: bool = True,
     ) -> None:
-        self._temporary = root is None
-        self.root = Path(tempfile.mkdtemp(prefix="lightning-native-cloud-")) if root is None else Path(root).absolute()
+        self._temporary = Path(tempfile.mkdtemp(prefix="lightning-native-cloud-")) if root is None else None
+        self.root = self._temporary or root_folder(root or "").absolute()
         self._arguments = [
             f"--port={port}",
             f"--boot-seconds={boot_seconds}",
@@ -80,14 +81,19 @@ class LocalCloud:
         """Start the server and wait until it is ready.
 
         Raises:
-            EmulatorError: it could not start; the message ends with what it logged.
+            EmulatorError: the root is no root of a local cloud, and nothing was written into it; or the server could
+                not start, and the message ends with what it logged.
 
         """
-        self.root.mkdir(parents=True, exist_ok=True)
-        log_path = self.root / "server.log"
-        with log_path.open("ab") as log:
-            log_path.chmod(0o600)
-            offset = log.tell()
+        try:
+            open_root(self.root)
+            log_path = self.root / LOG_FILE
+            log = open_private(log_path)
+        except EmulatorError:
+            self.stop()
+            raise
+        with log:
+            offset = log_path.stat().st_size
             command = python_module("lightning_native", "emulator", "--root", str(self.root))
             self._process = subprocess.Popen(
                 [*command, "--stop-with-stdin", *self._arguments],
@@ -129,8 +135,9 @@ class LocalCloud:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        if self._temporary:
-            shutil.rmtree(self.root, ignore_errors=True)
+        if self._temporary is not None:
+            # Not `root`, which the caller may have set.
+            shutil.rmtree(self._temporary, ignore_errors=True)
 
     def kill(self) -> None:
         """Kill the server as a crash would: nothing is cleaned up, processes of studios go on; `start` again later."""
@@ -166,7 +173,7 @@ def read_environ(root: str | os.PathLike[str]) -> dict[str, str] | None:
 
 def _read(root: Path) -> dict[str, Any] | None:
     try:
-        server = json.loads((root / _SERVER_FILE).read_text())
+        server = json.loads((root / SERVER_FILE).read_text())
     except (OSError, ValueError):
         return None
     return server if isinstance(server, dict) else None

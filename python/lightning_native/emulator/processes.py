@@ -28,6 +28,9 @@ _SHORTEST_LOOK_SECONDS = 0.01
 _LOADING_SECONDS = 0.0005
 # They take all of a computer on which people, this server and the controllers of runs work, too.
 _NICENESS = 10
+# Of the code in studios and jobs: the one that the server was started with. Its own keeps other users out.
+_UMASK = os.umask(0o077)
+os.umask(_UMASK)
 
 
 def require_linux() -> None:
@@ -106,6 +109,7 @@ def start(
             cwd=directory,
             env=environment,
             start_new_session=True,
+            umask=_UMASK,
         )
     with contextlib.suppress(OSError):
         # Where each session has a priority of its own, that of its processes matters within it only.

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import logging
 import os
@@ -20,10 +19,9 @@ from lightning_native.emulator import lifecycle, processes
 from lightning_native.emulator.app import create_app
 from lightning_native.emulator.cloud import Cloud, Settings, read_or_create_key
 from lightning_native.emulator.records import Fact
+from lightning_native.emulator.root import KEY_FILE, SERVER_FILE, lock_root, make_private, open_root
 from lightning_native.errors import EmulatorError
 
-KEY_FILE = "api_key"
-SERVER_FILE = "server.json"
 _HOST = "127.0.0.1"
 _OPEN_FILES = 65_536
 
@@ -56,26 +54,27 @@ def serve(root: Path, settings: Settings, options: Options) -> None:
     """Serve a root until SIGTERM, SIGINT or, if the options say so, the end of stdin.
 
     Raises:
-        EmulatorError: another server has the root, the port is taken, or this system cannot do it.
+        EmulatorError: the root is not ours or damaged, another server has it, the port is taken, or this system
+            cannot do it.
 
     """
     processes.require_linux()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     # Every studio and job holds its namespace open.
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, _OPEN_FILES)), hard))
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        root = root.resolve()
-        root.chmod(0o700)
-        lock = (root / "lock").open("a")
-    except OSError as error:
-        raise EmulatorError(f"cannot use {root} as the root: {error.strerror}; choose another --root") from error
+    root = open_root(root)
+    lock = lock_root(root)
+    if lock is None:
+        hint = "stop that server or choose another --root"
+        raise EmulatorError(f"{root} is served already{_announced(root)}; {hint}")
     with lock:
+        # What is made below the root from here on is its owner's alone; code in studios has its own umask.
+        os.umask(0o077)
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            hint = "stop that server or choose another --root"
-            raise EmulatorError(f"{root} is served already{_announced(root)}; {hint}") from None
+            make_private(root)
+        except OSError as error:
+            where = error.filename or root
+            raise EmulatorError(f"cannot use {where}: {error.strerror}; choose another --root") from error
         asyncio.run(_serve(root, settings, options))
 
 
@@ -130,7 +129,11 @@ async def _serve(root: Path, settings: Settings, options: Options) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, cloud.closing.set)
     if options.stop_with_stdin:
-        loop.add_reader(sys.stdin.fileno(), _stop_at_end_of_stdin, loop, cloud)
+        try:
+            loop.add_reader(sys.stdin.fileno(), _stop_at_end_of_stdin, loop, cloud)
+        except PermissionError:
+            # A file or /dev/null, which cannot be waited for: nobody will end it.
+            cloud.closing.set()
     await lifecycle.recover(cloud)
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
