@@ -86,15 +86,18 @@ def test_what_was_half_made_is_gone_after_a_restart(tmp_path: Path) -> None:
     for kind in ("studios", "jobs", "commands", "trash"):
         (root / kind / "halfmade" / "home").mkdir(parents=True)
     (root / "uploads" / "partial").mkdir(parents=True)
-    (root / "uploads" / "partial" / "half").write_text("x")
+    (root / "uploads" / "partial" / ("0" * 32)).write_text("x")
+    (root / "trash" / ("1" * 32)).mkdir()
+    (root / "trash" / ("1" * 32) / "file").write_text("x")
     with LocalCloud(root) as cloud:
         left = [kind for kind in ("studios", "jobs", "commands") if (root / kind / "halfmade").exists()]
         assert left == []
-        assert not (root / "uploads" / "partial").exists()
         deadline = time.monotonic() + 120
-        while any((root / "trash").iterdir()) and time.monotonic() < deadline:
+        places = [root / "uploads" / "partial", root / "trash"]
+        while any(any(place.iterdir()) for place in places) and time.monotonic() < deadline:
             time.sleep(0.05)
-        assert list((root / "trash").iterdir()) == []
+        assert [list(place.iterdir()) for place in places] == [[], []]
+        assert not (root / "lost+found").exists()
         assert "whole" in run(cloud, "from lightning_sdk import Studio; print(Studio('whole', create_ok=False).name)")
 
 

@@ -34,6 +34,7 @@ from lightning_native.emulator import (
 )
 from lightning_native.emulator.api import ApiError, failure
 from lightning_native.emulator.cloud import Cloud
+from lightning_native.emulator.state import StorageError
 from lightning_native.errors import EmulatorError
 
 logger = logging.getLogger("lightning_native.emulator")
@@ -113,7 +114,7 @@ def create_app(cloud: Cloud) -> ASGIApp:
     unsupported: Counter[str] = Counter()
 
     async def api_error(_request: Request, error: Exception) -> Response:
-        status = error.status if isinstance(error, ApiError) else 500
+        status = error.status if isinstance(error, ApiError) else 507 if isinstance(error, StorageError) else 500
         return failure(status, str(error))
 
     async def not_there(request: Request, _error: Exception) -> Response:

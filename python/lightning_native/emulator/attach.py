@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from lightning_native.child_process import python_module
-from lightning_native.emulator.local_cloud import read_environ
+from lightning_native.emulator.local_cloud import read_environ, warn_of_kept
 from lightning_native.emulator.root import LOG_FILE, lock_root, open_private, open_root
 from lightning_native.errors import EmulatorError
 from lightning_native.home import home
@@ -94,8 +94,10 @@ def _start(root: Path) -> _Lifeline:
         if server.poll() is not None or time.monotonic() > deadline:
             os.close(writer)
             server.kill()
+            server.wait()
             raise EmulatorError(f"the local cloud did not start: {log.read_text(errors='replace')[-2000:].strip()}")
         time.sleep(_POLL_SECONDS)
+    warn_of_kept(root)
     return _Lifeline(writer, server)
 
 

@@ -4,8 +4,9 @@ import asyncio
 import logging
 import secrets
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +17,9 @@ from lightning_native.emulator.copies import discard, remove
 from lightning_native.emulator.faults import Fault
 from lightning_native.emulator.namespaces import Namespace
 from lightning_native.emulator.namespaces import create as create_namespace
-from lightning_native.emulator.state import Database, Table, new_id
+from lightning_native.emulator.root import DATABASE_FILE
+from lightning_native.emulator.state import Database, StorageError, Table, new_id
+from lightning_native.errors import EmulatorError
 
 logger = logging.getLogger("lightning_native.emulator")
 
@@ -25,6 +28,8 @@ USERNAME = "local-user"
 TEAMSPACE = "local-teamspace"
 ORGANIZATION = "local-org"
 ORGANIZATION_TEAMSPACE = "org-teamspace"
+# Ours have 43 characters; one that a user chose is to be no guess either.
+_MIN_KEY_LENGTH = 16
 
 
 @dataclass
@@ -68,9 +73,10 @@ class Cloud:
         self.api_key = api_key
         self.url = ""
         self.closing = asyncio.Event()
-        database = Database(root / "state.sqlite")
+        database = Database(root / DATABASE_FILE)
         self._database = database
         self.facts = Table(database, "fact", records.Fact)
+        self.folders_in_work = Table(database, "folder_in_work", records.FolderInWork)
         self.users = Table(database, "user", records.User)
         self.organizations = Table(database, "organization", records.Organization)
         self.teamspaces = Table(database, "teamspace", records.Teamspace)
@@ -170,14 +176,24 @@ class Cloud:
 
     def discard(self, folder: Path) -> None:
         """Remove a folder: at once out of sight, and in the background from the disk, which takes long."""
-        if (target := discard(folder, self.root / "trash")) is not None:
+        if not folder.parent.resolve().is_relative_to(self.root):
+            # Code in a studio put a link there.
+            logger.error("%s is outside of the root and stays", folder)
+        elif (target := discard(folder, self.root / "trash")) is not None:
             self._remover.submit(remove, target)
 
-    def empty_trash(self) -> None:
-        """Remove what an earlier server did not come to remove."""
-        trash = self.root / "trash"
-        for entry in trash.iterdir() if trash.is_dir() else ():
-            self._remover.submit(remove, entry)
+    def remove_discarded(self, folder: Path) -> None:
+        """Remove what an earlier server had put into its trash."""
+        self._remover.submit(remove, folder)
+
+    @contextmanager
+    def folder_in_work(self, key: str) -> Iterator[None]:
+        """Note for the length of the block that the folders of a studio or job are being made or removed."""
+        self.folders_in_work.save(records.FolderInWork(key))
+        try:
+            yield
+        finally:
+            self.folders_in_work.delete(key)
 
     def studio_folder(self, studio: records.Studio) -> Path:
         """Return the folder that holds all of a studio."""
@@ -244,13 +260,30 @@ class Cloud:
 
     def remember_time(self) -> None:
         """Note the simulated time for the next start."""
-        self.facts.save(records.Fact("clock", self.clock.now()))
+        try:
+            self.facts.save(records.Fact("clock", self.clock.now()))
+        except StorageError as error:
+            logger.warning("%s", error)
 
 
 def read_or_create_key(path: Path) -> str:
-    """Return the API key in a file that only its owner can read; a new random one where there is none."""
+    """Return the API key in a file that only its owner can read; a new random one where there is none.
+
+    Raises:
+        EmulatorError: the file has no key, with which everybody would be let in, or cannot be read.
+
+    """
     if path.exists():
-        return path.read_text().strip()
+        hint = f"delete {path} and start again: the local cloud then has a new key"
+        try:
+            key = path.read_text(encoding="ascii").strip()
+        except OSError as error:
+            raise EmulatorError(f"cannot read the key in {path}: {error.strerror}; {hint}") from error
+        except UnicodeDecodeError:
+            key = ""
+        if len(key) < _MIN_KEY_LENGTH or not all(character.isalnum() or character in "-_" for character in key):
+            raise EmulatorError(f"{path} has no key of a local cloud; {hint}")
+        return key
     key = secrets.token_urlsafe(32)
     partial = path.with_suffix(".new")
     partial.unlink(missing_ok=True)

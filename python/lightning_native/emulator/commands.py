@@ -109,7 +109,12 @@ async def _execute(request: Request) -> Response:
 def output_of(cloud: Cloud, command: Command) -> tuple[str, bytes]:
     """Return what a command was and what it wrote so far, both streams."""
     folder = _folder(cloud, command)
-    return (folder / "command").read_text(errors="replace"), (folder / "output").read_bytes()
+    return _read(folder / "command").decode(errors="replace"), _read(folder / "output")
+
+
+def _read(path: Path) -> bytes:
+    # Somebody may have cleared the root away.
+    return path.read_bytes() if path.is_file() else b""
 
 
 def _output(cloud: Cloud, command: Command) -> str:

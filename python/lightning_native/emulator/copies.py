@@ -1,12 +1,17 @@
 """Copies of a studio's folders, for snapshots and duplicates, and what becomes of folders that are done with."""
 
 import asyncio
+import os
+import re
 import subprocess
 from pathlib import Path
 from uuid import uuid4
 
 from lightning_native.emulator.environments import copy_environment
 from lightning_native.errors import EmulatorError
+
+# As `uuid4().hex` writes it.
+_OURS = re.compile(r"[0-9a-f]{32}")
 
 
 async def copy_folders(source: Path, destination: Path) -> None:
@@ -36,6 +41,27 @@ def discard(folder: Path, trash: Path) -> Path | None:
     except FileNotFoundError:
         return None
     return target
+
+
+def is_discarded(name: str) -> bool:
+    """Whether something in the trash, or a partial upload, has a name that we gave it."""
+    return _OURS.fullmatch(name) is not None
+
+
+def put_aside(entry: Path, lost_and_found: Path) -> Path | None:
+    """Keep what nobody knows any more; return where it is, None when it was a folder with nothing in it, which goes."""
+    if entry.is_dir() and not entry.is_symlink() and not any(files for _, _, files in os.walk(entry)):
+        links = [Path(folder) / name for folder, names, _ in os.walk(entry) for name in names]
+        if not any(path.is_symlink() for path in links):
+            for folder, _, _ in os.walk(entry, topdown=False):
+                Path(folder).rmdir()
+            return None
+    place = lost_and_found / entry.parent.name
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    target, number = place / entry.name, 2
+    while os.path.lexists(target):
+        target, number = place / f"{entry.name}-{number}", number + 1
+    return entry.rename(target)
 
 
 def remove(folder: Path) -> None:

@@ -273,7 +273,7 @@ async def _finish(cloud: Cloud, job: Job, final: str) -> None:
     if job.started_at is not None:
         try:
             await asyncio.to_thread(_collect_artifacts, cloud, job)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             logger.error("what job %s wrote cannot be kept: %s", job.name, error)
     job.state, job.pid = final, 0
     job.stopped_at = cloud.clock.now()

@@ -51,8 +51,9 @@ async def create(cloud: Cloud, teamspace_id: str, name: str, specification: dict
         machine=machine.slug,
         **fields,
     )
-    await job_runner.prepare(cloud, job)
-    cloud.jobs.save(job)
+    with cloud.folder_in_work(job.id):
+        await job_runner.prepare(cloud, job)
+        cloud.jobs.save(job)
     job_runner.begin(cloud, job)
     return job
 
@@ -69,11 +70,12 @@ def check_source(cloud: Cloud, specification: dict[str, Any]) -> None:
 async def delete(cloud: Cloud, job: Job) -> None:
     """Delete a job with its processes, logs and artifacts."""
     await job_runner.stop(cloud, job)
-    cloud.jobs.delete(job.id)
-    cloud.finished_jobs.pop(job.id, None)
-    cloud.ended_logs.pop(job.id, None)
-    for folder in (job_runner.folder_of(cloud, job), drive_folder(cloud, job.teamspace_id) / "jobs" / job.name):
-        cloud.discard(folder)
+    with cloud.folder_in_work(job.id):
+        cloud.jobs.delete(job.id)
+        cloud.finished_jobs.pop(job.id, None)
+        cloud.ended_logs.pop(job.id, None)
+        for folder in (job_runner.folder_of(cloud, job), drive_folder(cloud, job.teamspace_id) / "jobs" / job.name):
+            cloud.discard(folder)
 
 
 def document(cloud: Cloud, job: Job) -> dict[str, Any]:

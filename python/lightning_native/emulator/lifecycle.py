@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import Iterable
 from pathlib import Path
 
 from lightning_native.emulator import (
@@ -15,14 +14,22 @@ from lightning_native.emulator import (
     schedules,
     studios,
 )
-from lightning_native.emulator.cloud import Cloud
+from lightning_native.emulator.cloud import Cloud, logger
+from lightning_native.emulator.copies import is_discarded, put_aside
+from lightning_native.emulator.home import home_of
+from lightning_native.emulator.root import LOST_AND_FOUND
 
 _TICK_SECONDS = 1.0
 
 
-async def recover(cloud: Cloud) -> None:
-    """Take up what an earlier server left: find running processes again, finish what has ended."""
-    _remove_half_made(cloud)
+async def recover(cloud: Cloud) -> list[str]:
+    """Take up what an earlier server left: find running processes again, finish what has ended.
+
+    Returns:
+        what had no record and is kept in `lost+found`, as paths there.
+
+    """
+    kept = _clear_away(cloud)
     for command in cloud.commands:
         if command.exit_code is None:
             process = processes.Process(command.pid, command.process)
@@ -35,10 +42,14 @@ async def recover(cloud: Cloud) -> None:
     for schedule in cloud.schedules:
         cloud.start_task(schedules.run(cloud, schedule))
     cloud.start_task(_tick(cloud))
+    return kept
 
 
 def _recover_studios(cloud: Cloud) -> None:
     for studio in cloud.studios:
+        if not home_of(cloud, studio).is_dir():
+            logger.warning("the files of studio %s are gone", studio.name)
+            home_of(cloud, studio).mkdir(parents=True)
         studio.requested = None
         if studio.instance is None:
             continue
@@ -58,6 +69,7 @@ async def _recover_jobs(cloud: Cloud) -> None:
             job_runner.finished(cloud, job.id).set()
         elif job.multi_machine_id and cloud.multi_machine_jobs.get(job.multi_machine_id) is None:
             cloud.jobs.delete(job.id)
+            cloud.discard(job_runner.folder_of(cloud, job))
         else:
             job_runner.begin(cloud, job)
     for several in cloud.multi_machine_jobs:
@@ -65,21 +77,38 @@ async def _recover_jobs(cloud: Cloud) -> None:
             cloud.start_task(multi_machine.watch(cloud, several))
 
 
-def _remove_half_made(cloud: Cloud) -> None:
-    """Remove folders without a record: the record is written last, and deleted first."""
-    cloud.discard(cloud.root / "uploads" / "partial")
-    cloud.empty_trash()
-    _keep_only(cloud, cloud.root / "studios", (studio.id for studio in cloud.studios))
-    _keep_only(cloud, cloud.root / "commands", (studio.id for studio in cloud.studios))
-    _keep_only(cloud, cloud.root / "snapshots", (studio.id for studio in cloud.studios))
-    _keep_only(cloud, cloud.root / "jobs", (job.id for job in cloud.jobs))
+def _clear_away(cloud: Cloud) -> list[str]:
+    """Remove what a record says was half made or half removed; keep aside what has no record."""
+    in_work = {item.id for item in cloud.folders_in_work}
+    studio_ids, job_ids = {studio.id for studio in cloud.studios}, {job.id for job in cloud.jobs}
+    known = {
+        "studios": studio_ids,
+        "commands": studio_ids,
+        "snapshots": studio_ids,
+        "jobs": job_ids,
+        "drives": {teamspace.id for teamspace in cloud.teamspaces},
+    }
+    strange = []
+    for kind, ids in known.items():
+        for entry in _entries(cloud.root / kind):
+            if entry.name in in_work - ids:
+                cloud.discard(entry)
+            elif entry.name not in ids:
+                strange.append(entry)
+    for entry in (*_entries(cloud.root / "trash"), *_entries(cloud.root / "uploads" / "partial")):
+        if is_discarded(entry.name):
+            cloud.remove_discarded(entry)
+        else:
+            strange.append(entry)
+    for key in in_work:
+        cloud.folders_in_work.delete(key)
+    lost_and_found = cloud.root / LOST_AND_FOUND
+    kept = [place for entry in strange if (place := put_aside(entry, lost_and_found)) is not None]
+    return [str(place.relative_to(lost_and_found)) for place in kept]
 
 
-def _keep_only(cloud: Cloud, folder: Path, names: Iterable[str]) -> None:
-    kept = set(names)
-    for entry in folder.iterdir() if folder.is_dir() else ():
-        if entry.name not in kept:
-            cloud.discard(entry)
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
 
 
 async def _tick(cloud: Cloud) -> None:

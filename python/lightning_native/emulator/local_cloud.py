@@ -2,25 +2,36 @@
 
 import contextlib
 import json
+import logging
 import os
 import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from lightning_native.child_process import python_module
 from lightning_native.emulator.faults import Faults
-from lightning_native.emulator.root import LOG_FILE, SERVER_FILE, open_private, open_root, root_folder
+from lightning_native.emulator.root import (
+    LOG_FILE,
+    LOST_AND_FOUND,
+    SERVER_FILE,
+    open_private,
+    open_root,
+    root_folder,
+)
 from lightning_native.errors import EmulatorError
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 _POLL_SECONDS = 0.01
 _LOG_LINES = 20
+_NAMED = 5
+
+logger = logging.getLogger("lightning_native.emulator")
 
 
 class LocalCloud:
@@ -113,6 +124,7 @@ class LocalCloud:
             time.sleep(_POLL_SECONDS)
         self.url = server["url"]
         self.environ = read_environ(self.root) or {}
+        warn_of_kept(self.root)
 
     @property
     def faults(self) -> Faults:
@@ -120,7 +132,7 @@ class LocalCloud:
         return Faults(self.url, self.environ["LIGHTNING_API_KEY"])
 
     def _read_server_file(self) -> dict[str, Any] | None:
-        server = _read(self.root)
+        server = read_server(self.root)
         return server if server and self._process and server["pid"] == self._process.pid else None
 
     def stop(self) -> None:
@@ -160,20 +172,42 @@ class LocalCloud:
 
 def read_environ(root: str | os.PathLike[str]) -> dict[str, str] | None:
     """Return the environment variables that reach the server of a root; None when none is running."""
-    server = _read(Path(root))
+    server = read_server(Path(root))
     if server is None:
         return None
     try:
         os.kill(server["pid"], 0)
-    except OSError:
+    except (OSError, OverflowError):
         return None
     environ: dict[str, str] = server["environ"]
     return environ
 
 
-def _read(root: Path) -> dict[str, Any] | None:
+def read_server(root: Path) -> dict[str, Any] | None:
+    """Return what the server of a root announced; None when it did not, or the file is damaged."""
     try:
         server = json.loads((root / SERVER_FILE).read_text())
-    except (OSError, ValueError):
+        whole = (
+            isinstance(server["url"], str)
+            and isinstance(server["pid"], int)
+            and server["pid"] > 0
+            and {"LIGHTNING_CLOUD_URL", "LIGHTNING_API_KEY"} <= set(server["environ"])
+            and all(isinstance(value, str) for value in server["environ"].values())
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    return server if isinstance(server, dict) else None
+    return server if whole else None
+
+
+def warn_of_kept(root: Path) -> None:
+    """Log what the server of a root kept aside when it started."""
+    server = read_server(root)
+    if server and server.get("kept_aside"):
+        logger.warning("%s", kept_aside(root, server["kept_aside"]))
+
+
+def kept_aside(root: Path, kept: Sequence[str]) -> str:
+    """Return a sentence about files without a record."""
+    named = ", ".join(str(name) for name in kept[:_NAMED]) + (", …" if len(kept) > _NAMED else "")
+    folder = root / LOST_AND_FOUND
+    return f"{len(kept)} folders had no record and are kept in {folder}: {named}; delete there what is not needed"

@@ -13,6 +13,13 @@ class Fact:
 
 
 @dataclass
+class FolderInWork:
+    """The id of a studio or job whose folders are being made or removed: what a kill leaves of them may go."""
+
+    id: str
+
+
+@dataclass
 class User:
     """Somebody who owns teamspaces."""
 

@@ -18,8 +18,10 @@ import uvicorn
 from lightning_native.emulator import lifecycle, processes
 from lightning_native.emulator.app import create_app
 from lightning_native.emulator.cloud import Cloud, Settings, read_or_create_key
+from lightning_native.emulator.local_cloud import kept_aside, read_server
 from lightning_native.emulator.records import Fact
-from lightning_native.emulator.root import KEY_FILE, SERVER_FILE, lock_root, make_private, open_root
+from lightning_native.emulator.root import DATABASE_FILE, KEY_FILE, SERVER_FILE, lock_root, make_private, open_root
+from lightning_native.emulator.state import damaged
 from lightning_native.errors import EmulatorError
 
 _HOST = "127.0.0.1"
@@ -72,18 +74,16 @@ def serve(root: Path, settings: Settings, options: Options) -> None:
         os.umask(0o077)
         try:
             make_private(root)
+            asyncio.run(_serve(root, settings, options))
         except OSError as error:
             where = error.filename or root
-            raise EmulatorError(f"cannot use {where}: {error.strerror}; choose another --root") from error
-        asyncio.run(_serve(root, settings, options))
+            hint = "make room or let this user write there, or choose another --root"
+            raise EmulatorError(f"cannot use {where}: {error.strerror or error}; {hint}") from error
 
 
 def _announced(root: Path) -> str:
-    try:
-        server = json.loads((root / SERVER_FILE).read_text())
-    except (OSError, ValueError):
-        return ""
-    return f" at {server['url']} by process {server['pid']}"
+    server = read_server(root)
+    return f" at {server['url']} by process {server['pid']}" if server else ""
 
 
 def _listen(root: Path, cloud: Cloud, port: int) -> socket.socket:
@@ -112,8 +112,10 @@ def _listen(root: Path, cloud: Cloud, port: int) -> socket.socket:
 
 
 async def _serve(root: Path, settings: Settings, options: Options) -> None:
-    cloud = Cloud(root, settings, read_or_create_key(root / KEY_FILE))
-    listener = _listen(root, cloud, options.port)
+    key = read_or_create_key(root / KEY_FILE)
+    with _of_the_records(root):
+        cloud = Cloud(root, settings, key)
+        listener = _listen(root, cloud, options.port)
     config = uvicorn.Config(
         create_app(cloud),
         log_config=None,
@@ -134,12 +136,15 @@ async def _serve(root: Path, settings: Settings, options: Options) -> None:
         except PermissionError:
             # A file or /dev/null, which cannot be waited for: nobody will end it.
             cloud.closing.set()
-    await lifecycle.recover(cloud)
+    with _of_the_records(root):
+        kept = await lifecycle.recover(cloud)
+    if kept:
+        logger.warning("%s", kept_aside(root, kept))
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         while not server.started and not serving.done():
             await asyncio.sleep(0.005)
-        _announce(root, cloud)
+        _announce(root, cloud, kept)
         closing = asyncio.create_task(cloud.closing.wait())
         await asyncio.wait([serving, closing], return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -151,13 +156,22 @@ async def _serve(root: Path, settings: Settings, options: Options) -> None:
         logger.info("stopped")
 
 
+@contextlib.contextmanager
+def _of_the_records(root: Path) -> Iterator[None]:
+    """Turn what goes wrong with the values of records into an error about the file that they are in."""
+    try:
+        yield
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        raise damaged(root / DATABASE_FILE, f"{type(error).__name__}: {error}") from error
+
+
 def _stop_at_end_of_stdin(loop: asyncio.AbstractEventLoop, cloud: Cloud) -> None:
     if not os.read(sys.stdin.fileno(), 4096):
         loop.remove_reader(sys.stdin.fileno())
         cloud.closing.set()
 
 
-def _announce(root: Path, cloud: Cloud) -> None:
+def _announce(root: Path, cloud: Cloud, kept: list[str]) -> None:
     partial = root / f"{SERVER_FILE}.new"
     partial.unlink(missing_ok=True)
     partial.touch(mode=0o600)
@@ -166,6 +180,7 @@ def _announce(root: Path, cloud: Cloud) -> None:
         "pid": os.getpid(),
         "key_file": str(root / KEY_FILE),
         "environ": cloud.environ,
+        "kept_aside": kept,
     }
     partial.write_text(json.dumps(server))
     partial.rename(root / SERVER_FILE)

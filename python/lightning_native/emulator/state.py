@@ -6,8 +6,12 @@ import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
+
+from lightning_native.emulator.root import LOST_AND_FOUND
+from lightning_native.errors import EmulatorError
 
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 
@@ -21,6 +25,22 @@ class Record(Protocol):
 R = TypeVar("R", bound=Record)
 
 
+class StorageError(EmulatorError):
+    """The records cannot be read or written now; they are not damaged."""
+
+
+# How SQLite begins its messages about a disk or a folder rather than about what is in the file.
+_OF_THE_DISK = ("attempt to write", "database is locked", "database or disk is full", "disk I/O", "unable to open")
+
+
+def damaged(path: Path, reason: object) -> EmulatorError:
+    """Return the error about records that cannot be used, with the way out."""
+    return EmulatorError(
+        f"{path} is damaged or of another version: {reason}. Use the version that wrote it, or move it to "
+        f"{path}.damaged and start again: the files of its studios and jobs are then in {path.parent / LOST_AND_FOUND}"
+    )
+
+
 def new_id() -> str:
     """Return a new id of 26 characters that sorts by time, as the platform's do."""
     number = (time.time_ns() // 1_000_000) << 80 | secrets.randbits(80)
@@ -31,29 +51,48 @@ class Database:
     """The SQLite file below all tables."""
 
     def __init__(self, path: Path) -> None:
-        path.touch(mode=0o600)
-        self._connection = sqlite3.connect(path, isolation_level=None)
-        # A killed server loses nothing in this mode; only a power cut may lose the last writes.
-        self._connection.execute("PRAGMA journal_mode=WAL")
-        self._connection.execute("PRAGMA synchronous=NORMAL")
-        self._connection.execute(
-            "CREATE TABLE IF NOT EXISTS records"
-            " (kind TEXT, id TEXT, document TEXT, PRIMARY KEY (kind, id)) WITHOUT ROWID"
-        )
+        self.path = path
+        with self._errors():
+            self._connection = sqlite3.connect(path, isolation_level=None)
+            # A killed server loses nothing in this mode; only a power cut may lose the last writes.
+            self._connection.execute("PRAGMA journal_mode=WAL")
+            self._connection.execute("PRAGMA synchronous=NORMAL")
+            self._connection.execute(
+                "CREATE TABLE IF NOT EXISTS records"
+                " (kind TEXT, id TEXT, document TEXT, PRIMARY KEY (kind, id)) WITHOUT ROWID"
+            )
 
-    def load(self, kind: str) -> Iterator[dict[str, Any]]:
-        """Yield the documents of one kind, in the order of their ids."""
-        rows = self._connection.execute("SELECT document FROM records WHERE kind = ? ORDER BY id", (kind,))
-        for (document,) in rows:
-            yield json.loads(document)
+    @contextmanager
+    def _errors(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            if str(error).startswith(_OF_THE_DISK):
+                hint = "make room or let this user write there, or choose another --root"
+                raise StorageError(f"cannot use {self.path}: {error}; {hint}") from error
+            raise damaged(self.path, error) from error
+
+    def load(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """Yield the documents of one kind with their ids, in the order of these."""
+        with self._errors():
+            rows = self._connection.execute("SELECT id, document FROM records WHERE kind = ? ORDER BY id", (kind,))
+            for key, document in rows:
+                try:
+                    yield key, dict(json.loads(document))
+                except (TypeError, ValueError, RecursionError) as error:
+                    raise damaged(self.path, f"{kind} {key}: {error}") from error
 
     def save(self, kind: str, key: str, document: dict[str, Any]) -> None:
         """Write one document."""
-        self._connection.execute("INSERT OR REPLACE INTO records VALUES (?, ?, ?)", (kind, key, json.dumps(document)))
+        with self._errors():
+            self._connection.execute(
+                "INSERT OR REPLACE INTO records VALUES (?, ?, ?)", (kind, key, json.dumps(document))
+            )
 
     def delete(self, kind: str, key: str) -> None:
         """Delete one document, if it is there."""
-        self._connection.execute("DELETE FROM records WHERE kind = ? AND id = ?", (kind, key))
+        with self._errors():
+            self._connection.execute("DELETE FROM records WHERE kind = ? AND id = ?", (kind, key))
 
     def close(self) -> None:
         """Fold the write-ahead log into the file and close it."""
@@ -67,8 +106,14 @@ class Table(Generic[R]):
         self._database = database
         self._kind = kind
         self._records: dict[str, R] = {}
-        for document in database.load(kind):
-            record = load(**document)
+        for key, document in database.load(kind):
+            try:
+                record = load(**document)
+            except TypeError as error:
+                # It has a field more or less than ours.
+                raise damaged(database.path, f"{kind} {key}: {error}") from error
+            if record.id != key:
+                raise damaged(database.path, f"{kind} {key} has another id, {record.id!r}")
             self._records[record.id] = record
 
     def __iter__(self) -> Iterator[R]:
@@ -84,8 +129,8 @@ class Table(Generic[R]):
     def save(self, record: R) -> R:
         """Write a new or changed record and return it."""
         # A record that was deleted meanwhile comes back only through a new id.
-        self._records[record.id] = record
         self._database.save(self._kind, record.id, dataclasses.asdict(record))  # type: ignore[call-overload]  # a dataclass, which a protocol cannot say
+        self._records[record.id] = record
         return record
 
     def delete(self, key: str) -> None:

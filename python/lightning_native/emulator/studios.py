@@ -64,8 +64,9 @@ def create(cloud: Cloud, teamspace_id: str, name: str, cluster_id: str | None, *
         machine=DEFAULT_MACHINE,
         **fields,
     )
-    (home_of(cloud, studio) / STUDIORC).parent.mkdir(parents=True)
-    return cloud.studios.save(studio)
+    with cloud.folder_in_work(studio.id):
+        (home_of(cloud, studio) / STUDIORC).parent.mkdir(parents=True)
+        return cloud.studios.save(studio)
 
 
 def new_instance(cloud: Cloud, machine: str, interruptible: bool) -> dict[str, Any]:
@@ -185,16 +186,17 @@ def save(cloud: Cloud, studio: Studio) -> None:
 
 async def delete(cloud: Cloud, studio: Studio) -> None:
     """Delete a studio with its processes and files."""
-    cloud.studios.delete(studio.id)
-    await stop(cloud, studio)
-    await cloud.copied(studio.id)
-    cloud.forget_namespace(studio.marker)
-    for command in cloud.commands:
-        if command.studio_id == studio.id:
-            cloud.commands.delete(command.id)
-    for folder in ("commands", "snapshots"):
-        cloud.discard(cloud.root / folder / studio.id)
-    cloud.discard(cloud.studio_folder(studio))
+    with cloud.folder_in_work(studio.id):
+        cloud.studios.delete(studio.id)
+        await stop(cloud, studio)
+        await cloud.copied(studio.id)
+        cloud.forget_namespace(studio.marker)
+        for command in cloud.commands:
+            if command.studio_id == studio.id:
+                cloud.commands.delete(command.id)
+        for folder in ("commands", "snapshots"):
+            cloud.discard(cloud.root / folder / studio.id)
+        cloud.discard(cloud.studio_folder(studio))
 
 
 async def start(cloud: Cloud, studio: Studio, machine: str, interruptible: bool) -> None:
