@@ -21,8 +21,9 @@ and for a job `"code": [archive, SHA-256, destination]` to unpack first, `"retry
 Operations that are started together share one file `ops/ID.json`, `{OPID: specification}`; a request to exchange is
 `{"start": {"file": ID, "sha256": HEX, "operations": {OPID: offset}}, "poll": {OPID: offset}}`, both parts optional, and
 its answer `{"answers": {OPID: answer}}`. The jobs of a pipeline share one file `ops/ID.json`,
-`{"steps": {name: specification}}`. A job prints the command's output, and after each attempt its result on a line that
-begins with RESULT_MARK.
+`{"steps": {name: specification}}`. A job prints the command's output, and after each attempt its result on a line of
+its own that begins with `result_mark`: it proves that the agent wrote the line, because the specification's `"word"`,
+which it is made of, is in no place that the command can read.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ CHUNK = 256 * 1024
 LARGEST_ANSWER = 1024 * 1024
 KEPT_CODES = 3
 KEPT_CODE_SECONDS = 7 * 86400.0
-RESULT_MARK = "lightning-native-result: "
+RESULT_MARK = "lightning-native-result"
 # An upload is not always visible at once in the studio's file system.
 UPLOAD_PATIENCE = 60.0
 # Between the claim and the runner's lock an operation looks dead for a moment.
@@ -73,6 +74,17 @@ def operation_folder(operation: str) -> str:
     if not re.match(r"^[A-Za-z0-9][A-Za-z0-9._-]*$", operation):
         raise SystemExit("not an operation id: %r" % operation)
     return os.path.join(OPERATIONS, operation)
+
+
+def result_mark(word: str, attempt: int) -> str:
+    """Return how the line with an attempt's result begins.
+
+    Args:
+        word: the specification's; whoever follows the job knows it, too.
+        attempt: from 1; a line that was seen of one attempt proves nothing about the next.
+    """
+    proof = hashlib.sha256(("%s %d" % (word, attempt)).encode()).hexdigest()
+    return "%s %s: " % (RESULT_MARK, proof[:32])
 
 
 def write_json(path: str, value: Any) -> None:
@@ -202,7 +214,8 @@ def run_attempts(spec: dict[str, Any], output: FileIO, stopping: threading.Event
     attempt = 1
     while True:
         result = run_command(work, None, spec, output, stopping)
-        output.write(("\n%s%s\n" % (RESULT_MARK, json.dumps(result))).encode())
+        # One write, on a line of its own: what the command printed last may have no end.
+        output.write(("\n%s%s\n" % (result_mark(spec["word"], attempt), json.dumps(result))).encode())
         code = int(result["exit_code"])
         if code == 0 or stopping.is_set() or attempt > retry["count"]:
             return code if code >= 0 else 128 - code

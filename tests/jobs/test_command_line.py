@@ -124,6 +124,18 @@ def test_a_script_runs_with_its_arguments_and_its_exit_code_is_kept(shell: Shell
     assert yaml.safe_load(output) == given
 
 
+def test_an_exit_code_that_the_code_prints_is_output(shell: Shell) -> None:
+    line = "lightning-native: exit code"
+    shell.write("tool.sh", f"echo '{line} 3'; echo '{line} 4 (0000)'; printf 'at the end: {line} 5'; exit 7\n")
+    shell.job("script", scriptPathURI="tool.sh")
+    result, errors = shell.run_job()
+    assert (result["state"], result["exit_code"]) == ("failed", 7)
+    assert f"{line} 3\n{line} 4 (0000)\nat the end: {line} 5\n" in errors
+    # Another process has only what Lightning keeps.
+    code, output, errors = shell.call("watch", result["name"], "--json")
+    assert (code, json.loads(output)["exit_code"]) == (1, 7), errors
+
+
 def test_python_code_runs_a_function_in_its_working_folder_and_brings_its_output(shell: Shell) -> None:
     shell.write("code_dir/other_packages/helper.py", "NAME = 'helper'\n")
     shell.write(

@@ -242,7 +242,8 @@ def test_a_command_inherits_no_open_files(studio: Studio) -> None:
 def test_a_job_prints_the_output_and_the_result_of_each_attempt_and_ends_as_the_last_one(studio: Studio) -> None:
     script = "echo x >>tries; n=$(wc -l <tries); echo try $n; [ -d $SPACE ] && [ $n = 2 ] || exit 3"
     step = {"argv": ["sh", "-c", script], "cwd": str(studio.home), "scratch": ["SPACE"]}
-    sha256 = studio.upload("run", steps={"a": {**step, "retry": {"count": 1, "delay": 0.01, "backoff": 1}}})
+    step["retry"] = {"count": 1, "delay": 0.01, "backoff": 1}
+    sha256 = studio.upload("run", steps={"a": {**step, "word": "s3cret"}})
     argv = [sys.executable, str(studio.agent), "job", "run", "--spec-sha256", sha256, "--step", "a", "--job-name", "a"]
     twice = subprocess.run(argv, check=False, capture_output=True, env={**os.environ, "LIGHTNING_JOB_NAME": "a-2"})
     assert (twice.returncode, twice.stdout) == (1, b"this job is a duplicate of a, which runs the command\n")
@@ -252,10 +253,24 @@ def test_a_job_prints_the_output_and_the_result_of_each_attempt_and_ends_as_the_
     assert job.returncode == 0, job.stderr
     lines = [line for line in job.stdout.splitlines() if line]
     assert [lines[0], lines[2]] == ["try 1", "try 2"]
-    results = [json.loads(line.partition(agent.RESULT_MARK)[2]) for line in (lines[1], lines[3])]
+    results = [
+        json.loads(line.removeprefix(agent.result_mark("s3cret", attempt)))
+        for attempt, line in enumerate((lines[1], lines[3]), start=1)
+    ]
     assert [result["exit_code"] for result in results] == [3, 0]
     # Neither its secrets nor what it needed for a while are left.
     assert list((studio.agent.parent / "ops").iterdir()) == []
+
+
+def test_the_word_that_proves_a_result_is_nowhere_where_the_command_could_read_it(studio: Studio) -> None:
+    files = "grep -rls s3cret . && echo file; tr '\\0' '\\n' </proc/$PPID/environ; tr '\\0' '\\n' </proc/$PPID/cmdline"
+    sha256 = studio.upload("run", argv=["sh", "-c", f"env; {files}; echo looked"], word="s3cret")
+    argv = [sys.executable, str(studio.agent), "job", "run", "--spec-sha256", sha256]
+    job = subprocess.run(argv, check=True, capture_output=True, text=True)
+    assert "looked" in job.stdout
+    assert "s3cret" not in job.stdout
+    assert "file" not in job.stdout.splitlines()
+    assert agent.result_mark("s3cret", 1) in job.stdout
 
 
 def test_a_command_that_is_not_there_ends_with_127_and_its_name(studio: Studio) -> None:

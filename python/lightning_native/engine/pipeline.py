@@ -32,6 +32,11 @@ def pipeline_step_name(step: StepPlan) -> str:
     return unique_studio_name(step.name)
 
 
+def pipeline_operation(pipeline: str, step: StepPlan) -> str:
+    """Return what a step is known by as an operation in all jobs that a pipeline gives it."""
+    return f"{pipeline}.{pipeline_step_name(step)}"
+
+
 def prepare_studios(
     context: RunContext, steps: Sequence[StepPlan], owner: str | None = None
 ) -> tuple[dict[str, StudioHandle], dict[str, str]]:
@@ -93,7 +98,9 @@ class PipelinePlan:
         self._in_studios: dict[str, dict[str, dict[str, object]]] = {studio: {"steps": {}} for studio in self._studios}
         self._in_folders: dict[str, dict[str, dict[str, object]]] = {step: {"steps": {}} for step in self._folders}
         for step in steps:
-            what = container_specification(context, step) if step.image else job_specification(context, step)
+            operation = pipeline_operation(name, step)
+            specification = container_specification if step.image else job_specification
+            what = specification(context, step, operation)
             what["retry"] = {"count": step.retry.count, "delay": step.retry.delay, "backoff": step.retry.backoff}
             file = self._in_folders[step.name] if step.image else self._in_studios[self._studio_of[step.name]]
             file["steps"][pipeline_step_name(step)] = what

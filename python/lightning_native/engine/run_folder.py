@@ -2,11 +2,12 @@
 
 import fcntl
 import hashlib
+import hmac
 import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -149,10 +150,34 @@ class RunFolder:
         environments: dict[str, dict[str, str]] = json.loads(self._environments.read_text())
         return environments
 
+    def word(self, operation: str) -> str:
+        """Return the secret word of an operation, by which its result is told from what its command prints."""
+        return hmac.new(self._key, operation.encode(), hashlib.sha256).hexdigest()[:32]
+
+    @cached_property
+    def _key(self) -> bytes:
+        """The run's own key, the same for every controller that drives the run."""
+        path = self._key_path
+        if not path.exists():
+            written = path.with_name(f"{path.name}.{os.getpid()}")
+            descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+            with os.fdopen(descriptor, "wb") as stream:
+                stream.write(os.urandom(32))
+            # Complete or not there at all, and never replaced: jobs that run know it.
+            with suppress(FileExistsError):
+                os.link(written, path)
+            written.unlink()
+        return path.read_bytes()
+
+    @property
+    def _key_path(self) -> Path:
+        return self.path / "results.key"
+
     def discard_secrets(self) -> None:
-        """Delete the steps' environments and the code archive: no step will need them again."""
+        """Delete the steps' environments, the code archive and the run's key: no step will need them again."""
         self._environments.unlink(missing_ok=True)
         self._archive.unlink(missing_ok=True)
+        self._key_path.unlink(missing_ok=True)
 
     def log(self, step: str, attempt: int = 1) -> Path:
         """Return where the output of one attempt at a step is kept."""

@@ -35,7 +35,7 @@ from lightning_native.engine.lanes import limits_as_order
 from lightning_native.engine.pipeline import PipelinePlan, prepare_studios
 from lightning_native.engine.placements.base import RunContext
 from lightning_native.engine.placements.container import remove_folder
-from lightning_native.engine.placements.job_output import split_attempts
+from lightning_native.engine.placements.job_output import without_results
 from lightning_native.engine.plan import Schedule
 from lightning_native.errors import CloudError
 from lightning_native.lightning.cloud import (
@@ -75,8 +75,7 @@ class ScheduledRun:
     def output(self, step: str) -> str:
         """Return all that a step has printed so far, in all its attempts."""
         job = self._step(step).job
-        text = self._pipeline.job(job).output() if job else ""
-        return "".join(output for output, _ in split_attempts(text))
+        return without_results(self._pipeline.job(job).output()) if job else ""
 
     def stop(self) -> None:
         """Ask its running steps to end; the others do not begin."""

@@ -1,6 +1,5 @@
 """Jobs on Lightning from their submission to their end."""
 
-import re
 import secrets
 import tempfile
 import time
@@ -16,9 +15,9 @@ from lightning_native.engine.journal import Journal
 from lightning_native.engine.operation import PATIENCE_SECONDS
 from lightning_native.errors import CloudError, JobError
 from lightning_native.jobs.code import PackedCode, packed_code
+from lightning_native.jobs.lightning.exit_code import find_exit_code, with_word
 from lightning_native.jobs.lightning.program import PROGRAM, driver_program
 from lightning_native.jobs.lightning.spec import LightningJobSpec
-from lightning_native.jobs.lightning.translation import EXIT_CODE_MARK
 from lightning_native.lightning.cloud import JobRequest, StudioHandle
 from lightning_native.lightning.jobs import LightningJob
 from lightning_native.lightning.teamspace import LightningCloud
@@ -27,7 +26,6 @@ _SHORTEST_POLL = 0.1
 _LONGEST_POLL = 5.0
 # How long status calls may fail in a row before we stop watching: longer than an outage that heals by itself.
 _LONGEST_NAME = 63
-_EXIT_CODE = re.compile(rf"{re.escape(EXIT_CODE_MARK)}(\d+)\s*$", re.MULTILINE)
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def submit(
     request = JobRequest(
         name=spec.name,
         machine=spec.machine,
-        command=spec.command,
+        command=with_word(spec.command) if spec.command else None,
         interruptible=spec.interruptible,
         tags=spec.tags,
         image=spec.image,
@@ -184,15 +182,21 @@ def follow(job: LightningJob, show: Callable[[str], object], *, time_limit: floa
         if new:
             delay = _SHORTEST_POLL
         if state in ("completed", "failed", "stopped"):
-            # Of several machines, the first that failed: it ended the others.
-            code = _EXIT_CODE.search(text)
-            return JobResult(state, 0 if state == "completed" else int(code[1]) if code else None)
+            return JobResult(state, 0 if state == "completed" else _exit_code(job, text))
         running_since = running_since or (time.monotonic() if state == "running" else None)
         if time_limit is not None and running_since is not None and time.monotonic() - running_since > time_limit:
             show(f"lightning-native: stopped at its time limit of {time_limit:g} s")
             job.stop()
         time.sleep(delay)
         delay = min(delay * 1.3, _LONGEST_POLL)
+
+
+def _exit_code(job: LightningJob, output: str) -> int | None:
+    try:
+        return find_exit_code(output, job.details().command or "")
+    except CloudError:
+        # Worth to know, but how it ended is known without it.
+        return None
 
 
 def _not_among(shown: Counter[str], lines: Sequence[str]) -> Iterator[str]:

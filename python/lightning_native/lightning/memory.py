@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from lightning_native.agent import COMMAND, RESULT_MARK
+from lightning_native.agent import COMMAND, result_mark
 from lightning_native.errors import CloudError
 from lightning_native.lightning.cloud import (
     JobRequest,
@@ -248,6 +248,7 @@ class _AgentJob:
         self._specification = specification
         self._retries = specification.get("retry", {"count": 0})["count"]
         self._process = _Process(cloud.command, specification)
+        self._attempt = 1
         self._stopped = False
         self.state: JobState = "running"
         self.output = ""
@@ -256,9 +257,11 @@ class _AgentJob:
         result = self._process.look() if self.state == "running" else None
         if result is None:
             return
-        self.output += f"{self._process.output}\n{RESULT_MARK}{json.dumps(result)}\n"
+        mark = result_mark(self._specification["word"], self._attempt)
+        self.output += f"{self._process.output}\n{mark}{json.dumps(result)}\n"
         if result["exit_code"] and self._retries and not self._stopped:
             self._retries -= 1
+            self._attempt += 1
             self._process = _Process(self._cloud.command, self._specification)
             return
         self.state = "stopped" if self._stopped else "failed" if result["exit_code"] else "completed"

@@ -76,13 +76,13 @@ def container_job(
     context.journal.lease("folder", drive_folder(name))
     folder = ContainerFolder(context, name)
     folder.upload_agent()
-    sha256 = folder.upload(operation, container_specification(context, step))
+    sha256 = folder.upload(operation, container_specification(context, step, operation))
     arguments = (operation, "--spec-sha256", sha256, "--job-name", name)
     return folder.job(step, image, arguments, name=name, machine=machine)
 
 
-def container_specification(context: RunContext, step: StepPlan) -> dict[str, object]:
-    """Return what the agent in a step's container is to do. It holds the step's secrets."""
+def container_specification(context: RunContext, step: StepPlan, operation: str) -> dict[str, object]:
+    """Return what the agent in a step's container is to do. It holds the step's secrets, and the operation's word."""
     return {
         "argv": list(step.argv),
         "cwd": ".",
@@ -90,6 +90,7 @@ def container_specification(context: RunContext, step: StepPlan) -> dict[str, ob
         "scratch": list(step.scratch),
         "timeout": step.timeout,
         "mounted": True,
+        "word": context.folder.word(operation),
     }
 
 

@@ -166,7 +166,7 @@ class JobPlacement:
         file = f"{template.studio_name}:{path}"
         self._context.journal.lease("job", *(each.name for each in submissions), on_release="delete", file=file)
         steps = {
-            operation: job_specification(self._context, each.step)
+            operation: job_specification(self._context, each.step, operation)
             for operation, each in zip(operations, submissions, strict=True)
         }
         sha256 = upload_specification(studio.upload, bundle, {"steps": steps})
@@ -204,7 +204,8 @@ class JobPlacement:
             CloudError: no call has got through for five minutes.
         """
         begun = news = time.monotonic()
-        output = JobOutput(self._context.folder, step.name, attempt)
+        word = self._context.folder.word(self._context.operation_id(step.name, attempt))
+        output = JobOutput(self._context.folder, step.name, attempt, word)
         failing_since: float | None = None
         state: JobState = "pending"
         while True:
@@ -225,11 +226,12 @@ class JobPlacement:
                 raise OutOfCapacityError(f"job {job.name!r} still waits for its machine after {patience:g} s")
             if state == "running":
                 self._context.journal.step_running(step.name)
-            if output.take(text):
+            has_ended = state in ("completed", "failed", "stopped")
+            if output.take(text, is_complete=has_ended):
                 news = time.monotonic()
             if output.outcomes:
                 return output.outcomes[-1]
-            if state in ("completed", "failed", "stopped"):
+            if has_ended:
                 return None
             if self._context.cancellation.pause(self._pause(news, state)):
                 # However long nothing has happened, something will now.
@@ -278,8 +280,8 @@ def step_machines(context: RunContext, step: StepPlan) -> tuple[str, ...]:
     return tuple(canonical_machine(machine) for machine in machines)
 
 
-def job_specification(context: RunContext, step: StepPlan) -> dict[str, object]:
-    """Return what the agent in a step's job is to do. It holds the step's secrets."""
+def job_specification(context: RunContext, step: StepPlan, operation: str) -> dict[str, object]:
+    """Return what the agent in a step's job is to do. It holds the step's secrets, and the operation's word."""
     code = context.folder.code()
     destination = f"{REMOTE_HOME}/code/{code.digest[:32]}"
     return {
@@ -289,6 +291,7 @@ def job_specification(context: RunContext, step: StepPlan) -> dict[str, object]:
         "scratch": list(step.scratch),
         "timeout": step.timeout,
         "code": [f"~/{code_archive(code.digest)}", code.sha256, f"~/{destination}"],
+        "word": context.folder.word(operation),
     }
 
 

@@ -1,10 +1,13 @@
 """What a job prints: the output of its attempts, each followed by a line with its result."""
 
 import json
+import re
 
-from lightning_native.agent import RESULT_MARK
+from lightning_native.agent import RESULT_MARK, result_mark
 from lightning_native.engine.operation import Outcome
 from lightning_native.engine.run_folder import RunFolder, StepLog
+
+_RESULT_LINE = re.compile(rf"\n?^{re.escape(RESULT_MARK)} [0-9a-f]{{32}}: \{{.*\}}(\n|\Z)", re.MULTILINE)
 
 
 class JobOutput:
@@ -14,23 +17,28 @@ class JobOutput:
         outcomes: how each attempt in the job ended, in order.
     """
 
-    def __init__(self, folder: RunFolder, step: str, first_attempt: int) -> None:
+    def __init__(self, folder: RunFolder, step: str, first_attempt: int, word: str) -> None:
         self._folder = folder
         self._step = step
         self._first_attempt = first_attempt
+        self._word = word
         self._shown: dict[int, int] = {}
         self.outcomes: list[Outcome] = []
 
-    def take(self, text: str) -> bool:
-        """Take all that the job has printed so far, and tell whether anything was new."""
+    def take(self, text: str, *, is_complete: bool) -> bool:
+        """Take all that the job has printed so far, and tell whether anything was new.
+
+        `is_complete`: nothing will follow.
+        """
         known = len(self.outcomes)
-        attempts = split_attempts(text)
+        attempts = split_attempts(text, self._word, is_complete=is_complete)
         self.outcomes = [outcome for _, outcome in attempts if outcome is not None]
         new = [self._write(self._first_attempt + number, output) for number, (output, _) in enumerate(attempts)]
         return any(new) or len(self.outcomes) > known
 
     def _write(self, attempt: int, text: str) -> bool:
-        output = text.encode()
+        # The platform's answer may hold what is no text.
+        output = text.encode(errors="replace")
         log = StepLog(self._folder.log(self._step, attempt))
         if attempt not in self._shown:
             # What a controller that died had written already is not written again.
@@ -42,18 +50,41 @@ class JobOutput:
         return bool(new)
 
 
-def split_attempts(text: str) -> list[tuple[str, Outcome | None]]:
-    """Split what a job has printed into the output of its attempts, and how each ended; None: not yet."""
-    first, *others = text.split(RESULT_MARK)
-    attempts: list[tuple[str, Outcome | None]] = [(first, None)]
-    for part in others:
-        result, _, output = part.partition("\n")
-        try:
-            outcome = Outcome.from_agent(json.loads(result))
-        except (ValueError, KeyError):
-            # Not all of the line has come yet.
+def split_attempts(text: str, word: str, *, is_complete: bool) -> list[tuple[str, Outcome | None]]:
+    """Split what a job has printed into the output of its attempts, and how each ended; None: not yet.
+
+    A result is a whole line that begins with the mark of the attempt; anything else is output, whoever printed it.
+
+    Args:
+        text: all that was printed so far.
+        word: the secret word of what the job runs.
+        is_complete: nothing will follow: without it, a last line that may become a result is kept back.
+    """
+    attempts: list[tuple[str, Outcome | None]] = []
+    while True:
+        mark = result_mark(word, len(attempts) + 1)
+        begin = 0 if text.startswith(mark) else text.find(f"\n{mark}") + 1
+        line, _, after = text[begin:].partition("\n")
+        outcome = _outcome(line[len(mark) :]) if line.startswith(mark) else None
+        if outcome is None:
             break
         # The agent begins a line for the mark.
-        attempts[-1] = (attempts[-1][0].removesuffix("\n"), outcome)
-        attempts.append((output, None))
-    return attempts
+        attempts.append((text[:begin].removesuffix("\n"), outcome))
+        text = after
+    last = text.rpartition("\n")[2]
+    if not is_complete and (mark.startswith(last) or last.startswith(mark)):
+        text = text[: len(text) - len(last)]
+    return [*attempts, (text, None)]
+
+
+def without_results(text: str) -> str:
+    """Return what a job has printed without its results, for people: here nobody knows the job's word."""
+    return _RESULT_LINE.sub("", text)
+
+
+def _outcome(text: str) -> Outcome | None:
+    try:
+        return Outcome.from_agent(json.loads(text))
+    except (ValueError, KeyError, TypeError):
+        # Not all of the line has come yet.
+        return None

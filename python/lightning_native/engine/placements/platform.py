@@ -12,7 +12,13 @@ from lightning_native.engine.executor import StepResult
 from lightning_native.engine.journal import StepState
 from lightning_native.engine.lanes import limits_as_order
 from lightning_native.engine.operation import PATIENCE_SECONDS
-from lightning_native.engine.pipeline import INTERRUPTION_RETRIES, PipelinePlan, pipeline_step_name, prepare_studios
+from lightning_native.engine.pipeline import (
+    INTERRUPTION_RETRIES,
+    PipelinePlan,
+    pipeline_operation,
+    pipeline_step_name,
+    prepare_studios,
+)
 from lightning_native.engine.placements.base import RunContext, patiently, quietly
 from lightning_native.engine.placements.job import job_cost, step_machines
 from lightning_native.engine.placements.job_output import JobOutput
@@ -296,7 +302,8 @@ class _Follower:
 
     def _copy(self, followed: _Followed) -> StepResult | None:
         """Copy the output of a step's job until the step has ended, and return its result; None: it runs again."""
-        output = JobOutput(self._context.folder, followed.step.name, followed.interruptions + 1)
+        word = self._context.folder.word(pipeline_operation(self._pipeline.name, followed.step))
+        output = JobOutput(self._context.folder, followed.step.name, followed.interruptions + 1, word)
         delay = _SHORTEST_POLL
         job: JobHandle | None = None
         failing_since: float | None = None
@@ -306,7 +313,8 @@ class _Follower:
             try:
                 job = job or self._pipeline.job(followed.job)
                 known = len(output.outcomes)
-                new = output.take(job.output()) if has_ended or job.state() != "pending" else False
+                has_begun = has_ended or job.state() != "pending"
+                new = output.take(job.output(), is_complete=has_ended) if has_begun else False
                 failing_since = None
             except CloudError:
                 failing_since = failing_since or time.monotonic()
@@ -339,6 +347,9 @@ class _Follower:
     ) -> StepResult:
         cost = job_cost(job) if job is not None else None
         outcome = output.outcomes[-1] if output.outcomes else None
+        if followed.step.image and status.state == "failed" and outcome is not None and outcome.exit_code == 0:
+            # A container can read its word, because Lightning may start it again: it must not decide alone.
+            outcome = None
         if outcome is not None and (outcome.exit_code == 0 or status.state == "failed") and not outcome.stopped:
             return result_of(followed.step, outcome, cost)
         exit_code = outcome.exit_code if outcome else None

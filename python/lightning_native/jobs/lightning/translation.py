@@ -24,6 +24,7 @@ from lightning_native.jobs.lightning.checks import (
 )
 from lightning_native.jobs.lightning.container import container_command
 from lightning_native.jobs.lightning.description import VARIABLE, describe
+from lightning_native.jobs.lightning.exit_code import PRINT_EXIT_CODE
 from lightning_native.jobs.lightning.machines import machine_of_shape
 from lightning_native.jobs.lightning.program import PROGRAM, inline_program
 from lightning_native.jobs.lightning.spec import LightningJobSpec, Substitutes
@@ -33,8 +34,6 @@ from lightning_native.lightning.machines import DEFAULT_MACHINE, canonical_machi
 FOLDER = ".lightning-native/jobs"
 # What is downloaded here and now; anything else but a path needs credentials of somebody else.
 WEB_SCHEMES = ("http", "https", "ftp")
-# In a job's command, so that its logs say it: Lightning itself does not.
-EXIT_CODE_MARK = "lightning-native: exit code "
 _WITHOUT_COUNTERPART = ("compartmentId", "projectId", "subnetId", "logId", "logGroupId", "jobInfrastructureType")
 _LIKE_A_SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIAL", re.IGNORECASE)
 _GRACE_SECONDS = 30
@@ -259,4 +258,4 @@ class _Translation:
         limit = ""
         if self._checked.minutes:
             limit = f"timeout --kill-after={_GRACE_SECONDS} {self._checked.minutes * 60:g} "
-        return f'code=0\n{limit}{run} || code=$?\n[ "$code" -eq 0 ] || echo "{EXIT_CODE_MARK}$code"\nexit $code'
+        return f'code=0\n{limit}{run} || code=$?\n[ "$code" -eq 0 ] || {PRINT_EXIT_CODE}\nexit $code'
