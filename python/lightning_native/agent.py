@@ -8,7 +8,10 @@ The engine uploads this file and calls it, as `COMMAND` says, through the studio
     python agent.py stop OPID ... [--grace S]                 SIGTERM to their process groups, then SIGKILL
     python agent.py unpack ARCHIVE SHA256 DESTINATION         verify an uploaded archive, unpack it atomically, delete
                                                               it, and what beside it was not used for long
-    python agent.py forget PREFIX                             stop and remove every operation whose id starts so
+    python agent.py leave RUN [--owes]                        stop and remove a run's operations: those whose ids begin
+                                                              with its id and a dot; who else is there, and whether
+                                                              RUN is to stop the studio, which it or another owes
+    python agent.py leave RUN --stay                          only which other runs have operations that run
     python agent.py job OPID --spec-sha256 HEX --job-name N   run the operation here and now, as the command of a job
     python agent.py job ID --spec-sha256 HEX --step NAME      the same for one step of a pipeline
 
@@ -548,10 +551,33 @@ def prune(newest: str) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def forget(prefix: str) -> dict[str, Any]:
+def leave(run: str, owes: bool) -> dict[str, Any]:
+    """End a run's stay in a studio that others may use, too; if it owes the stop, it leaves that to who is there."""
+    operation_folder(run)
+    os.makedirs(OPERATIONS, mode=0o700, exist_ok=True)
+    note = os.path.join(OPERATIONS, ".heirs")
+    with open(note + ".lock", "w") as lock:
+        # Of two that leave at once, one sees the other, or is the last.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        forgotten = forget(run + ".")
+        others = other_runs(run)
+        owes = owes or run in (read_json(note) or {}).get("runs", [])
+        if owes and others:
+            write_json(note, {"runs": others})
+        elif owes and os.path.exists(note):
+            os.unlink(note)
+    return {"others": others, "stop": owes and not others, "forgotten": forgotten}
+
+
+def other_runs(run: str) -> list[str]:
+    names = os.listdir(OPERATIONS) if os.path.isdir(OPERATIONS) else []
+    folders = {name: os.path.join(OPERATIONS, name) for name in names}
+    return sorted({name.split(".")[0] for name, path in folders.items() if state_of(path) == "running"} - {run})
+
+
+def forget(prefix: str) -> int:
     import shutil
 
-    operation_folder(prefix)
     names = os.listdir(OPERATIONS) if os.path.isdir(OPERATIONS) else []
     mine = [name for name in names if name.startswith(prefix)]
     for name in mine:
@@ -566,7 +592,7 @@ def forget(prefix: str) -> dict[str, Any]:
             shutil.rmtree(path, ignore_errors=True)
         else:
             os.unlink(path)
-    return {"state": "done", "forgotten": len(mine)}
+    return len(mine)
 
 
 def main() -> None:
@@ -599,8 +625,10 @@ def main() -> None:
     command.add_argument("sha256")
     command.add_argument("destination")
     command.add_argument("--only-if-there", action="store_true")
-    command = commands.add_parser("forget")
-    command.add_argument("prefix")
+    command = commands.add_parser("leave")
+    command.add_argument("run")
+    command.add_argument("--owes", action="store_true")
+    command.add_argument("--stay", action="store_true")
     arguments = parser.parse_args()
     if arguments.command == "start":
         start(arguments.operation, arguments.spec_sha256, [arguments.operation], together=False)
@@ -619,7 +647,7 @@ def main() -> None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.expanduser(arguments.archive))
     else:
-        answer = forget(arguments.prefix)
+        answer = {"others": other_runs(arguments.run)} if arguments.stay else leave(arguments.run, arguments.owes)
     print(json.dumps(answer))
 
 

@@ -329,14 +329,30 @@ def test_operations_started_together_answer_together(studio: Studio) -> None:
     assert answers["none"]["state"] == "unknown"
 
 
-def test_forget_stops_and_removes_only_its_run(studio: Studio) -> None:
+def test_a_run_that_leaves_ends_and_removes_only_what_is_its_own(studio: Studio) -> None:
     studio.start("one.a", argv=["sh", "-c", "echo $$; exec sleep 77"])
     child = int(base64.b64decode(studio.call("poll", "one.a")["data"]))
-    studio.start("two.a", argv=["true"])
+    for other in ("two.a", "one-more.a", "one1.a"):
+        studio.start(other, argv=["true"])
     studio.upload("one.b", argv=["true"], env={"TOKEN": "s3cret"})
-    assert studio.call("forget", "one.")["forgotten"] == 2
+    assert studio.call("leave", "one") == {"others": [], "stop": False, "forgotten": 2}
     assert not _is_running(child)
-    assert [path.name for path in (studio.agent.parent / "ops").iterdir()] == ["two.a"]
+    folders = {path.name for path in (studio.agent.parent / "ops").iterdir() if path.is_dir()}
+    assert folders == {"two.a", "one-more.a", "one1.a"}
+    assert files_with("s3cret", studio.home) == []
+
+
+def test_what_a_run_owes_when_it_leaves_is_owed_by_those_who_are_still_there(studio: Studio) -> None:
+    for run in ("one", "two", "three"):
+        studio.start(f"{run}.a", argv=["sleep", "77"])
+    assert studio.call("leave", "one", "--stay")["others"] == ["three", "two"]
+    assert studio.call("leave", "one", "--owes") == {"others": ["three", "two"], "stop": False, "forgotten": 1}
+    # It came after the one that owed, and leaves while others are there.
+    studio.start("four.a", argv=["true"])
+    assert not studio.call("leave", "four")["stop"]
+    assert not studio.call("leave", "three")["stop"]
+    assert studio.call("leave", "two") == {"others": [], "stop": True, "forgotten": 1}
+    assert not studio.call("leave", "two")["stop"]
 
 
 @pytest.mark.parametrize("name", ["../evil", "", ".hidden", "a/b"])

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from lightning_native.cli.cloud_option import add_cloud_option, chosen_cloud
 from lightning_native.cli.confirmation import add_yes_option, confirmed
 from lightning_native.engine.journal import Environment, Journal
+from lightning_native.engine.sharing import delete_environment
 from lightning_native.lightning.session import cloud_name, connect
 
 EXAMPLE = "lightning-native environments prune --unused-days 30"
@@ -50,14 +51,14 @@ def _list(environments: list[Environment], as_json: bool) -> int:
 def _prune(journal: Journal, environments: list[Environment], args: argparse.Namespace) -> int:
     old = [environment for environment in environments if environment.used <= time.time() - args.unused_days * _DAY]
     wanted = confirmed([f"studio {environment.studio}: to delete" for environment in old], yes=args.yes)
-    deleted = old if wanted else []
-    cloud = connect() if deleted else None
-    for environment in deleted:
-        studio = cloud.find_studio(environment.studio) if cloud else None
-        if studio is not None:
-            studio.release(delete=True)
-        journal.forget_studio(environment.cloud, environment.studio)
-        print(f"deleted studio {environment.studio}", file=sys.stderr)
+    cloud = connect() if old and wanted else None
+    deleted = []
+    for environment in old:
+        if cloud and delete_environment(journal, cloud, environment):
+            deleted.append(environment)
+            print(f"deleted studio {environment.studio}", file=sys.stderr)
+        elif cloud:
+            print(f"kept studio {environment.studio}: a run uses it", file=sys.stderr)
     if args.json:
         kept = [environment for environment in environments if environment not in deleted]
         print(json.dumps({"deleted": [asdict(each) for each in deleted], "kept": [asdict(each) for each in kept]}))

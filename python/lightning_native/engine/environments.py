@@ -1,11 +1,8 @@
 """Environments once: a template studio for each set of requirements and commands, prepared once and reused."""
 
-import fcntl
 import hashlib
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import astuple
 from pathlib import Path
 
@@ -17,7 +14,7 @@ from lightning_native.engine.placements.base import RunContext
 from lightning_native.engine.plan import Setup, StepPlan
 from lightning_native.engine.prepared import Prepared
 from lightning_native.engine.setup import set_up, setup_variables
-from lightning_native.home import home
+from lightning_native.home import locked
 from lightning_native.lightning.cloud import StudioHandle
 
 # Requirements are written, and code is pickled, for one version of Python: that of who runs this.
@@ -75,8 +72,10 @@ class Template:
         self.prepared = Prepared(self.studio_name, self._prepare, context.cancellation)
 
     def _prepare(self) -> StudioHandle:
+        # Before anybody may look who uses it: what is used is not pruned.
+        self._context.journal.use(self.studio_name)
         # Runs of other processes wait here, and then find it ready.
-        with _alone(self.fingerprint):
+        with locked(self.fingerprint):
             return self._find() or self._make()
 
     def _find(self) -> StudioHandle | None:
@@ -146,12 +145,3 @@ class Template:
 def code_archive(digest: str) -> str:
     """Return where an archive lies, relative to a studio's home."""
     return f"{REMOTE_HOME}/code/{digest[:32]}.tar.gz"
-
-
-@contextmanager
-def _alone(name: str) -> Iterator[None]:
-    folder = home() / "locks"
-    folder.mkdir(exist_ok=True)
-    with (folder / name).open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

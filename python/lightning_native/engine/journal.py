@@ -41,6 +41,9 @@ CREATE TABLE IF NOT EXISTS leases (
     on_release TEXT NOT NULL, created REAL NOT NULL, released REAL, PRIMARY KEY (run_id, kind, name)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS open_leases ON leases (created) WHERE released IS NULL;
+CREATE TABLE IF NOT EXISTS uses (
+    run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, studio TEXT NOT NULL, PRIMARY KEY (run_id, studio)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS events (
     event_id INTEGER PRIMARY KEY, run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, at REAL NOT NULL,
     step TEXT, text TEXT NOT NULL
@@ -239,6 +242,11 @@ class Journal:
         """Return the leases of all runs that were not released, oldest first."""
         return [Lease(**row) for row in self.query("SELECT * FROM leases WHERE released IS NULL ORDER BY created")]
 
+    def users(self, cloud: str, studio: str) -> list[str]:
+        """Return the ids of the runs on a cloud that use a studio, or died while they did."""
+        sql = "SELECT run_id FROM uses JOIN runs USING (run_id) WHERE cloud = ? AND studio = ? ORDER BY started"
+        return [row["run_id"] for row in self.query(sql, (cloud, studio))]
+
     def events(self, run_id: str) -> list[Event]:
         """Return what happened in a run, oldest first."""
         rows = self.query("SELECT at, step, text FROM events WHERE run_id = ? ORDER BY event_id", (run_id,))
@@ -395,10 +403,13 @@ class RunJournal:
 
     def end(self, state: RunState, message: str = "") -> None:
         """Record how the run ended; the first end stays."""
-        self._write(
-            "UPDATE runs SET state = ?, ended = ?, message = ? WHERE run_id = ? AND state = 'running'",
-            (state, time.time(), message, self.run_id),
-        )
+        with self.journal.transaction() as connection:
+            self._check()
+            connection.execute(
+                "UPDATE runs SET state = ?, ended = ?, message = ? WHERE run_id = ? AND state = 'running'",
+                (state, time.time(), message, self.run_id),
+            )
+            connection.execute("DELETE FROM uses WHERE run_id = ?", (self.run_id,))
 
     def step_preparing(self, step: str, attempt: int, place: str, machine: str | None) -> None:
         """Record that an attempt at a step waits for its place."""
@@ -444,6 +455,35 @@ class RunJournal:
         with self.journal.transaction() as connection:
             self._check()
             connection.executemany(_LEASE, [(self.run_id, *lease, time.time()) for lease in wanted])
+
+    def use(self, studio: str) -> None:
+        """Record that the run uses a studio that others may use, too."""
+        self._write("INSERT OR IGNORE INTO uses VALUES (?, ?)", (self.run_id, studio))
+
+    def owes_stop(self, studio: str) -> bool:
+        """Tell whether the run is to stop a studio."""
+        leases = self.journal.leases(self.run_id)
+        return any((lease.kind, lease.name, lease.released) == ("studio", studio, None) for lease in leases)
+
+    def left(self, studio: str, *, heir: str | None, stopped: bool) -> None:
+        """Record that the run does not use a studio any more.
+
+        Args:
+            studio: its name.
+            heir: the run that owes the stop from now on, None if none does.
+            stopped: it was stopped, and nobody owes that any more, such as a run that died.
+        """
+        now = time.time()
+        cloud = "SELECT run_id FROM runs WHERE cloud = (SELECT cloud FROM runs WHERE run_id = ?)"
+        debts = "UPDATE leases SET released = ? WHERE kind = 'studio' AND name = ? AND released IS NULL AND"
+        with self.journal.transaction() as connection:
+            self._check()
+            connection.execute(f"{debts} run_id = ?", (now, studio, self.run_id))
+            if stopped:
+                connection.execute(f"{debts} on_release = 'stop' AND run_id IN ({cloud})", (now, studio, self.run_id))
+            if heir is not None:
+                connection.execute(_LEASE, (heir, "studio", studio, "stop", now))
+            connection.execute("DELETE FROM uses WHERE run_id = ? AND studio = ?", (self.run_id, studio))
 
     def released(self, kind: LeaseKind, name: str) -> None:
         """Record that a leased thing is confirmed gone."""

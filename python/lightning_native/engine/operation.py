@@ -87,12 +87,8 @@ class Agent:
 
     def _call_once(self, *arguments: str) -> dict[str, Any]:
         output, code = self._studio.run([*agent.COMMAND, *arguments])
-        try:
-            # Shell start-up files may print before the answer.
-            answer: dict[str, Any] = json.loads(output.splitlines()[-1]) if code == 0 else {}
-        except (ValueError, IndexError):
-            answer = {}
-        if not answer:
+        answer = read_answer(output, code)
+        if answer is None:
             problem = f"exit code {code}: {output[-500:]}"
             raise CloudError(f"agent.py {arguments[0]} failed in studio {self._studio.name!r}: {problem}")
         return answer
@@ -159,10 +155,6 @@ class Agent:
             self.call(*call)
         return remote
 
-    def forget(self, prefix: str) -> None:
-        """Stop and remove every operation whose id begins with `prefix`; one try, because it is said on leaving."""
-        self._call_once("forget", prefix)
-
 
 class Operation:
     """One command. However often it is started, it runs once."""
@@ -208,6 +200,16 @@ class Operation:
         """Ask the command to end, and end it after `grace` seconds; a command not yet started never starts."""
         if self._stop_once.acquire(blocking=False):
             self._agent.stop(self._id, grace)
+
+
+def read_answer(output: str, code: int) -> dict[str, Any] | None:
+    """Return what `agent.py` has answered, None where that is not to be had from what was printed."""
+    try:
+        # Shell start-up files may print before the answer.
+        answer = json.loads(output.splitlines()[-1]) if code == 0 else None
+    except (ValueError, IndexError):
+        return None
+    return answer if isinstance(answer, dict) and answer else None
 
 
 def upload_specification(

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from lightning_native.engine.journal import Journal, Lease, RunJournal
 from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.sharing import leave
 from lightning_native.errors import CloudError, LightningNativeError
 from lightning_native.lightning.cloud import Cloud
 
@@ -68,6 +69,11 @@ def _release(journal: RunJournal, cloud: Cloud, lease: Lease) -> bool:
         if attempt:
             time.sleep(0.5 * 2**attempt)
         try:
+            if lease.kind == "studio" and lease.on_release == "stop":
+                # Others may use it, too.
+                leave(journal, cloud, lease.name)
+                _delete_copies(journal, cloud, lease.name)
+                return True
             _release_once(cloud, lease)
         except CloudError:
             continue
@@ -76,22 +82,32 @@ def _release(journal: RunJournal, cloud: Cloud, lease: Lease) -> bool:
     return False
 
 
+def _delete_copies(journal: RunJournal, cloud: Cloud, name: str) -> None:
+    """Delete what requests to create a template made besides; a studio that is no template is named by its user."""
+    record = journal.journal.run(journal.run_id)
+    if record is not None and any(known.studio == name for known in journal.journal.environments(record.cloud)):
+        for studio in cloud.find_studios(name):
+            if studio.name != name:
+                studio.release(delete=True)
+
+
 def _release_once(cloud: Cloud, lease: Lease) -> None:
     if lease.kind == "studio":
-        studio = cloud.find_studio(lease.name)
-        if studio is not None:
-            studio.release(delete=lease.on_release == "delete")
+        for studio in cloud.find_studios(lease.name):
+            studio.release(delete=True)
     elif lease.kind == "job":
         for job in cloud.find_jobs(lease.name):
             job.release()
     elif lease.kind == "pipeline":
-        pipeline = cloud.find_pipeline(lease.name)
-        if pipeline is not None:
-            pipeline.release()
+        released: set[str] = set()
+        # A request that was sent again has made another one of the same name.
+        while (found := cloud.find_pipeline(lease.name)) is not None and found.id not in released:
+            released.add(found.id)
+            found.release()
     elif lease.kind == "folder":
         cloud.remove_from_drive(lease.name)
     else:
         name, _, path = lease.name.partition(":")
-        studio = cloud.find_studio(name)
-        if studio is not None:
-            studio.remove(path)
+        holder = cloud.find_studio(name)
+        if holder is not None:
+            holder.remove(path)

@@ -138,7 +138,7 @@ def find_job(cloud: LightningCloud, name: str) -> LightningJob:
     Raises:
         JobError: there is none, or more than one.
     """
-    found = cloud.find_jobs(name)
+    found = cloud.find_jobs_like(name)
     exact = [job for job in found if job.name == name]
     if len(exact or found) == 1:
         return (exact or found)[0]

@@ -22,8 +22,17 @@ class StudioHandle(Protocol):
     def start(self, machine: str | None) -> None:
         """Have the studio running on `machine`; None: on whatever it runs, else on the default machine."""
 
+    def settle(self) -> None:
+        """Wait while the studio is being started or stopped by somebody."""
+
     def is_running(self) -> bool:
         """Tell whether the studio runs now."""
+
+    def is_up(self) -> bool:
+        """Tell whether somebody has started the studio: it runs now, or soon will."""
+
+    def runs_on(self, machine: str) -> bool:
+        """Tell whether `machine` is what the studio has now, or had last."""
 
     def run(self, argv: Sequence[str]) -> tuple[str, int]:
         """Run a command; return its merged output, stripped, and its exit code."""
@@ -199,8 +208,14 @@ class Cloud(Protocol):
     def find_studio(self, name: str) -> StudioHandle | None:
         """Return the studio of this name, running or not."""
 
-    def create_studio(self, name: str) -> StudioHandle:
-        """Return a studio of this name, created if it is not there; it is not started."""
+    def find_studios(self, name: str) -> Sequence[StudioHandle]:
+        """Return the studio of this name, then those that requests to create it may have made besides."""
+
+    def create_studio(self, name: str, *, ours: bool = True) -> StudioHandle:
+        """Return a studio of this name, created if it is not there; it is not started.
+
+        `ours`: nobody else names studios so; what the request may have made besides is deleted.
+        """
 
     def upload_to_drive(self, path: Path, remote_path: str) -> None:
         """Upload a file to a path in our folder of the teamspace's drive, which containers can mount folders of."""

@@ -102,8 +102,14 @@ class MemoryCloud:
         """Return the studio of this name, running or not."""
         return self.studios.get(name)
 
-    def create_studio(self, name: str) -> "MemoryStudio":
+    def find_studios(self, name: str) -> "list[MemoryStudio]":
+        """Return the studio of this name, if there is one."""
+        studio = self.studios.get(name)
+        return [studio] if studio is not None else []
+
+    def create_studio(self, name: str, *, ours: bool = True) -> "MemoryStudio":
         """Return a studio of this name, created if it is not there; it is not started."""
+        del ours
         with self.lock:
             return self.studios.setdefault(name, MemoryStudio(self, name))
 
@@ -156,16 +162,28 @@ class MemoryStudio:
         self.files: dict[str, bytes] = {}
         self._cloud = cloud
         self._running = False
+        self._machine: str | None = None
         self._operations: dict[str, _Process] = {}
 
     def start(self, machine: str | None) -> None:
         """Have the studio running."""
-        del machine
+        self._machine = machine or self._machine
         self._running = True
 
     def is_running(self) -> bool:
         """Tell whether the studio runs now."""
         return self._running
+
+    def settle(self) -> None:
+        """Do nothing: starting and stopping take no time here."""
+
+    def is_up(self) -> bool:
+        """Tell whether the studio runs now."""
+        return self._running
+
+    def runs_on(self, machine: str) -> bool:
+        """Tell whether the studio was started on a machine."""
+        return self._machine == machine
 
     def upload(self, path: Path, remote_path: str) -> None:
         """Keep a file's content."""
@@ -197,10 +215,15 @@ class MemoryStudio:
             return {"answers": self._exchange(json.loads(arguments[0]))}
         if verb == "stop" and arguments[0] in self._operations:
             self._operations[arguments[0]].stop()
-        if verb == "forget":
-            for operation in [name for name in self._operations if name.startswith(arguments[0])]:
-                del self._operations[operation]
+        if verb == "leave":
+            return self._others(arguments[0], stays="--stay" in arguments, owes="--owes" in arguments)
         return {"state": "done"}
+
+    def _others(self, run: str, *, stays: bool, owes: bool) -> dict[str, Any]:
+        others = sorted({name.split(".")[0] for name in self._operations} - {run})
+        for operation in [name for name in self._operations if not stays and name.startswith(f"{run}.")]:
+            del self._operations[operation]
+        return {"others": others, "stop": owes and not others}
 
     def _exchange(self, request: Mapping[str, Any]) -> dict[str, Any]:
         offsets = dict(request.get("poll") or {})

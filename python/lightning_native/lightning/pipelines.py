@@ -4,6 +4,7 @@ import contextlib
 import io
 from typing import TYPE_CHECKING, Any
 
+from lightning_native.errors import CloudError
 from lightning_native.lightning.cloud import (
     JobState,
     PipelineRequest,
@@ -107,8 +108,18 @@ class LightningPipeline:
             parallel_runs=False,
         )
         with cloud_errors(f"schedule pipeline {self.name!r} at {cron!r} {timezone}"):
-            schedule = _client().schedules_service_create_schedule(body, self._teamspace.id)
-            return LightningSchedule(self._teamspace, schedule)
+            problem: Exception | None = None
+            try:
+                _client().schedules_service_create_schedule(body, self._teamspace.id)
+            except Exception as error:
+                problem = error
+            # A request that was carried out but not answered was sent again, and has made another one.
+            mine = [each for each in list_schedules(self._teamspace) if each.pipeline_id == self.id]
+            if not mine:
+                raise problem or CloudError(f"schedule {name!r} was created but cannot be found")
+            for other in mine[1:]:
+                other.release()
+            return mine[0]
 
     def runs(self) -> "list[LightningPipeline]":
         """Return the runs that schedules made of it, oldest first."""

@@ -1,16 +1,22 @@
 """Studios through the SDK, with every call safe to repeat."""
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from shlex import join as shell_join
 from typing import TYPE_CHECKING
 
+from lightning_native.errors import CloudError
 from lightning_native.lightning.errors import cloud_errors, is_gone
 from lightning_native.lightning.machines import canonical_machine
 
 if TYPE_CHECKING:
-    from lightning_sdk import Studio
+    from lightning_sdk import Machine, Studio
+
+# How long a machine may take to come or to go.
+_SETTLE_SECONDS = 1800.0
+_LOOK_SECONDS = 0.2
 
 
 class LightningStudio:
@@ -35,10 +41,31 @@ class LightningStudio:
 
         wanted = Machine.from_str(canonical_machine(machine)) if machine else None
         with cloud_errors(f"start studio {self.name!r}" + (f" on {machine}" if machine else "")):
+            self.settle()
             if not self.is_running():
-                self._studio.start(wanted)
+                self._start(wanted)
             elif wanted is not None and self._studio.machine != wanted:
                 self._studio.switch_machine(wanted)
+
+    def _start(self, wanted: "Machine | None") -> None:
+        try:
+            self._studio.start(wanted)
+        except Exception:
+            # Somebody else may have started it at the same moment.
+            self.settle()
+            if not self.is_running() or (wanted is not None and self._studio.machine != wanted):
+                raise
+
+    def settle(self) -> None:
+        """Wait while the studio is being started or stopped by somebody."""
+        from lightning_sdk import Status
+
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        with cloud_errors(f"see how studio {self.name!r} stands"):
+            while (status := self._studio.status) in (Status.Pending, Status.Stopping):
+                if time.monotonic() > deadline:
+                    raise CloudError(f"studio {self.name!r} is {status} for too long; stop it, and try again")
+                time.sleep(_LOOK_SECONDS)
 
     def is_running(self) -> bool:
         """Tell whether the studio runs now."""
@@ -46,6 +73,20 @@ class LightningStudio:
 
         with cloud_errors(f"see how studio {self.name!r} stands"):
             return bool(self._studio.status == Status.Running)
+
+    def is_up(self) -> bool:
+        """Tell whether somebody has started the studio: it runs now, or soon will."""
+        from lightning_sdk import Status
+
+        with cloud_errors(f"see how studio {self.name!r} stands"):
+            return self._studio.status in (Status.Running, Status.Pending)
+
+    def runs_on(self, machine: str) -> bool:
+        """Tell whether `machine` is what the studio has now, or had last."""
+        from lightning_sdk import Machine
+
+        with cloud_errors(f"see what studio {self.name!r} runs on"):
+            return bool(self._studio.machine == Machine.from_str(canonical_machine(machine)))
 
     def run(self, argv: Sequence[str]) -> tuple[str, int]:
         """Run a command; return its merged output, stripped, and its exit code."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lightning_native.errors import CloudError
 from lightning_native.lightning import pipelines
 from lightning_native.lightning.cloud import JobRequest, PipelineRequest
+from lightning_native.lightning.copies import came_together, is_name_of_copy
 from lightning_native.lightning.errors import cloud_errors, is_gone
 from lightning_native.lightning.jobs import DRIVE_CONNECTION, LightningJob, job_options
 from lightning_native.lightning.machines import canonical_machine, machine_slugs
@@ -53,20 +54,48 @@ class LightningCloud:
                     return None
                 raise
 
-    def create_studio(self, name: str) -> "LightningStudio":
+    def find_studios(self, name: str) -> list[LightningStudio]:
+        """Return the studio of this name, then those that requests to create it may have made besides."""
+        with cloud_errors(f"look for studios {name!r}"):
+            studios = self._teamspace.studios
+        named = [studio for studio in studios if studio.name == name]
+        created = getattr(named[0]._studio, "created_at", None) if named else None
+        copies = [
+            studio
+            for studio in studios
+            if is_name_of_copy(name, studio.name)
+            and came_together(created, getattr(studio._studio, "created_at", None))
+        ]
+        return [LightningStudio(studio) for studio in (*named, *copies)]
+
+    def create_studio(self, name: str, *, ours: bool = True) -> LightningStudio:
         """Return a studio of this name, created if it is not there; it is not started."""
         from lightning_sdk import Studio
 
-        with cloud_errors(f"create studio {name!r}"):
-            studio = LightningStudio(Studio(name=name, teamspace=self._teamspace))
-        if studio.name != name:
-            # The SDK repeats a request that was carried out but not answered; the second one made another studio.
-            first = self.find_studio(name)
-            if first is not None:
-                studio.release(delete=True)
-                return first
+        studio: LightningStudio | None = None
+        try:
+            with cloud_errors(f"create studio {name!r}"):
+                studio = LightningStudio(Studio(name=name, teamspace=self._teamspace))
+        except CloudError:
+            # It may have been created all the same, and only the answer was lost.
+            if self.find_studio(name) is None:
+                raise
+        if studio is None or studio.name != name:
+            studio = self._first_of(name, studio, ours=ours)
         self._known_studios[name] = studio
         return studio
+
+    def _first_of(self, name: str, last: LightningStudio | None, *, ours: bool) -> LightningStudio:
+        """Return the studio of a name that the SDK asked for more than once, and delete what that made besides."""
+        found = self.find_studios(name)
+        if last is not None and (not found or found[0].name != name):
+            # Somebody else's has the name, and cannot be seen.
+            return last
+        first = self.find_studio(name) or found[0]
+        for studio in found[1:]:
+            if ours or (last is not None and studio.name == last.name):
+                studio.release(delete=True)
+        return first
 
     def studio_names(self) -> list[str]:
         """Return the names of all studios of the teamspace."""
@@ -117,8 +146,16 @@ class LightningCloud:
 
         # The platform names the second of two submissions after the first. Only the list is to be trusted: the SDK
         # says of a job that it does not exist whenever it cannot be asked.
-        names = [other for other in self.job_names() if other == name or other.startswith(f"{name}-")]
+        names = [other for other in self.job_names() if other == name or is_name_of_copy(name, other)]
         with cloud_errors(f"look for job {name!r}"):
+            return [LightningJob(Job(name=found, teamspace=self._teamspace)) for found in sorted(names)]
+
+    def find_jobs_like(self, prefix: str) -> list[LightningJob]:
+        """Return the jobs that are called so, or whose names begin with it and a dash, whoever submitted them."""
+        from lightning_sdk import Job
+
+        names = [other for other in self.job_names() if other == prefix or other.startswith(f"{prefix}-")]
+        with cloud_errors(f"look for job {prefix!r}"):
             return [LightningJob(Job(name=found, teamspace=self._teamspace)) for found in sorted(names)]
 
     def run_job(self, request: JobRequest) -> LightningJob:

@@ -2,7 +2,6 @@
 
 import threading
 from functools import partial
-from typing import Literal
 
 from lightning_native.engine.executor import StepResult
 from lightning_native.engine.layout import StudioPlan, studio_layout
@@ -13,7 +12,8 @@ from lightning_native.engine.plan import StepPlan
 from lightning_native.engine.prepared import Cancelled, Prepared
 from lightning_native.engine.run_folder import StepLog
 from lightning_native.engine.setup import ReadyStudio, set_up
-from lightning_native.errors import LightningNativeError, OutOfCapacityError
+from lightning_native.engine.sharing import is_used_by_others, join, leave
+from lightning_native.errors import CloudError, LightningNativeError, OutOfCapacityError
 from lightning_native.lightning.cloud import StudioHandle
 from lightning_native.lightning.machines import DEFAULT_MACHINE
 
@@ -42,6 +42,7 @@ class StudioPlacement:
         studio = self._studio_of[step.name]
         self._context.journal.step_preparing(step.name, attempt, studio.plan.name, studio.machine)
         ready = studio.prepared.wait()
+        studio.wake()
         operation = ready.operation(self._context.operation_id(step.name, attempt))
         with self._operations_lock:
             self._operations[step.name] = operation
@@ -117,16 +118,16 @@ class _RunStudio:
         self._context = context
         self.prepared = Prepared(studio.name, self._prepare, context.cancellation)
         self._lock = threading.Lock()
+        self._waking = threading.Lock()
         self._closed = False
         self._leased = False
         self._handle: StudioHandle | None = None
-        self._ready: ReadyStudio | None = None
         self._open_steps = set(studio.steps)
 
     def _prepare(self) -> ReadyStudio:
         handle = self._create()
         self._start(handle)
-        self._ready = set_up(
+        return set_up(
             handle,
             self._context,
             name=self.plan.name,
@@ -135,7 +136,6 @@ class _RunStudio:
             setup=self.plan.setup,
             kept=self.plan.keep,
         )
-        return self._ready
 
     def _create(self) -> StudioHandle:
         # Under the lock, so that closing either prevents the creation or sees the studio.
@@ -144,21 +144,40 @@ class _RunStudio:
                 raise Cancelled
             cloud = self._context.cloud
             if self.plan.keep:
-                handle = cloud.find_studio(self.plan.name)
-                if handle is None or not handle.is_running():
-                    self._lease("stop")
-                self._handle = handle or cloud.create_studio(self.plan.name)
+                self._handle = self._join()
             else:
-                self._lease("delete")
+                self._context.journal.lease("studio", self.plan.name, on_release="delete")
+                self._leased = True
                 self._handle = cloud.create_studio(self.plan.name)
             return self._handle
 
-    def _lease(self, on_release: Literal["delete", "stop"]) -> None:
-        self._context.journal.lease("studio", self.plan.name, on_release=on_release)
+    def _join(self) -> StudioHandle:
+        def pause(seconds: float) -> None:
+            if self._context.cancellation.wait(seconds):
+                raise Cancelled
+
         self._leased = True
+        return join(self._context.journal, self._context.cloud, self.plan.name, pause)
+
+    def wake(self) -> None:
+        """Start a studio of the user's again that was stopped meanwhile, as by a run of another computer."""
+        with self._waking:
+            try:
+                if not self.plan.keep or self._handle is None or self._handle.is_up():
+                    return
+            except CloudError:
+                # That it cannot be asked says nothing.
+                return
+            with self._lock:
+                if self._closed:
+                    raise Cancelled
+                self._handle = self._join()
+            self._start(self._handle)
 
     def _start(self, handle: StudioHandle) -> None:
         """Start the studio on the first of its machines that can be had."""
+        if self.plan.keep and self.plan.machines:
+            self._check_machine(handle, self.plan.machines[0])
         if not self.plan.machines:
             handle.start(None)
             return
@@ -173,6 +192,18 @@ class _RunStudio:
             self.machine = machine
             return
 
+    def _check_machine(self, handle: StudioHandle, machine: str) -> None:
+        """Refuse to take a studio's machine away from others who use it."""
+        handle.settle()
+        if not handle.is_running() or handle.runs_on(machine):
+            return
+        other = is_used_by_others(self._context.journal, handle)
+        if other is not None:
+            raise CloudError(
+                f"studio {self.plan.name!r} does not run on {machine}, and switching it would end run {other}, which "
+                "uses it; wait for its end, or name no main machine"
+            )
+
     def step_ended(self, step: str) -> bool:
         """Tell whether that was the studio's last step: a machine that waits costs as much as a busy one."""
         self._open_steps.discard(step)
@@ -184,9 +215,6 @@ class _RunStudio:
             self._closed = True
             if not quietly(self._context.journal.flush):
                 return
-            ready, self._ready = self._ready, None
-            if self.plan.keep and ready is not None:
-                quietly(lambda: ready.agent.forget(self._context.plan.run_id))
             if self._leased and quietly(self._release):
                 self._leased = False
 
@@ -198,7 +226,11 @@ class _RunStudio:
         return any(record.state == "failed" and record.name in self.plan.steps for record in records)
 
     def _release(self) -> None:
-        handle = self._handle or self._context.cloud.find_studio(self.plan.name)
-        if handle is not None:
-            handle.release(delete=not self.plan.keep and not self._kept_for_inspection())
+        if self.plan.keep:
+            leave(self._context.journal, self._context.cloud, self.plan.name)
+            return
+        # Where the answer to its creation was lost, there may be more than one.
+        handles = [self._handle] if self._handle else self._context.cloud.find_studios(self.plan.name)
+        for handle in handles:
+            handle.release(delete=not self._kept_for_inspection())
         self._context.journal.released("studio", self.plan.name)
