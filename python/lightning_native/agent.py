@@ -62,6 +62,9 @@ OPERATIONS = os.path.join(HOME, "ops")
 LOG_LIMIT = 64 * 1024 * 1024
 CHUNK = 256 * 1024
 LARGEST_ANSWER = 1024 * 1024
+# The same bounds as those of `lightning_native.extract_archive`.
+MOST_BYTES = 1 << 40
+MOST_ENTRIES = 10_000_000
 KEPT_CODES = 3
 KEPT_CODE_SECONDS = 7 * 86400.0
 RESULT_MARK = "lightning-native-result"
@@ -507,6 +510,51 @@ def stop(operation: str, grace: float) -> dict[str, Any]:
     return {"state": state_of(folder)}
 
 
+def unpack_tar(archive: str, folder: str) -> None:
+    """Unpack a tar file into a new folder, and write nothing outside of it whatever the archive holds.
+
+    Raises ValueError, which names the entry, for what must not be unpacked.
+    """
+    import shutil
+    import tarfile
+
+    links = []
+    left = MOST_BYTES
+    with tarfile.open(archive) as entries:
+        for count, entry in enumerate(entries):
+            parts = [part for part in entry.name.split("/") if part not in ("", ".")]
+            if entry.name.startswith("/") or ".." in parts or "\0" in entry.name:
+                raise ValueError(f"{entry.name!r} lies outside of the archive's folder; nothing is unpacked")
+            left -= entry.size
+            if left < 0 or count >= MOST_ENTRIES:
+                raise ValueError(f"{entry.name!r} is more than may be unpacked of one archive")
+            path = os.path.join(folder, *parts)
+            if entry.isdir():
+                os.makedirs(path, exist_ok=True)
+                continue
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            if entry.issym():
+                links.append((entry.name, entry.linkname, path))
+                continue
+            content = entries.extractfile(entry) if entry.isreg() and not entry.issparse() else None
+            if content is None:
+                raise ValueError(f"{entry.name!r} is neither a file nor a folder nor a symbolic link")
+            try:
+                # Never through a file that is there, nor with more rights than a program needs.
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755 if entry.mode & 0o100 else 0o644)
+            except (FileExistsError, IsADirectoryError):
+                raise ValueError(f"{entry.name!r} is there twice") from None
+            with os.fdopen(descriptor, "wb") as file:
+                shutil.copyfileobj(content, file, 1 << 20)
+            modified = min(max(0, entry.mtime), 1 << 33)
+            os.utime(path, (modified, modified))
+    # At the end, so that nothing is written through a link.
+    for name, target, path in links:
+        if os.path.lexists(path):
+            raise ValueError(f"{name!r} is there twice")
+        os.symlink(target, path)
+
+
 def unpack(archive: str, sha256: str, destination: str) -> dict[str, Any]:
     """Unpack once, atomically; a destination that exists was completely unpacked before."""
     destination = os.path.expanduser(destination)
@@ -518,16 +566,12 @@ def unpack(archive: str, sha256: str, destination: str) -> dict[str, Any]:
     if os.path.isdir(destination):
         return {"state": "done"}
     import shutil
-    import tarfile
     import tempfile
 
     os.makedirs(os.path.dirname(destination), exist_ok=True)
     temporary = tempfile.mkdtemp(prefix=".unpack-", dir=os.path.dirname(destination))
     try:
-        with tarfile.open(archive) as members:
-            # Our own archive, proved by its digest; old Pythons know no filter.
-            options = {"filter": "tar"} if hasattr(tarfile, "data_filter") else {}
-            members.extractall(temporary, **options)  # type: ignore[arg-type]  # noqa: S202  as said above
+        unpack_tar(archive, temporary)
         try:
             os.rename(temporary, destination)
         except OSError:

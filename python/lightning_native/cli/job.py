@@ -19,7 +19,7 @@ from lightning_native.cli.table import format_table
 from lightning_native.cli.units import human_bytes, human_dollars
 from lightning_native.errors import JobError
 from lightning_native.jobs import Job, Lightning, lightning, load_job, oci
-from lightning_native.jobs.code import PackedCode
+from lightning_native.jobs.code import PackedCode, check_source
 from lightning_native.jobs.lightning import LightningJobSpec, Substitutes
 from lightning_native.jobs.submission import JobResult, find_job, follow, new_name, submit
 from lightning_native.lightning.jobs import LightningJob
@@ -108,6 +108,8 @@ def _pairs(option: str, texts: list[str]) -> dict[str, str]:
 def _plan(args: argparse.Namespace) -> int:
     job = _read(args.file)
     spec = _translated(args, job)
+    if spec.source is not None:
+        check_source(spec.source)
     report = _described(job, spec)
     if spec.source is not None and Path(spec.source).expanduser().is_dir():
         selection = select_files(Path(spec.source).expanduser())

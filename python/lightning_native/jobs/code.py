@@ -2,20 +2,19 @@
 
 import shutil
 import tempfile
-import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlparse
 
-from lightning_native import create_archive, extract_archive
-from lightning_native.errors import JobError
-from lightning_native.jobs.driver.code import FILES_ARCHIVE, FOLDER_ARCHIVE
+from lightning_native import create_archive
+from lightning_native.engine.user_files import check_regular
+from lightning_native.errors import ArchiveError, JobError
+from lightning_native.jobs.archives import ARCHIVES, unpack
+from lightning_native.jobs.download import download, probe
+from lightning_native.jobs.driver.code import FILES_ARCHIVE, FOLDER_ARCHIVE, base_name
 from lightning_native.jobs.lightning.translation import WEB_SCHEMES
-
-_GZIP_ARCHIVES = (".tar.gz", ".tgz")
-_ARCHIVES = (*_GZIP_ARCHIVES, ".zip", ".tar")
 
 
 @dataclass(frozen=True)
@@ -44,8 +43,8 @@ def packed_code(source: str, entry: str | None = None, *, single_file: bool = Fa
     """
     with tempfile.TemporaryDirectory(prefix="lightning-native-") as temporary:
         folder = Path(temporary)
-        path = _fetched(source, folder) if urlparse(source).scheme in WEB_SCHEMES else Path(source).expanduser()
-        if single_file and (path.is_dir() or path.name.endswith(_ARCHIVES)):
+        path = _fetched(source, folder) if _is_url(source) else _path(source)
+        if single_file and (path.is_dir() or path.name.endswith(ARCHIVES)):
             raise JobError(f"{source} is no file that could run; name the file in it as entrypoint")
         if path.is_dir():
             _check_entry(path, entry)
@@ -58,26 +57,53 @@ def packed_code(source: str, entry: str | None = None, *, single_file: bool = Fa
         yield PackedCode(folder / name, name, report.files, report.bytes_out, len(report.excluded))
 
 
+def check_source(source: str) -> None:
+    """Check that the code can be read, as far as that can be told without reading all of it; a missing path is none.
+
+    Raises:
+        JobError: it is no file, folder or archive, or its server does not answer.
+    """
+    if _is_url(source):
+        probe(source)
+    elif (path := _path(source)).exists() and not path.is_dir():
+        _check_file(path)
+
+
+def _is_url(source: str) -> bool:
+    return urlparse(source).scheme in WEB_SCHEMES
+
+
+def _path(source: str) -> Path:
+    if "\0" in source:
+        raise JobError(f"the code {source!r} has a NUL character in its name; no file has")
+    return Path(source).expanduser()
+
+
 def _fetched(url: str, folder: Path) -> Path:
-    path = folder / (Path(urlparse(url).path).name or "code")
-    try:
-        with urllib.request.urlopen(url) as stream, path.open("wb") as file:  # noqa: S310  its scheme was looked at
-            shutil.copyfileobj(stream, file)
-    except OSError as error:
-        raise JobError(f"{url} cannot be downloaded: {error}") from error
+    # The driver looks for it under this name.
+    path = folder / (base_name(url) or "code")
+    download(url, path)
     return path
 
 
-def _unpack_or_copy(path: Path, folder: Path) -> None:
+def _check_file(path: Path) -> None:
     try:
-        if path.name.endswith(_GZIP_ARCHIVES):
-            extract_archive(path, folder)
-        elif path.name.endswith(_ARCHIVES):
-            shutil.unpack_archive(path, folder)
+        check_regular(path.stat())
+    except OSError as error:
+        raise JobError(f"the code {path} cannot be read: {error.strerror or error}") from error
+
+
+def _unpack_or_copy(path: Path, folder: Path) -> None:
+    _check_file(path)
+    try:
+        if path.name.endswith(ARCHIVES):
+            unpack(path, folder)
         else:
             shutil.copy(path, folder / path.name)
-    except (OSError, shutil.ReadError) as error:
-        raise JobError(f"the code {path} cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    except ArchiveError as error:
+        raise type(error)(f"the code {path} cannot be unpacked: {error}") from error
+    except OSError as error:
+        raise JobError(f"the code {path} cannot be read: {error.strerror or error}") from error
 
 
 def _check_entry(folder: Path, entry: str | None) -> None:

@@ -6,11 +6,10 @@ import glob
 import os
 import shlex
 import sys
-import tarfile
-import tempfile
 from urllib.parse import urlparse
 
 from .errors import DriverError
+from .unpacking import unpack_into_place
 
 # Names the folder that the code's path is relative to, where it is in its place already.
 CODE_VARIABLE = "LIGHTNING_NATIVE_JOB_CODE"
@@ -37,20 +36,15 @@ def unpacked_code(source: str) -> str:
     for name, folder in archives:
         archive = os.path.join(home, name)
         if os.path.exists(archive):
-            partial = tempfile.mkdtemp(dir=home)
-            try:
-                with tarfile.open(archive) as tar:
-                    # Packed by us, of the user's own files.
-                    tar.extractall(os.path.join(partial, folder))  # noqa: S202  see above
-            except (tarfile.TarError, EOFError, OSError) as error:
-                raise DriverError(f"the code of the job did not arrive whole ({error}); run the job again") from error
-            os.rename(partial, code)
+            unpack_into_place(archive, code, folder)
             return code
     raise DriverError(f"the code of the job is not in {home}")
 
 
 def base_name(uri: str) -> str:
-    return os.path.basename(urlparse(uri).path.rstrip("/") if "://" in uri else uri.rstrip("/"))
+    name = os.path.basename(urlparse(uri).path.rstrip("/") if "://" in uri else uri.rstrip("/"))
+    # A folder that is named as the working folder, or the one above it, has no name here.
+    return "" if name in (".", "..") else name
 
 
 def code_root(code: str, name: str) -> str:

@@ -10,6 +10,25 @@ from urllib.parse import urlparse
 from .code import base_name
 from .errors import DriverError, say
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+# A server that says nothing for so long is not waited for.
+PATIENCE_SECONDS = 60
+
+
+class WebRedirects(urllib.request.HTTPRedirectHandler):
+    """Follows to where the web is, and not to files or other services of this machine."""
+
+    def redirect_request(  # noqa: D102  the base class's own
+        self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
+    ) -> Any:
+        if urlparse(newurl).scheme not in ("http", "https"):
+            fp.close()
+            raise DriverError(f"it leads to {newurl}, which is not on the web")
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
 
 def fetch(uri: str, path: str) -> None:
     """Copy an input to a path relative to the working folder."""
@@ -18,17 +37,25 @@ def fetch(uri: str, path: str) -> None:
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
     try:
         if urlparse(uri).scheme in ("http", "https", "ftp"):
-            with urllib.request.urlopen(uri) as source, open(path, "wb") as stream:  # noqa: S310  see the line above
+            opener = urllib.request.build_opener(WebRedirects)
+            with opener.open(uri, timeout=PATIENCE_SECONDS) as source, open(path, "wb") as stream:
                 shutil.copyfileobj(source, stream)
         elif urlparse(uri).scheme in ("", "file"):
             shutil.copyfile(os.path.expanduser(urlparse(uri).path), path)
         else:
-            import fsspec
-
-            filesystem, source_path = fsspec.core.url_to_fs(uri)
-            filesystem.get(source_path, path, recursive=True)
+            fetch_remote(uri, path)
     except Exception as error:
         raise DriverError(f"the input {uri} cannot be fetched: {error}") from error
+
+
+def fetch_remote(uri: str, path: str) -> None:
+    """Copy a file or a folder from where fsspec can read it."""
+    import fsspec
+
+    filesystem, source_path = fsspec.core.url_to_fs(uri)
+    if any(".." in name.split("/") for name in filesystem.find(source_path)):
+        raise DriverError("it has a name with `..`, which would be written elsewhere")
+    filesystem.get(source_path, path, recursive=True)
 
 
 def copy_output(folder: str | None, uri: str | None) -> None:
