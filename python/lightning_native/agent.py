@@ -225,9 +225,18 @@ def run_attempts(spec: dict[str, Any], output: FileIO, stopping: threading.Event
         code = int(result["exit_code"])
         if code == 0 or stopping.is_set() or attempt > retry["count"]:
             return code if code >= 0 else 128 - code
-        if stopping.wait(retry["delay"] * retry["backoff"] ** (attempt - 1)):
+        if stopping.wait(pause(retry, attempt)):
             return 128 + signal.SIGTERM
         attempt += 1
+
+
+def pause(retry: dict[str, Any], failures: int) -> float:
+    """Return the seconds to wait after so many failures, which no growth makes more than ten years."""
+    longest = 10 * 365 * 86400.0
+    try:
+        return min(float(retry["delay"]) * float(retry["backoff"]) ** (failures - 1), longest)
+    except OverflowError:
+        return longest
 
 
 def detach(action: Callable[[], None]) -> None:

@@ -39,7 +39,7 @@ def run_attempts(
         again = reclaims <= _MOST_RECLAIMS if result.reclaimed else failures <= step.retry.count
         if result.state != "failed" or not again or cancellation.starts_nothing:
             return replace(result, cost=cost, reclaimed=False)
-        delay = 0.0 if result.reclaimed else step.retry.delay * step.retry.backoff ** (failures - 1)
+        delay = 0.0 if result.reclaimed else step.retry.pause(failures)
         journal.event(f"attempt {attempt} failed ({result.message}); trying again in {delay:g} s", step.name)
         if cancellation.wait(delay):
             return replace(result, state="stopped", message=cancellation.reason, cost=cost)

@@ -5,9 +5,12 @@ from collections import Counter
 
 from lightning_native.engine.layout import check_environments
 from lightning_native.engine.plan import RunPlan, Schedule, Setup, StepPlan
+from lightning_native.engine.plan_bounds import check_bounds
 from lightning_native.errors import PlanError
 from lightning_native.lightning.machines import canonical_machine
 from lightning_native.lightning.time_zones import time_zones
+
+_LONGEST_CRON = 200
 
 
 def check_plan(plan: RunPlan) -> None:
@@ -20,6 +23,7 @@ def check_plan(plan: RunPlan) -> None:
         RequirementError: requirements that do not parse or, in one environment, cannot hold together.
         PlanError: what else steps in one studio need cannot hold together.
     """
+    check_bounds(plan)
     names = Counter(step.name for step in plan.steps)
     twice = sorted(name for name, count in names.items() if count > 1)
     if twice:
@@ -76,15 +80,34 @@ def check_schedule(schedule: Schedule) -> None:
     """
     if not schedule.name.strip():
         raise PlanError("a schedule needs a name")
-    if len(schedule.cron.split()) != 5:
+    if len(schedule.cron) > _LONGEST_CRON or len(schedule.cron.split()) != 5:
         raise PlanError(
-            f"schedule {schedule.name!r} has the cron expression {schedule.cron!r}; it needs five fields "
-            "(minute, hour, day of the month, month, day of the week), such as '0 2 * * *'"
+            f"schedule {schedule.name!r} has the cron expression {schedule.cron[:_LONGEST_CRON]!r}; it needs five "
+            "fields (minute, hour, day of the month, month, day of the week), such as '0 2 * * *'"
+        )
+    if _never_comes(schedule.cron):
+        raise PlanError(
+            f"schedule {schedule.name!r} has the cron expression {schedule.cron!r}, which never fires: no such month "
+            "has such a day"
         )
     if schedule.timezone not in time_zones():
         near = difflib.get_close_matches(schedule.timezone, time_zones(), n=3)
         hint = f"did you mean {', '.join(near)}?" if near else "use a name such as UTC or Europe/Zurich"
         raise PlanError(f"schedule {schedule.name!r} has the time zone {schedule.timezone!r}; {hint}")
+
+
+def _never_comes(cron: str) -> bool:
+    """Tell whether an expression names days that none of its months has, as the 30th of February."""
+    _, _, days, months, weekdays = cron.split()
+    numbers = [text.split(",") for text in (days, months)]
+    if weekdays != "*" or not all(number.isdecimal() and len(number) < 3 for field in numbers for number in field):
+        return False
+    longest = {2: 29, 4: 30, 6: 30, 9: 30, 11: 30}
+    return not any(
+        1 <= int(day) <= longest.get(int(month), 31 if 1 <= int(month) <= 12 else 0)
+        for day in numbers[0]
+        for month in numbers[1]
+    )
 
 
 def _check_step(step: StepPlan) -> None:

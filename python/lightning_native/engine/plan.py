@@ -13,6 +13,8 @@ PlacementName = Literal["studio", "job", "platform"]
 RequirementSource = tuple[str, str]
 Installer = Literal["uv", "pip"]
 KeepPolicy = Literal["never", "on_failure", "always"]
+# No clock of a machine waits much longer, and no run of anybody lasts longer.
+LONGEST_SECONDS = 10 * 365 * 86400.0
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,13 @@ class Retry:
     count: int = 0
     delay: float = 0.0
     backoff: float = 1.0
+
+    def pause(self, failures: int) -> float:
+        """Return the seconds to wait after so many failures, which no growth makes more than ten years."""
+        try:
+            return min(self.delay * self.backoff ** (failures - 1), LONGEST_SECONDS)
+        except OverflowError:
+            return LONGEST_SECONDS
 
 
 @dataclass(frozen=True)

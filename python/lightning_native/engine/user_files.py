@@ -19,8 +19,12 @@ def read_user_text(path: Path, *, most: int = MOST_BYTES) -> str:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except ValueError as error:
         raise OSError(f"its name cannot be that of a file ({error})") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         check_regular(os.fstat(descriptor))
+    except OSError:
+        os.close(descriptor)
+        raise
+    with os.fdopen(descriptor, "rb") as file:
         content = file.read(most + 1)
     if len(content) > most:
         raise OSError(f"it has more than {most >> 20} MiB")

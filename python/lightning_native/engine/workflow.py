@@ -18,6 +18,8 @@ from lightning_native.engine.plan import (
     Schedule,
     StepPlan,
 )
+from lightning_native.engine.plan_bounds import LONGEST_ARGUMENT, problem_of_text
+from lightning_native.engine.user_files import read_user_text
 from lightning_native.engine.workflow_schema import Resources, RuntimeDocument, StepDocument, WorkflowDocument, validate
 from lightning_native.engine.yaml_document import Document, Location, did_you_mean, read_yaml
 from lightning_native.errors import DagError, JobError, PlanError, RequirementError, UnknownMachineError
@@ -27,6 +29,8 @@ from lightning_native.lightning.machines import canonical_machine
 SHELL = ("bash", "-eo", "pipefail", "-c")
 # A step falls back to dearer machines that satisfy its request, but not to any that exists.
 _MOST_FALLBACKS = 3
+_MOST_REFERENCES = 1000
+_MOST_PROBLEMS = 100
 _INCLUDE = re.compile(r"^\s*(-r|-c|--requirement|--constraint)\b", re.MULTILINE)
 _VARIABLE = re.compile(r"\$(?:(?P<dollar>\$)|\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^}]*))?\}|(?P<bad>))")
 
@@ -288,10 +292,15 @@ class _Loader:
         for name, text in values.items():
             if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name):
                 self._problem((*location, name), "is no name of a variable; take letters, digits and _")
-            elif "\0" in text:
-                self._problem((*location, name), "a variable cannot hold a NUL character")
+            elif len(text) > LONGEST_ARGUMENT or text.count("${") > _MOST_REFERENCES:
+                self._problem((*location, name), f"is longer than Linux takes, {LONGEST_ARGUMENT} bytes; use a file")
             else:
-                variables[name] = _VARIABLE.sub(self._substitute((*location, name)), text)
+                value = _VARIABLE.sub(self._substitute((*location, name)), text)
+                if len(value) > LONGEST_ARGUMENT or "\0" in value:
+                    self._problem(
+                        (*location, name), f"is longer than Linux takes, {LONGEST_ARGUMENT} bytes; use a file"
+                    )
+                variables[name] = value
         return variables
 
     def _substitute(self, location: Location) -> Callable[["re.Match[str]"], str]:
@@ -318,7 +327,7 @@ class _Loader:
         if isinstance(given, str):
             path = self._folder / given
             try:
-                text = path.read_text(encoding="utf-8")
+                text = read_user_text(path)
             except (OSError, UnicodeDecodeError) as error:
                 self._problem(location, f"the requirements file {path} cannot be read: {_reason(error)}")
                 return ()
@@ -336,6 +345,10 @@ class _Loader:
 
     def _merge(self, sources: tuple[RequirementSource, ...], location: Location, *, inline: bool = False) -> bool:
         """Note what is wrong with requirements; tell whether nothing is."""
+        texts = [problem for _, text in sources if (problem := problem_of_text(text))]
+        if texts:
+            self._problem(location, texts[0])
+            return False
         try:
             merge_requirements(sources)
         except RequirementError as error:
@@ -358,7 +371,11 @@ class _Loader:
         return schedule
 
     def _root(self) -> Path:
-        root = self._folder / Path(self._described.root).expanduser()
+        try:
+            root = self._folder / Path(self._described.root).expanduser()
+        except RuntimeError:
+            # `~name` of a user that is not there.
+            root = self._folder / self._described.root
         if not root.is_dir():
             self._problem(("root",), f"{root} is no folder; name the folder of your code, relative to this file")
         return root
@@ -377,7 +394,9 @@ class _Loader:
     def _raise_problems(self) -> None:
         if self._problems:
             by_line = sorted(self._problems, key=lambda problem: self._document.line(problem[0]))
-            raise PlanError("\n".join(dict.fromkeys(self._document.problem(*problem) for problem in by_line)))
+            lines = list(dict.fromkeys(self._document.problem(*problem) for problem in by_line))
+            more = [f"and {len(lines) - _MOST_PROBLEMS} more"] if len(lines) > _MOST_PROBLEMS else []
+            raise PlanError("\n".join(lines[:_MOST_PROBLEMS] + more))
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:

@@ -18,7 +18,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from lightning_native.engine.plan import FailureMode, PlacementName
+from lightning_native.engine.plan import LONGEST_SECONDS, FailureMode, PlacementName
 from lightning_native.engine.yaml_document import (
     Document,
     Location,
@@ -29,6 +29,8 @@ from lightning_native.engine.yaml_document import (
     did_you_mean,
 )
 
+_LARGEST_COUNT = 1_000_000
+_LONGEST_SHOWN = 100
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?[smhd])+")
 _GIGABYTES = re.compile(r"(\d+(?:\.\d+)?) ?(M|G|T)?i?B?", re.IGNORECASE)
@@ -42,10 +44,12 @@ def parse_duration(value: object) -> float:
     """
     seconds = -1.0
     if _is_number(value):
-        seconds = float(value)
+        seconds = _float(value)
     elif isinstance(value, str) and _DURATION.fullmatch(value.replace(" ", "")):
         parts = re.findall(r"(\d+(?:\.\d+)?)([smhd])", value)
         seconds = sum(float(number) * _SECONDS[unit] for number, unit in parts)
+    if seconds > LONGEST_SECONDS and math.isfinite(seconds):
+        raise ValueError(f"must be no more than ten years; it is {_shown(value)}")
     if not math.isfinite(seconds) or seconds < 0:
         raise ValueError(f'must be seconds, or a text such as "90s", "15m" or "1h30m"; it is {_shown(value)}')
     return seconds
@@ -57,13 +61,16 @@ def parse_gigabytes(value: object) -> float:
     Raises:
         ValueError: it is none of these.
     """
-    if _is_number(value) and math.isfinite(value):
+    if _is_number(value) and math.isfinite(_float(value)):
         return float(value)
     match = _GIGABYTES.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         raise ValueError(f'must be gigabytes, or a text such as "64GB"; it is {_shown(value)}')
     number, unit = float(match[1]), (match[2] or "G").upper()
-    return number / 1024 if unit == "M" else number * 1024 if unit == "T" else number
+    gigabytes = number / 1024 if unit == "M" else number * 1024 if unit == "T" else number
+    if not math.isfinite(gigabytes):
+        raise ValueError(f"must be gigabytes; it is {_shown(value)}")
+    return gigabytes
 
 
 def _printable(name: str) -> str:
@@ -77,7 +84,7 @@ def _is_number(value: object) -> TypeGuard[int | float]:
 
 
 def _number(value: object) -> float:
-    if not _is_number(value):
+    if not _is_number(value) or not math.isfinite(_float(value)):
         raise ValueError(f"must be a number; it is {_shown(value)}")
     return float(value)
 
@@ -85,6 +92,8 @@ def _number(value: object) -> float:
 def _count(value: object) -> int:
     if not _is_number(value) or not isinstance(value, int):
         raise ValueError(f"must be a whole number; it is {_shown(value)}")
+    if abs(value) > _LARGEST_COUNT:
+        raise ValueError(f"must be at most {_LARGEST_COUNT}; it is {_shown(value)}")
     return int(value)
 
 
@@ -98,8 +107,17 @@ def _text(value: object) -> object:
     return value.text if isinstance(value, Written) else value
 
 
+def _float(value: float) -> float:
+    """Return a number as a float: one that is too large for that is infinite."""
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
 def _shown(value: object) -> str:
-    return value.text if isinstance(value, Written) else repr(value)
+    text = value.text if isinstance(value, Written) else repr(value)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def _variable(value: object) -> object:

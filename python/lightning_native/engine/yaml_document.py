@@ -12,18 +12,55 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
+from yaml.composer import ComposerError
 
+from lightning_native.engine.plan_bounds import problem_of_text
+from lightning_native.engine.user_files import read_user_text
 from lightning_native.errors import PlanError
 
 Location = tuple[str | int, ...]
 _T = TypeVar("_T")
 
 # Far more than people write; less than what nested aliases make of a few lines.
-_MOST_VALUES = 100_000
+MOST_VALUES = 100_000
+DEEPEST = 100
+_LONGEST_MESSAGE = 2000
+_MOST_COMPARED = 200
+_MOST_SHOWN = 50
+# PyYAML reads some 100 KB in a second.
+_MOST_BYTES = 1 << 20
+_COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 _MERGE = "tag:yaml.org,2002:merge"
 
 
-class _Loader(yaml.SafeLoader):
+class BoundedLoader(yaml.SafeLoader):
+    """The loader that ends where a text has more values, or deeper ones, than people write."""
+
+    def __init__(self, stream: str) -> None:
+        """Read from a text."""
+        super().__init__(stream)
+        self._nodes = 0
+        self._depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        """Read one value, with all that is in it."""
+        self._nodes += 1
+        self._depth += 1
+        try:
+            self._check_bounds()
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
+
+    def _check_bounds(self) -> None:
+        if self._nodes <= MOST_VALUES and self._depth <= DEEPEST:
+            return
+        mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]  # the base class has no types
+        few, deep = f"there are more than {MOST_VALUES} values", f"values are nested more than {DEEPEST} deep"
+        raise ComposerError(None, None, few if self._nodes > MOST_VALUES else deep, mark)
+
+
+class _Loader(BoundedLoader):
     """The resolver of YAML 1.2's core schema instead of 1.1's."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012  the base class's own design
@@ -76,6 +113,9 @@ class Document:
 
     def problem(self, location: Location, message: str) -> str:
         """Return a message that says where in the file something is wrong."""
+        if len(message) > _LONGEST_MESSAGE:
+            # A value that is quoted may be as long as the file.
+            message = f"{message[: _LONGEST_MESSAGE // 2]} … {message[-_LONGEST_MESSAGE // 2 :]}"
         return f"{self.place(location)}: {_path(location)}{message}"
 
     def place(self, location: Location) -> str:
@@ -97,7 +137,7 @@ def read_yaml(path: Path) -> Document:
     """
     name = str(path)
     try:
-        loader = _Loader(path.read_text(encoding="utf-8"))
+        loader = _Loader(read_user_text(path, most=_MOST_BYTES))
     except OSError as error:
         raise PlanError(f"{name} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
@@ -144,14 +184,17 @@ class _Reader:
         own: dict[str, tuple[yaml.Node, yaml.Node]] = {}
         merged: dict[str, tuple[yaml.Node, yaml.Node]] = {}
         for key_node, value_node in node.value:
+            self._counted(key_node, location)
             if key_node.tag == _MERGE:
                 for base in value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]:
                     if not isinstance(base, yaml.MappingNode) or base is node:
                         raise self._error(key_node, location, "<< takes a mapping or a list of mappings")
+                    # What is merged again and again is read again and again.
                     merged = {**self._guarded(base, partial(self._entries, base, location)), **merged}
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
                 raise self._error(key_node, location, "a key must be text")
+            self._check_text(key_node, location)
             if key_node.value in own:
                 first = own[key_node.value][0].start_mark.line + 1
                 message = f"key {key_node.value!r} is there twice, first in line {first}; remove one"
@@ -160,10 +203,10 @@ class _Reader:
         return {**merged, **own}
 
     def _value(self, node: yaml.Node, location: Location) -> Any:
-        self._count += 1
-        if self._count > _MOST_VALUES:
-            raise self._error(node, location, f"there are more than {_MOST_VALUES} values; are there nested aliases?")
+        self._counted(node, location)
         self._document.lines.setdefault(location, node.start_mark.line + 1)
+        if isinstance(node, yaml.CollectionNode) and node.tag not in _COLLECTIONS:
+            raise self._error(node, location, f"the tag {node.tag!r} is not understood; remove it")
         if isinstance(node, yaml.MappingNode):
             return self._guarded(node, partial(self.mapping, node, location))
         if isinstance(node, yaml.SequenceNode):
@@ -172,11 +215,18 @@ class _Reader:
             raise self._error(node, location, "this is neither text nor a list nor a mapping")
         return self._scalar(node, location)
 
+    def _counted(self, node: yaml.Node, location: Location) -> None:
+        self._count += 1
+        if self._count > MOST_VALUES:
+            message = f"there are more than {MOST_VALUES} values; are there nested aliases?"
+            raise self._error(node, location, message)
+
     def _items(self, node: yaml.SequenceNode, location: Location) -> list[Any]:
         return [self._value(item, (*location, index)) for index, item in enumerate(node.value)]
 
     def _scalar(self, node: yaml.ScalarNode, location: Location) -> Any:
         kind = node.tag.removeprefix("tag:yaml.org,2002:")
+        self._check_text(node, location)
         try:
             if kind == "null":
                 return None
@@ -192,10 +242,17 @@ class _Reader:
             return str(node.value)
         raise self._error(node, location, f"the tag {node.tag!r} is not understood; write plain text")
 
+    def _check_text(self, node: yaml.ScalarNode, location: Location) -> None:
+        problem = problem_of_text(node.value)
+        if problem is not None:
+            raise self._error(node, location, problem)
+
     def _guarded(self, node: yaml.Node, read: Callable[[], _T]) -> _T:
         """Read what is inside a node, unless it is inside of itself."""
         if any(node is outer for outer in self._open):
             raise self._error(node, (), "an alias stands for something that holds the alias itself")
+        if len(self._open) >= DEEPEST:
+            raise self._error(node, (), f"values are nested more than {DEEPEST} deep")
         self._open.append(node)
         try:
             return read()
@@ -223,5 +280,9 @@ def _path(location: Location) -> str:
 def did_you_mean(wrong: str, known: Iterable[str], what: str) -> str:
     """Return a hint with the nearest of the known names, or with all of them when none is near."""
     names = list(known)
-    near = difflib.get_close_matches(wrong, names, n=3, cutoff=0.6)
-    return f"did you mean {' or '.join(map(repr, near))}?" if near else f"{what}: {', '.join(names) or 'none'}"
+    # Comparing takes long where there are very many, and very many are not read.
+    near = (
+        difflib.get_close_matches(wrong, names[:_MOST_COMPARED], n=3, cutoff=0.6) if len(wrong) < _MOST_COMPARED else []
+    )
+    shown = names[:_MOST_SHOWN] + (["…"] if len(names) > _MOST_SHOWN else [])
+    return f"did you mean {' or '.join(map(repr, near))}?" if near else f"{what}: {', '.join(shown) or 'none'}"

@@ -3,10 +3,12 @@
 import json
 import re
 from collections.abc import Iterable, Mapping
-from configparser import MAX_INTERPOLATION_DEPTH, InterpolationDepthError, InterpolationSyntaxError
+from configparser import MAX_INTERPOLATION_DEPTH, InterpolationDepthError, InterpolationError, InterpolationSyntaxError
 from typing import Any
 
 _SECTION = "envs"
+# Linux takes no longer text as one variable.
+_LONGEST = 128 * 1024 - 1
 _REFERENCE = re.compile(r"\$\{([^}]+)\}")
 
 
@@ -20,6 +22,7 @@ def environment_variables(variables: Iterable[Mapping[str, Any]] | Mapping[str, 
         KeyError: a variable has no `name` or no `value`.
         InterpolationSyntaxError: a reference is not closed, or has more than one colon.
         InterpolationDepthError: variables refer to each other in a circle.
+        InterpolationError: a variable is longer than Linux takes, by itself or by those that it contains.
     """
     if isinstance(variables, list):
         variables = {variable["name"]: variable["value"] for variable in variables}
@@ -27,7 +30,27 @@ def environment_variables(variables: Iterable[Mapping[str, Any]] | Mapping[str, 
         kind = type(variables).__name__
         raise AttributeError(f"environment variables are a list of {{name, value}} or a mapping, not a {kind}")
     texts = {str(name): _text(value) for name, value in variables.items()}
-    return {name: "".join(_pieces(str(name), texts[str(name)], texts, 1)) for name in variables}
+    return {name: _expanded(str(name), texts) for name in variables}
+
+
+def _expanded(name: str, texts: Mapping[str, str]) -> str:
+    if "$" not in texts[name]:
+        return texts[name]
+    return "".join(_pieces(name, texts[name], texts, 1, _Budget(name)))
+
+
+class _Budget:
+    """Room for one variable's value: variables that contain each other soon have more than any machine holds."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._left = _LONGEST
+
+    def take(self, length: int) -> None:
+        self._left -= length
+        if self._left < 0:
+            message = f"{self._name} is longer than Linux takes, {_LONGEST} bytes, with the variables that it contains"
+            raise InterpolationError(self._name, _SECTION, message)
 
 
 def _text(value: object) -> str:
@@ -41,10 +64,11 @@ def _text(value: object) -> str:
         return str(value)
 
 
-def _pieces(name: str, text: str, texts: Mapping[str, str], depth: int) -> list[str]:
+def _pieces(name: str, text: str, texts: Mapping[str, str], depth: int, budget: _Budget) -> list[str]:
     if depth > MAX_INTERPOLATION_DEPTH:
         raise InterpolationDepthError(name, _SECTION, "not shown")
     pieces = []
+    budget.take(len(text))
     while text:
         before, dollar, after = text.partition("$")
         pieces.append(before)
@@ -64,7 +88,12 @@ def _pieces(name: str, text: str, texts: Mapping[str, str], depth: int) -> list[
                 pieces.append(dollar + after)
                 break
             value = texts[referred]
-            pieces += _pieces(referred, value, texts, depth + 1) if "$" in value else [value]
+            if "$" in value:
+                pieces += _pieces(referred, value, texts, depth + 1, budget)
+            else:
+                # Also an empty one takes its time.
+                budget.take(len(value) + 1)
+                pieces.append(value)
             text = after[len(match[0]) - 1 :]
         else:
             pieces.append(dollar)

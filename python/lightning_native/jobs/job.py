@@ -9,10 +9,14 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, Field
 
+from lightning_native.engine.user_files import read_user_text
 from lightning_native.errors import JobError
 from lightning_native.jobs.infrastructure import Infrastructure, infrastructure_from_spec
 from lightning_native.jobs.runtimes import Runtime, runtime_from_spec
+from lightning_native.jobs.yaml_text import read_job_yaml
 
+# PyYAML reads some 100 KB in a second.
+_MOST_BYTES = 1 << 20
 # There are more runtimes, but not for whole jobs.
 _RUNTIMES = ("python", "gitPython", "container", "script", "notebook", "pyTorchDistributed", "dataFlow")
 
@@ -89,25 +93,35 @@ def load_job(text_or_path: str | Path) -> Job:
     """Read a job: YAML (or JSON) text, or the path of a file with it.
 
     Raises:
-        JobError: the file cannot be read.
+        JobError: the file cannot be read, or its values become too many or too deep.
         yaml.YAMLError: the text is not YAML.
         ValueError: the document is no mapping.
         AttributeError: it has no `spec`, or what should be a mapping is none.
         NotImplementedError: the type of its runtime or infrastructure is missing or not known.
     """
     text = str(text_or_path)
+    place = ""
     if isinstance(text_or_path, Path) or _names_a_file(text):
+        place = f"{text}: "
         try:
-            text = Path(text_or_path).read_text(encoding="utf-8")
+            text = read_user_text(Path(text_or_path), most=_MOST_BYTES)
         except (OSError, UnicodeDecodeError) as error:
             reason = (error.strerror or str(error)) if isinstance(error, OSError) else "it is not UTF-8 text"
             raise JobError(f"the job {text_or_path} cannot be read: {reason}; name a YAML file") from error
-    # With the types of YAML 1.1, which is how ADS reads it.
-    return Job.from_dict(yaml.safe_load(text))
+    elif len(text) > _MOST_BYTES:
+        raise JobError(f"the job has more than {_MOST_BYTES >> 20} MiB")
+    try:
+        document = read_job_yaml(text)
+    except JobError as error:
+        raise JobError(f"{place}{error}") from error
+    return Job.from_dict(document)
 
 
 def _names_a_file(text: str) -> bool:
     if "\n" in text or ": " in text:
         return False
     # `os.path` says no where `pathlib` raises.
-    return text.endswith((".yaml", ".yml", ".json")) or os.path.isfile(text)  # noqa: PTH113  see above
+    if text.endswith((".yaml", ".yml", ".json")):
+        return True
+    # Also a folder or a device, of which the user is told what it is.
+    return os.path.exists(text)  # noqa: PTH110  see above

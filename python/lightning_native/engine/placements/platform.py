@@ -337,7 +337,7 @@ class _Follower:
                 continue
             attempt = followed.interruptions + number + 1
             message = result_of(step, outcome).message
-            delay = step.retry.delay * step.retry.backoff**number
+            delay = step.retry.pause(number + 1)
             self._context.journal.event(f"attempt {attempt} failed ({message}); trying again in {delay:g} s", step.name)
             self._preparing(step, attempt + 1, followed.job)
             self._context.journal.step_running(step.name)

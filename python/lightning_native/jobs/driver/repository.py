@@ -16,6 +16,10 @@ from .execution import call
 # Names the variable with the SSH key for the repository: a secret of the teamspace.
 KEY_VARIABLE = "LIGHTNING_NATIVE_JOB_KEY"
 
+# Never asks anybody, and gives up a server that does not answer.
+SSH_OPTIONS = "-o BatchMode=yes -o ConnectTimeout=30 -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
+PATIENCE = {"GIT_HTTP_LOW_SPEED_LIMIT": "100", "GIT_HTTP_LOW_SPEED_TIME": "60"}
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -50,7 +54,9 @@ def clone(spec: Mapping[str, Any], folder: str) -> str:
 @contextlib.contextmanager
 def git_environment() -> Iterator[dict[str, str]]:
     """Give Git the SSH key that a secret holds, for as long as it is needed."""
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    environment = {**PATIENCE, **os.environ, "GIT_TERMINAL_PROMPT": "0"}
+    if "GIT_SSH" not in environment:
+        environment.setdefault("GIT_SSH_COMMAND", "ssh " + SSH_OPTIONS)
     name = os.environ.get(KEY_VARIABLE)
     if not name:
         yield environment
@@ -65,7 +71,7 @@ def git_environment() -> Iterator[dict[str, str]]:
         with os.fdopen(descriptor, "w") as stream:
             stream.write(key if key.endswith("\n") else key + "\n")
         # The host is not known yet, on a machine that is new.
-        ssh = f"ssh -i {shlex.quote(path)} -o IdentitiesOnly=yes -o StrictHostKeyChecking=accept-new"
+        ssh = f"ssh -i {shlex.quote(path)} {SSH_OPTIONS} -o IdentitiesOnly=yes -o StrictHostKeyChecking=accept-new"
         yield {**environment, "GIT_SSH_COMMAND": ssh}
     finally:
         os.unlink(path)

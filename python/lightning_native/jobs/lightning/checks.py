@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, ValidationError
 
+from lightning_native.engine.plan import LONGEST_SECONDS
+from lightning_native.engine.plan_bounds import problem_of_text
 from lightning_native.errors import JobError
 from lightning_native.jobs.environment import environment_variables
 from lightning_native.jobs.runtimes import (
@@ -21,6 +23,9 @@ from lightning_native.jobs.runtimes import (
 
 # What names several machines to the code; the platform sets it.
 _OF_THE_PLATFORM = ("NODE_RANK", "MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "NUM_NODES")
+
+_MOST_REPLICAS = 10_000
+_MOST_MINUTES = LONGEST_SECONDS / 60
 
 
 def _absent_if_empty(value: Any) -> Any:
@@ -38,7 +43,7 @@ _Text = Annotated[str | None, BeforeValidator(_absent_if_empty)]
 _Words = Annotated[list[str] | None, BeforeValidator(_absent_if_empty)]
 _WordsOrText = Annotated[list[str] | str | None, BeforeValidator(_absent_if_empty)]
 _Mapping = Annotated[dict[str, Any] | None, BeforeValidator(_absent_if_empty)]
-_Replicas = Annotated[int, Field(ge=1, strict=True), BeforeValidator(lambda count: count or 1)]
+_Replicas = Annotated[int, Field(ge=1, le=_MOST_REPLICAS, strict=True), BeforeValidator(lambda count: count or 1)]
 
 
 class Checked(BaseModel):
@@ -47,7 +52,9 @@ class Checked(BaseModel):
     args: Annotated[list[str], BeforeValidator(lambda args: _words(args or []))] = []
     freeform_tags: _Mapping = Field(default=None, alias="freeformTags")
     defined_tags: _Mapping = Field(default=None, alias="definedTags")
-    minutes: Annotated[float | None, Field(ge=0)] = Field(default=None, alias="maximumRuntimeInMinutes")
+    minutes: Annotated[float | None, Field(ge=0, le=_MOST_MINUTES, allow_inf_nan=False)] = Field(
+        default=None, alias="maximumRuntimeInMinutes"
+    )
     conda: _Mapping = None
     output_uri: _Text = Field(default=None, alias="outputUri")
 
@@ -130,6 +137,25 @@ _MODELS: dict[type[Runtime], type[Checked]] = {
     ContainerRuntime: CheckedContainer,
     PyTorchDistributedRuntime: CheckedPyTorch,
 }
+
+
+def check_texts(value: Any, place: str = "") -> None:
+    """Refuse a job's description with a text that no machine can be given.
+
+    Raises:
+        JobError: there is one; the message says where.
+    """
+    if isinstance(value, str):
+        problem = problem_of_text(value)
+        if problem is not None:
+            raise JobError(f"{place} {problem}")
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            check_texts(key, f"a key of {place or 'the job'}")
+            check_texts(item, f"{place}.{key}" if place else str(key))
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            check_texts(item, f"{place}[{index}]")
 
 
 def check_runtime(runtime: Runtime) -> Checked:

@@ -38,7 +38,7 @@ def read_description(text: str) -> Job:
     """
     try:
         return Job.from_dict(json.loads(text))
-    except (ValueError, AttributeError, NotImplementedError) as error:
+    except (ValueError, AttributeError, NotImplementedError, RecursionError) as error:
         raise JobError(f"the description in the job's {VARIABLE} cannot be read: {error}") from error
 
 

@@ -20,6 +20,7 @@ from lightning_native.jobs.lightning.checks import (
     CheckedScript,
     check_environment,
     check_runtime,
+    check_texts,
     text_mapping,
 )
 from lightning_native.jobs.lightning.container import container_command
@@ -29,6 +30,7 @@ from lightning_native.jobs.lightning.machines import machine_of_shape
 from lightning_native.jobs.lightning.program import PROGRAM, inline_program
 from lightning_native.jobs.lightning.spec import LightningJobSpec, Substitutes
 from lightning_native.jobs.runtimes import NotebookRuntime, Runtime, ScriptRuntime
+from lightning_native.jobs.yaml_text import check_extent
 from lightning_native.lightning.machines import DEFAULT_MACHINE, canonical_machine
 
 FOLDER = ".lightning-native/jobs"
@@ -57,6 +59,9 @@ def translate(
         job = Job(runtime=job)
     if job.runtime is None:
         raise JobError("the job has no runtime; describe it as spec.runtime")
+    document = job.to_dict()
+    check_extent(document)
+    check_texts(document)
     return _Translation(job, job.runtime, name or _name(job), substitutes or Substitutes()).spec()
 
 

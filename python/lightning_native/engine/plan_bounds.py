@@ -1,0 +1,90 @@
+"""Bounds of what a plan may hold: texts that a machine can be given, and numbers that a clock can."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+
+from lightning_native.engine.plan import LONGEST_SECONDS, RunPlan, StepPlan
+from lightning_native.errors import PlanError
+
+MOST_RETRIES = 10_000
+MOST_PARALLEL = 1_000_000
+# Linux takes no longer text as one argument or variable.
+LONGEST_ARGUMENT = 128 * 1024 - 1
+
+
+def check_bounds(plan: RunPlan) -> None:
+    """Find what no machine could be given, however it is run.
+
+    Raises:
+        PlanError: a text with half a character or a NUL, an argument that is too long, a number that is too large.
+    """
+    for where, text in _texts(plan):
+        problem = problem_of_text(text)
+        if problem is not None:
+            raise PlanError(f"{where} {problem}")
+    for name, seconds in (("the run's timeout", plan.timeout), ("pending_timeout", plan.pending_timeout)):
+        _check_seconds(name, seconds)
+    most = (
+        ("max_parallelism", plan.max_parallelism),
+        *((f"the limit for {name}", n) for name, n in plan.machine_limits),
+    )
+    for name, number in most:
+        if number is not None and number > MOST_PARALLEL:
+            raise PlanError(f"{name} is more than {MOST_PARALLEL}; lower it, or leave it out for no limit")
+    for step in plan.steps:
+        _check_step(step)
+    for command in plan.custom_commands:
+        _check_length("a setup command", command)
+
+
+def problem_of_text(text: str) -> str | None:
+    """Return why no machine can be given a text, as the end of a sentence; None if it can."""
+    if "\0" in text:
+        return "has a NUL character, which no command, variable or name can have; remove it"
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        return f"has half a character ({text[error.start]!a}), which no machine can be given; remove it"
+    return None
+
+
+def _texts(plan: RunPlan) -> Iterator[tuple[str, str]]:
+    for field in fields(plan):
+        if field.name != "steps":
+            yield from _texts_in(field.name, getattr(plan, field.name))
+    for step in plan.steps:
+        yield from _texts_in(f"step {step.name!a}: its", step)
+
+
+def _texts_in(where: str, value: object) -> Iterator[tuple[str, str]]:
+    if isinstance(value, str):
+        yield where, value
+    elif isinstance(value, tuple):
+        for item in value:
+            yield from _texts_in(where, item)
+    elif is_dataclass(value):
+        for field in fields(value):
+            yield from _texts_in(f"{where} {field.name}", getattr(value, field.name))
+
+
+def _check_step(step: StepPlan) -> None:
+    name = f"step {step.name!r}"
+    _check_seconds(f"{name}: its timeout", step.timeout)
+    for argument in (*step.argv, *step.setup.commands):
+        _check_length(f"{name}: an argument of its command", argument)
+    retry = step.retry
+    if retry.count > MOST_RETRIES:
+        raise PlanError(f"{name} is tried again more than {MOST_RETRIES} times; lower its retries")
+    if not (math.isfinite(retry.delay) and math.isfinite(retry.backoff)):
+        raise PlanError(f"{name} has {retry}; its delay and backoff must be numbers with an end")
+
+
+def _check_seconds(name: str, seconds: float | None) -> None:
+    if seconds is not None and not seconds <= LONGEST_SECONDS:
+        raise PlanError(f"{name} is {seconds} s, more than ten years; lower it, or leave it out")
+
+
+def _check_length(name: str, text: str) -> None:
+    if len(text.encode()) > LONGEST_ARGUMENT:
+        raise PlanError(f"{name} has more than {LONGEST_ARGUMENT} bytes, which Linux does not take; put it into a file")
