@@ -13,7 +13,7 @@ from lightning_native.engine.operation import AGENT_SOURCE, REMOTE_HOME
 from lightning_native.engine.placements.base import RunContext
 from lightning_native.engine.plan import Setup, StepPlan
 from lightning_native.engine.prepared import Prepared
-from lightning_native.engine.setup import set_up, setup_variables
+from lightning_native.engine.setup import described_variables, set_up
 from lightning_native.home import locked
 from lightning_native.lightning.cloud import StudioHandle
 
@@ -61,8 +61,9 @@ class Template:
         self._shared = context.plan.reuse_environments and owner is None
         self._requirements = requirements
         what: list[object] = [requirements, context.plan.custom_commands, _PYTHON]
-        if step.setup != Setup():
-            what += [astuple(step.setup), setup_variables(context, [step.name])]
+        variables = described_variables(context, step.name)
+        if step.setup != Setup() or variables:
+            what += [astuple(step.setup), variables]
         if not context.plan.reuse_environments:
             what.append(context.plan.run_id)
         content = json.dumps(what)
@@ -99,7 +100,7 @@ class Template:
         self._context.journal.lease("studio", self.studio_name, on_release="stop" if self._shared else "delete")
         handle = self._context.cloud.create_studio(self.studio_name)
         handle.start(self._context.plan.main_machine)
-        set_up(
+        ready = set_up(
             handle,
             self._context,
             name=self.studio_name,
@@ -107,6 +108,8 @@ class Template:
             requirements=self._requirements,
             setup=self._step.setup,
         )
+        # Runs to come have no use for what this one printed.
+        ready.agent.forget(self._context.plan.run_id)
         handle.release(delete=False)
         if self._shared:
             self._context.journal.released("studio", self.studio_name)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from lightning_native import merge_requirements, unique_studio_name
 from lightning_native.engine.plan import RunPlan, Setup, StepPlan
-from lightning_native.errors import PlanError
+from lightning_native.engine.url_credentials import has_credentials, refusal
+from lightning_native.errors import PlanError, RequirementError
 from lightning_native.lightning.machines import DEFAULT_MACHINE, canonical_machine, same_machine
 
 
@@ -75,11 +76,15 @@ def merged_requirements(steps: Iterable[StepPlan]) -> str:
     """Merge what steps that share an environment need into the text of one requirements file.
 
     Raises:
-        RequirementError: they do not parse or cannot hold together.
+        RequirementError: they do not parse, cannot hold together, or have credentials written out.
     """
     # Steps often bring the same files; each distinct one is read once.
     sources = list(dict.fromkeys(source for step in steps for source in step.requirements))
-    return merge_requirements(sources).to_text() if sources else ""
+    text = merge_requirements(sources).to_text() if sources else ""
+    if has_credentials(text):
+        # Of a file that another includes.
+        raise RequirementError(refusal("a requirements file", text))
+    return text
 
 
 def merged_setup(steps: Iterable[StepPlan]) -> Setup:

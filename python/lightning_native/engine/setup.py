@@ -5,9 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from shlex import join, quote
 
+from lightning_native.engine.install_credentials import InstallCredentials, Masked, secret_values
 from lightning_native.engine.operation import REMOTE_HOME, Agent, Operation
 from lightning_native.engine.placements.base import RunContext
 from lightning_native.engine.plan import Setup
+from lightning_native.engine.url_credentials import credential_variables, variables_in
 from lightning_native.errors import CloudError
 from lightning_native.lightning.cloud import StudioHandle
 
@@ -26,6 +28,7 @@ _UV = """\
 command -v uv >/dev/null 2>&1 || (cd / && python3 -m pip install --quiet uv)
 uv pip install --python "$(command -v python || command -v python3)" {arguments} -r {file}"""
 _PIP = "pip install {arguments} -r {file}"
+_FILE_OPTIONS = ("--index-url=", "--extra-index-url=", "--find-links=")
 _SHOWN_LINES = 15
 
 
@@ -83,30 +86,54 @@ def setup_variables(context: RunContext, steps: Sequence[str]) -> dict[str, str]
     variables: dict[str, str] = {}
     for step in steps:
         environment = context.environments.get(step, {})
-        for name in context.plan.step(step).setup.variables:
+        for name in _visible(context, step):
             if name in environment:
                 variables.setdefault(name, environment[name])
     return variables
+
+
+def described_variables(context: RunContext, step: str) -> dict[str, str]:
+    """Return the variables that make an environment what it is: not the account with which it is installed."""
+    accounts = credential_variables(_texts(context, step))
+    return {name: value for name, value in setup_variables(context, [step]).items() if name not in accounts}
+
+
+def _visible(context: RunContext, step: str) -> tuple[str, ...]:
+    """Return the names of the variables that installing for a step sees: those it is told, and those it refers to."""
+    return (*context.plan.step(step).setup.variables, *variables_in(_texts(context, step), bare=True))
+
+
+def _texts(context: RunContext, step: str) -> list[str]:
+    planned = context.plan.step(step)
+    texts = [text for _, text in planned.requirements]
+    return [*texts, *planned.setup.installer_arguments, *planned.setup.commands, *context.plan.custom_commands]
 
 
 def _install(
     ready: ReadyStudio, context: RunContext, name: str, requirements: str, setup: Setup, variables: Mapping[str, str]
 ) -> None:
     label = f"setup-{name}"
+    options, setup = _options_for_file(setup)
+    credentials = InstallCredentials.of("".join(f"{option}\n" for option in options) + requirements)
+    requirements = credentials.requirements
     remote = f"{hashlib.sha256(requirements.encode()).hexdigest()[:32]}.requirements.txt"
     if requirements:
         local = context.folder.path / remote
         local.write_text(requirements)
         ready.agent.upload(local, f"{REMOTE_HOME}/{remote}")
     log_path = context.folder.log(label)
+    shown = Masked(secret_values(variables, _secret_texts(context)))
     with log_path.open("ab", buffering=0) as log:
-        outcome = ready.operation(context.operation_id(label, 1)).run(
-            ["sh", "-c", _script(f"../../{remote}" if requirements else "", setup)],
-            cwd=f"~/{ready.code}",
-            env=variables,
-            output=log.write,
-            offset=log_path.stat().st_size,
-        )
+        try:
+            outcome = ready.operation(context.operation_id(label, 1)).run(
+                ["sh", "-c", _script(f"../../{remote}" if requirements else "", setup, credentials)],
+                cwd=f"~/{ready.code}",
+                env=variables,
+                output=lambda data: log.write(shown.feed(data)),
+                offset=log_path.stat().st_size,
+            )
+        finally:
+            log.write(shown.end())
     if outcome.exit_code != 0:
         tail = "\n".join(log_path.read_text(errors="replace").splitlines()[-_SHOWN_LINES:])
         raise CloudError(
@@ -114,13 +141,33 @@ def _install(
         )
 
 
-def _script(requirements: str, setup: Setup) -> str:
+def _secret_texts(context: RunContext) -> list[str]:
+    return [text for step in context.plan.steps for text in _texts(context, step.name)]
+
+
+def _options_for_file(setup: Setup) -> tuple[list[str], Setup]:
+    """Return the options that go into the requirements file, where their variables get values, and the setup without.
+
+    In a command line everybody could read the values.
+    """
+    moved = [
+        argument
+        for argument in setup.installer_arguments
+        if argument.startswith(_FILE_OPTIONS) and variables_in([argument])
+    ]
+    rest = tuple(argument for argument in setup.installer_arguments if argument not in moved)
+    return moved, replace(setup, installer_arguments=rest)
+
+
+def _script(requirements: str, setup: Setup, credentials: InstallCredentials) -> str:
     lines = ["set -eu"]
     if setup.packages:
         lines.append(_PACKAGES.format(packages=join(setup.packages)))
     if requirements:
         install = _UV if setup.installer == "uv" else _PIP
+        lines += credentials.before
         lines.append(install.format(arguments=join(setup.installer_arguments), file=quote(requirements)))
+        lines += credentials.after
     for command in setup.commands:
         lines += [f"printf '+ %s\\n' {quote(command)}", f"sh -euc {quote(command)}"]
     return "\n".join(lines)

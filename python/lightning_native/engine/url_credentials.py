@@ -9,16 +9,28 @@ import re
 from collections.abc import Iterable
 
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_USER_INFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*)://(?P<info>[^\s/?#\"'<>]*)@")
+_SHELL_VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
+# The bounds keep long texts without a URL from being read again and again.
+_USER_INFO = re.compile(r"(?<![A-Za-z0-9+.-])(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30})://(?P<info>[^\s/?#\"'<>]*)@")
 _QUERY_SECRET = re.compile(
-    r"(?P<name>[?&#;][\w.-]*(?:token|secret|passw(?:or)?d|signature|sig|api[_-]?key|access[_-]?key|credential)[\w.-]*=)"
+    r"(?P<name>[?&#;][\w.-]{0,64}?(?:token|secret|passw(?:or)?d|signature|sig|api[_-]?key|access[_-]?key|credential)[\w.-]{0,64}=)"
     r"(?P<value>[^\s&#;\"'<>]+)",
     re.IGNORECASE,
 )
-# A name alone is no secret, but services take a token in its place.
+# A name alone is no secret, as that of `git@host`, but services take a token in its place.
 _LIKE_A_TOKEN = re.compile(r"(gh[opsur]_|github_pat_|gl[a-z]+-|hf_|pypi-|sk-|AKIA|ATATT).*|[A-Za-z0-9_\-.=]{20,}")
-# Of `git@host` and the like nobody asks a password.
 _HIDDEN = "***"
+
+_SECRET_ARGUMENT = re.compile(
+    r"(?:--?[\w-]{0,40}(?:password|passwd|token|secret|api-?key)[= ]|\b[A-Z_]{0,40}(?:PASSWORD|TOKEN|SECRET|API_?KEY)=)"
+    r"(?![\"']?(?:\$|$|-))",
+    re.IGNORECASE,
+)
+
+
+def may_hold_secret(command: str) -> bool:
+    """Tell whether a command looks as if a secret were written out in it, as in `--password x` or `TOKEN=x`."""
+    return _SECRET_ARGUMENT.search(command) is not None
 
 
 def without_credentials(text: str) -> str:
@@ -36,14 +48,27 @@ def without_credentials(text: str) -> str:
     )
 
 
+def refusal(what: str, text: str) -> str:
+    """Return what is said of a text whose credentials are written out."""
+    place = next((line.strip() for line in text.splitlines() if has_credentials(line)), text)
+    return (
+        f"{what} has credentials written out in {without_credentials(place)!r}; write a variable in their place, as in "
+        "https://${TOKEN}@host, and give it its value in env (or, for a job, as a secret of the teamspace)"
+    )
+
+
 def has_credentials(text: str) -> bool:
     """Tell whether a URL in a text has credentials that are written out."""
     return without_credentials(text) != text
 
 
-def variables_in(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return the names of the variables, `${NAME}`, that texts refer to, each once, in their order."""
-    return tuple(dict.fromkeys(match[1] for text in texts for match in VARIABLE.finditer(text)))
+def variables_in(texts: Iterable[str], *, bare: bool = False) -> tuple[str, ...]:
+    """Return the names of the variables, `${NAME}`, that texts refer to, each once, in their order.
+
+    `bare`: also as a shell has them, `$NAME`.
+    """
+    pattern = _SHELL_VARIABLE if bare else VARIABLE
+    return tuple(dict.fromkeys(match[1] for text in texts for match in pattern.finditer(text)))
 
 
 def credential_variables(texts: Iterable[str]) -> frozenset[str]:

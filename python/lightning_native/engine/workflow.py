@@ -19,6 +19,12 @@ from lightning_native.engine.plan import (
     StepPlan,
 )
 from lightning_native.engine.plan_bounds import LONGEST_ARGUMENT, problem_of_text
+from lightning_native.engine.url_credentials import (
+    has_credentials,
+    may_hold_secret,
+    refusal,
+    without_credentials,
+)
 from lightning_native.engine.user_files import read_user_text
 from lightning_native.engine.workflow_schema import Resources, RuntimeDocument, StepDocument, WorkflowDocument, validate
 from lightning_native.engine.yaml_document import Document, Location, did_you_mean, read_yaml
@@ -196,6 +202,12 @@ class _Loader:
         self._raise_problems()
         self._check(plan)
         warnings = [f"step {name}: {text}" for name, runtime in self._runtimes.items() for text in runtime.warnings]
+        warnings += [
+            f"setup[{index}] may have a secret written out, which is kept with the run; "
+            "put it into env, and write $NAME in its place"
+            for index, command in enumerate(described.setup)
+            if may_hold_secret(command)
+        ]
         return Workflow(plan, root, environments, requests, main_request, tuple(warnings))
 
     def _step(
@@ -345,10 +357,11 @@ class _Loader:
 
     def _merge(self, sources: tuple[RequirementSource, ...], location: Location, *, inline: bool = False) -> bool:
         """Note what is wrong with requirements; tell whether nothing is."""
-        texts = [problem for _, text in sources if (problem := problem_of_text(text))]
-        if texts:
-            self._problem(location, texts[0])
-            return False
+        for name, text in sources:
+            problem = problem_of_text(text) or (refusal(name, text) if has_credentials(text) else None)
+            if problem is not None:
+                self._problem(location, problem)
+                return False
         try:
             merge_requirements(sources)
         except RequirementError as error:
@@ -384,12 +397,14 @@ class _Loader:
         try:
             check_plan(plan)
         except RequirementError as error:
-            raise PlanError(self._document.problem(("requirements",), str(error))) from error
+            problem = self._document.problem(("requirements",), without_credentials(str(error)))
+            raise PlanError(problem) from error
         except (DagError, PlanError) as error:
             raise PlanError(self._document.problem(("steps",), str(error))) from error
 
     def _problem(self, location: Location, message: str) -> None:
-        self._problems.append((location, message))
+        # What is wrong is quoted, and may be a URL.
+        self._problems.append((location, without_credentials(message)))
 
     def _raise_problems(self) -> None:
         if self._problems:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 
+from .accounts import expanded, without_accounts
 from .code import base_name, words
 from .errors import DriverError, say
 from .execution import PIP, call
@@ -29,8 +30,11 @@ def install(dependencies: Mapping[str, Any]) -> None:
     file, packages = dependencies.get("pipRequirements"), dependencies.get("pipPackages")
     if file and call([*pip, "-r", file]):
         raise DriverError(f"the requirements in {file} cannot be installed")
-    if packages and call([*pip, *words(packages)]):
-        raise DriverError(f"the packages {packages} cannot be installed")
+    if not packages:
+        return
+    with without_accounts(words(packages)) as (arguments, accounts):
+        if call([*pip, *map(expanded, arguments)], {**os.environ, **accounts}):
+            raise DriverError(f"the packages {packages} cannot be installed")
 
 
 def gpu_count() -> int:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shlex
 import subprocess
 import tempfile
 import uuid
 
+from .accounts import expanded, without_accounts
 from .errors import DriverError, say
 from .execution import call
 
@@ -36,10 +36,9 @@ def clone(spec: Mapping[str, Any], folder: str) -> str:
     if os.path.isdir(folder) and os.listdir(folder):
         # Of an attempt before this one, or the user's: nothing of it is lost.
         os.rename(folder, f"{folder}_{uuid.uuid4().hex[:8]}")
-    # It may have a password.
-    url = re.sub(r"//[^/@]*@", "//", spec["url"])
-    with git_environment() as environment:
-        if call(["git", "clone", "--quiet", "--", spec["url"], folder], environment):
+    with git_environment() as own, without_accounts([spec["url"]]) as ((bare,), accounts):
+        environment, url = {**own, **accounts}, expanded(bare)
+        if call(["git", "clone", "--quiet", "--", url, folder], environment):
             raise DriverError(f"the repository {url} cannot be cloned")
         revision = spec.get("commit") or spec.get("branch")
         is_option = str(revision).startswith("-")

@@ -1,7 +1,7 @@
 """What a runtime must be to run on Lightning: the types of its values, and what must be there."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from configparser import InterpolationError
 from typing import Annotated, Any
 
@@ -9,6 +9,7 @@ from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, Valid
 
 from lightning_native.engine.plan import LONGEST_SECONDS
 from lightning_native.engine.plan_bounds import problem_of_text
+from lightning_native.engine.url_credentials import has_credentials, refusal
 from lightning_native.errors import JobError
 from lightning_native.jobs.environment import environment_variables
 from lightning_native.jobs.runtimes import (
@@ -156,6 +157,35 @@ def check_texts(value: Any, place: str = "") -> None:
     elif isinstance(value, (list, tuple)):
         for index, item in enumerate(value):
             check_texts(item, f"{place}[{index}]")
+
+
+def check_credentials(spec: Mapping[str, Any]) -> None:
+    """Refuse credentials in the URLs of a runtime: its description can be read by everybody in the teamspace.
+
+    Raises:
+        JobError: there are some; the message says where.
+    """
+    for place, text in _urls(spec):
+        if has_credentials(text):
+            raise JobError(refusal(f"runtime.spec.{place}", text))
+
+
+def _urls(spec: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key in ("url", "scriptPathURI", "source", "notebookPathURI", "outputUri"):
+        yield from _texts_in(key, spec.get(key))
+    for key in ("git", "conda", "dependencies"):
+        if isinstance(inner := spec.get(key), Mapping):
+            for name, value in inner.items():
+                yield from _texts_in(f"{key}.{name}", value)
+    if isinstance(inputs := spec.get("inputs"), Mapping):
+        for uri in inputs:
+            yield from _texts_in("inputs", uri)
+
+
+def _texts_in(place: str, value: Any) -> Iterator[tuple[str, str]]:
+    for item in value if isinstance(value, (list, tuple)) else [value]:
+        if isinstance(item, str):
+            yield place, item
 
 
 def check_runtime(runtime: Runtime) -> Checked:

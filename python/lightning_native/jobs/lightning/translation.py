@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import urlparse
 
 from lightning_native import sanitize_studio_name
+from lightning_native.engine.url_credentials import has_credentials
 from lightning_native.errors import InvalidNameError, JobError
 from lightning_native.jobs.driver.repository import KEY_VARIABLE
 from lightning_native.jobs.infrastructure import DataScienceJob, Infrastructure, Lightning
@@ -18,6 +19,7 @@ from lightning_native.jobs.lightning.checks import (
     CheckedNotebook,
     CheckedPyTorch,
     CheckedScript,
+    check_credentials,
     check_environment,
     check_runtime,
     check_texts,
@@ -62,7 +64,12 @@ def translate(
     document = job.to_dict()
     check_extent(document)
     check_texts(document)
+    check_credentials(job.runtime.to_spec())
     return _Translation(job, job.runtime, name or _name(job), substitutes or Substitutes()).spec()
+
+
+def _words_of(value: list[str] | str | None) -> list[str]:
+    return [value] if isinstance(value, str) else value or []
 
 
 def _name(job: Job) -> str:
@@ -194,6 +201,13 @@ class _Translation:
             for uri in checked.inputs or {}:
                 if urlparse(uri).scheme not in WEB_SCHEMES:
                     self._warn(f"input {uri}: the job needs fsspec for it, and credentials")
+        words = [
+            *checked.args,
+            *_words_of(getattr(checked, "command", None)),
+            *_words_of(getattr(checked, "cmd", None)),
+        ]
+        if any(map(has_credentials, words)):
+            self._warn("a URL in args or command has credentials, which everybody in the teamspace can read")
         if suspects := [name for name in self._environment if _LIKE_A_SECRET.search(name)]:
             self._warn(
                 f"env: {', '.join(suspects)} can be read by everybody in the teamspace; "

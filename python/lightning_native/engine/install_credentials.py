@@ -1,0 +1,136 @@
+"""Credentials with which requirements are installed: taken out of their URLs, given to the installer by files.
+
+An installer shows URLs, hands them to Git as arguments, and writes them down. So it gets `https://host/…`, and the
+credentials from a netrc file and from Git's own store, in a folder that is removed when it has ended. Requirements
+have them as variables, `https://${USER}:${TOKEN}@host/…`; the files are made where the variables have their values.
+"""
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from shlex import quote
+
+from lightning_native.engine.url_credentials import VARIABLE, credential_variables
+
+_URL = re.compile(r"(?P<git>git\+)?(?P<scheme>https?)://(?P<info>[^\s/?#\"'<>]*)@(?P<host>[^\s/?#\"'<>@]+)")
+_MAKE_FILES = r"""
+import json, os, re, sys
+from urllib.parse import unquote
+
+def value(text):
+    return re.sub(r"\$\{(\w+)\}", lambda match: os.environ.get(match[1], match[0]), text)
+
+def quoted(text):
+    if re.fullmatch(r"[\w.~+/=-]+", text):
+        return text
+    return '"%s"' % text.replace("\\", "\\\\").replace('"', '\\"')
+
+folder, entries = sys.argv[1], json.loads(sys.argv[2])
+with open(os.path.join(folder, "netrc"), "w") as netrc, open(os.path.join(folder, "git"), "w") as git:
+    for entry in entries:
+        user, password = value(entry["user"]), value(entry["password"])
+        if entry["git"]:
+            git.write("%s://%s:%s@%s\n" % (entry["scheme"], user, password, entry["host"]))
+        else:
+            host = entry["host"].partition(":")[0]
+            netrc.write("machine %s login %s password %s\n" % (host, *map(quoted, map(unquote, (user, password)))))
+    try:
+        netrc.write(open(os.path.expanduser("~/.netrc")).read())
+    except OSError:
+        pass
+"""
+_BEGIN = """\
+private=$(mktemp -d)
+trap 'rm -rf "$private"' EXIT
+trap 'exit 143' HUP INT TERM
+python3 -c {program} "$private" {entries}
+count=${{GIT_CONFIG_COUNT:-0}}
+export NETRC="$private/netrc" GIT_TERMINAL_PROMPT=0 GIT_CONFIG_COUNT=$((count + 1))
+export "GIT_CONFIG_KEY_$count=credential.helper" "GIT_CONFIG_VALUE_$count=store --file='$private/git'\""""
+_END = """\
+rm -rf "$private"
+unset NETRC "GIT_CONFIG_KEY_$count" "GIT_CONFIG_VALUE_$count"
+export GIT_CONFIG_COUNT="$count\""""
+_LIKE_A_SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIAL", re.IGNORECASE)
+# A shorter one is in every output by chance.
+_SHORTEST_SECRET = 4
+
+
+@dataclass(frozen=True)
+class InstallCredentials:
+    """Requirements without the credentials of their URLs, and the commands around their installation.
+
+    Attributes:
+        requirements: the text of a requirements file.
+        before: shell commands that give the installer its credentials; none where there are none.
+        after: shell commands that take them away.
+    """
+
+    requirements: str
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, requirements: str) -> "InstallCredentials":
+        """Take the credentials out of a requirements file."""
+        known: dict[tuple[bool, str], dict[str, object]] = {}
+
+        def without(match: re.Match[str]) -> str:
+            user, _, password = match["info"].partition(":")
+            if not VARIABLE.search(match["info"]) or not (password or match["git"]):
+                return match[0]
+            entry: dict[str, object] = {
+                "git": bool(match["git"]),
+                "scheme": match["scheme"],
+                "host": match["host"],
+                "user": user,
+                "password": password,
+            }
+            host = match["host"] if match["git"] else match["host"].partition(":")[0]
+            if known.setdefault((bool(match["git"]), host), entry) != entry:
+                # These files have room for one account of a host: the installer replaces the variables of the others.
+                return match[0]
+            return f"{match['git'] or ''}{match['scheme']}://{match['host']}"
+
+        text = _URL.sub(without, requirements)
+        if not known:
+            return cls(requirements)
+        entries = json.dumps(list(known.values()))
+        before = _BEGIN.format(program=quote(_MAKE_FILES), entries=quote(entries))
+        return cls(text, (before,), (_END,))
+
+
+class Masked:
+    """Output with stars in the place of secrets, so that it is as long as it was; give it all, then `end` it."""
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        values = sorted(
+            {secret.encode() for secret in secrets if len(secret) >= _SHORTEST_SECRET}, key=len, reverse=True
+        )
+        self._secrets = values
+        self._pattern = re.compile(b"|".join(map(re.escape, values))) if values else None
+        self._rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        """Return what can be shown by now: the end may be the beginning of a secret."""
+        if self._pattern is None:
+            return data
+        text = self._pattern.sub(lambda match: b"*" * len(match[0]), self._rest + data)
+        kept = max(
+            (length for secret in self._secrets for length in range(1, len(secret)) if text.endswith(secret[:length])),
+            default=0,
+        )
+        self._rest = text[len(text) - kept :]
+        return text[: len(text) - kept]
+
+    def end(self) -> bytes:
+        """Return what is left."""
+        rest, self._rest = self._rest, b""
+        return rest
+
+
+def secret_values(variables: Mapping[str, str], texts: Iterable[str]) -> list[str]:
+    """Return the values of variables that are secrets, by their place in texts or by their names."""
+    in_urls = credential_variables(texts)
+    return [value for name, value in variables.items() if name in in_urls or _LIKE_A_SECRET.search(name)]

@@ -1,0 +1,128 @@
+"""A package index that needs an account, and what looks for that account's password elsewhere."""
+
+import base64
+import http.server
+import io
+import os
+import subprocess
+import threading
+import zipfile
+from pathlib import Path
+from uuid import uuid4
+
+
+def wheel(name: str) -> bytes:
+    buffer = io.BytesIO()
+    about = f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n"
+    kind = "Wheel-Version: 1.0\nGenerator: us\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+    files = {f"{name}/__init__.py": "", f"{name}-1.0.dist-info/METADATA": about, f"{name}-1.0.dist-info/WHEEL": kind}
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+        record = "".join(f"{path},,\n" for path in [*files, f"{name}-1.0.dist-info/RECORD"])
+        archive.writestr(f"{name}-1.0.dist-info/RECORD", record)
+    return buffer.getvalue()
+
+
+class Index:
+    """A package index, files and Git repositories on loopback, for which one needs an account."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        # A blank, a quote and what is special in URLs, shells and netrc files.
+        self.password = f"p%s/ @'\"#{uuid4().hex}"
+        self.refused = 0
+        self._account = base64.b64encode(f"me:{self.password}".encode()).decode()
+        index = self
+
+        class Handler(http.server.SimpleHTTPRequestHandler):
+            def __init__(self, *arguments: object) -> None:
+                super().__init__(*arguments, directory=str(folder))  # type: ignore[arg-type]
+
+            def send_head(self) -> io.BytesIO | None:  # type: ignore[override]
+                if self.headers.get("Authorization") != f"Basic {index._account}":
+                    index.refused += 1
+                    self.send_response(401)
+                    self.send_header("WWW-Authenticate", 'Basic realm="packages"')
+                    self.send_header("Content-Length", "0")
+                    self.end_headers()
+                    return None
+                return super().send_head()  # type: ignore[return-value]
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.host = f"127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever).start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def add(self, name: str) -> None:
+        page = self.folder / "simple" / name.replace("_", "-")
+        page.mkdir(parents=True)
+        (page / "index.html").write_text(
+            f'<a href="../../files/{name}-1.0-py3-none-any.whl">{name}-1.0-py3-none-any.whl</a>'
+        )
+        (self.folder / "files").mkdir(exist_ok=True)
+        (self.folder / "files" / f"{name}-1.0-py3-none-any.whl").write_bytes(wheel(name))
+
+    def add_repository(self, name: str) -> None:
+        """Make a Git repository that is served as files."""
+        work = self.folder / "work"
+        (work / name).mkdir(parents=True)
+        (work / name / "__init__.py").touch()
+        (work / "pyproject.toml").write_text(
+            '[build-system]\nrequires = []\nbuild-backend = "build"\nbackend-path = ["."]\n'
+        )
+        (work / "build.py").write_text(
+            "import shutil\n\n"
+            "def build_wheel(folder, *_, **__):\n"
+            f"    name = '{name}-1.0-py3-none-any.whl'\n"
+            "    shutil.copy(name, folder)\n"
+            "    return name\n"
+        )
+        (work / f"{name}-1.0-py3-none-any.whl").write_bytes(wheel(name))
+        git = ["git", "-c", "user.name=x", "-c", "user.email=x", "-c", "init.defaultBranch=main"]
+        for arguments in (["init", "-q"], ["add", "."], ["commit", "-qm", "x"]):
+            subprocess.run([*git, *arguments], cwd=work, check=True)
+        bare = self.folder / f"{name}.git"
+        subprocess.run([*git, "clone", "-q", "--bare", str(work), str(bare)], check=True)
+        subprocess.run([*git, "update-server-info"], cwd=bare, check=True)
+
+
+class Watch:
+    """Looks for secrets in the arguments of all processes, until it is closed."""
+
+    def __init__(self, *secrets: str) -> None:
+        self._secrets = [secret.encode() for secret in secrets]
+        self.found: set[bytes] = set()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._look)
+        self._thread.start()
+
+    def _look(self) -> None:
+        while not self._ended.wait(0.01):
+            for entry in os.scandir("/proc"):
+                if entry.name.isdigit() and int(entry.name) != os.getpid():
+                    try:
+                        arguments = Path(entry.path, "cmdline").read_bytes()
+                    except OSError:
+                        continue
+                    self.found |= {arguments for secret in self._secrets if secret in arguments}
+
+    def close(self) -> None:
+        self._ended.set()
+        self._thread.join()
+
+
+def files_with(secrets: list[str], *folders: Path) -> list[str]:
+    found = []
+    for folder in folders:
+        for path in folder.rglob("*"):
+            if path.is_file() and not path.is_symlink():
+                content = path.read_bytes()
+                found += [str(path) for secret in secrets if secret.encode() in content]
+    return found
