@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from lightning_native import Selection, create_archive, select_files
+from lightning_native.cli.output import is_stdout
 from lightning_native.cli.progress import ProgressBar
 from lightning_native.cli.units import human_bytes
 from lightning_native.errors import ArchiveError
@@ -38,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
         return _explain(args)
     if args.list:
         return _list(args)
+    # Where the archive goes nothing else may.
+    results = sys.stderr if is_stdout(args.output) else sys.stdout
     with ProgressBar("archiving") as progress:
         report = create_archive(
             args.root,
@@ -62,10 +65,10 @@ def run(args: argparse.Namespace) -> int:
     }
     if args.json:
         result["excluded"] = [{"path": path, "reason": reason} for path, reason in report.excluded]
-        print(json.dumps(result, indent=2))
+        print(json.dumps(result, indent=2), file=results)
     else:
         for key, value in result.items():
-            print(f"{key.replace('_', ' '):<13}{value}")
+            print(f"{key.replace('_', ' '):<13}{value}", file=results)
     if report.excluded:
         size = human_bytes(sum(_size(args.root / path) for path, _ in report.excluded))
         print(f"left out: {len(report.excluded)} paths, {size}; --list tells why", file=sys.stderr)

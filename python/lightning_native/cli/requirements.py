@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from lightning_native import merge_requirements
+from lightning_native.cli.output import write_output
 
 EXAMPLE = "python -m lightning_native requirements requirements.txt extra.txt -o merged.txt"
 
@@ -44,5 +45,5 @@ def run(args: argparse.Namespace) -> int:
     if args.output is None:
         sys.stdout.write(text)
     else:
-        args.output.write_text(text, encoding="utf-8")
+        write_output(args.output, text)
     return 0

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lightning_native.cli.confirmation import add_yes_option, confirmed
+from lightning_native.cli.output import write_output
 from lightning_native.engine.follow import LogFollower
 from lightning_native.engine.journal import Journal, RunRecord
 from lightning_native.engine.run_folder import RunFolder
@@ -168,10 +169,7 @@ def _report(journal: Journal, args: argparse.Namespace) -> int:
 
     record = find_run(journal, args.run_id)
     output = args.output or Path(f"{record.run_id}.html")
-    try:
-        output.write_text(render(read_report(journal, record)), encoding="utf-8")
-    except OSError as error:
-        raise PlanError(f"{output} cannot be written: {error.strerror}; name another file with --output") from error
+    write_output(output, render(read_report(journal, record)))
     print(output)
     return 0
 
