@@ -1,5 +1,6 @@
 //! Archives of source trees: what goes in, deterministic writing, safe extraction.
 mod assemble;
+mod beneath;
 mod bounded;
 mod cache;
 mod content;
@@ -11,8 +12,10 @@ mod git;
 mod gzip;
 mod layout;
 mod members;
+mod output;
 mod plan;
 mod rules;
+mod secrets;
 mod select;
 mod selection;
 mod tar_header;

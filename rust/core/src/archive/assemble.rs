@@ -17,6 +17,7 @@ use memmap2::MmapMut;
 
 use super::{
     Progress, Selection,
+    beneath::Tree,
     cache::Cache,
     content::{Content, Source},
     digest::{self, Digest, LEAF},
@@ -33,6 +34,7 @@ const MAX_WINDOW: usize = 16;
 /// What to assemble, and where.
 pub(super) struct Input<'a> {
     pub selection: &'a Selection,
+    pub tree: &'a Tree,
     pub blocks: &'a [Block],
     pub level: i32,
     pub cache: Option<&'a Cache>,
@@ -53,15 +55,16 @@ pub(super) struct Assembled {
     pub is_torn: bool,
 }
 
-/// Writes all blocks in their order; `total` is how many bytes of files there are, for `progress`.
+/// Writes all blocks in their order; `total` is how many bytes of files there are, for `progress`. `None` if a file
+/// proves to be a secret.
 pub(super) fn assemble(
     input: &Input<'_>,
     threads: usize,
     total: u64,
     progress: &mut Progress<'_>,
-) -> Result<Assembled> {
+) -> Result<Option<Assembled>> {
     let threads = threads.min(input.blocks.len());
-    let Selection { root, entries, .. } = input.selection;
+    let entries = &input.selection.entries;
     let (mut offsets, mut end, mut longest) = (Vec::with_capacity(input.blocks.len()), 0, 0);
     for block in input.blocks {
         let length = block.length(entries);
@@ -73,10 +76,11 @@ pub(super) fn assemble(
         input,
         source: Source {
             selection: input.selection,
-            root: File::open(root).map_err(|error| Error::io("read", root, &error))?,
+            tree: input.tree,
             settled: input.settled,
             stop: AtomicBool::new(false),
             is_torn: AtomicBool::new(false),
+            has_secret: AtomicBool::new(false),
         },
         offsets,
         longest: usize::try_from(longest).unwrap_or(usize::MAX),
@@ -87,15 +91,22 @@ pub(super) fn assemble(
         digest: Mutex::default(),
         done: AtomicU64::new(0),
     };
-    job.run(threads, total, progress)?;
+    match job.run(threads, total, progress) {
+        Err(Error::Interrupted)
+            if job.source.has_secret.load(Ordering::Relaxed) && !job.source.stop.load(Ordering::Relaxed) =>
+        {
+            return Ok(None);
+        }
+        ended => ended?,
+    }
     let state = job.state.into_inner().unwrap_or_else(PoisonError::into_inner);
     let digest = job.digest.into_inner().unwrap_or_else(PoisonError::into_inner);
-    Ok(Assembled {
+    Ok(Some(Assembled {
         digest: digest.finish().to_hex().to_string(),
         bytes_out: job.written.into_inner().unwrap_or_else(PoisonError::into_inner),
         cached_bytes: state.cached_bytes,
         is_torn: job.source.is_torn.into_inner(),
-    })
+    }))
 }
 
 /// What is written of a block.

@@ -22,12 +22,16 @@ use libdeflater::crc32;
 use lightning_native_deflate::WINDOW;
 use tempfile::NamedTempFile;
 
-use super::facts::Facts;
+use super::{beneath::open_regular, facts::Facts};
 use crate::{Error, Result};
 
 /// Changes whenever what is kept changes its meaning, so that old files are not misread.
 const MAGIC: &[u8; 16] = b"lightning-cache5";
 const HASH: usize = 32;
+/// Letters of what the names of a tree's files begin with.
+const NAME: usize = 32;
+/// A table or the facts of more bytes are damaged.
+const MAX_TABLE: u64 = 1 << 30;
 /// Key, length and checksum of a part, and the checksum of what it was compressed from.
 const ROW: usize = HASH + 8 + 4 + 4;
 /// Hash and length of the table, magic.
@@ -128,7 +132,7 @@ impl Cache {
             .update(root.as_os_str().as_bytes());
         let mut cache = Self {
             folder: folder.to_owned(),
-            name: format!("{}-", &name.finalize().to_hex()[..32]),
+            name: format!("{}-", &name.finalize().to_hex()[..NAME]),
             segments: Vec::new(),
             rows: Vec::new(),
             by_key: HashMap::new(),
@@ -148,7 +152,7 @@ impl Cache {
     }
 
     fn add_segment(&mut self, path: &Path) -> Option<()> {
-        let file = File::open(path).ok()?;
+        let file = open_regular(path).ok()?;
         let length = file.metadata().ok()?.len();
         let mut footer = [0; FOOTER];
         let footer_start = length.checked_sub(FOOTER as u64)?;
@@ -157,7 +161,7 @@ impl Cache {
         let (table_length, magic) = footer.split_first_chunk::<8>()?;
         let table_length = u64::from_le_bytes(*table_length);
         let table_start = footer_start.checked_sub(table_length)?;
-        if magic != MAGIC {
+        if magic != MAGIC || table_length > MAX_TABLE {
             return None;
         }
         let mut table = vec![0; usize::try_from(table_length).ok()?];
@@ -295,6 +299,18 @@ impl Cache {
             let _ = fs::remove_file(path);
         }
     }
+}
+
+/// Whether a cache has files of such a name; it may lie in a tree, and not be named when that is archived.
+pub(super) fn is_file_of_cache(name: &[u8]) -> bool {
+    let is_finished = || {
+        name.split_first_chunk::<NAME>().is_some_and(|(tree, rest)| {
+            tree.iter().all(u8::is_ascii_hexdigit)
+                && rest.starts_with(b"-")
+                && [SUFFIX, FACTS_SUFFIX].iter().any(|suffix| rest.ends_with(suffix.as_bytes()))
+        })
+    };
+    name.strip_prefix(UNFINISHED.as_bytes()).is_some_and(|random| random.len() == 6) || is_finished()
 }
 
 /// A file that is removed unless it is given its name.

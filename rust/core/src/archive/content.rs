@@ -1,22 +1,23 @@
 //! The bytes of a block of the tar stream; those of files are read when they are needed, if ever.
 use std::{
     ffi::OsStr,
-    fs::File,
-    io::{self, ErrorKind},
+    io::ErrorKind,
     ops::Range,
     os::unix::{ffi::OsStrExt, fs::FileExt},
     sync::atomic::{AtomicBool, Ordering},
     time::{SystemTime, UNIX_EPOCH},
 };
 
+use bstr::ByteSlice;
 use memmap2::MmapMut;
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::fstat;
 
 use super::{
     Entry, Kind, Selection, Stamp,
+    beneath::{Tree, is_link_on_the_way},
     facts::Name,
     plan::{Block, Parts, size},
-    tar_header,
+    secrets, tar_header,
 };
 use crate::{Error, Result};
 
@@ -26,12 +27,14 @@ const STEP: usize = 64 << 10;
 /// Where blocks are read from.
 pub(super) struct Source<'a> {
     pub selection: &'a Selection,
-    pub root: File,
+    pub tree: &'a Tree,
     /// A file that was changed before this gets another time when it is changed again; `None` trusts no times.
     pub settled: Option<SystemTime>,
     pub stop: AtomicBool,
     /// A file was changed after it was selected: what was known of it and what was read may not be of one version.
     pub is_torn: AtomicBool,
+    /// A file is a secret, which nobody had seen before.
+    pub has_secret: AtomicBool,
 }
 
 impl Source<'_> {
@@ -52,9 +55,11 @@ impl Source<'_> {
             return None;
         }
         let mut name = blake3::Hasher::new();
-        if let Kind::File { size: size @ 1.., executable, stamp } = entry.kind {
-            // What the header is made from is shorter.
-            name.update(b"file").update(&entry.path).update(&[executable.into()]).update(&size.to_le_bytes());
+        if let Kind::File { size: size @ 1.., executable, may_be_secret, stamp } = entry.kind {
+            // What the header is made from is shorter. What is known of a file that was asked for, whatever is in it, is
+            // not known of one that still has to be looked into.
+            name.update(b"file").update(&entry.path).update(&[executable.into(), may_be_secret.into()]);
+            name.update(&size.to_le_bytes());
             name.update(&stamp.inode.to_le_bytes());
             name.update(&stamp.modified.to_le_bytes()).update(&stamp.changed.to_le_bytes());
         } else {
@@ -64,23 +69,35 @@ impl Source<'_> {
     }
 
     fn read(&self, entry: &Entry, start: u64, out: &mut [u8]) -> Result<()> {
-        let opened = openat(&self.root, &**entry.path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
-        let read = opened.map_err(io::Error::from).and_then(|file| {
-            let file = File::from(file);
+        let read = self.tree.file(entry.path.as_bstr()).and_then(|(file, _)| {
             file.read_exact_at(out, start)?;
             if let Kind::File { stamp, .. } = entry.kind
                 && self.is_settled(entry)
-                && Stamp::of(&file.metadata()?) != stamp
+                && Stamp::of(&fstat(&file)?) != stamp
             {
                 self.is_torn.store(true, Ordering::Relaxed);
             }
             Ok(())
         });
+        // The first bytes are read a step at a time, in which all is that tells.
+        if read.is_ok()
+            && start == 0
+            && matches!(entry.kind, Kind::File { may_be_secret: true, .. })
+            && secrets::find(entry.path.as_bstr(), out).is_some()
+        {
+            self.has_secret.store(true, Ordering::Relaxed);
+            return Err(Error::Interrupted);
+        }
         read.map_err(|error| {
             let path = self.selection.root.join(OsStr::from_bytes(&entry.path));
             match error.kind() {
                 ErrorKind::UnexpectedEof => Error::Archive(format!(
                     "{} became shorter while it was read; try again when nothing writes to it",
+                    path.display()
+                )),
+                _ if is_link_on_the_way(&error) => Error::Archive(format!(
+                    "{} or a folder that it is in became a link while it was read, and no link is followed; \
+                     try again when nothing writes to it",
                     path.display()
                 )),
                 _ => Error::io("read", &path, &error),

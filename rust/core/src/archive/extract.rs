@@ -19,6 +19,7 @@ use super::{
     extensions::Extensions,
     layout::{Layout, Node, refuse},
     members::{Members, Stream},
+    rules::UNFINISHED,
 };
 use crate::{Error, Result};
 
@@ -59,7 +60,7 @@ pub fn extract(
     let parent = destination.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
     fs::create_dir_all(parent).map_err(write)?;
     let temporary = tempfile::Builder::new()
-        .prefix(".lightning-native-")
+        .prefix(UNFINISHED)
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777))
         .tempdir_in(parent)
         .map_err(write)?;

@@ -1,17 +1,20 @@
 //! What was found out about ranges of the tar stream, by names that say whether their files have changed.
 use std::{
     collections::HashMap,
-    fs,
-    io::Write,
-    path::PathBuf,
+    io::{Read, Write},
+    path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
 };
 
 use tempfile::NamedTempFile;
 
+use super::beneath::open_regular;
+
 /// Changes whenever what is kept, or what it is found by, changes its meaning.
 const MAGIC: &[u8; 16] = b"lightning-facts2";
 const HASH: usize = 32;
+/// A file of more is damaged: this is enough for trees of half a terabyte.
+const MAX_BYTES: u64 = 1 << 30;
 
 /// Tells a range of bytes from all others without being made from them.
 pub(super) type Name = [u8; HASH];
@@ -28,7 +31,7 @@ pub(super) struct Facts {
 impl Facts {
     /// Opens a file of facts; one that is damaged knows nothing.
     pub fn open(path: PathBuf) -> Self {
-        let known = fs::read(&path).ok().and_then(|content| parse(&content)).unwrap_or_default();
+        let known = read(&path).and_then(|content| parse(&content)).unwrap_or_default();
         Self { path, known, found: Mutex::default() }
     }
 
@@ -63,6 +66,14 @@ impl Facts {
         file.persist(&self.path).map_err(|error| error.error)?;
         Ok(())
     }
+}
+
+fn read(path: &Path) -> Option<Vec<u8>> {
+    let file = open_regular(path).ok()?;
+    (file.metadata().ok()?.len() <= MAX_BYTES).then_some(())?;
+    let mut content = Vec::new();
+    file.take(MAX_BYTES).read_to_end(&mut content).ok()?;
+    Some(content)
 }
 
 fn parse(content: &[u8]) -> Option<HashMap<Name, Fact>> {

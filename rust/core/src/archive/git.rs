@@ -1,15 +1,27 @@
 //! What git knows about a checkout: its tracked files and where its ignore rules are.
 use std::{
     env, fs,
+    io::{self, Read},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    time::{Duration, Instant},
 };
 
 use bstr::{BStr, BString, ByteSlice};
+use filetime::FileTime;
 use gix_index::entry::Mode;
 use hashbrown::HashSet;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::beneath::{open_regular, read_settings};
 use crate::{Error, Result};
+
+/// How often it is asked whether the caller still waits for git.
+const HEARTBEAT: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
+/// Git takes milliseconds, on a machine that has nothing else to do.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// No path is as long.
+const LONGEST_ANSWER: usize = 1 << 16;
 
 /// A checkout; all its paths are relative to `top`, with `/`.
 #[derive(Debug)]
@@ -25,11 +37,13 @@ pub(super) struct Checkout {
 
 impl Checkout {
     /// The checkout whose top folder is `top`, if it is one.
-    pub fn at(top: &Path) -> Result<Option<Self>> {
+    pub fn at(top: &Path, keep_going: &mut dyn FnMut() -> bool) -> Result<Option<Self>> {
         let Some(git_folder) = git_folder(top)? else {
             return Ok(None);
         };
+        check_can_be_read(&git_folder)?;
         let common = common_folder(&git_folder);
+        check_can_be_read(&common)?;
         let asked = ask_for_global_excludes(top);
         let mut checkout = Self {
             top: top.to_owned(),
@@ -39,17 +53,16 @@ impl Checkout {
             submodules: HashSet::new(),
         };
         let is_read = checkout.read_index(&git_folder, &common);
-        // Waited for in any case, or it would be left as a zombie.
-        checkout.excludes.extend(global_excludes(top, asked));
+        checkout.excludes.extend(global_excludes(top, asked, keep_going)?);
         checkout.excludes.push(common.join("info/exclude"));
         is_read?;
         Ok(Some(checkout))
     }
 
     /// The checkout that `folder` is inside of, if any.
-    pub fn around(folder: &Path) -> Result<Option<Self>> {
+    pub fn around(folder: &Path, keep_going: &mut dyn FnMut() -> bool) -> Result<Option<Self>> {
         for top in folder.ancestors() {
-            if let Some(checkout) = Self::at(top)? {
+            if let Some(checkout) = Self::at(top, keep_going)? {
                 return Ok(Some(checkout));
             }
         }
@@ -58,14 +71,31 @@ impl Checkout {
 
     fn read_index(&mut self, git_folder: &Path, common: &Path) -> Result<()> {
         let path = git_folder.join("index");
-        if !path.exists() {
-            return Ok(());
+        let fail = |error: &dyn std::fmt::Display| {
+            let path = path.display();
+            Error::Archive(format!("cannot read git's index {path}: {error}; `git status` may repair it"))
+        };
+        let mut file = match open_regular(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) => return Err(fail(&error)),
+        };
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(|error| fail(&error))?;
+        let hash = object_hash(common);
+        // So that a damaged number of entries is an error rather than a lack of memory.
+        let options = || gix_index::decode::Options {
+            alloc_limit_bytes: Some(bytes.len().saturating_mul(64).max(1 << 20)),
+            ..gix_index::decode::Options::default()
+        };
+        let mut index =
+            gix_index::State::from_bytes(&bytes, FileTime::zero(), hash, options()).map_err(|error| fail(&error))?.0;
+        if let Some(link) = index.link() {
+            // Most of it is in another file.
+            let shared = git_folder.join(format!("sharedindex.{}", link.shared_index_checksum));
+            open_regular(&shared).map_err(|error| fail(&error))?;
+            index = gix_index::File::at(&path, hash, true, options()).map_err(|error| fail(&error))?.into();
         }
-        let index = gix_index::File::at(&path, object_hash(common), true, gix_index::decode::Options::default())
-            .map_err(|error| {
-                let path = path.display();
-                Error::Archive(format!("cannot read git's index {path}: {error}; `git status` may repair it"))
-            })?;
         for entry in index.entries() {
             let path = entry.path(&index);
             if entry.mode == Mode::COMMIT {
@@ -98,7 +128,7 @@ fn git_folder(top: &Path) -> Result<Option<PathBuf>> {
     if metadata.is_dir() {
         return Ok(path.join("HEAD").exists().then_some(path));
     }
-    let text = fs::read(&path).map_err(|error| Error::io("read", &path, &error))?;
+    let text = read_settings(&path).map_err(|error| Error::io("read", &path, &error))?.unwrap_or_default();
     let Some(folder) = text.strip_prefix(b"gitdir:") else {
         return Ok(None);
     };
@@ -106,16 +136,28 @@ fn git_folder(top: &Path) -> Result<Option<PathBuf>> {
     Ok(Some(top.join(folder)))
 }
 
+/// Fails if git would wait for ever for its own files, because they are pipes.
+fn check_can_be_read(git_folder: &Path) -> Result<()> {
+    for name in ["HEAD", "commondir", "config", "config.worktree"] {
+        let path = git_folder.join(name);
+        if fs::metadata(&path).is_ok_and(|metadata| !metadata.is_file()) {
+            let path = path.display();
+            return Err(Error::Archive(format!("cannot read {path}, which git has its settings in: it is no file")));
+        }
+    }
+    Ok(())
+}
+
 /// Where a linked worktree shares its settings with the others.
 fn common_folder(git_folder: &Path) -> PathBuf {
-    match fs::read(git_folder.join("commondir")) {
-        Ok(text) => text.trim().to_path().map_or_else(|_| git_folder.to_owned(), |path| git_folder.join(path)),
-        Err(_) => git_folder.to_owned(),
+    match read_settings(&git_folder.join("commondir")) {
+        Ok(Some(text)) => text.trim().to_path().map_or_else(|_| git_folder.to_owned(), |path| git_folder.join(path)),
+        _ => git_folder.to_owned(),
     }
 }
 
 fn object_hash(common: &Path) -> gix_hash::Kind {
-    let config = fs::read(common.join("config")).unwrap_or_default();
+    let config = read_settings(&common.join("config")).ok().flatten().unwrap_or_default();
     let is_sha256 = config
         .lines()
         .filter_map(|line| line.split_once_str("="))
@@ -135,15 +177,48 @@ fn ask_for_global_excludes(top: &Path) -> std::io::Result<Child> {
 }
 
 /// The user's own ignore file for all checkouts: where git's settings say, or where git looks by itself.
-fn global_excludes(top: &Path, asked: std::io::Result<Child>) -> Option<PathBuf> {
-    let answer = asked.and_then(Child::wait_with_output);
-    if let Some(path) = answer.ok().and_then(|output| output.stdout.trim_end().to_path().ok().map(Path::to_owned))
+fn global_excludes(
+    top: &Path,
+    asked: io::Result<Child>,
+    keep_going: &mut dyn FnMut() -> bool,
+) -> Result<Option<PathBuf>> {
+    let answer = asked.ok().map(|git| wait(git, top, keep_going)).transpose()?.unwrap_or_default();
+    if let Ok(path) = answer.trim_end().to_path()
         && !path.as_os_str().is_empty()
     {
-        return Some(top.join(path));
+        return Ok(Some(top.join(path)));
     }
     let settings = env::var_os("XDG_CONFIG_HOME")
         .map(PathBuf::from)
-        .or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".config")))?;
-    Some(settings.join("git/ignore"))
+        .or_else(|| env::var_os("HOME").map(|home| Path::new(&home).join(".config")));
+    Ok(settings.map(|settings| settings.join("git/ignore")))
+}
+
+/// What git answers. It may wait for ever, for settings in a named pipe.
+fn wait(mut git: Child, top: &Path, keep_going: &mut dyn FnMut() -> bool) -> Result<Vec<u8>> {
+    let started = Instant::now();
+    let mut answer = Vec::new();
+    let result = loop {
+        let Some(output) = &mut git.stdout else { break Ok(()) };
+        let mut pipes = [PollFd::new(&*output, PollFlags::IN)];
+        if poll(&mut pipes, Some(&HEARTBEAT)).is_ok_and(|ready| ready > 0) {
+            let mut buffer = [0; 4096];
+            match output.read(&mut buffer) {
+                Ok(0) | Err(_) => break Ok(()),
+                Ok(_) if answer.len() > LONGEST_ANSWER => break Ok(()),
+                Ok(count) => answer.extend_from_slice(&buffer[..count]),
+            }
+        } else if !keep_going() {
+            break Err(Error::Interrupted);
+        } else if started.elapsed() > PATIENCE {
+            let top = top.display();
+            break Err(Error::Archive(format!("git does not answer in {top}; does `git config --list` there?")));
+        }
+    };
+    if result.is_err() || answer.len() > LONGEST_ANSWER {
+        let _ = git.kill();
+    }
+    // Waited for in any case, or it would be left as a zombie.
+    let _ = git.wait();
+    result.map(|()| answer)
 }

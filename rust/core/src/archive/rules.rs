@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use bstr::{BStr, BString, ByteSlice};
 use gix_glob::pattern::Case;
 use gix_ignore::search::{Ignore, Match, pattern_matching_relative_path};
+use hashbrown::HashMap;
 
+use super::beneath::Settings;
 use crate::{Error, Result};
 
 const SYNTAX: Ignore = Ignore { support_precious: false };
@@ -26,15 +28,11 @@ impl Patterns {
         Ok(Self { list, label: label.to_owned() })
     }
 
-    /// The patterns of a file in `folder` (relative to where matched paths start, empty or ending in `/`).
-    pub fn from_file(file: &Path, folder: &BStr, label: String) -> Result<Option<Self>> {
-        let bytes = match std::fs::read(file) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(Error::io("read", file, &error)),
-        };
-        let mut list =
-            List::from_bytes(&bytes, file.to_owned(), None, SYNTAX).map_err(|error| Error::io("read", file, &error))?;
+    /// The patterns of an ignore file, if it has been found; those of `folder` (relative to where matched paths start, empty or ending in `/`).
+    pub fn from_file(file: &Path, content: Settings, folder: &BStr, label: String) -> Result<Option<Self>> {
+        let fail = |error| Error::io("read the ignore file", file, &error);
+        let Some(bytes) = content.map_err(fail)? else { return Ok(None) };
+        let mut list = List::from_bytes(&bytes, file.to_owned(), None, SYNTAX).map_err(fail)?;
         list.base = (!folder.is_empty()).then(|| folder.to_owned());
         Ok(Some(Self { list, label }))
     }
@@ -73,13 +71,18 @@ impl Patterns {
 }
 
 /// What people never want to upload, and what to call it.
+///
+/// A pattern is a name, `*` and the end of a name, or the beginning of a name and `*`; with `/` at the end it is for
+/// folders, with others before the name for what is in such a folder, at any depth. One of a secret counts in any case
+/// of letters, because a file system may not tell them apart. `!` excepts.
 const BUILT_IN: &[(&str, &str)] = &[
     (".git", "version control data"),
     (".hg/", "version control data"),
     (".svn/", "version control data"),
     (".jj/", "version control data"),
     ("__pycache__/", "Python bytecode cache"),
-    ("*.py[co]", "Python bytecode cache"),
+    ("*.pyc", "Python bytecode cache"),
+    ("*.pyo", "Python bytecode cache"),
     (".venv/", "virtual environment"),
     (".zen/", "ZenML's local configuration"),
     ("node_modules/", "installed JavaScript packages"),
@@ -92,6 +95,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     (".nox/", "virtual environments of tests"),
     (".eggs/", "build cache"),
     (".DS_Store", "desktop data"),
+    (".lightning-native/", "records of lightning-native"),
     (".env", "secret: environment file"),
     (".env.*", "secret: environment file"),
     (".envrc", "secret: environment file"),
@@ -109,48 +113,193 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("*.p12", "secret: private key"),
     ("*.pfx", "secret: private key"),
     ("*.jks", "secret: private key"),
+    ("*.keystore", "secret: private key"),
     ("*.kdbx", "secret: password store"),
+    (".password-store/", "secret: password store"),
     (".netrc", "secret: passwords"),
     ("_netrc", "secret: passwords"),
     (".pgpass", "secret: passwords"),
+    (".my.cnf", "secret: passwords"),
+    (".mylogin.cnf", "secret: passwords"),
     (".htpasswd", "secret: passwords"),
     (".pypirc", "secret: registry token"),
+    (".npmrc", "secret: registry token"),
+    (".pip/pip.conf", "secret: registry token"),
+    (".config/pip/pip.conf", "secret: registry token"),
+    (".cargo/credentials", "secret: registry token"),
+    (".cargo/credentials.toml", "secret: registry token"),
+    (".gem/credentials", "secret: registry token"),
+    (".m2/settings.xml", "secret: registry token"),
+    (".m2/settings-security.xml", "secret: registry token"),
+    (".gradle/gradle.properties", "secret: registry token"),
+    (".composer/auth.json", "secret: registry token"),
+    (".docker/config.json", "secret: registry token"),
+    (".dockercfg", "secret: registry token"),
+    (".config/containers/auth.json", "secret: registry token"),
     (".git-credentials", "secret: access token"),
+    (".config/git/credentials", "secret: access token"),
+    (".config/gh/hosts.yml", "secret: access token"),
+    (".config/hub", "secret: access token"),
+    (".config/glab-cli/config.yml", "secret: access token"),
+    (".huggingface/token", "secret: access token"),
+    ("huggingface/token", "secret: access token"),
+    ("huggingface/stored_tokens", "secret: access token"),
+    ("kaggle.json", "secret: access token"),
+    (".kaggle/", "secret: access token"),
+    (".comet.config", "secret: access token"),
+    (".mlflow/credentials", "secret: access token"),
+    (".modal.toml", "secret: access token"),
+    (".runpod/config.toml", "secret: access token"),
+    (".ngc/config", "secret: access token"),
+    (".sentryclirc", "secret: access token"),
+    (".vault-token", "secret: access token"),
+    (".vault-pass", "secret: passwords"),
+    (".vault_pass", "secret: passwords"),
+    (".vault_pass.txt", "secret: passwords"),
+    (".ansible-vault-pass", "secret: passwords"),
+    (".terraformrc", "secret: access token"),
+    (".terraform.d/credentials.tfrc.json", "secret: access token"),
+    (".pulumi/credentials.json", "secret: access token"),
+    (".fly/config.yml", "secret: access token"),
+    (".claude/.credentials.json", "secret: access token"),
+    (".codex/auth.json", "secret: access token"),
+    (".config/zenml/", "secret: access token"),
+    (".streamlit/secrets.toml", "secret: application secrets"),
     (".ssh/", "secret: keys"),
     (".gnupg/", "secret: keys"),
     (".aws/", "secret: cloud credentials"),
-    (".lightning/", "secret: cloud credentials"),
+    (".azure/", "secret: cloud credentials"),
+    (".oci/", "secret: cloud credentials"),
+    (".config/gcloud/", "secret: cloud credentials"),
+    (".config/doctl/config.yaml", "secret: cloud credentials"),
+    (".aliyun/config.json", "secret: cloud credentials"),
+    (".s3cfg", "secret: cloud credentials"),
+    (".boto", "secret: cloud credentials"),
+    (".passwd-s3fs", "secret: cloud credentials"),
+    ("rclone.conf", "secret: cloud credentials"),
+    (".databrickscfg", "secret: cloud credentials"),
+    (".snowflake/", "secret: database credentials"),
+    (".snowsql/", "secret: database credentials"),
+    (".dbt/profiles.yml", "secret: database credentials"),
+    (".lightning/credentials.json", "secret: cloud credentials"),
     ("application_default_credentials.json", "secret: cloud credentials"),
-    (".docker/config.json", "secret: registry token"),
     (".kube/config", "secret: cluster credentials"),
+    ("kubeconfig", "secret: cluster credentials"),
+    ("*.kubeconfig", "secret: cluster credentials"),
 ];
 
-/// The built-in rules.
+/// A folder that this is called, with six letters after it, is an archive being extracted; a file with `.partial` after
+/// those is one being written.
+pub(super) const UNFINISHED: &str = ".lightning-native-";
+pub(super) const UNFINISHED_FILE: &str = ".partial";
+/// The longest name of any file system.
+const NAME: usize = 255;
+
+/// The built-in rules, by what is looked up rather than compared with each: there are many, and every path is asked for.
 #[derive(Debug)]
-pub(super) struct BuiltIn(Patterns);
+pub(super) struct BuiltIn {
+    names: HashMap<&'static [u8], Vec<Rule>>,
+    /// By what follows the last dot.
+    endings: HashMap<&'static [u8], Rule>,
+    beginnings: Vec<(&'static [u8], Rule)>,
+}
+
+#[derive(Debug, Clone)]
+struct Rule {
+    pattern: &'static str,
+    reason: &'static str,
+    /// What the path of its folder ends with.
+    above: &'static [u8],
+    is_for_folders: bool,
+    /// A name that a folder of code might have.
+    is_for_files: bool,
+    is_for_any_case: bool,
+}
 
 impl BuiltIn {
-    pub fn new() -> Result<Self> {
-        let patterns: Vec<BString> = BUILT_IN.iter().map(|&(pattern, _)| BString::from(pattern)).collect();
-        Patterns::from_arguments("built-in rule", &patterns).map(Self)
+    pub fn new() -> Self {
+        let mut rules = Self { names: HashMap::new(), endings: HashMap::new(), beginnings: Vec::new() };
+        for &(pattern, reason) in BUILT_IN {
+            let is_exception = pattern.starts_with('!');
+            let text = pattern.trim_start_matches('!').trim_end_matches('/');
+            let (above, name) = text.rsplit_once('/').unwrap_or(("", text));
+            let rule = Rule {
+                pattern,
+                reason,
+                above: above.as_bytes(),
+                is_for_folders: pattern.ends_with('/'),
+                is_for_files: !pattern.ends_with('/') && (!name.starts_with('.') || !above.is_empty()),
+                is_for_any_case: is_exception || reason.starts_with("secret"),
+            };
+            if let Some(ending) = name.strip_prefix("*.") {
+                rules.endings.insert(ending.as_bytes(), rule);
+            } else if let Some(beginning) = name.strip_suffix('*') {
+                rules.beginnings.push((beginning.as_bytes(), rule));
+            } else {
+                rules.names.entry(name.as_bytes()).or_default().push(rule);
+            }
+        }
+        rules
     }
 
     /// Why `path` stays out, if it does.
     pub fn find(&self, path: &BStr, is_folder: bool) -> Option<String> {
-        let found = self.0.find(path, is_folder).filter(|found| !found.pattern.is_negative())?;
-        let (_, reason) = BUILT_IN.get(found.sequence_number - 1)?;
-        Some(format!("built-in rule: {reason} ({})", found.pattern))
+        let (above, name) =
+            path.rfind_byte(b'/').map_or((&b""[..], path.as_bytes()), |end| (&path[..end], &path[end + 1..]));
+        if let Some(reason) = left_over(name, is_folder) {
+            return Some(format!("built-in rule: {reason} ({})", name.as_bstr()));
+        }
+        let mut folded = [0; NAME];
+        let folded = folded.get_mut(..name.len())?;
+        folded.copy_from_slice(name);
+        folded.make_ascii_lowercase();
+        let holds = |rule: &&Rule, part: &[u8], pattern: &[u8]| {
+            !(if is_folder { rule.is_for_files } else { rule.is_for_folders })
+                && (rule.is_for_any_case || part == pattern)
+                && (rule.above.is_empty() || ends_with_folders(above, rule.above))
+        };
+        // `.DS_Store` is the one that has no lower case.
+        let named = self.names.get(&*folded).or_else(|| self.names.get(name));
+        let mut found = named.and_then(|rules| {
+            let pattern = |rule: &Rule| rule.pattern.trim_matches(['!', '/']).rsplit('/').next().unwrap_or_default();
+            rules.iter().find(|rule| holds(rule, name, pattern(rule).as_bytes()))
+        });
+        if found.is_none()
+            && let Some(dot) = name.rfind_byte(b'.')
+            && let Some((ending, rule)) = self.endings.get_key_value(&folded[dot + 1..])
+        {
+            found = Some(rule).filter(|rule| holds(rule, &name[dot + 1..], ending));
+        }
+        if found.is_none() {
+            let begins = |(beginning, _): &&(&[u8], Rule)| folded.starts_with(beginning);
+            found = self.beginnings.iter().find(begins).map(|(_, rule)| rule);
+        }
+        let rule = found.filter(|rule| !rule.pattern.starts_with('!'))?;
+        Some(format!("built-in rule: {} ({})", rule.reason, rule.pattern))
     }
 }
 
-/// Whether a file whose name allows both a public certificate and a private key holds the latter.
-pub(super) fn is_private_key(name: &BStr, file: impl FnOnce() -> PathBuf) -> bool {
-    use std::io::Read;
-    if !(name.ends_with(b".pem") || name.ends_with(b".key")) {
-        return false;
+/// Whether a path ends with these folders, as a whole and in any case of letters.
+fn ends_with_folders(path: &[u8], folders: &[u8]) -> bool {
+    path.len()
+        .checked_sub(folders.len())
+        .is_some_and(|start| path[start..].eq_ignore_ascii_case(folders) && (start == 0 || path[start - 1] == b'/'))
+}
+
+/// What it is if we made it and were killed before it was whole, or keep it for later.
+fn left_over(name: &[u8], is_folder: bool) -> Option<&'static str> {
+    let is_random = |text: &[u8]| text.len() == 6 && text.iter().all(u8::is_ascii_alphanumeric);
+    if is_folder {
+        let is_ours = name.strip_prefix(UNFINISHED.as_bytes()).is_some_and(is_random);
+        return is_ours.then_some("an extraction that has not ended");
     }
-    let mut start = Vec::new();
-    // A file that cannot be read is reported when it is archived.
-    let read = std::fs::File::open(file()).and_then(|file| file.take(1 << 16).read_to_end(&mut start));
-    read.is_ok() && start.contains_str("PRIVATE KEY-----")
+    if let Some(stem) = name.strip_suffix(UNFINISHED_FILE.as_bytes()) {
+        // The second are those of versions that named them after the archive.
+        let is_ours = stem.strip_prefix(UNFINISHED.as_bytes()).is_some_and(is_random)
+            || stem.strip_prefix(b".").and_then(|stem| stem.split_last_chunk::<6>()).is_some_and(|(stem, random)| {
+                is_random(random) && [&b".tar.gz"[..], b".tgz"].iter().any(|ending| stem.ends_with(ending))
+            });
+        return is_ours.then_some("an archive that has not been completed");
+    }
+    super::cache::is_file_of_cache(name).then_some("the cache of an archive")
 }

@@ -3,10 +3,10 @@ use std::{
     borrow::Cow,
     cmp,
     ffi::{OsStr, OsString},
-    fs,
-    os::unix::{
-        ffi::{OsStrExt, OsStringExt},
-        fs::{FileTypeExt, MetadataExt},
+    fs, io,
+    os::{
+        fd::BorrowedFd,
+        unix::ffi::{OsStrExt, OsStringExt},
     },
     path::{Path, PathBuf},
     sync::{
@@ -18,10 +18,13 @@ use std::{
 };
 
 use bstr::{BStr, BString, ByteSlice};
+use rustix::fs::{Dir, FileType, Mode};
 
 use super::{
+    beneath::{self, Settings, Tree, is_link_on_the_way},
     git::Checkout,
     rules::{BuiltIn, Patterns},
+    secrets,
     selection::{Entry, Excluded, Kind, Selection, SelectionOptions, Stamp},
     verdict::{Above, By, Folder, Rules, Territory, Verdict, push, push_checkout_excludes, read_ignore_files},
 };
@@ -42,6 +45,17 @@ const HEARTBEAT: Duration = Duration::from_millis(50);
 /// [`Error::Archive`] if `root` is no folder, or something in it cannot be read; [`Error::Interrupted`] if `keep_going`
 /// says no.
 pub fn select(root: &Path, options: &SelectionOptions, keep_going: &mut dyn FnMut() -> bool) -> Result<Selection> {
+    select_in(root, options, true, keep_going).map(|(selection, _)| selection)
+}
+
+/// [`select`], and the tree that was selected from. Files are opened to see whether they are secrets only if
+/// `opens_files`; otherwise who reads them has to.
+pub(super) fn select_in(
+    root: &Path,
+    options: &SelectionOptions,
+    opens_files: bool,
+    keep_going: &mut dyn FnMut() -> bool,
+) -> Result<(Selection, Tree)> {
     let shown = root.display();
     let root = fs::canonicalize(root).map_err(|error| {
         Error::Archive(format!("cannot archive {shown}: {error}; give the folder that has the code"))
@@ -51,6 +65,7 @@ pub fn select(root: &Path, options: &SelectionOptions, keep_going: &mut dyn FnMu
             "cannot archive {shown}: it is not a folder; give the folder that has the code"
         )));
     }
+    let tree = Tree::open(&root).map_err(|error| Error::io("read the folder", &root, &error))?;
     let own = options
         .own
         .iter()
@@ -62,13 +77,15 @@ pub fn select(root: &Path, options: &SelectionOptions, keep_going: &mut dyn FnMu
         .collect();
     let walk = Walk {
         root: &root,
+        tree: &tree,
         rules: Rules {
             include: Patterns::from_arguments("include", &options.include)?,
             exclude: Patterns::from_arguments("exclude", &options.exclude)?,
-            built_in: BuiltIn::new()?,
+            built_in: BuiltIn::new(),
         },
         own,
         ignore_files: options.ignore_files,
+        opens_files,
         checkouts: Mutex::default(),
         stop: AtomicBool::new(false),
     };
@@ -81,15 +98,17 @@ pub fn select(root: &Path, options: &SelectionOptions, keep_going: &mut dyn FnMu
     walk.report_missing(&entries, &mut excluded);
     excluded.sort_unstable();
     excluded.dedup();
-    Ok(Selection { root, entries, excluded })
+    Ok((Selection { root, entries, excluded }, tree))
 }
 
 #[derive(Debug)]
 struct Walk<'a> {
     root: &'a Path,
+    tree: &'a Tree,
     rules: Rules,
     own: Vec<(BString, &'static str)>,
     ignore_files: bool,
+    opens_files: bool,
     checkouts: Mutex<Vec<Arc<Territory>>>,
     stop: AtomicBool,
 }
@@ -105,6 +124,8 @@ struct Queue {
 struct Found {
     entries: Vec<Entry>,
     excluded: Vec<Excluded>,
+    /// Room for the beginning of a file.
+    start: Vec<u8>,
 }
 
 impl Found {
@@ -119,7 +140,7 @@ impl Found {
 
 impl Walk<'_> {
     fn run(&self, keep_going: &mut dyn FnMut() -> bool) -> Result<(Vec<Entry>, Vec<Excluded>)> {
-        let queue = Mutex::new(Queue { folders: vec![self.start()?], ..Queue::default() });
+        let queue = Mutex::new(Queue { folders: vec![self.start(keep_going)?], ..Queue::default() });
         let (changed, ended) = (Condvar::new(), Condvar::new());
         let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_WALKERS);
         let mut all = Found::default();
@@ -194,8 +215,8 @@ impl Walk<'_> {
         }
     }
 
-    fn start(&self) -> Result<Folder> {
-        let checkout = if self.ignore_files { Checkout::around(self.root)? } else { None };
+    fn start(&self, keep_going: &mut dyn FnMut() -> bool) -> Result<Folder> {
+        let checkout = if self.ignore_files { Checkout::around(self.root, keep_going)? } else { None };
         let mut ignores = None;
         let mut prefix = BString::default();
         if let Some(checkout) = &checkout {
@@ -204,7 +225,9 @@ impl Walk<'_> {
                 let mut folder = checkout.top.clone();
                 for part in inside.components() {
                     let label = folder.join(".gitignore");
-                    push(&mut ignores, Patterns::from_file(&label, prefix.as_bstr(), label.display().to_string())?);
+                    let content = beneath::read_settings_unless_link(&label);
+                    let name = label.display().to_string();
+                    push(&mut ignores, Patterns::from_file(&label, content, prefix.as_bstr(), name)?);
                     folder.push(part);
                     prefix.extend_from_slice(part.as_os_str().as_bytes());
                     prefix.push(b'/');
@@ -222,12 +245,20 @@ impl Walk<'_> {
 
     fn visit(&self, mut folder: Folder, found: &mut Found, next: &mut Vec<Folder>) -> Result<()> {
         let full = join(self.root, folder.path.as_bstr());
-        let read = |error: std::io::Error| Error::io("read the folder", &full, &error);
-        let children: Vec<(OsString, fs::DirEntry)> = fs::read_dir(&full)
-            .map_err(read)?
-            .map(|child| child.map(|child| (child.file_name(), child)))
-            .collect::<std::io::Result<_>>()
-            .map_err(read)?;
+        let read = |error: io::Error| {
+            if is_link_on_the_way(&error) {
+                return Error::Archive(format!(
+                    "{} or a folder that it is in became a link while the tree was read, and no link is followed; \
+                     try again when nothing writes to it",
+                    full.display()
+                ));
+            }
+            Error::io("read the folder", &full, &error)
+        };
+        let mut listing =
+            self.tree.folder(folder.path.as_bstr()).and_then(|folder| Ok(Dir::new(folder)?)).map_err(read)?;
+        let children = list(&mut listing).map_err(read)?;
+        let handle = listing.fd().map_err(|error| read(error.into()))?;
         let is_root = folder.path.is_empty();
         let has = |name: &str| children.iter().any(|(child, _)| child == name);
         if matches!(folder.above, Above::Free) && !is_root && has("pyvenv.cfg") {
@@ -248,19 +279,25 @@ impl Walk<'_> {
             if !is_root && has(".git") {
                 self.enter_checkout(&mut folder, &full)?;
             }
-            read_ignore_files(&mut folder, &full, &has)?;
+            let is_checkout = folder.territory.checkout.is_some();
+            let read = |name: &str| {
+                (full.join(name), self.read_ignore_file(handle, &full.join(name), OsStr::new(name), is_checkout))
+            };
+            read_ignore_files(&mut folder, &has, &read)?;
         }
-        children.iter().try_for_each(|(name, child)| {
+        for (name, file_type) in &children {
             if self.stop.load(Ordering::Relaxed) {
                 return Err(Error::Interrupted);
             }
-            self.visit_child(&folder, name, child, found, next)
-        })
+            let child = Child { folder: handle, name, full: &full };
+            self.visit_child(&folder, &child, *file_type, found, next)?;
+        }
+        Ok(())
     }
 
     /// A submodule, or a checkout that just lies there, has rules of its own.
     fn enter_checkout(&self, folder: &mut Folder, full: &Path) -> Result<()> {
-        let Some(checkout) = Checkout::at(full)? else {
+        let Some(checkout) = Checkout::at(full, &mut || !self.stop.load(Ordering::Relaxed))? else {
             return Ok(());
         };
         folder.ignores = None;
@@ -269,6 +306,24 @@ impl Walk<'_> {
         start.push(b'/');
         folder.territory = self.enter(Territory { checkout: Some(checkout), start, prefix: BString::default() });
         Ok(())
+    }
+
+    /// The content of an ignore file, if it is a file. A link is followed to a file of the tree, but not that of git's
+    /// rules for a checkout: git follows none.
+    fn read_ignore_file(&self, folder: BorrowedFd<'_>, full: &Path, name: &OsStr, is_checkout: bool) -> Settings {
+        let is_link =
+            beneath::stat_in(folder, name).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink);
+        if !is_link || (is_checkout && name == ".gitignore") {
+            return beneath::read_settings_in(folder, name);
+        }
+        let Ok(target) = fs::canonicalize(full) else { return Ok(None) };
+        let Ok(inside) = target.strip_prefix(self.root) else {
+            return Err(io::Error::other("it is a link that leads out of the tree; put a copy in its place"));
+        };
+        match self.tree.file(BStr::new(inside.as_os_str().as_bytes())) {
+            Ok((file, _)) => beneath::read_settings_of(file),
+            Err(_) => Ok(None),
+        }
     }
 
     fn enter(&self, territory: Territory) -> Arc<Territory> {
@@ -282,19 +337,19 @@ impl Walk<'_> {
     fn visit_child(
         &self,
         folder: &Folder,
-        name: &OsStr,
-        child: &fs::DirEntry,
+        child: &Child<'_>,
+        file_type: FileType,
         found: &mut Found,
         next: &mut Vec<Folder>,
     ) -> Result<()> {
+        let name = child.name;
         let mut path = BString::new(Vec::with_capacity(folder.path.len() + 2 + name.len()));
         path.extend_from_slice(&folder.path);
         if !path.is_empty() {
             path.push(b'/');
         }
         path.extend_from_slice(name.as_bytes());
-        let file_type = child.file_type().map_err(|error| Error::io("read", &child.path(), &error))?;
-        let is_folder = file_type.is_dir();
+        let is_folder = file_type == FileType::Directory;
         if name == ".git" {
             found.exclude(path, is_folder, "built-in rule: version control data (.git)");
             return Ok(());
@@ -304,7 +359,7 @@ impl Walk<'_> {
             return Ok(());
         }
         let own_path = folder.territory.path(path.as_bstr()).into_owned();
-        let verdict = self.rules.decide(folder, path.as_bstr(), own_path.as_bstr(), is_folder, child);
+        let verdict = self.rules.decide(folder, path.as_bstr(), own_path.as_bstr(), is_folder);
         if is_folder {
             match self.rules.descend(folder, verdict, path.as_bstr(), &own_path) {
                 Ok(above) => next.push(Folder {
@@ -318,20 +373,29 @@ impl Walk<'_> {
             }
             return Ok(());
         }
-        let reason = match verdict {
-            Verdict::In { reason, .. } => reason,
+        let (reason, by_caller) = match verdict {
+            Verdict::In { reason, by_caller, .. } => (reason, by_caller),
             Verdict::Out { reason, .. } => {
                 found.exclude(path, false, reason);
                 return Ok(());
             }
         };
-        let kind = match kind(file_type, child)? {
+        let mut kind = match child.kind()? {
             Ok(kind) => kind,
             Err(special) => {
                 found.exclude(path, false, special);
                 return Ok(());
             }
         };
+        if let Kind::File { size: secrets::SHORTEST.., may_be_secret, .. } = &mut kind
+            && !by_caller
+        {
+            *may_be_secret = !self.opens_files;
+            if let Some(secret) = self.opens_files.then(|| child.secret(&mut found.start)).flatten() {
+                found.exclude(path, false, format!("built-in rule: {secret}"));
+                return Ok(());
+            }
+        }
         found.entries.push(Entry { path: boxed(path), kind, reason });
         Ok(())
     }
@@ -387,22 +451,58 @@ fn boxed(path: BString) -> Box<BStr> {
     Vec::from(path).into_boxed_slice().into()
 }
 
-/// What a path is, or why no archive can carry it.
-fn kind(file_type: fs::FileType, child: &fs::DirEntry) -> Result<std::result::Result<Kind, &'static str>> {
-    if file_type.is_file() {
-        let metadata = child.metadata().map_err(|error| Error::io("read", &child.path(), &error))?;
-        let stamp = Stamp::of(&metadata);
-        return Ok(Ok(Kind::File { size: metadata.len(), executable: metadata.mode() & 0o100 != 0, stamp }));
+/// The names in a folder, and what kinds of things they are of.
+fn list(folder: &mut Dir) -> io::Result<Vec<(OsString, FileType)>> {
+    let mut children = Vec::new();
+    while let Some(child) = folder.read() {
+        let child = child?;
+        let name = child.file_name().to_bytes();
+        if !matches!(name, b"." | b"..") {
+            children.push((OsString::from_vec(name.to_vec()), child.file_type()));
+        }
     }
-    if file_type.is_symlink() {
-        let target = fs::read_link(child.path()).map_err(|error| Error::io("read the link", &child.path(), &error))?;
-        return Ok(Ok(Kind::Symlink(Box::new(target.into_os_string().into_vec().into()))));
+    for (name, file_type) in &mut children {
+        // Some file systems list names only.
+        if *file_type == FileType::Unknown {
+            *file_type = FileType::from_raw_mode(beneath::stat_in(folder.fd()?, name)?.st_mode);
+        }
     }
-    Ok(Err(if file_type.is_socket() {
-        "a socket: it has no content to archive"
-    } else if file_type.is_fifo() {
-        "a named pipe: it has no content to archive"
-    } else {
-        "a device: it has no content to archive"
-    }))
+    Ok(children)
+}
+
+/// Something in a folder that is open.
+struct Child<'a> {
+    folder: BorrowedFd<'a>,
+    name: &'a OsStr,
+    /// Of the folder, for messages.
+    full: &'a Path,
+}
+
+impl Child<'_> {
+    /// What it is, or why no archive can carry it.
+    fn kind(&self) -> Result<std::result::Result<Kind, &'static str>> {
+        let fail = |action: &'static str| move |error| Error::io(action, &self.full.join(self.name), &error);
+        let stat = beneath::stat_in(self.folder, self.name).map_err(fail("read"))?;
+        Ok(match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => Ok(Kind::File {
+                size: u64::try_from(stat.st_size).unwrap_or_default(),
+                executable: Mode::from_raw_mode(stat.st_mode).contains(Mode::XUSR),
+                may_be_secret: false,
+                stamp: Stamp::of(&stat),
+            }),
+            FileType::Symlink => {
+                let target = beneath::link_in(self.folder, self.name).map_err(fail("read the link"))?;
+                Ok(Kind::Symlink(Box::new(target.into())))
+            }
+            FileType::Socket => Err("a socket: it has no content to archive"),
+            FileType::Fifo => Err("a named pipe: it has no content to archive"),
+            _ => Err("a device: it has no content to archive"),
+        })
+    }
+
+    /// What secret it holds; a file that cannot be read is reported when it is archived.
+    fn secret(&self, start: &mut Vec<u8>) -> Option<&'static str> {
+        let file = beneath::open_in(self.folder, self.name).ok()?;
+        secrets::read(BStr::new(self.name.as_bytes()), file, start).ok()?
+    }
 }

@@ -1,7 +1,8 @@
 //! What goes into an archive, what stays out, and why.
-use std::{borrow::Cow, fs::Metadata, os::unix::fs::MetadataExt, path::PathBuf};
+use std::{borrow::Cow, path::PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
+use rustix::fs::Stat;
 
 use crate::{Error, Result};
 
@@ -33,6 +34,8 @@ pub enum Kind {
         size: u64,
         /// Whether its owner may execute it.
         executable: bool,
+        /// Whether it stays out if its content turns out to be a secret, which has not been seen yet.
+        may_be_secret: bool,
         /// What would be another if it had been changed.
         stamp: Stamp,
     },
@@ -55,12 +58,13 @@ pub struct Stamp {
 
 impl Stamp {
     /// That of a file as it is now.
-    pub(super) fn of(file: &Metadata) -> Self {
-        let time = |seconds: i64, nanoseconds| seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds);
+    pub(super) fn of(file: &Stat) -> Self {
+        let time = |seconds: i64, nanoseconds: i64| seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds);
+        let nanoseconds = |part| i64::try_from(part).unwrap_or_default();
         Self {
-            inode: file.ino(),
-            modified: time(file.mtime(), file.mtime_nsec()),
-            changed: time(file.ctime(), file.ctime_nsec()),
+            inode: file.st_ino,
+            modified: time(file.st_mtime, nanoseconds(file.st_mtime_nsec)),
+            changed: time(file.st_ctime, nanoseconds(file.st_ctime_nsec)),
         }
     }
 }

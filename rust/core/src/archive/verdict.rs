@@ -1,13 +1,17 @@
 //! Whether a path goes in: which rule has the last word, from the caller's to the innermost ignore file's.
-use std::{borrow::Cow, fs, path::Path, sync::Arc};
+use std::{borrow::Cow, path::PathBuf, sync::Arc};
 
 use bstr::{BStr, BString, ByteSlice};
 
 use super::{
+    beneath::{self, Settings},
     git::Checkout,
-    rules::{self, BuiltIn, Patterns},
+    rules::{BuiltIn, Patterns},
 };
 use crate::Result;
+
+/// The ignore file that decides also on what is tracked.
+const LAST_WORD: &str = ".lightningignore";
 
 /// Ignore files from the outermost folder to this one.
 #[derive(Debug)]
@@ -96,6 +100,8 @@ pub(super) enum Verdict {
     In {
         reason: Cow<'static, str>,
         explicit: bool,
+        /// The caller's rule does so, and has the last word.
+        by_caller: bool,
     },
     Out {
         reason: String,
@@ -138,16 +144,9 @@ impl Rules {
     }
 
     /// `path` counts from the root, `own_path` from the top of the checkout.
-    pub fn decide(
-        &self,
-        folder: &Folder,
-        path: &BStr,
-        own_path: &BStr,
-        is_folder: bool,
-        child: &fs::DirEntry,
-    ) -> Verdict {
+    pub fn decide(&self, folder: &Folder, path: &BStr, own_path: &BStr, is_folder: bool) -> Verdict {
         if let Some(found) = self.include.find(path, is_folder).filter(|found| !found.pattern.is_negative()) {
-            return Verdict::In { reason: self.include.reason(&found).into(), explicit: true };
+            return Verdict::In { reason: self.include.reason(&found).into(), explicit: true, by_caller: true };
         }
         if let Some(found) = self.exclude.find(path, is_folder) {
             return Verdict::by_pattern(&self.exclude, &found, By::Caller);
@@ -158,36 +157,30 @@ impl Rules {
         if let Some(reason) = self.built_in.find(path, is_folder) {
             return Verdict::Out { reason, by: By::BuiltIn };
         }
-        if !is_folder && rules::is_private_key(path, || child.path()) {
-            return Verdict::Out {
-                reason: "built-in rule: secret: private key (by its content)".to_owned(),
-                by: By::BuiltIn,
-            };
-        }
         let checkout = folder.territory.checkout.as_ref();
         let is_tracked =
             checkout.is_some_and(|git| git.tracked.contains(own_path) || git.submodules.contains(own_path));
         match &folder.above {
             Above::BroughtIn => {
-                return Verdict::In { reason: "in a folder that a rule brings in".into(), explicit: true };
+                let reason = "in a folder that a rule brings in".into();
+                return Verdict::In { reason, explicit: true, by_caller: false };
             }
             Above::KeptOut { reason, by } if !(is_tracked && *by == By::IgnoreFile) => {
                 return Verdict::Out { reason: reason.to_string(), by: *by };
             }
             _ => {}
         }
+        let allow = |reason| Verdict::In { reason, explicit: false, by_caller: false };
         if is_tracked {
-            return Verdict::In { reason: "tracked by git".into(), explicit: false };
+            return allow("tracked by git".into());
         }
         match innermost(&folder.ignores, own_path, is_folder) {
             Some((patterns, found)) if !found.pattern.is_negative() => {
                 Verdict::by_pattern(patterns, &found, By::IgnoreFile)
             }
-            Some((patterns, found)) => Verdict::In { reason: patterns.reason(&found).into(), explicit: false },
-            None if checkout.is_some() => {
-                Verdict::In { reason: "untracked, and no rule ignores it".into(), explicit: false }
-            }
-            None => Verdict::In { reason: "no rule keeps it out".into(), explicit: false },
+            Some((patterns, found)) => allow(patterns.reason(&found).into()),
+            None if checkout.is_some() => allow("untracked, and no rule ignores it".into()),
+            None => allow("no rule keeps it out".into()),
         }
     }
 }
@@ -196,7 +189,7 @@ impl Verdict {
     fn by_pattern(patterns: &Patterns, found: &gix_ignore::search::Match<'_>, by: By) -> Self {
         let reason = patterns.reason(found);
         if found.pattern.is_negative() {
-            Self::In { reason: reason.into(), explicit: true }
+            Self::In { reason: reason.into(), explicit: true, by_caller: by == By::Caller }
         } else {
             Self::Out { reason, by }
         }
@@ -205,12 +198,18 @@ impl Verdict {
 
 pub(super) fn push_checkout_excludes(ignores: &mut Link, checkout: &Checkout) -> Result<()> {
     for file in &checkout.excludes {
-        push(ignores, Patterns::from_file(file, BStr::new(""), file.display().to_string())?);
+        let content = beneath::read_settings(file);
+        push(ignores, Patterns::from_file(file, content, BStr::new(""), file.display().to_string())?);
     }
     Ok(())
 }
 
-pub(super) fn read_ignore_files(folder: &mut Folder, full: &Path, has: &dyn Fn(&str) -> bool) -> Result<()> {
+/// Reads the ignore files that a folder has; `read` gives the content of one by its name, and its path.
+pub(super) fn read_ignore_files(
+    folder: &mut Folder,
+    has: &dyn Fn(&str) -> bool,
+    read: &dyn Fn(&str) -> (PathBuf, Settings),
+) -> Result<()> {
     let with_slash = |path: &BStr| {
         let mut path = path.to_owned();
         if !path.is_empty() && !path.ends_with(b"/") {
@@ -220,16 +219,18 @@ pub(super) fn read_ignore_files(folder: &mut Folder, full: &Path, has: &dyn Fn(&
     };
     let base = with_slash(folder.path.as_bstr());
     let own_base = with_slash(folder.territory.path(folder.path.as_bstr()).as_ref());
-    let label = |name: &str| format!("{base}{name}");
+    let patterns = |name: &str, base_of_paths: &BString| {
+        let (path, content) = read(name);
+        Patterns::from_file(&path, content, base_of_paths.as_bstr(), format!("{base}{name}"))
+    };
     let names: &[&str] = if folder.territory.checkout.is_some() { &[".gitignore"] } else { &[".gitignore", ".ignore"] };
     for name in names {
         if has(name) {
-            push(&mut folder.ignores, Patterns::from_file(&full.join(name), own_base.as_bstr(), label(name))?);
+            push(&mut folder.ignores, patterns(name, &own_base)?);
         }
     }
-    let name = ".lightningignore";
-    if has(name) {
-        push(&mut folder.last_words, Patterns::from_file(&full.join(name), base.as_bstr(), label(name))?);
+    if has(LAST_WORD) {
+        push(&mut folder.last_words, patterns(LAST_WORD, &base)?);
     }
     Ok(())
 }

@@ -12,8 +12,9 @@ use super::{
     Entry, Excluded, Progress, SelectionOptions,
     assemble::{Assembled, Input, assemble},
     cache::Cache,
+    output::Output,
     plan::{plan, size},
-    select,
+    select::select_in,
 };
 use crate::{Error, Result};
 
@@ -60,7 +61,8 @@ pub struct ArchiveReport {
     pub cached_bytes: u64,
 }
 
-/// Archives the files of `root` into `destination`, which appears complete or not at all.
+/// Archives the files of `root` into `destination`: a file, which appears complete or not at all, or a named pipe or
+/// device, which is written to once the archive is complete. Links to it are followed.
 ///
 /// # Errors
 /// [`Error::Archive`] if something cannot be read or written; [`Error::Interrupted`] if `progress` says so.
@@ -81,6 +83,24 @@ fn create_settled(
     progress: &mut Progress<'_>,
     settled: SystemTime,
 ) -> Result<ArchiveReport> {
+    // Whether a file is a secret is mostly seen when it is archived. Where one is, which is seldom, all are opened before.
+    for opens_files in [false, true] {
+        if let Some(report) = attempt(root, destination, options, progress, settled, opens_files)? {
+            return Ok(report);
+        }
+    }
+    Err(Error::Interrupted)
+}
+
+/// [`create_settled`]; `None` if a file proves to be a secret, as which it has to stay out.
+fn attempt(
+    root: &Path,
+    destination: &Path,
+    options: &WriteOptions,
+    progress: &mut Progress<'_>,
+    settled: SystemTime,
+    opens_files: bool,
+) -> Result<Option<ArchiveReport>> {
     let started = Instant::now();
     if !(0..=12).contains(&options.level) {
         let level = options.level;
@@ -89,51 +109,46 @@ fn create_settled(
     if options.threads == Some(0) {
         return Err(Error::Archive("threads is 0; give at least 1, or nothing for all processors".to_owned()));
     }
+    let output = Output::find(destination)?;
     let mut selecting = options.selection.clone();
     selecting.own.push((destination.to_owned(), "this archive itself"));
+    if let Output::File(path) = &output {
+        selecting.own.push((path.clone(), "this archive itself"));
+    }
     if let Some(cache) = &options.cache {
         selecting.own.push((cache.clone(), "the cache of this archive"));
     }
-    let selection = select(root, &selecting, &mut || progress(0, 0))?;
+    let (selection, tree) = select_in(root, &selecting, opens_files, &mut || progress(0, 0))?;
     let cache = options.cache.as_ref().map(|folder| Cache::open(folder, &selection.root, options.level)).transpose()?;
     let blocks = plan(&selection.entries);
     let bytes_in = selection.entries.iter().map(size).sum();
-    let folder = destination.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let name = destination
-        .file_name()
-        .ok_or_else(|| Error::Archive(format!("cannot write {}: it names no file", destination.display())))?;
-    let mut prefix = std::ffi::OsString::from(".");
-    prefix.push(name);
-    let temporary = tempfile::Builder::new()
-        .prefix(&prefix)
-        .suffix(".partial")
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666))
-        .tempfile_in(folder)
-        .map_err(|error| Error::io("write", destination, &error))?;
+    let unfinished = output.begin(destination)?;
     let threads = options.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
     let mut input = Input {
         selection: &selection,
+        tree: &tree,
         blocks: &blocks,
         level: options.level,
         cache: cache.as_ref(),
         settled: cache.as_ref().map(|_| settled),
-        file: temporary.as_file(),
+        file: &unfinished.file,
         destination,
     };
-    let mut assembled = assemble(&input, threads, bytes_in, progress)?;
+    let Some(mut assembled) = assemble(&input, threads, bytes_in, progress)? else { return Ok(None) };
     if let Some(cache) = cache.as_ref().filter(|_| assembled.is_torn) {
         cache.facts.forget();
-        let mut file = temporary.as_file();
+        let mut file = &unfinished.file;
         file.set_len(0).and_then(|()| file.rewind()).map_err(|error| Error::io("write", destination, &error))?;
         input.settled = None;
-        assembled = assemble(&input, threads, bytes_in, progress)?;
+        let Some(again) = assemble(&input, threads, bytes_in, progress)? else { return Ok(None) };
+        assembled = again;
     }
     let Assembled { digest, bytes_out, cached_bytes, .. } = assembled;
     if let Some(cache) = cache {
         cache.finish()?;
     }
-    temporary.persist(destination).map_err(|error| Error::io("write", destination, &error.error))?;
-    Ok(ArchiveReport {
+    output.finish(unfinished, destination, &mut || progress(bytes_in, bytes_in))?;
+    Ok(Some(ArchiveReport {
         digest,
         files: selection.entries.len(),
         bytes_in,
@@ -142,7 +157,7 @@ fn create_settled(
         excluded: selection.excluded,
         seconds: started.elapsed().as_secs_f64(),
         cached_bytes,
-    })
+    }))
 }
 
 /// The ten largest files, the largest first.
