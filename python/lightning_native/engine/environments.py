@@ -109,7 +109,7 @@ class Template:
             setup=self._step.setup,
         )
         # Runs to come have no use for what this one printed.
-        ready.agent.forget(self._context.plan.run_id)
+        ready.agent.call("leave", self._context.plan.run_id)
         handle.release(delete=False)
         if self._shared:
             self._context.journal.released("studio", self.studio_name)
