@@ -7,6 +7,7 @@ import os
 import subprocess
 import threading
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from uuid import uuid4
 
@@ -27,10 +28,10 @@ def wheel(name: str) -> bytes:
 class Index:
     """A package index, files and Git repositories on loopback, for which one needs an account."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, password: str | None = None) -> None:
         self.folder = folder
         # A blank, a quote and what is special in URLs, shells and netrc files.
-        self.password = f"p%s/ @'\"#{uuid4().hex}"
+        self.password = password or f"p%s/ @'\"#{uuid4().hex}"
         self.refused = 0
         self._account = base64.b64encode(f"me:{self.password}".encode()).decode()
         index = self
@@ -69,11 +70,13 @@ class Index:
         (self.folder / "files").mkdir(exist_ok=True)
         (self.folder / "files" / f"{name}-1.0-py3-none-any.whl").write_bytes(wheel(name))
 
-    def add_repository(self, name: str) -> None:
-        """Make a Git repository that is served as files."""
+    def add_repository(self, name: str, files: Mapping[str, str] | None = None) -> None:
+        """Make a Git repository that is served as files, of a package and of these files."""
         work = self.folder / "work"
         (work / name).mkdir(parents=True)
         (work / name / "__init__.py").touch()
+        for path, text in (files or {}).items():
+            (work / path).write_text(text)
         (work / "pyproject.toml").write_text(
             '[build-system]\nrequires = []\nbuild-backend = "build"\nbackend-path = ["."]\n'
         )

@@ -42,6 +42,23 @@ while left := [name for name in cloud.studio_names() + cloud.job_names() if not 
     assert time.monotonic() < deadline, left
     time.sleep(0.2)
 """
+_STORE = """
+import os
+from lightning_native.lightning.session import open_teamspace
+
+open_teamspace().set_secret(os.environ["NAME"], os.environ["VALUE"])
+"""
+_SCHEDULED = """
+import sys, time
+from lightning_native.engine.schedules import find_schedule
+from lightning_native.lightning.session import connect
+
+cloud, deadline = connect(), time.monotonic() + 240
+while not (ended := [run for run in find_schedule(cloud, sys.argv[1]).runs() if run.state() != "running"]):
+    assert time.monotonic() < deadline
+    time.sleep(0.2)
+print(ended[0].state())
+"""
 
 
 @dataclass
@@ -78,6 +95,17 @@ class WatchedPlace:
             timeout=500,
         )
         return result.returncode, result.stdout
+
+    def set_secret(self, name: str, value: str) -> None:
+        """Give the teamspace a secret."""
+        code, printed = self.run([sys.executable, "-c", _STORE], **self.cloud.environ, NAME=name, VALUE=value)
+        assert code == 0, printed
+
+    def wait_for_scheduled_run(self, name: str) -> str:
+        """Wait until a schedule has made a run that has ended, and return what was printed."""
+        code, printed = self.run([sys.executable, "-c", _SCHEDULED, name], **self.cloud.environ)
+        assert code == 0, printed
+        return printed
 
     def wait_until_gone(self) -> None:
         """Wait until no studio, job or pipeline is left on the cloud: an asynchronous run goes on by itself."""
