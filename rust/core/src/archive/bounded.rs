@@ -42,9 +42,12 @@ impl<'a> Bounded<'a> {
 
 #[derive(Debug, thiserror::Error)]
 enum Bomb {
-    #[error("it unpacks to more than {0} bytes")]
+    #[error("it unpacks to more than {0} bytes; if that is right, allow more with max_bytes (--max-bytes)")]
     Size(u64),
-    #[error("it unpacks to more than {0} times its size: a decompression bomb")]
+    #[error(
+        "it unpacks to more than {0} times its size, as a decompression bomb does; if it is of a trusted source, allow \
+         more with max_ratio (--max-ratio)"
+    )]
     Ratio(u64),
 }
 

@@ -3,7 +3,10 @@ use std::{
     ffi::OsStr,
     fs::{self, File, OpenOptions},
     io::{self, Read, Write},
-    os::unix::{ffi::OsStrExt, fs::OpenOptionsExt},
+    os::unix::{
+        ffi::OsStrExt,
+        fs::{FileExt, MetadataExt, OpenOptionsExt},
+    },
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError, mpsc},
     thread,
@@ -15,6 +18,7 @@ use tar::EntryType;
 
 use super::{
     Progress,
+    beneath::open_regular,
     bounded::{Bounded, Limits, check_length, damaged},
     extensions::Extensions,
     layout::{Layout, Node, refuse},
@@ -52,13 +56,14 @@ pub fn extract(
     progress: &mut Progress<'_>,
 ) -> Result<ExtractReport> {
     let started = Instant::now();
-    let file = File::open(source).map_err(|error| Error::io("read", source, &error))?;
-    let total = file.metadata().map_err(|error| Error::io("read", source, &error))?.len();
-    check_is_gzip(source)?;
+    let read = |error: io::Error| Error::io("read", source, &error);
+    let file = open_regular(source).map_err(read)?;
+    let total = file.metadata().map_err(read)?.len();
+    check_is_gzip(source, &file)?;
     check_is_free(destination)?;
     let write = |error: io::Error| Error::io("write", destination, &error);
     let parent = destination.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    fs::create_dir_all(parent).map_err(write)?;
+    let parents = NewFolders::create(parent).map_err(write)?;
     let temporary = tempfile::Builder::new()
         .prefix(UNFINISHED)
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o777))
@@ -101,17 +106,47 @@ pub fn extract(
     if !progress(total, total) {
         return Err(Error::Interrupted);
     }
+    // An empty folder that is replaced keeps its owner and mode.
+    if let Ok(old) = fs::metadata(destination) {
+        let _ = std::os::unix::fs::chown(temporary.path(), Some(old.uid()), Some(old.gid()));
+        fs::set_permissions(temporary.path(), old.permissions()).map_err(write)?;
+    }
     fs::rename(temporary.path(), destination).map_err(write)?;
+    parents.keep();
     // Renamed, so there is nothing left to remove.
     let _ = temporary.keep();
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
 }
 
-fn check_is_gzip(source: &Path) -> Result<()> {
+/// Folders that were missing, which are removed again unless something is put into them.
+struct NewFolders(Vec<PathBuf>);
+
+impl NewFolders {
+    fn create(folder: &Path) -> io::Result<Self> {
+        let is_missing = |folder: &&Path| !folder.as_os_str().is_empty() && folder.symlink_metadata().is_err();
+        let missing = folder.ancestors().take_while(is_missing).map(Path::to_owned).collect();
+        let new = Self(missing);
+        fs::create_dir_all(folder)?;
+        Ok(new)
+    }
+
+    fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for NewFolders {
+    fn drop(&mut self) {
+        for folder in &self.0 {
+            let _ = fs::remove_dir(folder);
+        }
+    }
+}
+
+fn check_is_gzip(source: &Path, file: &File) -> Result<()> {
     let mut magic = [0; 2];
-    let read = File::open(source).and_then(|mut file| file.read_exact(&mut magic));
-    match read {
+    match file.read_exact_at(&mut magic, 0) {
         Ok(()) if magic == [0x1f, 0x8b] => Ok(()),
         Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(Error::io("read", source, &error)),
         _ => Err(Error::Archive(format!("{} is no gzip file; give a tar.gz archive", source.display()))),

@@ -8,6 +8,12 @@ use crate::{Error, Result};
 /// More links than this on the way to a file are a loop, for every operating system.
 const MAX_LINKS: usize = 40;
 
+/// The longest path, and target of a link, that Linux can open. Longer ones would also take memory and time that grow
+/// with the square of their length.
+const MAX_PATH: usize = 4096;
+/// As many parts of targets are followed through all links together: more than any tree needs, and seconds of work.
+const MAX_STEPS: usize = 200_000_000;
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Node {
     File,
@@ -77,16 +83,17 @@ impl Layout {
     /// All symbolic links, after checking that none leads outside, not even by way of others.
     pub fn links(&self) -> Result<BTreeMap<&BString, &BString>> {
         let mut links = BTreeMap::new();
+        let mut steps = MAX_STEPS;
         for (path, node) in &self.nodes {
             if let Node::Symlink(target) = node {
-                self.follow(path.as_bstr(), target)?;
+                self.follow(path.as_bstr(), target, &mut steps)?;
                 links.insert(path, target);
             }
         }
         Ok(links)
     }
 
-    fn follow(&self, path: &BStr, target: &BString) -> Result<()> {
+    fn follow(&self, path: &BStr, target: &BString, steps: &mut usize) -> Result<()> {
         let mut place: Vec<&[u8]> = path.split_str("/").collect();
         place.pop();
         let mut rest: VecDeque<&[u8]> = VecDeque::new();
@@ -96,6 +103,9 @@ impl Layout {
             if target.starts_with(b"/") || target.is_empty() {
                 return Err(refuse(path, &format!("it is a link to {target}, outside of the archive")));
             }
+            if target.len() > MAX_PATH {
+                return Err(refuse(path, &format!("it is a link to a path of more than {MAX_PATH} bytes")));
+            }
             for part in target.split(|&byte| byte == b'/').rev() {
                 rest.push_front(part);
             }
@@ -103,6 +113,9 @@ impl Layout {
                 let Some(part) = rest.pop_front() else {
                     return Ok(());
                 };
+                // A step looks up a path, which takes as long as that is.
+                let cost = 1 + place.len();
+                *steps = steps.checked_sub(cost).ok_or_else(|| refuse(path, "the archive's links are too many"))?;
                 match part {
                     b"" | b"." => {}
                     b".." => {
@@ -140,6 +153,10 @@ impl Layout {
 fn normal(raw: &BStr) -> Result<Option<BString>> {
     if raw.starts_with(b"/") {
         return Err(refuse(raw, "its path is absolute"));
+    }
+    if raw.len() > MAX_PATH {
+        let start = raw[..64].as_bstr();
+        return Err(refuse(start, &format!("it begins a path of more than {MAX_PATH} bytes")));
     }
     if raw.contains(&0) {
         return Err(refuse(raw, "its path has a zero byte"));
