@@ -39,11 +39,13 @@ def create_archive(
     """Archive the selected files of a tree as a tar.gz that depends on their names, content and executable bits only.
 
     The same tree gives the same bytes for any user, clock, umask, locale and number of threads. Symbolic links stay
-    links, empty folders stay. `destination` appears complete or not at all.
+    links, empty folders stay. `destination` appears complete or not at all. Files are opened beneath `root` only and
+    without following links: one that becomes a link, or whose folder does, while the archive is made is an error.
 
     Args:
         root: the folder; which of its files go in, `select_files` says.
-        destination: the file to write; its folder must exist. An existing file is replaced.
+        destination: the file to write; its folder must exist. An existing file is replaced, a link is followed. A named
+            pipe or a device such as `/dev/stdout` gets the archive once it is complete, and stays what it is.
         include: as in `select_files`.
         exclude: as in `select_files`.
         ignore_files: as in `select_files`.
@@ -57,7 +59,8 @@ def create_archive(
             while the files are being selected. What it raises stops the work.
 
     Raises:
-        ArchiveError: the root is no folder, a file cannot be read, or the destination cannot be written.
+        ArchiveError: the root is no folder, a file cannot be read or became a link, or the destination cannot be
+            written: it is a folder, a disk, or in a folder that does not exist.
     """
 
 def select_files(
@@ -71,7 +74,10 @@ def select_files(
     2. `include`: brings it in; a folder with all in it, but for caches and secrets, which have to be named themselves.
     3. `exclude`: keeps it out, or with `!` brings it in.
     4. `.lightningignore` files: likewise; the innermost wins.
-    5. Built-in rules: caches, virtual environments and secrets stay out.
+    5. Built-in rules: caches, virtual environments, secrets, and what a killed process of this package left, stay out.
+       Secrets are what tools keep credentials in (`.env`, `.netrc`, `.npmrc`, `.aws/`, `.docker/config.json`,
+       `kaggle.json`, ...), at any depth and in upper or lower case; and by their content, whatever their name, files
+       that begin as a private key or are a key file of Google Cloud.
     6. In a git checkout: what is tracked goes in; otherwise ignore rules, as git applies them. Submodules and
        checkouts inside of the tree have rules of their own.
     7. Elsewhere: `.gitignore` and `.ignore` files.
@@ -84,7 +90,8 @@ def select_files(
         ignore_files: False skips steps 4, 6 and 7.
 
     Raises:
-        ArchiveError: the root is no folder, or something in it cannot be read.
+        ArchiveError: the root is no folder, something in it cannot be read, a folder becomes a link meanwhile, or an
+            ignore file is a link that leads out of the tree.
     """
 
 def extract_archive(
@@ -100,16 +107,18 @@ def extract_archive(
     Owners and times are not restored; of the permissions, whether a file is executable is.
 
     Args:
-        source: the archive.
-        destination: the folder; missing parents are made.
+        source: the archive, a regular file.
+        destination: the folder; missing parents are made. An empty one keeps its mode.
         progress: called with bytes done and bytes in all (of the archive, roughly), at most 20 times a second and once
             at the end; what it raises stops the work.
         max_bytes: the most bytes the uncompressed archive may have; 1 TiB if None.
-        max_ratio: how many times larger than the archive its content may be, once it is over 64 MiB; 200 if None.
+        max_ratio: how many times larger than the archive its content may be, once it is over 64 MiB; 200 if None. What
+            this package archives of a file of zeros needs about 1030.
 
     Raises:
         UnsafeArchiveError: absolute paths, `..`, links that lead outside, devices, pipes, sparse files, entries that
-            are there twice or differ in case only, conflicting PAX records, decompression bombs.
+            are there twice or differ in case only, conflicting PAX records, paths of more than 4096 bytes,
+            decompression bombs.
         ArchiveError: the archive is damaged or cut off, the destination is not empty, or cannot be written.
     """
 

@@ -267,3 +267,12 @@ def test_a_refused_archive_leaves_no_folder_on_the_way(tmp_path):
     with pytest.raises(UnsafeArchiveError):
         extract_archive(archive, tmp_path / "new/er/out")
     assert listing(tmp_path) == ["a.tar.gz"]
+
+
+@pytest.mark.parametrize("level", [1, 6, 12])
+def test_a_file_of_zeros_survives_when_that_ratio_is_allowed(tmp_path, level):
+    (tmp_path / "tree").mkdir()
+    with (tmp_path / "tree/zeros").open("wb") as file:
+        file.truncate(200 << 20)
+    create_archive(tmp_path / "tree", tmp_path / "a.tar.gz", level=level)
+    assert extract_archive(tmp_path / "a.tar.gz", tmp_path / "out", max_ratio=1030).bytes_out == 200 << 20
