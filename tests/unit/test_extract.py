@@ -132,7 +132,7 @@ def test_bombs_are_refused(tmp_path):
         archive.addfile(info, zeros)
     with pytest.raises(UnsafeArchiveError, match=r"200 times its size, as a .*bomb does; .* max_ratio \(--max-ratio\)"):
         extract_archive(tmp_path / "a.tar.gz", tmp_path / "out")
-    with pytest.raises(UnsafeArchiveError, match="more than 1000000 bytes; .* max_bytes"):
+    with pytest.raises(UnsafeArchiveError, match=r"more than 1000000 bytes; .* max_bytes"):
         extract_archive(tmp_path / "a.tar.gz", tmp_path / "out", max_bytes=1_000_000)
     assert listing(tmp_path) == ["a.tar.gz"]
     assert extract_archive(tmp_path / "a.tar.gz", tmp_path / "out", max_ratio=10_000).bytes_out == 1 << 28
@@ -269,10 +269,10 @@ def test_a_refused_archive_leaves_no_folder_on_the_way(tmp_path):
     assert listing(tmp_path) == ["a.tar.gz"]
 
 
-@pytest.mark.parametrize("level", [1, 6, 12])
+@pytest.mark.parametrize("level", [1, 12])
 def test_a_file_of_zeros_survives_when_that_ratio_is_allowed(tmp_path, level):
     (tmp_path / "tree").mkdir()
     with (tmp_path / "tree/zeros").open("wb") as file:
-        file.truncate(200 << 20)
+        file.truncate(80 << 20)
     create_archive(tmp_path / "tree", tmp_path / "a.tar.gz", level=level)
-    assert extract_archive(tmp_path / "a.tar.gz", tmp_path / "out", max_ratio=1030).bytes_out == 200 << 20
+    assert extract_archive(tmp_path / "a.tar.gz", tmp_path / "out", max_ratio=1030).bytes_out == 80 << 20

@@ -142,3 +142,18 @@ def test_a_repeated_requirement_that_had_lost_a_conflict_wins_when_it_comes_last
     merged = merge_requirements([["a==1", "a==2", "a==1", "b", "b"]], on_conflict="last")
     assert merged.lines == ["a==1", "b"]
     assert [conflict.last[1] for conflict in merged.conflicts] == ["sources[0]:2", "sources[0]:3"]
+
+
+def test_files_that_include_each_other_without_end_are_a_clear_error(tmp_path):
+    for number in range(60):
+        (tmp_path / f"{number}.txt").write_text(f"-r {number + 1}.txt\n-r {number + 1}.txt\n")
+    (tmp_path / "60.txt").write_text("numpy\n")
+    with pytest.raises(RequirementError, match="the files include each other too often"):
+        merge_requirements([tmp_path / "0.txt"])
+
+
+def test_a_requirement_file_without_end_is_a_clear_error(tmp_path):
+    with (tmp_path / "r.txt").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(RequirementError, match=r"cannot read the requirement file .*r\.txt: it has more than 64 MiB"):
+        merge_requirements([tmp_path / "r.txt"])

@@ -1,6 +1,7 @@
 //! Reads requirement files into logical lines, following their includes as pip does.
 use std::{
     fmt, fs,
+    io::Read,
     os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
     sync::Arc,
@@ -57,40 +58,62 @@ pub(super) struct Line {
     pub origin: Origin,
 }
 
+/// Files that include others twice each would be read without end.
+const MAX_FILES: usize = 10_000;
+/// Nobody has this many bytes of requirements.
+const MAX_BYTES: u64 = 64 << 20;
+
+/// The files that include the one that is read, and how many have been read.
+#[derive(Debug, Default)]
+struct Reading {
+    including: Vec<PathBuf>,
+    count: usize,
+}
+
 /// Reads all sources in order.
 pub(super) fn read(sources: &[Source]) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
+    let mut reading = Reading::default();
     for source in sources {
         match source {
-            Source::Path(path) => read_file(path, Kind::Requirement, &mut Vec::new(), &mut lines)?,
+            Source::Path(path) => read_file(path, Kind::Requirement, &mut reading, &mut lines)?,
             Source::Text { name, text } => {
                 let folder = Path::new(name).parent().unwrap_or(Path::new("")).to_owned();
-                read_text(name, &folder, text, Kind::Requirement, &mut Vec::new(), &mut lines)?;
+                read_text(name, &folder, text, Kind::Requirement, &mut reading, &mut lines)?;
             }
         }
     }
     Ok(lines)
 }
 
-fn read_file(path: &Path, kind: Kind, including: &mut Vec<PathBuf>, lines: &mut Vec<Line>) -> Result<()> {
+fn read_file(path: &Path, kind: Kind, reading: &mut Reading, lines: &mut Vec<Line>) -> Result<()> {
     let shown = path.display();
     let fail =
         |reason: &dyn fmt::Display| Error::Requirement(format!("cannot read the requirement file {shown}: {reason}"));
     if fs::metadata(path).map_err(|error| fail(&error))?.file_type().is_char_device() {
         return Err(fail(&"it is a device"));
     }
-    let bytes = fs::read(path).map_err(|error| fail(&error))?;
+    reading.count += 1;
+    if reading.count > MAX_FILES {
+        return Err(fail(&format!("it is the {MAX_FILES}th; the files include each other too often")));
+    }
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).map_err(|error| fail(&error))?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| fail(&error))?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(fail(&"it has more than 64 MiB"));
+    }
     let text = String::from_utf8(bytes).map_err(|_| fail(&"it is not UTF-8 text; save it as UTF-8"))?;
     let identity = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    if let Some(start) = including.iter().position(|file| *file == identity) {
-        let mut cycle: Vec<String> = including[start..].iter().map(|file| file.display().to_string()).collect();
+    if let Some(start) = reading.including.iter().position(|file| *file == identity) {
+        let mut cycle: Vec<String> = reading.including[start..].iter().map(|file| file.display().to_string()).collect();
         cycle.push(identity.display().to_string());
         return Err(Error::Requirement(format!("requirement files include each other: {}", cycle.join(" -> "))));
     }
-    including.push(identity);
+    reading.including.push(identity);
     let folder = path.parent().unwrap_or(Path::new("")).to_owned();
-    read_text(&shown.to_string(), &folder, &text, kind, including, lines)?;
-    including.pop();
+    read_text(&shown.to_string(), &folder, &text, kind, reading, lines)?;
+    reading.including.pop();
     Ok(())
 }
 
@@ -99,7 +122,7 @@ fn read_text(
     folder: &Path,
     text: &str,
     kind: Kind,
-    including: &mut Vec<PathBuf>,
+    reading: &mut Reading,
     lines: &mut Vec<Line>,
 ) -> Result<()> {
     let file: Arc<str> = Arc::from(name);
@@ -126,7 +149,7 @@ fn read_text(
             lines.push(Line { kind: Kind::Option, text, options: Vec::new(), origin });
             continue;
         }
-        read_file(&folder.join(value), included, including, lines).map_err(|error| match error {
+        read_file(&folder.join(value), included, reading, lines).map_err(|error| match error {
             Error::Requirement(message) if message.starts_with("cannot read") => {
                 Error::Requirement(format!("{origin}: {message}"))
             }
