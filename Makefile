@@ -11,7 +11,7 @@ export LIGHTNING_DISABLE_VERSION_CHECK := 1
 export ZENML_ANALYTICS_OPT_IN := false
 unexport VIRTUAL_ENV
 
-.PHONY: help setup demo test test-rust test-python readers test-repeat test-oldest test-browser test-images lint format bench fuzz audit clean
+.PHONY: help setup demo test test-rust test-python readers test-repeat test-oldest test-browser test-images lint format bench fuzz fuzz-smoke fuzz-smoke-rust fuzz-smoke-python fuzz-build audit clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -93,16 +93,33 @@ format: setup ## Format all code
 
 FUZZ_SECONDS ?= 600
 
-fuzz: ## Fuzz each native verb for FUZZ_SECONDS (needs cargo-fuzz; needs no nightly compiler)
-	cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --quiet
-	for target in extract requirements names dag; do \
-	  mkdir -p rust/fuzz/corpus/$$target; \
-	  cargo fuzz run --fuzz-dir rust/fuzz -s none $$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4000; \
+FUZZ_SMOKE_SECONDS ?= 30
+FUZZ_TARGETS := archive cache checkout dag extract names requirements
+# Needs no nightly compiler. Run it with a target, the seconds and libFuzzer's own arguments.
+FUZZ := cargo fuzz run --fuzz-dir rust/fuzz -s none
+
+fuzz: fuzz-build ## Fuzz each native verb for FUZZ_SECONDS
+	for target in $(FUZZ_TARGETS); do \
+	  $(FUZZ) $$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4000; \
 	done
 
 audit: setup ## Look for known vulnerabilities, licences and sources that do not fit, and say what cannot be asked here
 	cargo deny --version > /dev/null 2>&1 || cargo install cargo-deny --locked --quiet
 	$(BIN)/python .ci/audit.py $(BIN)/uv
+
+fuzz-smoke: fuzz-smoke-rust fuzz-smoke-python ## Fuzz all that reads what others wrote, each for FUZZ_SMOKE_SECONDS
+
+fuzz-smoke-rust: fuzz-build
+	printf '%s\n' $(FUZZ_TARGETS) | xargs -P 2 -I{} \
+	  $(FUZZ) {} -- -max_total_time=$(FUZZ_SMOKE_SECONDS) -timeout=20 -rss_limit_mb=4000 -verbosity=0
+
+fuzz-smoke-python: .venv/.built
+	FUZZ_SECONDS=$(FUZZ_SMOKE_SECONDS) $(BIN)/python -m pytest --numprocesses=2 tests/fuzz
+
+fuzz-build:
+	cargo fuzz --version >/dev/null 2>&1 || cargo install cargo-fuzz --quiet
+	mkdir -p $(FUZZ_TARGETS:%=rust/fuzz/corpus/%)
+	cargo fuzz build --fuzz-dir rust/fuzz -s none
 
 bench: setup ## Measure the native verbs beside their peers and write benches/results.json
 	$(BIN)/uv pip install --quiet --python $(BIN)/python 'rustworkx>=0.17'
