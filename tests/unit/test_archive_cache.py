@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from lightning_native import create_archive
+from lightning_native.errors import ArchiveError
 
 
 @pytest.fixture
@@ -47,13 +48,36 @@ def test_a_writer_that_is_killed_leaves_a_cache_that_still_works(tree, tmp_path)
 def test_what_killed_writers_left_in_the_cache_is_removed(tree, tmp_path):
     cache = tmp_path / "cache"
     cache.mkdir()
-    left, in_use = cache / ".parts-left", cache / ".parts-in-use"
+    left, in_use = cache / ".parts-Ab3xYz", cache / ".parts-cD4efG"
     left.write_bytes(b"x")
     in_use.write_bytes(b"x")
     os.utime(left, (0, 0))
+    others = [cache / name for name in (".parts-list.txt", "body.parts", "a.facts")]
+    for path in others:
+        path.write_bytes(b"x")
+        os.utime(path, (0, 0))
     create_archive(tree, tmp_path / "a", cache=cache)
     assert not left.exists()
     assert in_use.exists()
+    assert all(path.exists() for path in others)
+
+
+def test_a_cache_that_is_no_folder_is_a_clear_error(tree, tmp_path):
+    (tmp_path / "file").touch()
+    for cache in (tmp_path / "file", tmp_path / "file/in", Path("/dev/null")):
+        with pytest.raises(ArchiveError, match=f"cannot open the cache folder {cache}: .*[Nn]ot a directory"):
+            create_archive(tree, tmp_path / "a", cache=cache)
+    assert not (tmp_path / "a").exists()
+
+
+def test_files_of_others_in_a_cache_folder_are_not_removed_however_large(tree, tmp_path):
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    with (cache / "body.parts").open("wb") as file:
+        file.truncate(3 << 30)
+    (tree / "a").write_text("a")
+    create_archive(tree, tmp_path / "a", cache=cache)
+    assert (cache / "body.parts").exists()
 
 
 def test_a_cache_does_not_grow_with_the_number_of_runs(tree, tmp_path):

@@ -237,3 +237,23 @@ def test_other_output_files_are_clear_errors_too(tmp_path, capsys):
     assert main(["requirements", str(tmp_path / "r.txt"), "-o", str(tmp_path / "link")]) == 0
     assert (tmp_path / "link").is_symlink()
     assert Path(tmp_path / "merged.txt").read_text() == "numpy\n"
+
+
+def test_a_local_cloud_and_our_records_in_a_tree_stay_out(tree, monkeypatch):
+    monkeypatch.setenv("LIGHTNING_NATIVE_HOME", str(tree / "records"))
+    for path in (
+        "cloud/.lightning-native-cloud",
+        "cloud/api_key",
+        "records/journal.sqlite",
+        "home/.lightning-native/x",
+    ):
+        (tree / path).parent.mkdir(parents=True, exist_ok=True)
+        (tree / path).write_text("x")
+    selection = select_files(tree)
+    assert selection.files == ["a.py"]
+    assert selection.excluded == [
+        ("cloud/", "built-in rule: secret: a local cloud and its keys (has .lightning-native-cloud)"),
+        ("home/.lightning-native/", "built-in rule: records of lightning-native (.lightning-native/)"),
+        ("records/", "records of lightning-native"),
+    ]
+    assert select_files(tree, include=["cloud/api_key"]).files == ["a.py", "cloud/api_key"]

@@ -1,5 +1,6 @@
 //! `create_archive` and `select_files`.
 use std::{
+    env,
     ffi::{OsStr, OsString},
     os::unix::ffi::{OsStrExt, OsStringExt},
     path::PathBuf,
@@ -55,7 +56,10 @@ pub fn select_files(
 
 fn options(include: Vec<OsString>, exclude: Vec<OsString>, ignore_files: bool) -> SelectionOptions {
     let patterns = |all: Vec<OsString>| all.into_iter().map(|pattern| BString::from(pattern.into_vec())).collect();
-    SelectionOptions { include: patterns(include), exclude: patterns(exclude), ignore_files, own: Vec::new() }
+    // Where the user has them, which may be in the tree.
+    let records = env::var_os("LIGHTNING_NATIVE_HOME").map(|home| (home.into(), "records of lightning-native"));
+    let own = records.into_iter().collect();
+    SelectionOptions { include: patterns(include), exclude: patterns(exclude), ignore_files, own }
 }
 
 /// Paths become `str` as `os.fsdecode` makes them.

@@ -124,6 +124,9 @@ impl Cache {
     /// Opens what `folder` has for a tree; what is damaged is removed.
     pub fn open(folder: &Path, root: &Path, level: i32) -> Result<Self> {
         let fail = |error: std::io::Error| Error::io("open the cache folder", folder, &error);
+        if folder.exists() && !folder.is_dir() {
+            return Err(fail(std::io::ErrorKind::NotADirectory.into()));
+        }
         fs::create_dir_all(folder).map_err(fail)?;
         let mut name = blake3::Hasher::new();
         // Another version may compress otherwise.
@@ -280,11 +283,15 @@ impl Cache {
             let Ok(metadata) = child.metadata() else { continue };
             let Ok(modified) = metadata.modified() else { continue };
             let name = child.file_name();
+            // Others may keep something in the same folder.
+            if !is_file_of_cache(name.as_bytes()) {
+                continue;
+            }
             if name.as_bytes().starts_with(UNFINISHED.as_bytes()) {
                 if modified.elapsed().is_ok_and(|age| age > ABANDONED) {
                     let _ = fs::remove_file(child.path());
                 }
-            } else if [SUFFIX, FACTS_SUFFIX].iter().any(|suffix| name.as_bytes().ends_with(suffix.as_bytes())) {
+            } else {
                 let is_own = name.as_bytes().starts_with(self.name.as_bytes());
                 files.push((is_own, modified, metadata.len(), child.path()));
             }

@@ -96,6 +96,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     (".eggs/", "build cache"),
     (".DS_Store", "desktop data"),
     (".lightning-native/", "records of lightning-native"),
+    (".local/share/lightning-native/", "records of lightning-native"),
     (".env", "secret: environment file"),
     (".env.*", "secret: environment file"),
     (".envrc", "secret: environment file"),

@@ -32,6 +32,9 @@ use crate::{Error, Result};
 
 /// More threads than this wait for each other rather than for the disk.
 const MAX_WALKERS: usize = 8;
+/// Files by which folders are known that stay out.
+const MARKED: &[(&str, &str)] =
+    &[("pyvenv.cfg", "virtual environment"), (".lightning-native-cloud", "secret: a local cloud and its keys")];
 /// How often the caller may stop.
 const HEARTBEAT: Duration = Duration::from_millis(50);
 
@@ -261,8 +264,11 @@ impl Walk<'_> {
         let handle = listing.fd().map_err(|error| read(error.into()))?;
         let is_root = folder.path.is_empty();
         let has = |name: &str| children.iter().any(|(child, _)| child == name);
-        if matches!(folder.above, Above::Free) && !is_root && has("pyvenv.cfg") {
-            let reason = "built-in rule: virtual environment (has pyvenv.cfg)";
+        if matches!(folder.above, Above::Free)
+            && !is_root
+            && let Some((file, what)) = MARKED.iter().find(|(file, _)| has(file))
+        {
+            let reason = format!("built-in rule: {what} (has {file})");
             if !self.rules.include.may_match_below(folder.path.as_bstr(), false) {
                 found.exclude(folder.path, true, reason);
                 return Ok(());
