@@ -111,7 +111,7 @@ fuzz-smoke: fuzz-smoke-rust fuzz-smoke-python ## Fuzz all that reads what others
 
 fuzz-smoke-rust: fuzz-build
 	printf '%s\n' $(FUZZ_TARGETS) | xargs -P 2 -I{} \
-	  $(FUZZ) {} -- -max_total_time=$(FUZZ_SMOKE_SECONDS) -timeout=20 -rss_limit_mb=4000 -verbosity=0
+	  $(FUZZ) {} -- -max_total_time=$(FUZZ_SMOKE_SECONDS) -timeout=20 -rss_limit_mb=4000 -verbosity=0 -print_funcs=0
 
 fuzz-smoke-python: .venv/.built
 	FUZZ_SECONDS=$(FUZZ_SMOKE_SECONDS) $(BIN)/python -m pytest --numprocesses=2 tests/fuzz

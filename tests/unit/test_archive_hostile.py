@@ -9,6 +9,7 @@ import tarfile
 import pytest
 
 from lightning_native import create_archive, select_files
+from lightning_native.cli import main
 from lightning_native.errors import ArchiveError
 
 # For what would hang for ever; nothing here takes a noticeable part of it.
@@ -183,3 +184,13 @@ def test_a_cache_with_pipes_and_files_without_end_is_not_waited_for(tree, tmp_pa
         [sys.executable, "-c", script, str(tree), str(tmp_path / "b"), str(cache)], check=True, timeout=_DEADLINE
     )
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+
+
+def test_a_rule_with_control_characters_is_shown_without_them(tree, capsys):
+    (tree / ".gitignore").write_text("*.log\x1b7*\n")
+    (tree / "x.log\x1b7").touch()
+    assert main(["archive", str(tree), "--list"]) == 0
+    assert main(["archive", str(tree), "--explain", "x.log\x1b7"]) == 0
+    printed = capsys.readouterr()
+    assert "\x1b" not in printed.out + printed.err
+    assert r".gitignore:1: *.log\x1b7*" in printed.out

@@ -91,7 +91,7 @@ def _explain(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({"path": path, "included": is_in, "rule": rule}))
     else:
-        print(f"{_shown(path)}: {'goes in' if is_in else 'stays out'}: {rule}")
+        print(f"{_shown(path)}: {'goes in' if is_in else 'stays out'}: {_shown(rule)}")
     return 0
 
 
@@ -104,7 +104,7 @@ def _list(args: argparse.Namespace) -> int:
     for path in sorted([*selection.files, *(f"{folder}/" for folder in selection.folders)]):
         print(_shown(path))
     for path, reason in selection.excluded:
-        print(f"left out: {_shown(path)}: {reason}", file=sys.stderr)
+        print(f"left out: {_shown(path)}: {_shown(reason)}", file=sys.stderr)
     return 0
 
 
@@ -113,7 +113,7 @@ def _select(args: argparse.Namespace) -> Selection:
 
 
 def _shown(path: str) -> str:
-    """Return a path on one line that any terminal can show."""
+    """Return a path or a pattern of an ignore file on one line that any terminal can show."""
     readable = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return readable if readable.isprintable() else readable.encode("unicode_escape").decode()
 

@@ -30,7 +30,7 @@ enum How {
     CutStart(u32),
     Replace(Vec<u8>),
     Append(Vec<u8>),
-    CopyOver(u8),
+    CopyOver,
     Remove,
 }
 
@@ -111,7 +111,7 @@ fuzz_target!(|damages: Vec<Damage>| {
             How::CutStart(place) => drop(content.drain(..within(place))),
             How::Replace(bytes) => *content = bytes,
             How::Append(bytes) => content.extend(bytes),
-            How::CopyOver(_) => *content = other.unwrap_or_default(),
+            How::CopyOver => *content = other.unwrap_or_default(),
             How::Remove => files[number] = None,
         }
         if signs && let Some(content) = &mut files[number] {
