@@ -147,27 +147,41 @@ impl Unfinished {
     }
 
     fn persist(self, path: &Path) -> io::Result<()> {
+        let folder = folder_of(path);
         let name = match self.name {
             Some(name) => name,
-            #[cfg(target_os = "linux")]
-            None => {
-                let link = |to: &Path| -> io::Result<()> {
-                    use rustix::fs::{AtFlags, linkat};
-                    Ok(linkat(CWD, by_number(&self.file), CWD, to, AtFlags::SYMLINK_FOLLOW)?)
-                };
-                match link(path) {
-                    // A link takes no other's place, a new name does.
-                    Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                        names().make_in(folder_of(path), link)?
-                    }
-                    linked => return linked,
+            None => match link(&self.file, path) {
+                Ok(()) => return Ok(()),
+                // A link takes no other's place, a new name does.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                    names().make_in(folder, |name| link(&self.file, name)).or_else(|_| copy(self.file, folder))?
                 }
-            }
-            #[cfg(not(target_os = "linux"))]
-            None => return Err(io::ErrorKind::Unsupported.into()),
+                // What confines a process may forbid links.
+                Err(_) => copy(self.file, folder)?,
+            },
         };
         name.persist(path).map(drop).map_err(|error| error.error)
     }
+}
+
+/// Gives a name to a file that has none.
+#[cfg(target_os = "linux")]
+fn link(file: &File, path: &Path) -> io::Result<()> {
+    use rustix::fs::{AtFlags, linkat};
+    Ok(linkat(CWD, by_number(file), CWD, path, AtFlags::SYMLINK_FOLLOW)?)
+}
+
+#[cfg(not(target_os = "linux"))]
+fn link(_: &File, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+/// A copy that has a name.
+fn copy(mut file: File, folder: &Path) -> io::Result<NamedTempFile<()>> {
+    let mut copy = Unfinished::named_in(folder)?;
+    file.rewind()?;
+    io::copy(&mut file, &mut copy.file)?;
+    copy.name.ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
 /// How a file is called that has to have a name before it is complete; no archive takes such files in.
@@ -245,6 +259,10 @@ mod tests {
             assert_eq!(fs::read_to_string(&path).expect("read"), content);
             assert_eq!(fs::read_dir(folder.path()).expect("read").count(), 1);
         }
+        let mut unfinished = Unfinished::new_in(folder.path()).expect("file");
+        unfinished.file.write_all(b"4").expect("written");
+        copy(unfinished.file, folder.path()).and_then(|copy| Ok(copy.persist(&path)?)).expect("named");
+        assert_eq!(fs::read_to_string(&path).expect("read"), "4");
         drop(Unfinished::named_in(folder.path()).expect("file"));
         assert_eq!(fs::read_dir(folder.path()).expect("read").count(), 1);
     }
