@@ -175,6 +175,8 @@ impl Walk<'_> {
                     changed.notify_all();
                 }
             }
+            // Who waits for git waits no longer.
+            self.stop.store(state.error.is_some(), Ordering::Relaxed);
             drop(state);
             for found in walkers.into_iter().filter_map(|walker| walker.join().ok()) {
                 all.entries.extend(found.entries);
