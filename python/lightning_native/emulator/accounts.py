@@ -10,6 +10,7 @@ from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.machines import DEFAULT_CLUSTER
+from lightning_native.emulator.names import check_name
 from lightning_native.emulator.records import Organization, Teamspace, User
 from lightning_native.emulator.state import new_id
 
@@ -118,10 +119,8 @@ async def _get_project(request: Request) -> Response:
 
 async def _create_project(request: Request) -> Response:
     cloud, body = cloud_of(request), await body_of(request)
-    name = str(body.get("name") or "").strip()
-    if not name or "/" in name:
-        raise ApiError(400, f"{name!r} is no name for a teamspace")
-    organization = cloud.organizations.get(body.get("organizationId") or "")
+    name = check_name(str(body.get("name") or ""))
+    organization = cloud.organizations.get(str(body.get("organizationId") or ""))
     if body.get("organizationId") and organization is None:
         raise ApiError(404, f"organization {body['organizationId']} not found")
     owner, kind = (organization.id, "organization") if organization else (cloud.user.id, "user")

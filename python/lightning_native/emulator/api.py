@@ -1,9 +1,13 @@
 """What every endpoint needs: its cloud, its JSON body, and answers in the shape of the platform's."""
 
+import errno
 import json
+import math
+import re
 from typing import TYPE_CHECKING, Any
 
-from starlette.requests import Request
+from starlette.datastructures import QueryParams
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 if TYPE_CHECKING:
@@ -11,6 +15,34 @@ if TYPE_CHECKING:
 
 # Status codes of gRPC, which the platform's error bodies carry.
 _CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 6, 429: 8, 501: 12, 503: 14}
+_MAX_BODY_BYTES = 64 * 1024 * 1024
+_MAX_DEPTH = 50
+_MAX_NUMBER = 2**53
+# What a path of the request can be to the file system, rather than a fault of this server.
+_WRONG_PATHS = {
+    errno.EEXIST,
+    errno.EINVAL,
+    errno.EISDIR,
+    errno.ELOOP,
+    errno.ENAMETOOLONG,
+    errno.ENOTDIR,
+    errno.ENOTEMPTY,
+}
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+# Fields that endpoints read, wherever they are in a body; any other field is only kept.
+_OBJECTS = {"spec", "computeConfig", "cloudspace", "job", "mmt", "endpoint", "sharedFilesystem"}
+_LISTS_OF_OBJECTS = {"blobs", "steps", "seedFiles", "pathMappings", "env"}
+_LISTS_OF_TEXTS = {"tags", "ports", "waitFor", "part_numbers"}
+_NUMBERS = {"machines", "maxRunAttempts", "idleShutdownSeconds", "interruptionRetryLimit", "part_number"}
+_TEXTS = {
+    *("actionType", "clusterId", "cloudspaceId", "cloudSpaceEnvironmentTemplateId", "command", "connectionName"),
+    *("connectionPath", "containerPath", "contents", "cronExpression", "desiredState", "displayName", "entrypoint"),
+    *("etag", "image", "instanceName", "instanceType", "message", "name", "newName", "organizationId"),
+    *("parentPipelineId", "parentResourceId", "path", "resourceId", "resourceType", "runId", "state"),
+    *("targetProjectId", "timezone", "type", "upload_id", "value"),
+}
+# Half a character, but for those that stand for a byte in file names.
+_HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
 class ApiError(Exception):
@@ -33,21 +65,134 @@ def failure(status: int, message: str) -> Response:
     return reply({"code": _CODES.get(status, 2), "message": message, "details": []}, status)
 
 
+def status_of(error: OSError) -> int:
+    """Return the status for what the file system refused: the request's fault, no room, or this server's fault."""
+    if error.errno in _WRONG_PATHS:
+        return 400
+    if error.errno in (errno.ENOENT, errno.EACCES):
+        return 404
+    return 507 if error.errno in _NO_ROOM else 500
+
+
 def cloud_of(request: Request) -> "Cloud":
     """Return the cloud that a request is for."""
     cloud: Cloud = request.app.state.cloud
     return cloud
 
 
+async def content_of(request: Request, limit: int) -> bytes:
+    """Return the body of a request; 413 when it is larger than the limit, of which no more is read."""
+    content = bytearray()
+    try:
+        async for chunk in request.stream():
+            content += chunk
+            if len(content) > limit:
+                raise ApiError(413, f"the body is larger than {limit} bytes")
+    except ClientDisconnect as error:
+        raise ApiError(400, "the body was cut off") from error
+    return bytes(content)
+
+
 async def body_of(request: Request) -> dict[str, Any]:
-    """Return the JSON object that a request carries; empty when it carries none."""
-    content = await request.body()
+    """Return the JSON object that a request carries; empty when it carries none.
+
+    The fields that endpoints read have the kinds that they expect, or the answer is 400.
+    """
+    content = await content_of(request, _MAX_BODY_BYTES)
     if not content:
         return {}
     try:
-        value = json.loads(content)
-    except ValueError as error:
+        value = json.loads(content, parse_constant=_no_constant, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
         raise ApiError(400, f"the body is not JSON: {error}") from error
     if not isinstance(value, dict):
         raise ApiError(400, "the body is not a JSON object")
+    _check(value)
     return value
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number")
+
+
+def _finite(text: str) -> float:
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text} is too large a number")
+    return value
+
+
+def _check(body: dict[str, Any]) -> None:
+    """Raise unless every field of a body has the kind that its name says."""
+    below: list[tuple[Any, int]] = [(body, 1)]
+    while below:
+        value, depth = below.pop()
+        if depth > _MAX_DEPTH:
+            raise ApiError(400, f"the body has more than {_MAX_DEPTH} levels")
+        if isinstance(value, dict):
+            for key, item in value.items():
+                _check_text(key, key)
+                _check_field(key, item)
+                below.append((item, depth + 1))
+        elif isinstance(value, list):
+            below.extend((item, depth + 1) for item in value)
+        elif isinstance(value, str):
+            _check_text("the body", value)
+        elif isinstance(value, int) and abs(value) > _MAX_NUMBER:
+            raise ApiError(400, "the body has a number with too many digits")
+
+
+def _check_text(where: str, text: str) -> None:
+    if _HALF.search(text):
+        raise ApiError(400, f"{where!r} has half a character (a lone surrogate)")
+
+
+def _check_field(key: str, value: Any) -> None:
+    if value is None:
+        return
+    if key in _OBJECTS and not isinstance(value, dict):
+        kind = "an object"
+    elif key in _LISTS_OF_OBJECTS and not (isinstance(value, list) and all(isinstance(item, dict) for item in value)):
+        kind = "a list of objects"
+    elif key in _LISTS_OF_TEXTS and not (isinstance(value, list) and all(map(_is_text, value))):
+        kind = "a list of texts"
+    elif key in _NUMBERS and not _is_number(value):
+        kind = "a whole number"
+    elif key == "parts" and not (_is_number(value) or (isinstance(value, list) and all(map(_is_part, value)))):
+        kind = "a whole number, or a list of parts"
+    elif key in _TEXTS and not _is_text(value):
+        kind = "a text"
+    else:
+        return
+    raise ApiError(400, f"`{key}` is not {kind}")
+
+
+def _is_text(value: Any) -> bool:
+    # Numbers and truth values are taken as they are written.
+    return isinstance(value, str | int | float)
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, str):
+        # As JSON writes numbers of 64 bits.
+        return value.removeprefix("-").isdecimal() and value.isascii() and len(value) <= len(str(_MAX_NUMBER))
+    return isinstance(value, int) or (isinstance(value, float) and value.is_integer() and abs(value) <= _MAX_NUMBER)
+
+
+def _is_part(value: Any) -> bool:
+    return isinstance(value, dict) and _is_number(value.get("part_number"))
+
+
+def number_in(query: QueryParams, name: str, default: int) -> int:
+    """Return a number of a query that is at least 0; 400 for anything else."""
+    text = query.get(name) or str(default)
+    if not (_is_number(text) and int(text) >= 0):
+        raise ApiError(400, f"`{name}` is no number from 0 on: {text[:50]!r}")
+    return int(text)
+
+
+def check_variable(name: str, value: str) -> None:
+    """Raise unless a process can have this environment variable."""
+    if not name or "=" in name or "\0" in name:
+        raise ApiError(400, f"{name[:50]!r} is no name for a variable")
+    if "\0" in value:
+        raise ApiError(400, f"the value of the variable {name!r} has a NUL")

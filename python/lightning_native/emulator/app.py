@@ -1,17 +1,17 @@
 """The web application: who is let in, which endpoint answers, and what is not there."""
 
 import base64
-import binascii
 import hmac
 import logging
+import re
 from collections import Counter
 
 from starlette.applications import Starlette
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import Request, cookie_parser
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from lightning_native.emulator import (
@@ -32,7 +32,7 @@ from lightning_native.emulator import (
     studio_endpoints,
     tags,
 )
-from lightning_native.emulator.api import ApiError, failure
+from lightning_native.emulator.api import ApiError, failure, status_of
 from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.state import StorageError
 from lightning_native.errors import EmulatorError
@@ -60,6 +60,32 @@ _ROUTES = [
 _SUPPORTED = "studios, jobs, pipelines, schedules, files, secrets, machines, teamspaces, users and organizations"
 
 
+_HOST = re.compile(r"(127\.0\.0\.1|localhost)(:(?P<port>[0-9]{1,5}))?", re.IGNORECASE | re.ASCII)
+_SIGNED = re.compile(r"/storage/(logs/)?[^/]+")
+# Of every answer, unless it has its own: nothing of this server is shown in, guessed at or kept by a browser.
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_MAX_UNSUPPORTED = 1000
+_MAX_SHOWN = 200
+
+
+def _with_headers(send: Send) -> Send:
+    async def with_headers(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in _HEADERS.items():
+                headers.setdefault(name, value)
+        await send(message)
+
+    return with_headers
+
+
 class Gate:
     """Lets in only requests for this host that carry the key."""
 
@@ -72,34 +98,41 @@ class Gate:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        response = None
-        # A page of another site that resolves its own name to this computer must not reach the server.
-        if headers.get("host", "").rpartition(":")[0] not in ("127.0.0.1", "localhost"):
-            response = failure(400, "this server answers only for 127.0.0.1 and localhost")
-        elif not self._may_pass(scope["path"], headers):
-            refused = failure(401, "the API key is missing or wrong")
-            response = page.login_form() if page.is_page(scope["path"]) else refused
-        if response is None:
-            await self._app(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await WebSocketClose(1008)(scope, receive, send)
+        response = self._refusal(scope["path"], Headers(scope=scope))
+        if scope["type"] == "websocket":
+            await (self._app if response is None else WebSocketClose(1008))(scope, receive, send)
         else:
-            await response(scope, receive, send)
+            scope[fault_gate.TRANSPORT] = getattr(getattr(send, "__self__", None), "transport", None)
+            await (response or self._app)(scope, receive, _with_headers(send))
+
+    def _refusal(self, path: str, headers: Headers) -> Response | None:
+        """Return the answer to a request that is not let in; None for one that is."""
+        if any(len(headers.getlist(name)) > 1 for name in ("host", "origin", "authorization")):
+            return failure(400, "a request has one `Host`, one `Origin` and one `Authorization` at most")
+        # A page of another site that resolves its own name to this computer must not reach the server.
+        host = _HOST.fullmatch(headers.get("host", ""))
+        if host is None or not 0 < int(host["port"] or 80) < 2**16:
+            return failure(400, "this server answers only for 127.0.0.1 and localhost")
+        # Nor one that sends its requests here.
+        if headers.get("origin", f"http://{host[0]}").lower() != f"http://{host[0]}".lower():
+            return failure(403, "this server takes no requests from pages of other sites")
+        if self._may_pass(path, headers):
+            return None
+        return page.login_form() if page.is_page(path) else failure(401, "the API key is missing or wrong")
 
     def _may_pass(self, path: str, headers: Headers) -> bool:
         # Addresses below /storage/ are signed, and the form that asks for the key must be sent without it.
-        if path.startswith("/storage/") or path == "/login" or self._is_key(headers.get("authorization", "")):
+        if _SIGNED.fullmatch(path) or path == "/login" or self._is_key(headers.get("authorization", "")):
             return True
-        cookies = cookie_parser(headers.get("cookie", ""))
-        return page.is_page(path) and hmac.compare_digest(cookies.get(page.COOKIE, ""), page.session_of(self._cloud))
+        cookie = cookie_parser(headers.get("cookie", "")).get(page.COOKIE, "")
+        return page.is_page(path) and hmac.compare_digest(cookie.encode(), page.session_of(self._cloud).encode())
 
     def _is_key(self, authorization: str) -> bool:
         scheme, _, value = authorization.partition(" ")
         if scheme == "Basic":
             try:
                 value = base64.b64decode(value, validate=True).decode()
-            except (binascii.Error, UnicodeDecodeError):
+            except ValueError:
                 return False
             user, _, value = value.partition(":")
             if user != self._cloud.user.id:
@@ -117,10 +150,20 @@ def create_app(cloud: Cloud) -> ASGIApp:
         status = error.status if isinstance(error, ApiError) else 507 if isinstance(error, StorageError) else 500
         return failure(status, str(error))
 
+    async def refused_by_the_files(_request: Request, error: Exception) -> Response:
+        assert isinstance(error, OSError)  # noqa: S101 - registered for it only
+        status = status_of(error)
+        if status == 500:
+            logger.error("a request failed", exc_info=error)
+        return failure(status, error.strerror or str(error))
+
     async def not_there(request: Request, _error: Exception) -> Response:
-        name = f"{request.method} {request.url.path}"
-        unsupported[name] += 1
-        logger.warning("not supported: %s (%d times)", name, unsupported[name])
+        # A log has one line for each, whatever the path is.
+        shown = "".join(character if character.isprintable() else "?" for character in request.scope["path"])
+        name = f"{request.method} {shown}"[:_MAX_SHOWN]
+        counted = name if name in unsupported or len(unsupported) < _MAX_UNSUPPORTED else "others"
+        unsupported[counted] += 1
+        logger.warning("not supported: %s (%d times)", counted, unsupported[counted])
         return failure(501, f"the local cloud has no {name}; it has {_SUPPORTED}")
 
     async def failed(_request: Request, error: Exception) -> Response:
@@ -131,6 +174,7 @@ def create_app(cloud: Cloud) -> ASGIApp:
         exception_handlers={
             ApiError: api_error,
             EmulatorError: api_error,
+            OSError: refused_by_the_files,
             404: not_there,
             405: not_there,
             HTTPException: api_error,

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import shutil
 import stat
 from collections.abc import Iterator
@@ -17,7 +18,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from lightning_native.emulator.accounts import teamspace_of
-from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
+from lightning_native.emulator.api import ApiError, body_of, cloud_of, number_in, reply
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.home import drive_folder, home_of
@@ -28,6 +29,10 @@ from lightning_native.emulator.studios import studio_of
 
 _PAGE = 1000
 _MAX_PARTS = 10_000
+# In bytes, as Linux has them; partial files have their place elsewhere.
+_MAX_NAME = 255
+_MAX_PATH = 4000
+_UPLOAD = re.compile(r"[0-9a-z]{26}")
 _HOME_PREFIX = "teamspace/studios/this_studio/"
 _STUDIOS = "studios"
 
@@ -35,9 +40,16 @@ _STUDIOS = "studios"
 def inside(folder: Path, path: str) -> Path:
     """Return a path below a folder; 400 when it would lead outside, also through links."""
     relative = path.strip("/")
-    if "\0" in relative or ".." in relative.split("/"):
-        raise ApiError(400, f"{path!r} leads outside of the folder")
+    names = relative.split("/")
+    if "\0" in relative or ".." in names:
+        raise ApiError(400, f"{path[:200]!r} leads outside of the folder")
     target = folder / relative
+    try:
+        lengths = [len(os.fsencode(name)) for name in names]
+    except UnicodeEncodeError:
+        raise ApiError(400, f"{path[:200]!r} is no path: it has half a character") from None
+    if max(lengths) > _MAX_NAME or len(os.fsencode(target)) > _MAX_PATH:
+        raise ApiError(400, f"{path[:200] + '…'!r} is too long a path")
     if not Path(os.path.realpath(target)).is_relative_to(os.path.realpath(folder)):
         raise ApiError(400, f"{path!r} leads outside of the folder")
     return target
@@ -148,8 +160,8 @@ async def _list(request: Request) -> Response:
         entries = list(_entries_of_drive(cloud_of(request), key, path, recursive))
     else:
         entries = list(_entries(inside(folder, path), "", recursive))
-    start = int(query.get("cursor") or 0)
-    following = start + min(int(query.get("atMost") or _PAGE), _PAGE)
+    start = number_in(query, "cursor", 0)
+    following = start + min(number_in(query, "atMost", _PAGE) or _PAGE, _PAGE)
     return reply({"tree": entries[start:following], "nextCursor": str(following) if following < len(entries) else None})
 
 
@@ -173,7 +185,7 @@ async def _delete_file(request: Request) -> Response:
 async def _delete_folder(request: Request) -> Response:
     _, folder, path = _scope_of(request, request.path_params["path"])
     target = inside(folder, path)
-    if target == folder or not target.is_dir():
+    if target == folder or target.is_symlink() or not target.is_dir():
         raise ApiError(404, f"no folder {request.path_params['path']!r}")
     shutil.rmtree(target)
     return Response(status_code=204)
@@ -192,7 +204,7 @@ def _signature(cloud: Cloud, content: str) -> str:
 def verify(cloud: Cloud, token: str) -> dict[str, Any]:
     """Return what was signed; 403 for anything else."""
     content, _, signature = token.partition(".")
-    if not hmac.compare_digest(signature, _signature(cloud, content)):
+    if not hmac.compare_digest(signature.encode(), _signature(cloud, content).encode()):
         raise ApiError(403, "the address is not signed by this server")
     payload: dict[str, Any] = json.loads(base64.urlsafe_b64decode(content))
     return payload
@@ -208,10 +220,12 @@ def _upload(request: Request, blob: dict[str, Any]) -> dict[str, Any]:
     scope, folder, path = _scope_of(request, str(blob.get("path") or ""))
     if inside(folder, path) == folder:
         raise ApiError(400, "a file needs a path")
+    if isinstance(blob.get("parts"), list):
+        raise ApiError(400, "`parts` is the number of parts")
     parts = int(blob.get("parts") or 1)
     upload_id = str(blob.get("upload_id") or "")
     if upload_id:
-        numbers = [int(number) for number in blob.get("part_numbers") or []]
+        numbers = [_part_number(number) for number in blob.get("part_numbers") or []]
     elif parts > _MAX_PARTS:
         raise ApiError(400, f"{parts} parts are more than {_MAX_PARTS}")
     elif parts > 1:
@@ -228,9 +242,16 @@ def _upload(request: Request, blob: dict[str, Any]) -> dict[str, Any]:
     return {"path": path, "upload_id": upload_id, "urls": urls, "complete_required": False}
 
 
+def _part_number(number: Any) -> int:
+    text = str(number)
+    if not (text.isdecimal() and text.isascii() and len(text) <= len(str(_MAX_PARTS)) and 1 <= int(text) <= _MAX_PARTS):
+        raise ApiError(400, f"{text[:50]!r} is no number of a part: from 1 to {_MAX_PARTS}")
+    return int(text)
+
+
 def _parts_folder(cloud: Cloud, upload_id: str) -> Path:
-    if not upload_id.isalnum():
-        raise ApiError(400, f"{upload_id!r} is no upload")
+    if not _UPLOAD.fullmatch(upload_id):
+        raise ApiError(400, f"{upload_id[:50]!r} is no upload")
     return cloud.root / "uploads" / upload_id
 
 
@@ -304,7 +325,10 @@ def _join_parts(request: Request, blob: dict[str, Any]) -> None:
         if target.is_file():
             return
         raise ApiError(404, "this upload was given up")
-    parts = sorted(blob.get("parts") or [], key=lambda part: int(part["part_number"]))
+    parts = blob.get("parts") or []
+    if not isinstance(parts, list):
+        raise ApiError(400, "`parts` is not a list of parts")
+    parts = sorted(parts, key=lambda part: _part_number(part["part_number"]))
     partial = _partial(cloud)
     try:
         with partial.open("wb") as file:

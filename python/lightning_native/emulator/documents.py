@@ -12,6 +12,7 @@ from lightning_native.emulator.artifacts import inside
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.home import drive_folder
+from lightning_native.emulator.names import check_name
 from lightning_native.emulator.records import Document
 from lightning_native.emulator.state import new_id
 
@@ -50,7 +51,7 @@ def _all(request: Request, kind: str) -> list[Document]:
 async def _create_port(request: Request) -> Response:
     cloud, teamspace, body = cloud_of(request), teamspace_of(request), await body_of(request)
     studio = (body.get("cloudspace") or {}).get("cloudspaceId")
-    if studio and cloud.studios.get(studio) is None:
+    if studio and cloud.studios.get(str(studio)) is None:
         raise ApiError(404, f"studio {studio} not found")
     ports = [str(port) for port in body.get("ports") or []]
     # Commands run on this computer: what listens there is reached directly.
@@ -101,14 +102,15 @@ async def _delete_assistant(request: Request) -> Response:
 
 async def _create_connection(request: Request) -> Response:
     cloud, teamspace, body = cloud_of(request), teamspace_of(request), await body_of(request)
-    name = str(body.get("name") or "")
+    name = check_name(str(body.get("name") or ""))
     kind = next((kind for kind in CONNECTION_FOLDERS if kind in body), None)
-    if not name or "/" in name or kind is None:
+    if kind is None:
         raise ApiError(400, f"{name!r}: the local cloud has folders and EFS connections, with a name of one word")
     folder = inside(drive_folder(cloud, teamspace.id), f"{CONNECTION_FOLDERS[kind]}/{name}")
     folder.mkdir(parents=True, exist_ok=True)
     same = [item for item in _all(request, _CONNECTION) if item.content["name"] == name]
-    return reply(_show(same[0] if same else _save(cloud, _CONNECTION, teamspace.id, {**body, "accessible": True})))
+    content = {**body, "name": name, "accessible": True}
+    return reply(_show(same[0] if same else _save(cloud, _CONNECTION, teamspace.id, content)))
 
 
 async def _list_connections(request: Request) -> Response:

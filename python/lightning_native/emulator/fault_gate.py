@@ -15,7 +15,12 @@ from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.faults import REQUEST_KINDS, Fault
 from lightning_native.errors import EmulatorError
 
+# No part of ASGI breaks a connection; the server's own object behind `send` has the transport.
+TRANSPORT = "lightning_native.transport"
 _OWN_PATHS = "/emulator/"
+# What is damaged is in memory first.
+_MAX_DAMAGED_BYTES = 256 * 1024 * 1024
+_TOO_LARGE = failure(413, f"an upload of more than {_MAX_DAMAGED_BYTES} bytes cannot be damaged by a fault")
 
 
 def _matches(fault: Fault, method: str, path: str) -> bool:
@@ -46,12 +51,13 @@ class FaultGate:
             await self._cloud.clock.sleep(fault.seconds)
             await self._app(scope, receive, send)
         elif fault.kind in ("truncate", "corrupt"):
-            await self._app(scope, await _damaged(fault.kind, receive), send)
+            damaged = await _damaged(fault.kind, receive)
+            await (self._app(scope, damaged, send) if damaged else _TOO_LARGE(scope, receive, send))
         else:
             if fault.after_accept:
                 await self._app(scope, receive, _nowhere)
             if fault.kind == "reset":
-                _reset(send)
+                _reset(scope)
                 return
             await _answer(fault)(scope, receive, send)
 
@@ -68,21 +74,22 @@ async def _nowhere(_message: Message) -> None:
     """Swallow the answer of a request that is carried out and yet fails."""
 
 
-def _reset(send: Send) -> None:
-    # No part of ASGI breaks a connection; the server's own object behind `send` has the transport.
-    transport = getattr(getattr(send, "__self__", None), "transport", None)
+def _reset(scope: Scope) -> None:
+    transport = scope[TRANSPORT]
     if transport is None:
         raise EmulatorError("this version of uvicorn does not let a connection be broken")
     transport.abort()
 
 
-async def _damaged(kind: str, receive: Receive) -> Receive:
+async def _damaged(kind: str, receive: Receive) -> Receive | None:
     content = b""
     more = True
     while more:
         message = await receive()
         content += message.get("body", b"")
         more = message["type"] == "http.request" and message.get("more_body", False)
+        if len(content) > _MAX_DAMAGED_BYTES:
+            return None
     middle = len(content) // 2
     if kind == "truncate":
         content = content[:middle]
@@ -119,9 +126,9 @@ async def _clear(request: Request) -> Response:
 
 async def _remove(request: Request) -> Response:
     cloud, number = cloud_of(request), request.path_params["number"]
-    left = [fault for fault in cloud.faults if fault.id != number]
+    left = [fault for fault in cloud.faults if str(fault.id) != number]
     if len(left) == len(cloud.faults):
-        raise ApiError(404, f"fault {number} not found")
+        raise ApiError(404, f"fault {number[:50]} not found")
     cloud.faults[:] = left
     return reply({})
 
@@ -130,5 +137,5 @@ ROUTES = [
     Route("/emulator/faults", _list),
     Route("/emulator/faults", _add, methods=["POST"]),
     Route("/emulator/faults", _clear, methods=["DELETE"]),
-    Route("/emulator/faults/{number:int}", _remove, methods=["DELETE"]),
+    Route("/emulator/faults/{number}", _remove, methods=["DELETE"]),
 ]

@@ -69,6 +69,13 @@ class Fault:
 
     def check(self) -> None:
         """Raise `EmulatorError` for a fault that cannot be."""
+        for name, kind in (("kind", str), ("match", str), ("machine", str), ("name", str)):
+            if not isinstance(getattr(self, name), kind):
+                raise EmulatorError(f"a fault's `{name}` is a text, not {getattr(self, name)!r:.50}")
+        for name in ("times", "status", "seconds"):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not 0 <= abs(value) < float("inf"):
+                raise EmulatorError(f"a fault's `{name}` is a number, not {value!r:.50}")
         if self.kind not in KINDS:
             raise EmulatorError(f"{self.kind!r} is no fault; there are {', '.join(KINDS)}")
         if self.times < 0 or self.seconds < 0:

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from lightning_native.emulator import job_runner, tags
 from lightning_native.emulator.accounts import teamspace_of
-from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
+from lightning_native.emulator.api import ApiError, body_of, check_variable, cloud_of, reply
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.home import drive_folder
@@ -61,10 +61,13 @@ async def create(cloud: Cloud, teamspace_id: str, name: str, specification: dict
 def check_source(cloud: Cloud, specification: dict[str, Any]) -> None:
     """Raise unless there is something to run a job from."""
     studio_id = specification.get("cloudspaceId")
-    if studio_id and cloud.studios.get(studio_id) is None:
+    if studio_id and cloud.studios.get(str(studio_id)) is None:
         raise ApiError(404, f"studio {studio_id} not found")
     if not studio_id and not specification.get("image"):
         raise ApiError(400, "a job needs a studio or an image")
+    for variable in specification.get("env") or []:
+        if variable.get("name"):
+            check_variable(str(variable["name"]), str(variable.get("value") or ""))
 
 
 async def delete(cloud: Cloud, job: Job) -> None:

@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from lightning_native.emulator import job_runner
 from lightning_native.emulator.accounts import teamspace_of
-from lightning_native.emulator.api import ApiError, cloud_of, reply
+from lightning_native.emulator.api import ApiError, cloud_of, number_in, reply
 from lightning_native.emulator.artifacts import sign, verify
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.cloud import Cloud
@@ -24,6 +24,7 @@ from lightning_native.emulator.jobs import is_final, job_of
 from lightning_native.emulator.records import Job
 
 _PAGE = 1000
+_MAX_PLACE = 2**53
 _SEVERITIES = ("debug", "info", "warning", "error")
 
 
@@ -115,12 +116,28 @@ class Cursor:
         return all(_is_whole(cloud, job) for job in self.jobs)
 
 
+def _places(text: str | None) -> dict[str, list[int]]:
+    """Return places that an earlier answer named; 400 for anything else."""
+    try:
+        places = json.loads(text or "{}")
+        whole = all(
+            isinstance(part, int) and 0 <= part <= _MAX_PLACE
+            for number, offset in places.values()
+            for part in (number, offset)
+        )
+    except (AttributeError, RecursionError, TypeError, ValueError):
+        whole = False
+    if not whole:
+        raise ApiError(400, "that is no place in a log that this server named")
+    return dict(places)
+
+
 async def _page(request: Request) -> Response:
     cloud, teamspace, query = cloud_of(request), teamspace_of(request), request.query_params
     jobs = _selected(cloud, teamspace.id, query)
-    size = min(int(query.get("pageSize") or _PAGE), _PAGE)
+    size = min(number_in(query, "pageSize", _PAGE) or _PAGE, _PAGE)
     done = all(is_final(job.state) for job in jobs)
-    cursor = Cursor(jobs, json.loads(query["pageToken"]) if query.get("pageToken") else None)
+    cursor = Cursor(jobs, _places(query.get("pageToken")))
     entries = list(cursor.read(cloud, _filter(query), size))
     token = json.dumps(cursor.places) if len(entries) == size else None
     follow = None
@@ -162,8 +179,8 @@ async def _follow(websocket: WebSocket) -> None:
     query = websocket.query_params
     try:
         jobs = _selected(cloud, websocket.path_params["project"], query)
-        cursor, wanted = Cursor(jobs, json.loads(query.get("place", "{}"))), _filter(query)
-    except (ApiError, ValueError):
+        cursor, wanted = Cursor(jobs, _places(query.get("place"))), _filter(query)
+    except ApiError:
         await websocket.close(1008)
         return
     await websocket.accept()
@@ -176,11 +193,16 @@ async def _stream(websocket: WebSocket) -> None:
     if job is None:
         await websocket.close(1008)
         return
+    try:
+        tail = number_in(websocket.query_params, "tail", 0)
+    except ApiError:
+        await websocket.close(1008)
+        return
     await websocket.accept()
     cursor = Cursor([job])
     entries = list(cursor.read(cloud, lambda _line: True))
-    if tail := websocket.query_params.get("tail"):
-        entries = entries[-int(tail) :]
+    if tail:
+        entries = entries[-tail:]
     for start in range(0, len(entries), _PAGE):
         await websocket.send_text(json.dumps(entries[start : start + _PAGE]))
     if websocket.query_params.get("follow") == "true":

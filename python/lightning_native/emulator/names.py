@@ -1,19 +1,32 @@
 """Names of studios, jobs and pipelines."""
 
+import unicodedata
 from collections.abc import Iterable
 
 from lightning_native.emulator.api import ApiError
 
-_MAX_LENGTH = 255
+# A name is a folder of the drive.
+_MAX_BYTES = 255
+_NOT_WRITTEN = {"Cc", "Cs", "Zl", "Zp"}
+
+
+def check_name(name: str) -> str:
+    """Return a name without blanks around it; 400 when it cannot be one, nor the name of a folder."""
+    name = name.strip()
+    if not name or "/" in name or name in (".", ".."):
+        raise ApiError(400, f"{name!r} is no name")
+    if any(unicodedata.category(character) in _NOT_WRITTEN for character in name):
+        raise ApiError(400, f"{name[:50]!r} is no name: it has characters that control a terminal, or ends a line")
+    if len(name.encode()) > _MAX_BYTES:
+        raise ApiError(400, f"{name[:50] + '…'!r} is no name: it is longer than {_MAX_BYTES} bytes")
+    return name
 
 
 def free_name(name: str, taken: Iterable[str]) -> str:
     """Return the name, with a number behind it if it is taken: the platform too renames rather than refuses."""
-    name = name.strip()
-    if not name or "/" in name or len(name) > _MAX_LENGTH:
-        raise ApiError(400, f"{name!r} is no name")
+    name = check_name(name)
     names = set(taken)
     free, number = name, 2
     while free in names:
         free, number = f"{name}-{number}", number + 1
-    return free
+    return check_name(free)

@@ -1,5 +1,6 @@
 """The page of the local cloud: what there is, what it does, what it costs, with logs that grow while one looks."""
 
+import asyncio
 import hashlib
 import hmac
 import secrets
@@ -11,7 +12,7 @@ from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Re
 from starlette.routing import Route
 
 from lightning_native.emulator import job_runner, jobs, studios
-from lightning_native.emulator.api import ApiError, cloud_of
+from lightning_native.emulator.api import ApiError, cloud_of, content_of
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.commands import output_of
@@ -20,6 +21,9 @@ from lightning_native.emulator.records import Teamspace
 COOKIE = "lightning_native_session"
 _TAIL_BYTES = 200_000
 _MAX_COMMANDS = 20
+# Of what is read before the key is known.
+_MAX_FORM_BYTES = 4096
+_FORM_SECONDS = 10.0
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; margin: 0 auto; max-width: 70rem; padding: 1rem 1.5rem; color: #1a1a1a }
@@ -62,17 +66,18 @@ def _html(title: str, body: str, *, status: int = 200, refresh: bool = True) -> 
     nonce = secrets.token_hex(8)
     script = f'<script nonce="{nonce}">{_REFRESH}</script>' if refresh else ""
     policy = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'nonce-{nonce}'; connect-src 'self'"
-    return HTMLResponse(
+    page = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
         f'<meta name="viewport" content="width=device-width"><style>{_STYLE}</style>'
-        f"<body><main><h1>{escape(title)}</h1>{body}</main>{script}</body></html>",
-        status,
-        {
-            "Content-Security-Policy": f"{policy}; form-action 'self'",
-            "Cache-Control": "no-store",
-            "Referrer-Policy": "no-referrer",
-        },
+        f"<body><main><h1>{escape(title)}</h1>{body}</main>{script}</body></html>"
     )
+    headers = {
+        "Content-Security-Policy": f"{policy}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        # With less, a browser does not say that the form is ours.
+        "Referrer-Policy": "same-origin",
+    }
+    # A command or a name may have bytes that are no characters.
+    return HTMLResponse(page.encode(errors="replace"), status, headers)
 
 
 def login_form(*, status: int = 401) -> Response:
@@ -82,7 +87,11 @@ def login_form(*, status: int = 401) -> Response:
 
 async def _login(request: Request) -> Response:
     cloud = cloud_of(request)
-    given = parse_qs((await request.body()).decode(errors="replace")).get("key", [""])[0].strip()
+    try:
+        content = await asyncio.wait_for(content_of(request, _MAX_FORM_BYTES), _FORM_SECONDS)
+    except asyncio.TimeoutError as error:
+        raise ApiError(408, "the key did not come in time") from error
+    given = parse_qs(content.decode(errors="replace")).get("key", [""])[0].strip()
     if not hmac.compare_digest(given.encode(), cloud.api_key.encode()):
         return login_form()
     response = RedirectResponse("/", 303)

@@ -14,12 +14,13 @@ from starlette.routing import Route
 from lightning_native.emulator import job_runner, jobs, multi_machine
 from lightning_native.emulator.accounts import teamspace_of
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
+from lightning_native.emulator.artifacts import inside
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.home import drive_folder
 from lightning_native.emulator.machines import DEFAULT_CLUSTER, machine_type
 from lightning_native.emulator.mounts import check_mounts
-from lightning_native.emulator.names import free_name
+from lightning_native.emulator.names import check_name, free_name
 from lightning_native.emulator.records import Job, MultiMachineJob, Pipeline
 from lightning_native.emulator.state import new_id
 
@@ -33,7 +34,7 @@ _STEP_FINAL = (job_runner.COMPLETED, job_runner.FAILED, job_runner.STOPPED, SKIP
 
 def create(cloud: Cloud, teamspace_id: str, name: str, steps: list[dict[str, Any]], **fields: Any) -> Pipeline:
     """Create a pipeline and start it."""
-    _check(cloud, teamspace_id, steps)
+    _check(cloud, teamspace_id, name, steps)
     pipeline = Pipeline(
         id=f"pip_{new_id()}",
         teamspace_id=teamspace_id,
@@ -57,7 +58,7 @@ def create(cloud: Cloud, teamspace_id: str, name: str, steps: list[dict[str, Any
 def _shared_folder(cloud: Cloud, pipeline: Pipeline) -> Any:
     kind = "gcs_folders" if pipeline.shared_filesystem.get("gcsFolder") else "s3_folders"
     cluster = next((_specification(step).get("clusterId") for step in pipeline.steps), None) or DEFAULT_CLUSTER
-    return drive_folder(cloud, pipeline.teamspace_id) / kind / f"pipelines-{cluster}"
+    return inside(drive_folder(cloud, pipeline.teamspace_id), f"{kind}/pipelines-{cluster}")
 
 
 def _specification(step: dict[str, Any]) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def _specification(step: dict[str, Any]) -> dict[str, Any]:
     return specification
 
 
-def _check(cloud: Cloud, teamspace_id: str, steps: list[dict[str, Any]]) -> None:
+def _check(cloud: Cloud, teamspace_id: str, pipeline: str, steps: list[dict[str, Any]]) -> None:
     """Refuse a graph that cannot run before anything of it does."""
     if not steps:
         raise ApiError(400, "a pipeline needs steps")
@@ -76,6 +77,7 @@ def _check(cloud: Cloud, teamspace_id: str, steps: list[dict[str, Any]]) -> None
             raise ApiError(501, f"step {name!r}: the local cloud has job steps only, no {step.get('type')}")
         if not name or name in earlier:
             raise ApiError(400, f"step {name!r}: every step needs a name of its own")
+        check_name(f"{pipeline}-{name}")
         for other in step.get("waitFor") or []:
             if other not in earlier:
                 raise ApiError(400, f"step {name!r} waits for {other!r}, which is no earlier step")

@@ -14,6 +14,7 @@ from lightning_native.emulator.accounts import teamspace_of
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.cloud import Cloud, logger
+from lightning_native.emulator.names import check_name
 from lightning_native.emulator.records import Schedule
 from lightning_native.emulator.state import new_id
 
@@ -124,7 +125,7 @@ async def _create(request: Request) -> Response:
         id=new_id(),
         teamspace_id=teamspace.id,
         user_id=cloud.user.id,
-        name=str(body.get("displayName") or "schedule"),
+        name=check_name(str(body.get("displayName") or "schedule")),
         cron=cron,
         timezone=zone,
         resource_id=resource,
@@ -165,7 +166,7 @@ async def _update(request: Request) -> Response:
     if body.get("state"):
         schedule.is_paused = str(body["state"]).lower() not in (_ACTIVE, "running")
     if body.get("displayName"):
-        schedule.name = str(body["displayName"])
+        schedule.name = check_name(str(body["displayName"]))
     if body.get("parallelRuns") is not None:
         schedule.parallel_runs = bool(body["parallelRuns"])
     cloud.schedules.save(schedule)

@@ -8,7 +8,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lightning_native.emulator.accounts import teamspace_of
-from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
+from lightning_native.emulator.api import ApiError, body_of, check_variable, cloud_of, reply
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.records import GENERIC_SECRET, Secret
@@ -51,6 +51,7 @@ async def _create(request: Request) -> Response:
     name = str(body.get("name") or "")
     if not _NAME.fullmatch(name):
         raise ApiError(400, f"{name!r} is no name for a secret: letters, digits and _, no digit first")
+    check_variable(name, str(body.get("value") or ""))
     kind = str(body.get("type") or GENERIC_SECRET)
     same = [item for item in cloud.secrets if (item.teamspace_id, item.name, item.kind) == (scope, name, kind)]
     # The request may come twice: a name stands for one secret.
@@ -61,6 +62,7 @@ async def _create(request: Request) -> Response:
 
 async def _update(request: Request) -> Response:
     cloud, secret, body = cloud_of(request), _secret_of(request), await body_of(request)
+    check_variable(secret.name, str(body.get("value") or ""))
     secret.value = str(body.get("value") or "")
     return reply(_document(cloud, cloud.secrets.save(secret)))
 

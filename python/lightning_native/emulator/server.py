@@ -18,6 +18,7 @@ import uvicorn
 from lightning_native.emulator import lifecycle, processes
 from lightning_native.emulator.app import create_app
 from lightning_native.emulator.cloud import Cloud, Settings, read_or_create_key
+from lightning_native.emulator.connections import Connection
 from lightning_native.emulator.local_cloud import kept_aside, read_server
 from lightning_native.emulator.records import Fact
 from lightning_native.emulator.root import DATABASE_FILE, KEY_FILE, SERVER_FILE, lock_root, make_private, open_root
@@ -118,6 +119,9 @@ async def _serve(root: Path, settings: Settings, options: Options) -> None:
         listener = _listen(root, cloud, options.port)
     config = uvicorn.Config(
         create_app(cloud),
+        http=Connection,
+        # Nobody sends more than a sign of life through a WebSocket.
+        ws_max_size=65_536,
         log_config=None,
         log_level="warning",
         access_log=False,

@@ -8,7 +8,8 @@ from starlette.routing import Route
 
 from lightning_native.emulator import studios
 from lightning_native.emulator.accounts import teamspace_of
-from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
+from lightning_native.emulator.api import ApiError, body_of, check_variable, cloud_of, reply
+from lightning_native.emulator.artifacts import inside
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.copies import copy_folders
 from lightning_native.emulator.home import home_of
@@ -94,7 +95,7 @@ async def _list(request: Request) -> Response:
 async def _create(request: Request) -> Response:
     cloud, teamspace, body = cloud_of(request), teamspace_of(request), await body_of(request)
     cluster = body.get("clusterId")
-    if cluster and cluster not in CLUSTERS:
+    if cluster and str(cluster) not in CLUSTERS:
         raise ApiError(400, f"no cloud account {cluster!r}; the local cloud has {', '.join(CLUSTERS)}")
     studio = studios.create(cloud, teamspace.id, str(body.get("name") or body.get("displayName") or ""), cluster)
     studio.recorded = {
@@ -103,9 +104,9 @@ async def _create(request: Request) -> Response:
         "environmentTemplateId": body.get("cloudSpaceEnvironmentTemplateId") or "",
     }
     for seed in body.get("seedFiles") or []:
-        path = (home_of(cloud, studio) / str(seed.get("path", ""))).resolve()
-        if path.parent == home_of(cloud, studio).resolve():
-            path.write_text(str(seed.get("contents", "")), encoding="utf-8")
+        path = inside(home_of(cloud, studio), str(seed.get("path") or ""))
+        if path.parent == home_of(cloud, studio):
+            path.write_text(str(seed.get("contents") or ""), encoding="utf-8", errors="surrogateescape")
     cloud.studios.save(studio)
     return reply(document(studio))
 
@@ -121,7 +122,10 @@ async def _update(request: Request) -> Response:
         studio.name = studio.display_name = free_name(str(body.pop("displayName")), others)
     if body.get("env") is not None:
         env = [item for item in body.pop("env") if item.get("name")]
-        studio.env = [{"name": str(item["name"]), "value": str(item.get("value", ""))} for item in env]
+        variables = [{"name": str(item["name"]), "value": str(item.get("value", ""))} for item in env]
+        for variable in variables:
+            check_variable(variable["name"], variable["value"])
+        studio.env = variables
     studio.recorded.update(body)
     studios.save(cloud, studio)
     return reply(document(studio))
