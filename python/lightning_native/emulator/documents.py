@@ -1,5 +1,6 @@
 """What is only recorded and shown again: ports of studios, assistants, folders and connections of the drive."""
 
+import re
 from typing import Any
 
 from starlette.requests import Request
@@ -16,6 +17,7 @@ from lightning_native.emulator.names import check_name
 from lightning_native.emulator.records import Document
 from lightning_native.emulator.state import new_id
 
+_CREDENTIAL = re.compile(r"key|token|secret|passw|credential|auth(?!or)", re.IGNORECASE)
 _PORT, _ASSISTANT, _MANAGED, _CONNECTION = "port", "assistant", "managed_endpoint", "data_connection"
 # Kind of connection → folder of the drive that stands for it.
 CONNECTION_FOLDERS = {
@@ -24,6 +26,15 @@ CONNECTION_FOLDERS = {
     "gcsFolder": "gcs_folders",
     "efs": "efs_connections",
 }
+
+
+def _without_credentials(content: Any) -> Any:
+    """Return what is recorded without what its name calls a credential: nothing here ever uses one."""
+    if isinstance(content, dict):
+        return {key: _without_credentials(value) for key, value in content.items() if not _CREDENTIAL.search(key)}
+    if isinstance(content, list):
+        return [_without_credentials(item) for item in content]
+    return content
 
 
 def _show(document: Document) -> dict[str, Any]:
@@ -55,7 +66,7 @@ async def _create_port(request: Request) -> Response:
         raise ApiError(404, f"studio {studio} not found")
     ports = [str(port) for port in body.get("ports") or []]
     # Commands run on this computer: what listens there is reached directly.
-    content = {**body, "ports": ports, "urls": [f"http://127.0.0.1:{port}" for port in ports]}
+    content = {**_without_credentials(body), "ports": ports, "urls": [f"http://127.0.0.1:{port}" for port in ports]}
     return reply(_show(_save(cloud, _PORT, teamspace.id, content)))
 
 
@@ -80,7 +91,7 @@ async def _delete_port(request: Request) -> Response:
 
 async def _create_managed_endpoint(request: Request) -> Response:
     cloud, teamspace, body = cloud_of(request), teamspace_of(request), await body_of(request)
-    document = _save(cloud, _MANAGED, teamspace.id, body.get("endpoint") or {})
+    document = _save(cloud, _MANAGED, teamspace.id, _without_credentials(body.get("endpoint") or {}))
     return reply({"endpoint": _show(document), "assistants": []})
 
 
@@ -88,7 +99,7 @@ async def _create_assistant(request: Request) -> Response:
     cloud, teamspace, body = cloud_of(request), teamspace_of(request), await body_of(request)
     # The endpoint may hold a key to a model of somebody else: it is not kept.
     kept = {key: value for key, value in body.items() if key != "endpoint"}
-    return reply(_show(_save(cloud, _ASSISTANT, teamspace.id, kept)))
+    return reply(_show(_save(cloud, _ASSISTANT, teamspace.id, _without_credentials(kept))))
 
 
 async def _get_assistant(request: Request) -> Response:
@@ -109,7 +120,7 @@ async def _create_connection(request: Request) -> Response:
     folder = inside(drive_folder(cloud, teamspace.id), f"{CONNECTION_FOLDERS[kind]}/{name}")
     folder.mkdir(parents=True, exist_ok=True)
     same = [item for item in _all(request, _CONNECTION) if item.content["name"] == name]
-    content = {**body, "name": name, "accessible": True}
+    content = {**_without_credentials(body), "name": name, "accessible": True}
     return reply(_show(same[0] if same else _save(cloud, _CONNECTION, teamspace.id, content)))
 
 

@@ -1,6 +1,8 @@
-"""What the SDK tells about itself: accepted and kept in memory only, without secrets.
+"""Reports that the SDK sends about itself: accepted and kept in memory only, without any value.
 
-The SDK sends the arguments of a call that failed, in clear.
+The SDK sends the arguments of a call that failed, in clear and in one text whose parts cannot be told apart: an
+argument may itself have braces, commas, lines, or words that look like the next part. So none of the text is kept but
+the kind of the error.
 """
 
 import re
@@ -10,29 +12,37 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lightning_native.emulator.api import body_of, cloud_of, reply
-from lightning_native.emulator.cloud import Cloud
 
 _MASK = "***"
-_ARGUMENTS = re.compile(r"ARGS: .*?(?= \| Error: |$)", re.DOTALL)
-_ENVIRONMENT = re.compile(r"\b(env|new_env|image_credentials|api_key): (\{.*?\}|[^,|]*)", re.DOTALL)
+# A report that was cut off ends before its traceback: what looks like an error in it may be part of an argument.
+_ERROR = re.compile(r"\| Error: ([A-Za-z_][A-Za-z0-9_.]{0,79}): ")
+_TRACEBACK = " | Traceback: Traceback (most recent call last):\n"
+# A method of the SDK, and a word of its API.
+_WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_.<>]{0,199}")
 
 
-def masked(cloud: Cloud, command: str, message: str) -> str:
-    """Return a message without what is secret or may be."""
-    if "secret" in command.lower():
-        message = _ARGUMENTS.sub(f"ARGS: {_MASK}", message)
-    message = _ENVIRONMENT.sub(rf"\1: {_MASK}", message)
-    for value in {cloud.api_key, *(secret.value for secret in cloud.secrets)}:
-        if value:
-            message = message.replace(value, _MASK)
-    return message
+def masked(message: str) -> str:
+    """Return what of a message is no secret whatever its arguments were: that it had some, and the kind of error."""
+    if not message:
+        return ""
+    before, traceback, _ = message.rpartition(_TRACEBACK)
+    errors = _ERROR.findall(before) if traceback else []
+    return f"ARGS: {_MASK}" + (f" | Error: {errors[-1]}: {_MASK}" if errors else "")
+
+
+def _word(value: object) -> str:
+    text = str(value or "")
+    return text if not text or _WORD.fullmatch(text) else _MASK
 
 
 async def _create(request: Request) -> Response:
     cloud, body = cloud_of(request), await body_of(request)
-    command = str(body.get("command") or "")
-    message = masked(cloud, command, str(body.get("message") or ""))
-    cloud.history.append({"command": command, "message": message, "severity": body.get("severity")})
+    report = {
+        "command": _word(body.get("command")),
+        "message": masked(str(body.get("message") or "")),
+        "severity": _word(body.get("severity")),
+    }
+    cloud.history.append(report)
     return reply({})
 
 

@@ -57,14 +57,18 @@ async def _create(request: Request) -> Response:
     # The request may come twice: a name stands for one secret.
     secret = same[0] if same else Secret(new_id(), scope, name, kind, "", cloud.clock.now())
     secret.value = str(body.get("value") or "")
-    return reply(_document(cloud, cloud.secrets.save(secret)))
+    cloud.secrets.save(secret)
+    cloud.secrets.forget()
+    return reply(_document(cloud, secret))
 
 
 async def _update(request: Request) -> Response:
     cloud, secret, body = cloud_of(request), _secret_of(request), await body_of(request)
     check_variable(secret.name, str(body.get("value") or ""))
     secret.value = str(body.get("value") or "")
-    return reply(_document(cloud, cloud.secrets.save(secret)))
+    cloud.secrets.save(secret)
+    cloud.secrets.forget()
+    return reply(_document(cloud, secret))
 
 
 async def _delete(request: Request) -> Response:

@@ -57,6 +57,8 @@ class Database:
             # A killed server loses nothing in this mode; only a power cut may lose the last writes.
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
+            # Records have secrets and environments: what is deleted or replaced is overwritten …
+            self._connection.execute("PRAGMA secure_delete=ON")
             self._connection.execute(
                 "CREATE TABLE IF NOT EXISTS records"
                 " (kind TEXT, id TEXT, document TEXT, PRIMARY KEY (kind, id)) WITHOUT ROWID"
@@ -94,16 +96,26 @@ class Database:
         with self._errors():
             self._connection.execute("DELETE FROM records WHERE kind = ? AND id = ?", (kind, key))
 
+    def forget(self) -> None:
+        """Let nothing of what was deleted or replaced stay on the disk."""
+        with self._errors():
+            # … and the write-ahead log, where it still is, cut off.
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def close(self) -> None:
         """Fold the write-ahead log into the file and close it."""
         self._connection.close()
 
 
 class Table(Generic[R]):
-    """The records of one kind by id, oldest first; change a record, then `save` it."""
+    """The records of one kind by id, oldest first; change a record, then `save` it.
 
-    def __init__(self, database: Database, kind: str, load: Callable[..., R]) -> None:
+    One that `forgets` leaves nothing of a deleted record on the disk.
+    """
+
+    def __init__(self, database: Database, kind: str, load: Callable[..., R], *, forgets: bool = False) -> None:
         self._database = database
+        self._forgets = forgets
         self._kind = kind
         self._records: dict[str, R] = {}
         for key, document in database.load(kind):
@@ -137,3 +149,9 @@ class Table(Generic[R]):
         """Delete a record, if it is there."""
         self._records.pop(key, None)
         self._database.delete(self._kind, key)
+        if self._forgets:
+            self._database.forget()
+
+    def forget(self) -> None:
+        """Let nothing of earlier versions of a record that was saved stay on the disk."""
+        self._database.forget()

@@ -128,6 +128,8 @@ async def _update(request: Request) -> Response:
         studio.env = variables
     studio.recorded.update(body)
     studios.save(cloud, studio)
+    # Variables that it had before may be secrets.
+    cloud.studios.forget()
     return reply(document(studio))
 
 
