@@ -51,6 +51,23 @@ def test_a_status_after_the_action_makes_the_sdk_submit_a_job_twice(sdk: Any, st
         item.delete()
 
 
+def test_a_status_after_the_action_makes_the_sdk_create_a_studio_again_and_again(
+    sdk: Any, lightning_cloud: Any, faults: Faults
+) -> None:
+    argv = [sys.executable, "-m", "lightning_native", "emulator", "fault", "add", f"--root={lightning_cloud.root}"]
+    argv += ["--match", "POST */cloudspaces", "--status", "503", "--after-accept", "--times", "2"]
+    subprocess.run(argv, check=True, capture_output=True)
+    name = f"again-{uuid4().hex[:6]}"
+    studio = sdk.Studio(name)
+    assert faults.list() == []
+    found = [item for item in studio.teamspace.studios if item.name.startswith(name)]
+    # The SDK has the last one; nobody knows of the others.
+    assert sorted(item.name for item in found) == [name, f"{name}-2", f"{name}-3"]
+    assert studio.name == f"{name}-3"
+    for item in found:
+        item.delete()
+
+
 def test_a_client_error_loses_its_message_in_the_sdk(studio: Any, faults: Faults) -> None:
     faults.add("status", match="POST */execute", status=409, times=3)
     with pytest.raises(Exception, match="failed to reach the server, response: 409"):
