@@ -38,7 +38,7 @@ _STUDIOS = "studios"
 
 
 def inside(folder: Path, path: str) -> Path:
-    """Return a path below a folder; 400 when it would lead outside, also through links."""
+    """Return a path below a folder of the root, which has no links above it; 400 when it would lead outside."""
     relative = path.strip("/")
     names = relative.split("/")
     if "\0" in relative or ".." in names:
@@ -50,7 +50,8 @@ def inside(folder: Path, path: str) -> Path:
         raise ApiError(400, f"{path[:200]!r} is no path: it has half a character") from None
     if max(lengths) > _MAX_NAME or len(os.fsencode(target)) > _MAX_PATH:
         raise ApiError(400, f"{path[:200] + '…'!r} is too long a path")
-    if not Path(os.path.realpath(target)).is_relative_to(os.path.realpath(folder)):
+    # Not of where the folder leads: code in a studio may put a link in its place.
+    if not Path(os.path.realpath(target)).is_relative_to(folder):
         raise ApiError(400, f"{path!r} leads outside of the folder")
     return target
 
@@ -94,9 +95,12 @@ def _folder_of_scope(cloud: Cloud, scope: str) -> Path:
     return home_of(cloud, studio)
 
 
-def _entry(path: str, target: os.DirEntry[str]) -> dict[str, Any] | None:
+def _entry(folder: Path, path: str, target: os.DirEntry[str]) -> dict[str, Any] | None:
     try:
         status = target.stat()
+        if target.is_symlink() and not Path(os.path.realpath(target.path)).is_relative_to(folder):
+            # What cannot be downloaded is not shown either.
+            return None
     except OSError:
         return None
     if stat.S_ISDIR(status.st_mode):
@@ -112,7 +116,7 @@ def _entry(path: str, target: os.DirEntry[str]) -> dict[str, Any] | None:
     }
 
 
-def _entries(folder: Path, prefix: str, recursive: bool) -> Iterator[dict[str, Any]]:
+def _entries(top: Path, folder: Path, prefix: str, recursive: bool) -> Iterator[dict[str, Any]]:
     try:
         with os.scandir(folder) as scan:
             children = sorted(scan, key=lambda child: child.name)
@@ -121,8 +125,8 @@ def _entries(folder: Path, prefix: str, recursive: bool) -> Iterator[dict[str, A
     for child in children:
         path = prefix + child.name
         if recursive and child.is_dir(follow_symlinks=False):
-            yield from _entries(folder / child.name, path + "/", recursive)
-        elif (entry := _entry(path, child)) is not None and not (recursive and entry["type"] == "tree"):
+            yield from _entries(top, folder / child.name, path + "/", recursive)
+        elif (entry := _entry(top, path, child)) is not None and not (recursive and entry["type"] == "tree"):
             yield entry
 
 
@@ -131,20 +135,21 @@ def _entries_of_drive(cloud: Cloud, teamspace_id: str, path: str, recursive: boo
     folder = drive_folder(cloud, teamspace_id)
     path = path.strip("/")
     if path not in ("", _STUDIOS):
-        yield from _entries(inside(folder, path), "", recursive)
+        yield from _entries(folder, inside(folder, path), "", recursive)
         return
     above = "" if path else f"{_STUDIOS}/"
     if not path:
         # The folder of that name is where a studio's home is mounted in its own namespace.
         hidden = (_STUDIOS, f"{_STUDIOS}/")
-        everything = _entries(folder, "", recursive)
+        everything = _entries(folder, inside(folder, ""), "", recursive)
         yield from (
             entry for entry in everything if entry["path"] != hidden[0] and not entry["path"].startswith(hidden[1])
         )
     studios = _studios(cloud, teamspace_id)
     if recursive:
         for studio in studios:
-            yield from _entries(home_of(cloud, studio), f"{above}{studio.name}/", recursive)
+            home = home_of(cloud, studio)
+            yield from _entries(home, inside(home, ""), f"{above}{studio.name}/", recursive)
     elif path:
         yield from ({"path": studio.name, "type": "tree"} for studio in studios)
     elif studios:
@@ -159,7 +164,7 @@ async def _list(request: Request) -> Response:
     if kind == "projects":
         entries = list(_entries_of_drive(cloud_of(request), key, path, recursive))
     else:
-        entries = list(_entries(inside(folder, path), "", recursive))
+        entries = list(_entries(folder, inside(folder, path), "", recursive))
     start = number_in(query, "cursor", 0)
     following = start + min(number_in(query, "atMost", _PAGE) or _PAGE, _PAGE)
     return reply({"tree": entries[start:following], "nextCursor": str(following) if following < len(entries) else None})

@@ -23,6 +23,8 @@ async def copy_folders(source: Path, destination: Path) -> None:
 
 async def copy_files(source: Path, destination: Path) -> None:
     """Copy the files of a studio, without its environment, into an empty folder."""
+    if (source / "home").is_symlink():
+        raise EmulatorError("cannot copy the files: the studio's folder is a link that its code made")
     argv = ["cp", "-a", "--reflink=auto", "--", str(source / "home"), str(destination / "home")]
     process = await asyncio.create_subprocess_exec(*argv, stderr=asyncio.subprocess.PIPE)
     _, message = await process.communicate()

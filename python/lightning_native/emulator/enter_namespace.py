@@ -37,6 +37,9 @@ def make(home: str, drive: str, work: str) -> None:
     """
     libc = ctypes.CDLL(None, use_errno=True)
     user, group = os.getuid(), os.getgid()
+    for place in (f"{drive}/studios", f"{drive}/studios/this_studio"):
+        if os.path.islink(place):  # noqa: PTH114 - as below
+            raise OSError(f"{place} is a link")
     os.makedirs(f"{drive}/studios/this_studio", exist_ok=True)  # noqa: PTH103 - pathlib takes longer to import than all this
     _check(libc.unshare(_CLONE_NEWNS | (_CLONE_NEWUSER if user else 0)), "unshare")
     if user:

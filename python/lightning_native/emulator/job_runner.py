@@ -16,6 +16,7 @@ from pathlib import Path
 
 from lightning_native.emulator import mounts, namespaces, processes
 from lightning_native.emulator.api import ApiError
+from lightning_native.emulator.artifacts import inside
 from lightning_native.emulator.cloud import Cloud, logger
 from lightning_native.emulator.copies import copy_files, copy_folders
 from lightning_native.emulator.environments import copy_environment, create_environment
@@ -295,7 +296,10 @@ async def interrupt(cloud: Cloud, job: Job, message: str) -> None:
 
 def _manifest(home: Path) -> dict[str, list[int]]:
     """Return what tells whether a file is still the same, by path."""
-    found = {}
+    found: dict[str, list[int]] = {}
+    if home.is_symlink():
+        # The job put it there: what it leads to is not what the job wrote.
+        return found
     for folder, folders, files in os.walk(home):
         folders[:] = [name for name in folders if name not in _NO_ARTIFACTS]
         for name in files:
@@ -312,12 +316,16 @@ def _collect_artifacts(cloud: Cloud, job: Job) -> None:
     """Move what a job wrote to the drive: the files that are not as they were in its snapshot."""
     home = home_of_job(cloud, job)
     before = json.loads((folder_of(cloud, job) / "snapshot.json").read_text())
-    destination = drive_folder(cloud, job.teamspace_id) / "jobs" / job.name
+    drive = drive_folder(cloud, job.teamspace_id)
     for path, state in _manifest(home).items():
         if before.get(path) != state:
-            target = destination / path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            (home / path).replace(target)
+            try:
+                # Code has the drive mounted, and may put links into it.
+                target = inside(drive, f"jobs/{job.name}/{path}")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                (home / path).replace(target)
+            except (ApiError, OSError) as error:
+                logger.error("a file that job %s wrote cannot be kept: %s", job.name, error)
 
 
 async def stop(cloud: Cloud, job: Job, *, message: str = "") -> None:

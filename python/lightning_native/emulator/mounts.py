@@ -1,5 +1,6 @@
 """What a container has mounted: folders of the drive, as links on this computer, which has no container engine."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -25,7 +26,7 @@ def mount(cloud: Cloud, job: Job) -> None:
     """Put what a job has mounted where it looks for it."""
     for link, folder in _mounts(cloud, job.teamspace_id, job.specification):
         folder.mkdir(parents=True, exist_ok=True)
-        if link.is_symlink():
+        if _is_ours(cloud, link):
             link.unlink()
         link.symlink_to(folder)
 
@@ -34,8 +35,13 @@ def unmount(cloud: Cloud, job: Job) -> None:
     """Take away what a job had mounted, but for what others have at the same place."""
     others = {path for other in cloud.jobs if other is not job and other.stopped_at is None for path in _paths(other)}
     for path in _paths(job) - others:
-        if Path(path).is_symlink():
+        if _is_ours(cloud, Path(path)):
             Path(path).unlink()
+
+
+def _is_ours(cloud: Cloud, link: Path) -> bool:
+    """Whether something is a link that a job of this cloud made."""
+    return link.is_symlink() and link.readlink().is_relative_to(cloud.root)
 
 
 def _paths(job: Job) -> set[str]:
@@ -45,11 +51,14 @@ def _paths(job: Job) -> set[str]:
 def _mounts(cloud: Cloud, teamspace_id: str, specification: dict[str, Any]) -> Iterator[tuple[Path, Path]]:
     for mapping in specification.get("pathMappings") or []:
         path, name = str(mapping.get("containerPath")), str(mapping.get("connectionName"))
-        if PurePosixPath(path).parent != _PLACE or ".." in path:
+        if PurePosixPath(path).parent != _PLACE or ".." in path or not path.isprintable() or len(path.encode()) > 255:
             raise ApiError(400, f"nothing can be mounted at {path!r}: in the local cloud only right below {_PLACE}")
+        if os.path.lexists(path) and not _is_ours(cloud, Path(path)):
+            raise ApiError(400, f"nothing can be mounted at {path!r}: there is something else; take another name")
         drive = drive_folder(cloud, teamspace_id)
         connections = (inside(drive, f"{kind}/{name}") for kind in CONNECTION_FOLDERS.values())
         connection = next((folder for folder in connections if folder.is_dir()), None)
         if connection is None:
             raise ApiError(404, f"the drive has no folder or connection {name!r}")
-        yield Path(path), inside(connection, str(mapping.get("connectionPath") or ""))
+        below = str(mapping.get("connectionPath") or "").strip("/")
+        yield Path(path), inside(drive, f"{connection.relative_to(drive)}/{below}")
