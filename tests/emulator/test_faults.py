@@ -136,7 +136,7 @@ def test_a_job_stays_pending_while_its_machine_is_out_of_capacity(sdk: Any, stud
     time.sleep(0.3)
     assert job.status == sdk.Status.Pending
     faults.remove(fault.id)
-    job.wait(interval=0.02, timeout=20)
+    job.wait(interval=0.02, timeout=300)
     assert job.status == sdk.Status.Completed
 
 
@@ -183,7 +183,7 @@ def test_a_reclaimed_job_starts_again_if_it_may(
     command = "[ -e tried ] || { touch tried; sleep 600; }"
     options = {"machine": "CPU", "studio": studio, "interruptible": True, "max_run_attempts": attempts}
     job = sdk.Job.run(name=name, command=command, **options)
-    job.wait(interval=0.02, timeout=30)
+    job.wait(interval=0.02, timeout=300)
     assert job.status.name == status
     assert job.current_run_attempt == attempts
     assert faults.list() == []

@@ -289,7 +289,10 @@ def test_a_path_without_the_key_leaves_no_trace(cloud: LocalCloud) -> None:
     mark = uuid4().hex
     for path in (f"/storage/a/{mark}", f"/storage/logs/a/{mark}", f"/{mark}", f"/page/{mark}", f"//storage/{mark}"):
         assert get(cloud, path=path, key=False) == 401
-    assert mark not in (cloud.root / "server.log").read_text()
+    assert raw(cloud, f"NONSENSE {mark}\r\n\r\n".encode())[0] == 400
+    log = (cloud.root / "server.log").read_text()
+    assert mark not in log
+    assert "Invalid HTTP request" not in log
 
 
 def test_no_path_writes_lines_of_the_log(cloud: LocalCloud) -> None:

@@ -269,6 +269,17 @@ def test_a_damaged_announcement_is_as_good_as_none(root: Path, content: str) -> 
     by_local_cloud(root)
 
 
+def test_another_process_with_the_id_of_a_killed_server_does_not_get_the_key(root: Path) -> None:
+    cloud = LocalCloud(root)
+    cloud.start()
+    assert read_environ(root) == cloud.environ
+    cloud.kill()
+    assert read_environ(root) is None
+    server = json.loads((root / "server.json").read_text())
+    (root / "server.json").write_text(json.dumps({**server, "pid": os.getpid()}))
+    assert read_environ(root) is None
+
+
 def in_a_small_file_system(root: Path, options: str, script: str) -> subprocess.CompletedProcess[str]:
     """Run a shell script where the root is a file system of its own, or skip where the kernel refuses one."""
     user = [] if os.geteuid() == 0 else ["--map-root-user"]

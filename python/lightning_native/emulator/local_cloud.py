@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from lightning_native.child_process import python_module
+from lightning_native.emulator import processes
 from lightning_native.emulator.faults import Faults
 from lightning_native.emulator.root import (
     LOG_FILE,
@@ -175,9 +176,9 @@ def read_environ(root: str | os.PathLike[str]) -> dict[str, str] | None:
     server = read_server(Path(root))
     if server is None:
         return None
-    try:
-        os.kill(server["pid"], 0)
-    except (OSError, OverflowError):
+    started = processes.start_time(server["pid"])
+    # After a crash, another process may have its id, and maybe its port: neither is to get the key.
+    if started is None or started != server.get("started", started):
         return None
     environ: dict[str, str] = server["environ"]
     return environ

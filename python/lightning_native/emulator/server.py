@@ -123,7 +123,8 @@ async def _serve(root: Path, settings: Settings, options: Options) -> None:
         # Nobody sends more than a sign of life through a WebSocket.
         ws_max_size=65_536,
         log_config=None,
-        log_level="warning",
+        # What is wrong with a request is told to its client: without the key, nobody writes into the log.
+        log_level="error",
         access_log=False,
         server_header=False,
         lifespan="off",
@@ -182,6 +183,7 @@ def _announce(root: Path, cloud: Cloud, kept: list[str]) -> None:
     server = {
         "url": cloud.url,
         "pid": os.getpid(),
+        "started": processes.start_time(os.getpid()),
         "key_file": str(root / KEY_FILE),
         "environ": cloud.environ,
         "kept_aside": kept,
