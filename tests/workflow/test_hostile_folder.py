@@ -119,3 +119,18 @@ def test_a_local_cloud_of_a_library_user_starts_there(tmp_path: Path) -> None:
 def test_a_module_of_ours_keeps_its_arguments_and_its_name(tmp_path: Path) -> None:
     place = Place(tmp_path)
     assert "lightning-native name" in place.run(*python_module("lightning_native", "name", "--help"))
+
+
+def test_a_module_that_people_start_themselves_imports_nothing_from_there(tmp_path: Path) -> None:
+    place = Place(tmp_path, spare=imported_by_python_itself() | {"lightning_native"})
+    for arguments in (["zenml.remote", "--help"], ["engine.controller", "--help"]):
+        place.run(sys.executable, "-m", f"lightning_native.{arguments[0]}", *arguments[1:])
+
+
+def test_a_program_of_somebody_else_keeps_its_folder_on_the_path(tmp_path: Path) -> None:
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "__init__.py").write_text("import lightning_native\n")
+    (tmp_path / "theirs" / "__main__.py").write_text("import beside\n")
+    (tmp_path / "beside.py").write_text("print('found')\n")
+    printed = subprocess.run([sys.executable, "-m", "theirs"], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert printed.stdout == "found\n"

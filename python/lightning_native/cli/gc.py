@@ -7,8 +7,8 @@ import time
 from dataclasses import asdict
 
 from lightning_native.cli.cloud_option import add_cloud_option, chosen_cloud
-from lightning_native.cli.confirmation import add_yes_option, confirmed
 from lightning_native.cli.units import human_dollars, human_seconds
+from lightning_native.confirmation import add_yes_option, confirmed
 from lightning_native.engine.journal import Journal, Lease
 from lightning_native.engine.reconcile import collect_garbage, cost_of, dead_leases
 from lightning_native.lightning.cloud import Cloud

@@ -9,8 +9,8 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from lightning_native.cli.confirmation import add_yes_option, confirmed
 from lightning_native.cli.output import write_output
+from lightning_native.confirmation import add_yes_option, confirmed
 from lightning_native.engine.follow import LogFollower
 from lightning_native.engine.journal import Journal, RunRecord
 from lightning_native.engine.run_folder import RunFolder

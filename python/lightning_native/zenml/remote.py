@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from lightning_native.child_process import module_arguments
+from lightning_native.confirmation import add_yes_option, confirmed
 from lightning_native.engine.operation import POLL_SECONDS, Agent
 from lightning_native.engine.run_folder import RunFolder
-from lightning_native.errors import CloudError, LightningNativeError, PlanError
+from lightning_native.errors import CloudError, LightningNativeError, PlanError, UsageError
 from lightning_native.lightning.cloud import StudioHandle
 from lightning_native.terminal import Cleaner, clean_output, raw, show_output, shows_colour
 from lightning_native.zenml.end_publication import PROMISE, RENEWAL_SECONDS
@@ -46,6 +47,7 @@ def main() -> int:
         if verb == "logs":
             command.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
         if verb == "stop":
+            add_yes_option(command)
             command.add_argument("--graceful", action="store_true", help="let running steps end")
             command.add_argument("--to-its-end", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -54,7 +56,7 @@ def main() -> int:
             return _run(arguments)
         except LightningNativeError as error:
             sys.stderr.write(f"error: {error}\n")
-            return 1
+            return 2 if isinstance(error, UsageError) else 1
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -63,6 +65,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if where is None:
         raise PlanError(f"run {arguments.run} has no controller on Lightning that was started from this machine")
     if REACHED not in os.environ:
+        if arguments.verb == "stop" and not confirmed([f"run {arguments.run}: to stop"], yes=arguments.yes):
+            return 1
         # What follows is for a process of its own: the credentials are in its environment only.
         code, _ = call(_component(where), sys.argv[1:], capture=False)
         if code == GONE and arguments.verb == "logs":

@@ -23,17 +23,18 @@ def confirmed(things: Sequence[str], *, yes: bool) -> bool:
         UsageError: there is nobody to ask.
     """
     for thing in things:
-        print(thing, file=sys.stderr)
+        sys.stderr.write(f"{thing}\n")
     if yes or not things:
         return True
     if not sys.stdin or not sys.stdin.isatty():
         raise UsageError("this asks before it goes ahead, and there is no terminal to ask on; say --yes")
     # Not `input`, which writes to stdout, where the results are.
-    print("Go ahead? [y/N] ", end="", file=sys.stderr, flush=True)
+    sys.stderr.write("Go ahead? [y/N] ")
+    sys.stderr.flush()
     answer = sys.stdin.readline()
     if not answer:
-        print(file=sys.stderr)
+        sys.stderr.write("\n")
     if answer.strip().lower() in ("y", "yes"):
         return True
-    print("nothing was changed", file=sys.stderr)
+    sys.stderr.write("nothing was changed\n")
     return False
