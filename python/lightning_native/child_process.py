@@ -5,8 +5,10 @@ run with the credentials in our environment. The option `-P` against it needs Py
 ignore what the user chose: PYTHONPATH, and the packages in the user's own folder.
 """
 
+import os
 import sys
 import sysconfig
+from pathlib import Path
 
 # The empty entry stands for the working folder. Nothing but `sys` is there before it is gone.
 _START = (
@@ -27,6 +29,6 @@ def python_module(module: str, *arguments: str) -> list[str]:
 
 def end_of_standard_library() -> int:
     """Return where on the path Python's own modules end: the user's code is found from there on."""
-    folders = [sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
+    folders = [str(Path(os.__file__).parent), sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib")]
     own = {*folders, *(f"{folder}/lib-dynload" for folder in folders)}
     return max((number + 1 for number, path in enumerate(sys.path) if path in own), default=0)

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from lightning_native.errors import UsageError
+from lightning_native.terminal import one_line
 
 
 def add_yes_option(parser: argparse.ArgumentParser) -> None:
@@ -23,7 +24,7 @@ def confirmed(things: Sequence[str], *, yes: bool) -> bool:
         UsageError: there is nobody to ask.
     """
     for thing in things:
-        sys.stderr.write(f"{thing}\n")
+        sys.stderr.write(f"{one_line(thing)}\n")
     if yes or not things:
         return True
     if not sys.stdin or not sys.stdin.isatty():

@@ -142,6 +142,11 @@ def clean(text: str, *, colour: bool = False) -> str:
     return cleaner.feed(text) + cleaner.finish()
 
 
+def one_line(text: str) -> str:
+    """Return a text that is a name or a cell of a table, as it can be shown on one line."""
+    return " ".join(clean(text).splitlines())
+
+
 def shows_colour(stream: TextIO) -> bool:
     """Tell whether a stream is a terminal whose user wants colours."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"

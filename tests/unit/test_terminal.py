@@ -5,7 +5,8 @@ import sys
 
 import pytest
 
-from lightning_native.terminal import Cleaner, CleanStream, clean, clean_output, show_output, shows_colour
+from lightning_native.cli.table import format_table
+from lightning_native.terminal import Cleaner, CleanStream, clean, clean_output, one_line, show_output, shows_colour
 
 HARMFUL = [
     pytest.param("\x1b]0;a title\x07", id="title, ended by a bell"),
@@ -109,3 +110,9 @@ def test_all_that_is_printed_is_cleaned_also_what_cannot_be_encoded(monkeypatch:
         sys.stderr.writelines(["\x1b[31m", "no colour\n"])
     assert sys.stderr is stream
     assert written.getvalue() == b"a name:  \\xe9 \\udc80\nno colour\n"
+
+
+def test_a_name_is_on_one_line_and_as_wide_as_it_looks() -> None:
+    assert one_line("a\nb\x1b[2J\rc") == "a b c"
+    table = format_table([["\x1b[31mred\x1b[0m", "x"], ["no\ncolour", "y"]])
+    assert table == "red        x\nno colour  y"

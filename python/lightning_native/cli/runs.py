@@ -17,7 +17,7 @@ from lightning_native.engine.run_folder import RunFolder
 from lightning_native.engine.watch import Watch
 from lightning_native.errors import PlanError
 from lightning_native.lightning.credentials import Credentials
-from lightning_native.terminal import clean, show_output
+from lightning_native.terminal import clean, one_line, show_output
 
 EXAMPLE = "lightning-native runs show 3f2a"
 
@@ -91,7 +91,7 @@ def _list(journal: Journal, args: argparse.Namespace) -> int:
     for record in records:
         seconds = (record["ended"] or time.time()) - record["started"]
         left = f"  {record['open_leases']} not released" if record["open_leases"] else ""
-        print(f"{record['run_id']}  {record['state']:9}  {seconds:7.1f} s  {record['name']}{left}")
+        print(f"{record['run_id']}  {record['state']:9}  {seconds:7.1f} s  {one_line(record['name'])}{left}")
     return 0
 
 
@@ -110,7 +110,7 @@ def _show(journal: Journal, args: argparse.Namespace) -> int:
         print(json.dumps(shown, indent=1))
         return 0
     driven = f"driven by process {record.controller}" if folder.is_driven() else "not driven by any process"
-    print(f"{record.name}  {record.state}  {driven}\n{record.message}".rstrip())
+    print(f"{one_line(record.name)}  {record.state}  {driven}\n{record.message}".rstrip())
     for step in steps:
         seconds = "" if step.started is None else f"{(step.ended or time.time()) - step.started:.1f} s"
         cost = "" if step.cost is None else f"${step.cost:.4f}"

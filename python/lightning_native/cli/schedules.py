@@ -66,7 +66,7 @@ def _act(cloud: Cloud, args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(done))
     else:
-        print("{name}: {cron} {timezone}, ".format(**done) + ("paused" if done["paused"] else "active"))
+        print(f"{done['name']}: {done['cron']} {done['timezone']}, {'paused' if done['paused'] else 'active'}")
     return 0
 
 

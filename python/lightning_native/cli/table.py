@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from lightning_native.terminal import clean
+from lightning_native.terminal import one_line
 
 
 def format_table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
     """Return rows in aligned columns; the columns with the numbers in `right` (from 0) end together."""
-    # A cell is one line, as wide as what is shown of it.
-    rows = [[" ".join(clean(cell).splitlines()) for cell in row] for row in rows]
+    # As wide as what is shown.
+    rows = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     lines = (
         "  ".join(
