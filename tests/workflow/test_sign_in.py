@@ -182,3 +182,10 @@ open_teamspace()
 """
     done = user.python("-W", "ignore", "-c", script, **cloud.environ)
     assert f"{LightningNativeError.__name__}: this process talks to {cloud.url}" in done.stderr
+
+
+def test_a_fault_of_the_local_cloud_is_not_added_at_the_account(user: User) -> None:
+    account = {"LIGHTNING_CLOUD_URL": "https://lightning.invalid", "LIGHTNING_API_KEY": "of the account"}
+    done = user.call("emulator", "fault", "list", **account)
+    assert done.returncode == 1
+    assert done.stderr == f"error: no local cloud runs in {user.folder / 'home' / 'cloud'}; give its --root\n"

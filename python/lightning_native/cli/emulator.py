@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from lightning_native.emulator import Faults, read_environ
 from lightning_native.emulator.attach import default_root
@@ -111,11 +112,10 @@ def _root(args: argparse.Namespace) -> Path:
 
 
 def _faults(args: argparse.Namespace) -> Faults:
-    environ: Mapping[str, str] | None = os.environ
-    # These may be set for the account instead, whose key is not for a local cloud.
-    named = {"LIGHTNING_CLOUD_URL", "LIGHTNING_API_KEY"} <= set(os.environ)
-    if args.root is not None or not named or not os.environ["LIGHTNING_CLOUD_URL"].startswith("http://127.0.0.1:"):
-        environ = read_environ(_root(args))
+    # The environment may name the account, whose key is for nobody else.
+    here = urlsplit(os.environ.get("LIGHTNING_CLOUD_URL", "")).hostname in ("127.0.0.1", "localhost")
+    named: Mapping[str, str] = os.environ if here and "LIGHTNING_API_KEY" in os.environ and args.root is None else {}
+    environ = named or read_environ(_root(args))
     if environ is None:
         raise EmulatorError(f"no local cloud runs in {_root(args)}; give its --root")
     return Faults(environ["LIGHTNING_CLOUD_URL"], environ["LIGHTNING_API_KEY"])
