@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from person import run_on_terminal
 
 from lightning_native.engine.workflow import load_workflow
 from lightning_native.errors import JobError, PlanError
@@ -76,6 +77,15 @@ def test_a_runtime_runs_here_and_now(workflow: Path, capsys: pytest.CaptureFixtu
     (code / "report.py").write_text("raise SystemExit(3)\n")
     with pytest.raises(JobError, match="exit code 3"):
         run_runtime(PythonRuntime(scriptPathURI="report.py"), code=code)
+
+
+def test_a_runtime_that_runs_here_does_nothing_to_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "report.py").write_text("print('\\x1b]0;a title\\x07one\\x1b[2J')\n")
+    here = "from lightning_native.jobs import PythonRuntime, run_runtime\n"
+    script = f"{here}run_runtime(PythonRuntime(scriptPathURI='report.py'), code={str(tmp_path)!r})"
+    assert run_on_terminal([sys.executable, "-c", script], env=os.environ) == (0, b"one\r\n")
+    as_it_came = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True).stdout
+    assert as_it_came == b"\x1b]0;a title\x07one\x1b[2J\n"
 
 
 def test_a_runtime_brings_its_limit_and_its_warnings(workflow: Path) -> None:

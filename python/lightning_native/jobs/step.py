@@ -13,6 +13,7 @@ from lightning_native.jobs.driver.code import CODE_VARIABLE
 from lightning_native.jobs.lightning.program import inline_program
 from lightning_native.jobs.lightning.translation import translate
 from lightning_native.jobs.runtimes import Runtime, runtime_from_spec
+from lightning_native.terminal import show_output
 
 
 def step_command(kind: str, spec: Mapping[str, Any]) -> RuntimeCommand:
@@ -53,8 +54,11 @@ def run_runtime(runtime: Runtime, *, code: Path | str = ".") -> None:
     ) as process:
         try:
             for line in process.stdout or ():
-                # Through Python's own stdout, where ZenML collects a step's log.
-                sys.stdout.write(line)
+                # Through Python's own stdout, where ZenML collects a step's log as it came; a person may look at it.
+                if sys.stdout.isatty():
+                    show_output(sys.stdout, line)
+                else:
+                    sys.stdout.write(line)
         except BaseException:
             process.terminate()
             raise

@@ -17,6 +17,7 @@ from lightning_native.errors import CloudError
 from lightning_native.home import home
 from lightning_native.lightning.offers import MachineOffer, fetch_offers
 from lightning_native.lightning.session import open_teamspace
+from lightning_native.terminal import one_line
 
 _FRESH_SECONDS = 3600.0
 _PATIENCE_SECONDS = 60.0
@@ -57,7 +58,8 @@ def _fetch(environ: Mapping[str, str]) -> str:
     except subprocess.TimeoutExpired as error:
         raise CloudError(f"the price list did not come within {_PATIENCE_SECONDS:g} s") from error
     if result.returncode != 0:
-        raise CloudError(f"cannot read the price list: {(result.stderr.strip().splitlines() or ['no reason'])[-1]}")
+        reason = one_line((result.stderr.strip().splitlines() or ["no reason"])[-1])
+        raise CloudError(f"cannot read the price list: {reason}")
     return result.stdout
 
 

@@ -20,6 +20,7 @@ from lightning_native.engine.schedules import find_schedule
 from lightning_native.engine.watch import controller_environment
 from lightning_native.errors import CloudError, LightningNativeError, PlanError
 from lightning_native.lightning.session import connect
+from lightning_native.terminal import one_line
 
 if TYPE_CHECKING:
     from zenml.models import ScheduleResponse
@@ -142,7 +143,7 @@ def change_schedule(environ: Mapping[str, str], *arguments: str) -> None:
         check=False,
     )
     if result.returncode != 0:
-        raise CloudError((result.stderr.strip().splitlines() or ["no reason"])[-1].removeprefix("error: "))
+        raise CloudError(one_line((result.stderr.strip().splitlines() or ["no reason"])[-1]).removeprefix("error: "))
 
 
 def main() -> int:
