@@ -124,8 +124,15 @@ def test_a_whole_file_of_credentials_is_used(user: User, cloud: LocalCloud) -> N
     key = {"user_id": cloud.environ["LIGHTNING_USER_ID"], "api_key": cloud.environ["LIGHTNING_API_KEY"]}
     file.write_text(json.dumps(key))
     named = ("LIGHTNING_USERNAME", "LIGHTNING_TEAMSPACE", "LIGHTNING_DISABLE_VERSION_CHECK")
-    done = user.call("schedules", "--json", **{name: cloud.environ[name] for name in named})
+    environ = {name: cloud.environ[name] for name in named}
+    done = user.call("schedules", "--json", **environ)
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+    # Also by the processes that we start, and where it is named.
+    elsewhere = file.rename(user.folder / "my key.json")
+    ran = user.call(
+        "run", "workflow.yaml", "--placement", "studio", LIGHTNING_CREDENTIAL_PATH=str(elsewhere), **environ
+    )
+    assert ran.returncode == 0, ran.stderr
 
 
 @pytest.mark.parametrize(("kind", "options"), [("expired-key", {}), ("status", {"status": 403})])

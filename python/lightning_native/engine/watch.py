@@ -144,7 +144,7 @@ def _sigterm_blocked() -> Iterator[None]:
 
 def controller_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a process that talks to Lightning: ours, and `environ` for our credentials."""
-    kept = ("LIGHTNING_CLOUD_URL", "LIGHTNING_NATIVE_HOME")
+    kept = ("LIGHTNING_CLOUD_URL", "LIGHTNING_CREDENTIAL_PATH", "LIGHTNING_NATIVE_HOME")
     ours = {name: value for name, value in os.environ.items() if name in kept or not name.startswith("LIGHTNING_")}
     return {**ours, **environ}
 
