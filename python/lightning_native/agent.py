@@ -77,7 +77,7 @@ STOP_PATIENCE = 1.0
 
 
 def operation_folder(operation: str) -> str:
-    if not re.match(r"^[A-Za-z0-9][A-Za-z0-9._-]*$", operation):
+    if not isinstance(operation, str) or not re.match(r"[A-Za-z0-9][A-Za-z0-9._-]{0,249}\Z", operation):
         raise SystemExit("not an operation id: %r" % operation)
     return os.path.join(OPERATIONS, operation)
 

@@ -17,7 +17,8 @@ from lightning_native.lightning.machines import machine_slugs
 
 # What YAML can hold; names are printable besides.
 texts = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1, max_size=20)
-names = texts.filter(lambda name: name.isprintable() and bool(name.strip()))
+names = texts.filter(lambda name: name.isprintable() and any(map(str.isalnum, name)))
+studios = names.filter(lambda name: "/" not in name and name == name.strip() and name[0] not in "-.")
 machines = st.sampled_from(sorted(machine_slugs()))
 seconds = st.integers(1, 10**6).map(float)
 requirement = st.sampled_from(["numpy>=1", "torch", "scipy==1.11", 'jax; python_version > "3"'])
@@ -50,7 +51,7 @@ def plans(draw: st.DrawFn) -> RunPlan:
         name=draw(names),
         steps=tuple(draw(st.permutations(steps))),
         placement=draw(st.sampled_from(["studio", "job"])),
-        main_studio=draw(st.none() | texts),
+        main_studio=draw(st.none() | studios),
         main_machine=draw(st.none() | machines),
         custom_commands=tuple(draw(st.lists(texts, max_size=2))),
         max_parallelism=draw(st.none() | st.integers(1, 99)),

@@ -73,7 +73,7 @@ def find_run(journal: Journal, prefix: str) -> RunRecord:
     Raises:
         PlanError: there is none, or more than one.
     """
-    matches = journal.runs_like(prefix)
+    matches = journal.runs_like(prefix) if prefix else []
     if len(matches) != 1:
         found = "no run" if not matches else f"{len(matches)} runs"
         raise PlanError(f"{found} in {journal.path} with an id that begins with {prefix!r}; see: lightning-native runs")

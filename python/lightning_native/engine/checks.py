@@ -4,6 +4,7 @@ import difflib
 from collections import Counter
 
 from lightning_native.engine.layout import check_environments
+from lightning_native.engine.names import check_line, check_names
 from lightning_native.engine.plan import RunPlan, Schedule, Setup, StepPlan
 from lightning_native.engine.plan_bounds import check_bounds
 from lightning_native.engine.url_credentials import has_credentials, refusal
@@ -24,6 +25,7 @@ def check_plan(plan: RunPlan) -> None:
         RequirementError: requirements that do not parse or, in one environment, cannot hold together.
         PlanError: what else steps in one studio need cannot hold together.
     """
+    check_names(plan)
     check_bounds(plan)
     _check_credentials(plan)
     names = Counter(step.name for step in plan.steps)
@@ -80,8 +82,8 @@ def check_schedule(schedule: Schedule) -> None:
     Raises:
         PlanError: a name, an expression or a time zone that cannot be.
     """
-    if not schedule.name.strip():
-        raise PlanError("a schedule needs a name")
+    check_line(schedule.name, "the schedule's name")
+    check_line(schedule.cron, f"the cron expression of schedule {schedule.name!r}")
     if len(schedule.cron) > _LONGEST_CRON or len(schedule.cron.split()) != 5:
         raise PlanError(
             f"schedule {schedule.name!r} has the cron expression {schedule.cron[:_LONGEST_CRON]!r}; it needs five "

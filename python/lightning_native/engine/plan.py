@@ -208,5 +208,5 @@ def load_plan(folder: Path) -> RunPlan:
     path = folder / "plan.json"
     try:
         return RunPlan.from_json(path.read_text())
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise PlanError(f"{path} cannot be read as a plan: {error}") from error

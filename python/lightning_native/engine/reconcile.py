@@ -3,11 +3,12 @@
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 from lightning_native.engine.journal import Journal, Lease, RunJournal
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.engine.sharing import leave
-from lightning_native.errors import CloudError, LightningNativeError
+from lightning_native.errors import CloudError, LightningNativeError, PlanError
 from lightning_native.lightning.cloud import Cloud
 
 _ATTEMPTS = 4
@@ -28,9 +29,18 @@ def dead_leases(journal: Journal, cloud_name: str) -> list[Lease]:
     dead = []
     for lease in journal.open_leases():
         record = journal.run(lease.run_id)
-        if record is not None and record.cloud == cloud_name and not RunFolder.of(lease.run_id).is_driven():
+        if record is not None and record.cloud == cloud_name and not is_driven(lease.run_id):
             dead.append(lease)
     return dead
+
+
+def is_driven(run_id: str) -> bool:
+    """Tell whether a process drives a run of the journal now."""
+    try:
+        return RunFolder.of(run_id).is_driven()
+    except PlanError:
+        # Of before such ids were refused: it has no folder of ours.
+        return False
 
 
 def cost_of(journal: Journal, cloud: Cloud, lease: Lease) -> float | None:
@@ -55,7 +65,8 @@ def collect_garbage(journal: Journal, cloud: Cloud, leases: list[Lease]) -> tupl
             continue
         run_journal = journal.drive(run_id, record.name, record.cloud, os.getpid(), [])
         failed_names |= {(run_id, name) for name in release_leases(run_journal, cloud)}
-        RunFolder.of(run_id).discard_secrets()
+        with suppress(PlanError):
+            RunFolder.of(run_id).discard_secrets()
         for step in journal.steps(run_id):
             run_journal.step_ended(step.name, "stopped", None, reason)
         run_journal.end("failed", reason)

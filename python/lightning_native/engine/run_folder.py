@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Literal, overload
 
 from lightning_native import ArchiveReport, create_archive, unique_studio_name
+from lightning_native.engine.names import check_folder_name, check_names, check_variables
 from lightning_native.engine.plan import RunPlan, load_plan
 from lightning_native.errors import PlanError
 from lightning_native.home import home
@@ -52,8 +53,12 @@ class RunFolder:
 
     @classmethod
     def of(cls, run_id: str) -> "RunFolder":
-        """Return the folder of a run, whether or not it is there."""
-        return cls(home() / "runs" / run_id)
+        """Return the folder of a run, whether or not it is there.
+
+        Raises:
+            PlanError: no run can have this id.
+        """
+        return cls(home() / "runs" / check_folder_name(run_id))
 
     @overload
     def write(self, plan: RunPlan, root: Path, environments: Mapping[str, Mapping[str, str]]) -> ArchiveReport: ...
@@ -71,9 +76,13 @@ class RunFolder:
         Without a root nothing is packed: for steps in images.
 
         Raises:
+            PlanError: something has a name that it cannot have.
             ArchiveError: `root` cannot be packed. Nothing is left behind.
 
         """
+        check_names(plan)
+        for step, variables in environments.items():
+            check_variables(variables, f"step {step!r}")
         self.path.mkdir(mode=0o700, parents=True)
         try:
             report = create_archive(root, self._archive) if root is not None else None
