@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,16 +19,38 @@ def home() -> Path:
         folder = Path(named).expanduser().absolute()
     else:
         folder = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "lightning-native"
+    # One that was there before may hold what is its user's, who decides who sees that.
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder
+
+
+def private_folder(path: Path) -> Path:
+    """Have a folder of ours be there, for its owner only, and return it; the folder that it is in is there."""
+    path.mkdir(mode=0o700, exist_ok=True)
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        path.chmod(0o700)
+    return path
+
+
+def private(path: str, flags: int) -> int:
+    """Open a file of ours, for its owner only whatever the umask is: an `opener` for `open`."""
+    descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+    if stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o077:
+        os.fchmod(descriptor, 0o600)
+    return descriptor
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file of ours, for its owner only."""
+    with open(path, "w", encoding="utf-8", opener=private) as stream:
+        stream.write(text)
 
 
 @contextmanager
 def locked(name: str, pause: Callable[[float], object] = time.sleep) -> Iterator[None]:
     """Hold a lock that one process, and one thread of it, has at a time; `pause` waits while another has it."""
-    folder = home() / "locks"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    with (folder / name).open("w") as lock:
+    path = private_folder(home() / "locks") / name
+    with open(path, "w", opener=private) as lock:
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

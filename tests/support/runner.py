@@ -47,6 +47,8 @@ class Runner:
         plan = RunPlan(uuid.uuid4().hex, "engine test", steps, placement=placement, **options)
         folder = RunFolder.of(plan.run_id)
         folder.write(plan, self.code, environments or {})
+        # Another process drives it.
+        folder.end_submission()
         return folder
 
     def start(self, folder: RunFolder, moment: str = "") -> "subprocess.Popen[bytes]":

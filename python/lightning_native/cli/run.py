@@ -83,6 +83,8 @@ def _start(workflow: Workflow, environ: dict[str, str], args: argparse.Namespace
         )
     except BaseException:
         folder.discard_secrets()
+        with Journal() as journal:
+            journal.forget(plan.run_id)
         raise
 
 

@@ -177,7 +177,7 @@ def _report(journal: Journal, args: argparse.Namespace) -> int:
 def _stop(journal: Journal, args: argparse.Namespace) -> int:
     record = find_run(journal, args.run_id)
     folder = RunFolder.of(record.run_id)
-    if record.controller is None or not folder.is_driven():
+    if not folder.is_driven():
         print(f"run {record.run_id} is not driven by any process; it is {record.state}", file=sys.stderr)
         if args.json:
             print(json.dumps({"run_id": record.run_id, "state": record.state}))
@@ -186,7 +186,10 @@ def _stop(journal: Journal, args: argparse.Namespace) -> int:
     if wanted:
         # While the question was open, it may have ended, or another process may have taken it over.
         now = find_run(journal, record.run_id)
-        if now.controller is not None and folder.is_driven():
+        if now.controller is None:
+            # Its controller is just being started, and looks for this.
+            folder.request_stop(graceful=False)
+        elif folder.is_driven():
             os.kill(now.controller, signal.SIGTERM)
         while folder.is_driven():
             time.sleep(_REFRESH_SECONDS)

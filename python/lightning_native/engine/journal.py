@@ -4,19 +4,21 @@ A lease is written before the thing it names is created, and closed after the th
 crash at any point leaves a record to clean up by. No secret is ever written here.
 """
 
+import os
 import secrets
 import sqlite3
+import stat
 import statistics
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
 from lightning_native.errors import StaleControllerError
-from lightning_native.home import home
+from lightning_native.home import home, private
 
 RunState = Literal["running", "completed", "failed", "stopped"]
 StepState = Literal["pending", "preparing", "running", "succeeded", "failed", "skipped", "stopped"]
@@ -152,6 +154,7 @@ class Journal:
         self._buffer: list[_Write] = []
         self._flushing: threading.Timer | None = None
         self._replaced: set[tuple[str, int]] = set()
+        _make_private(self.path)
         self._connection = sqlite3.connect(
             self.path, timeout=_PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
         )
@@ -184,12 +187,30 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def begin(self, run_id: str, name: str) -> bool:
+        """Record that a run is about to be; tell whether it was not known before."""
+        with self.transaction() as connection:
+            inserted = connection.execute(
+                "INSERT OR IGNORE INTO runs (run_id, name, cloud, state, started) VALUES (?, ?, '', 'running', ?)",
+                (run_id, name, time.time()),
+            )
+            return inserted.rowcount > 0
+
+    def forget(self, run_id: str) -> None:
+        """Forget a run that was about to be and never was."""
+        with self.transaction() as connection:
+            connection.execute("DELETE FROM runs WHERE run_id = ? AND controller IS NULL", (run_id,))
+
     def drive(self, run_id: str, name: str, cloud: str, controller: int, steps: list[str]) -> "RunJournal":
         """Record a run and its steps unless they are recorded, and become the only one who may write about it."""
         with self.transaction() as connection:
             connection.execute(
                 "INSERT OR IGNORE INTO runs (run_id, name, cloud, state, started) VALUES (?, ?, ?, 'running', ?)",
                 (run_id, name, cloud, time.time()),
+            )
+            connection.execute(
+                "UPDATE runs SET started = ?, cloud = ? WHERE run_id = ? AND controller IS NULL",
+                (time.time(), cloud, run_id),
             )
             connection.execute(
                 "UPDATE runs SET token = token + 1, controller = ? WHERE run_id = ?", (controller, run_id)
@@ -520,6 +541,18 @@ class RunJournal:
     def _check(self) -> None:
         if self.journal.token(self.run_id) != self._token:
             raise _stale(self.run_id)
+
+
+def _make_private(path: Path) -> None:
+    """Have the journal's file be there, for its owner only, and those that SQLite keeps beside it."""
+    # One that is there is not opened: closing it would take this process's locks on it away from SQLite.
+    with suppress(FileExistsError):
+        os.close(private(str(path), os.O_RDWR | os.O_CREAT | os.O_EXCL))
+    # Those beside it come with its mode.
+    for file in (path, *(path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm"))):
+        with suppress(FileNotFoundError):
+            if stat.S_IMODE(file.stat().st_mode) & 0o077:
+                file.chmod(0o600)
 
 
 def _stale(run_id: str) -> StaleControllerError:

@@ -9,6 +9,7 @@ from lightning_native.engine.journal import Journal, Lease, RunJournal
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.engine.sharing import leave
 from lightning_native.errors import CloudError, LightningNativeError, PlanError
+from lightning_native.home import home
 from lightning_native.lightning.cloud import Cloud
 
 _ATTEMPTS = 4
@@ -43,6 +44,24 @@ def is_driven(run_id: str) -> bool:
         return False
 
 
+def left_secrets(journal: Journal, cloud_name: str) -> list[RunFolder]:
+    """Return the folders of runs that nobody drives and that still have secrets, on this cloud or before any."""
+    left = []
+    for path in sorted((home() / "runs").glob("*")):
+        folder, record = RunFolder(path), journal.run(path.name)
+        if folder.has_secrets() and not folder.is_driven() and (not record or record.cloud in ("", cloud_name)):
+            left.append(folder)
+    return left
+
+
+def discard_left_secrets(journal: Journal, folders: list[RunFolder]) -> None:
+    """Delete the secrets in the folders of dead runs, and end these runs."""
+    for folder in folders:
+        folder.discard_secrets()
+        if journal.run(folder.path.name) is not None:
+            _end(journal, folder.path.name)
+
+
 def cost_of(journal: Journal, cloud: Cloud, lease: Lease) -> float | None:
     """Return the dollars that something left over has cost, for a studio at most; None where it is not known."""
     try:
@@ -58,7 +77,6 @@ def cost_of(journal: Journal, cloud: Cloud, lease: Lease) -> float | None:
 def collect_garbage(journal: Journal, cloud: Cloud, leases: list[Lease]) -> tuple[list[Lease], list[Lease]]:
     """Give up what dead runs hold, end these runs, and return what was released and what could not be."""
     failed_names = set()
-    reason = "the process that drove the run died"
     for run_id in dict.fromkeys(lease.run_id for lease in leases):
         record = journal.run(run_id)
         if record is None:
@@ -67,12 +85,22 @@ def collect_garbage(journal: Journal, cloud: Cloud, leases: list[Lease]) -> tupl
         failed_names |= {(run_id, name) for name in release_leases(run_journal, cloud)}
         with suppress(PlanError):
             RunFolder.of(run_id).discard_secrets()
-        for step in journal.steps(run_id):
-            run_journal.step_ended(step.name, "stopped", None, reason)
-        run_journal.end("failed", reason)
+        _end(journal, run_id)
     released = [lease for lease in leases if (lease.run_id, lease.name) not in failed_names]
     failed = [lease for lease in leases if (lease.run_id, lease.name) in failed_names]
     return released, failed
+
+
+def _end(journal: Journal, run_id: str) -> None:
+    """Record the end of a run whose process died; an end that is recorded stays."""
+    record = journal.run(run_id)
+    if record is None:
+        return
+    reason = "the process that drove the run died"
+    run_journal = journal.drive(run_id, record.name, record.cloud, os.getpid(), [])
+    for step in journal.steps(run_id):
+        run_journal.step_ended(step.name, "stopped", None, reason)
+    run_journal.end("failed", reason)
 
 
 def _release(journal: RunJournal, cloud: Cloud, lease: Lease) -> bool:

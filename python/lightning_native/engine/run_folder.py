@@ -6,6 +6,7 @@ import hmac
 import json
 import os
 import shutil
+import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -14,10 +15,11 @@ from pathlib import Path
 from typing import Literal, overload
 
 from lightning_native import ArchiveReport, create_archive, unique_studio_name
+from lightning_native.engine.journal import Journal
 from lightning_native.engine.names import check_folder_name, check_names, check_variables
 from lightning_native.engine.plan import RunPlan, load_plan
 from lightning_native.errors import PlanError
-from lightning_native.home import home
+from lightning_native.home import home, private, private_folder, write_private
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ class StepLog:
 
     def append(self, data: bytes) -> None:
         """Write what has come."""
-        with self._path.open("ab") as log:
+        with open(self._path, "ab", opener=private) as log:
             log.write(data)
 
 
@@ -50,6 +52,8 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._submission: int | None = None
+        self._end_submission: weakref.finalize[..., RunFolder] | None = None
 
     @classmethod
     def of(cls, run_id: str) -> "RunFolder":
@@ -83,27 +87,59 @@ class RunFolder:
         check_names(plan)
         for step, variables in environments.items():
             check_variables(variables, f"step {step!r}")
-        self.path.mkdir(mode=0o700, parents=True)
+        with Journal() as journal:
+            # Before anything else: whatever a process that is killed leaves here is found by it.
+            is_new = journal.begin(plan.run_id, plan.name)
+            try:
+                private_folder(self.path.parent)
+                self.path.mkdir(mode=0o700)
+                return self._fill(plan, root, environments)
+            except BaseException:
+                if is_new:
+                    journal.forget(plan.run_id)
+                raise
+
+    def _fill(
+        self, plan: RunPlan, root: Path | None, environments: Mapping[str, Mapping[str, str]]
+    ) -> ArchiveReport | None:
         try:
+            self._begin_submission()
             report = create_archive(root, self._archive) if root is not None else None
             if report is not None:
+                self._archive.chmod(0o600)
                 self._describe_code(report)
-            (self.path / "logs").mkdir()
-            (self.path / "plan.json").write_text(plan.to_json())
-            descriptor = os.open(self._environments, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as stream:
-                json.dump({step: dict(variables) for step, variables in environments.items()}, stream)
+            private_folder(self.path / "logs")
+            write_private(self.path / "plan.json", plan.to_json())
+            variables = {step: dict(variables) for step, variables in environments.items()}
+            write_private(self._environments, json.dumps(variables))
         except BaseException:
+            self.end_submission()
             shutil.rmtree(self.path, ignore_errors=True)
             raise
         return report
+
+    def _begin_submission(self) -> None:
+        """Hold a lock until the run has a controller, which inherits it, so that nobody takes the run for dead."""
+        self._submission = private(str(self.path / "submit.lock"), os.O_RDWR | os.O_CREAT)
+        self._end_submission = weakref.finalize(self, os.close, self._submission)
+        fcntl.flock(self._submission, fcntl.LOCK_EX)
+
+    def submission_files(self) -> tuple[int, ...]:
+        """Return what the process inherits that is to drive the run."""
+        return () if self._submission is None else (self._submission,)
+
+    def end_submission(self) -> None:
+        """Leave the run to the process that drives it."""
+        if self._end_submission is not None:
+            self._end_submission()
+        self._submission = self._end_submission = None
 
     def _describe_code(self, report: ArchiveReport) -> None:
         with self._archive.open("rb") as stream:
             sha256 = hashlib.file_digest(stream, "sha256") if hasattr(hashlib, "file_digest") else None
         if sha256 is None:
             sha256 = hashlib.sha256(self._archive.read_bytes())
-        (self.path / "code.json").write_text(json.dumps({"digest": report.digest, "sha256": sha256.hexdigest()}))
+        write_private(self.path / "code.json", json.dumps({"digest": report.digest, "sha256": sha256.hexdigest()}))
 
     @property
     def _archive(self) -> Path:
@@ -121,7 +157,7 @@ class RunFolder:
     def remember_controller(self, controller: Sequence[str], local_cloud: Path | None) -> None:
         """Keep how the run's controller is started, for when it has to be started again."""
         described = {"controller": list(controller), "local_cloud": str(local_cloud) if local_cloud else None}
-        (self.path / "controller.json").write_text(json.dumps(described))
+        write_private(self.path / "controller.json", json.dumps(described))
 
     def controller(self) -> tuple[list[str], Path | None]:
         """Return the controller's module and arguments, and the root of the local cloud it runs on, if it does.
@@ -184,9 +220,17 @@ class RunFolder:
 
     def discard_secrets(self) -> None:
         """Delete the steps' environments, the code archive and the run's key: no step will need them again."""
-        self._environments.unlink(missing_ok=True)
-        self._archive.unlink(missing_ok=True)
-        self._key_path.unlink(missing_ok=True)
+        for path in self._secrets():
+            path.unlink(missing_ok=True)
+
+    def has_secrets(self) -> bool:
+        """Tell whether there is what `discard_secrets` deletes."""
+        return any(True for _ in self._secrets())
+
+    def _secrets(self) -> Iterator[Path]:
+        # Also of a run that is handed over, which is in a folder below, and what was being written when we were killed.
+        for pattern in ("environments.json", "*/environments.json", "code.tar.gz", ".code.tar.gz*", "results.key*"):
+            yield from self.path.glob(pattern)
 
     def log(self, step: str, attempt: int = 1) -> Path:
         """Return where the output of one attempt at a step is kept."""
@@ -195,7 +239,7 @@ class RunFolder:
 
     def request_stop(self, *, graceful: bool) -> None:
         """Ask whoever drives the run, now or later, to stop it: at once, or when the running steps have ended."""
-        (self.path / ("stop-gracefully" if graceful else "stop")).touch()
+        (self.path / ("stop-gracefully" if graceful else "stop")).touch(mode=0o600)
 
     def stop_requested(self) -> Literal["no", "graceful", "forced"]:
         """Tell whether and how the run is to be stopped."""
@@ -211,16 +255,17 @@ class RunFolder:
             PlanError: another process drives it.
 
         """
-        with (self.path / "controller.lock").open("w") as lock:
+        with open(self.path / "controller.lock", "w", opener=private) as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise PlanError(f"run {self.path.name} is driven by another process already") from None
+            self.end_submission()
             yield
 
     def is_driven(self) -> bool:
-        """Tell whether a process drives the run now."""
-        return self.is_locked("controller.lock")
+        """Tell whether a process drives the run now, or is about to."""
+        return self.is_locked("controller.lock") or self.is_locked("submit.lock")
 
     def is_locked(self, name: str) -> bool:
         """Tell whether a process has locked a file of the folder."""

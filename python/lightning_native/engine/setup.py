@@ -11,6 +11,7 @@ from lightning_native.engine.placements.base import RunContext
 from lightning_native.engine.plan import Setup
 from lightning_native.engine.url_credentials import credential_variables, variables_in
 from lightning_native.errors import CloudError
+from lightning_native.home import private, write_private
 from lightning_native.lightning.cloud import StudioHandle
 
 _PACKAGES = """\
@@ -119,11 +120,11 @@ def _install(
     remote = f"{hashlib.sha256(requirements.encode()).hexdigest()[:32]}.requirements.txt"
     if requirements:
         local = context.folder.path / remote
-        local.write_text(requirements)
+        write_private(local, requirements)
         ready.agent.upload(local, f"{REMOTE_HOME}/{remote}")
     log_path = context.folder.log(label)
     shown = Masked(secret_values(variables, _secret_texts(context)))
-    with log_path.open("ab", buffering=0) as log:
+    with open(log_path, "ab", buffering=0, opener=private) as log:
         try:
             outcome = ready.operation(context.operation_id(label, 1)).run(
                 ["sh", "-c", _script(f"../../{remote}" if requirements else "", setup, credentials)],

@@ -18,6 +18,7 @@ from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import RunFailedError, RunStoppedError
+from lightning_native.home import private
 from lightning_native.terminal import clean, show_output
 
 _REFRESH_SECONDS = 0.1
@@ -60,7 +61,8 @@ class Watch:
         folder.remember_controller(controller, local_cloud)
         argv = python_module(*controller, str(folder.path))
         argv += ["--local-cloud", str(local_cloud)] if local_cloud else []
-        with folder.controller_log.open("wb") as log, _sigterm_blocked():
+        path = folder.controller_log
+        with open(path, "wb", opener=private) as log, _sigterm_blocked():
             # A session of its own: Ctrl-C in the terminal reaches it only through us, so that it ends in order.
             self._controller = subprocess.Popen(
                 argv,
@@ -69,7 +71,9 @@ class Watch:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=folder.submission_files(),
             )
+        folder.end_submission()
 
     @property
     def pid(self) -> int:

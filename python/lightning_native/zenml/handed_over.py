@@ -11,6 +11,7 @@ from lightning_native import unique_studio_name
 from lightning_native.child_process import module_arguments
 from lightning_native.engine.operation import REMOTE_HOME
 from lightning_native.engine.run_folder import RunFolder
+from lightning_native.home import write_private
 
 STEP = "controller"
 # Where our files are in the controller's studio, below its home.
@@ -80,7 +81,7 @@ class HandedOver:
 
     def write(self, folder: RunFolder) -> None:
         """Keep it."""
-        _file(folder).write_text(json.dumps(asdict(self)))
+        write_private(_file(folder), json.dumps(asdict(self)))
 
 
 def _file(folder: RunFolder) -> Path:

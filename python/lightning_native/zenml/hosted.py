@@ -20,7 +20,7 @@ from lightning_native.engine.follow import LogFollower
 from lightning_native.engine.journal import RunState
 from lightning_native.engine.operation import REMOTE_HOME
 from lightning_native.engine.run_folder import RunFolder
-from lightning_native.home import home
+from lightning_native.home import home, private_folder
 from lightning_native.lightning.local import cloud_environ
 from lightning_native.zenml.end_publication import is_promised_elsewhere, wait_for_promise
 from lightning_native.zenml.handed_over import Hosted
@@ -102,7 +102,7 @@ def _uploaded_run(hosted: Hosted) -> tuple[str, ...]:
     """Complete the folder of the run that was uploaded, and return the command that drives it."""
     folder = RunFolder.of(hosted.run_id)
     (folder.path / "environments.json").chmod(0o600)
-    (folder.path / "logs").mkdir(exist_ok=True)
+    private_folder(folder.path / "logs")
     published = ("--pipeline-run", hosted.pipeline_run) if hosted.pipeline_run else ()
     local = ("--local-cloud", hosted.local_cloud) if hosted.local_cloud else ()
     return module_arguments("lightning_native.zenml.controller", str(folder.path), *published, *local)

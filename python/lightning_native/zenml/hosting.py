@@ -1,8 +1,6 @@
 """The plan of the studio that a controller on Lightning lives in, and the run that it is handed."""
 
 import json
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -12,6 +10,7 @@ from zenml.config import DockerSettings
 from lightning_native.engine.layout import studio_layout
 from lightning_native.engine.plan import Retry, RunPlan, StepPlan
 from lightning_native.engine.run_folder import RunFolder
+from lightning_native.home import write_private
 from lightning_native.zenml.environment import step_requirements, step_setup
 from lightning_native.zenml.handed_over import STEP, Hosted
 
@@ -70,11 +69,10 @@ def add_inner_run(folder: RunFolder, plan: RunPlan, environments: Mapping[str, M
     """Put the run that is handed over beside the one that hosts it; both have the same code."""
     inner = folder.path / INNER
     inner.mkdir(mode=0o700)
-    (inner / "plan.json").write_text(plan.to_json())
-    shutil.copyfile(folder.path / "code.json", inner / "code.json")
-    descriptor = os.open(inner / "environments.json", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as stream:
-        json.dump({step: dict(variables) for step, variables in environments.items()}, stream)
+    write_private(inner / "plan.json", plan.to_json())
+    write_private(inner / "code.json", (folder.path / "code.json").read_text())
+    variables = {step: dict(variables) for step, variables in environments.items()}
+    write_private(inner / "environments.json", json.dumps(variables))
 
 
 def logs_command(run_id: str) -> str:

@@ -14,7 +14,7 @@ from dataclasses import asdict
 from lightning_native.child_process import python_module
 from lightning_native.engine.watch import controller_environment
 from lightning_native.errors import CloudError
-from lightning_native.home import home
+from lightning_native.home import home, write_private
 from lightning_native.lightning.offers import MachineOffer, fetch_offers
 from lightning_native.lightning.session import open_teamspace
 from lightning_native.terminal import one_line
@@ -40,7 +40,7 @@ def read_price_list(environ: Mapping[str, str]) -> list[MachineOffer]:
     else:
         text = _fetch(environ)
         partial = kept.with_suffix(f".{time.monotonic_ns()}")
-        partial.write_text(text)
+        write_private(partial, text)
         partial.replace(kept)
     return [MachineOffer(**offer) for offer in json.loads(text)]
 
