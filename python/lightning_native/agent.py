@@ -72,14 +72,19 @@ RESULT_MARK = "lightning-native-result"
 UPLOAD_PATIENCE = 60.0
 # Between the claim and the runner's lock an operation looks dead for a moment.
 CLAIM_PATIENCE = 10.0
+# No number of seconds or bytes that we are given is as large.
+FOR_EVER = 1 << 53
 # How long what a command prints while it is being stopped waits for its end.
 STOP_PATIENCE = 1.0
 
 
 def operation_folder(operation: str) -> str:
     if not isinstance(operation, str) or not re.match(r"[A-Za-z0-9][A-Za-z0-9._-]{0,249}\Z", operation):
-        raise SystemExit("not an operation id: %r" % operation)
-    return os.path.join(OPERATIONS, operation)
+        raise SystemExit("not an operation id: %r" % (operation,))
+    folder = os.path.join(OPERATIONS, operation)
+    if os.path.islink(folder):
+        raise SystemExit("operation %s is a link, which is none of ours" % operation)
+    return folder
 
 
 def result_mark(word: str, attempt: int) -> str:
@@ -101,12 +106,77 @@ def write_json(path: str, value: Any) -> None:
 
 
 def read_json(path: str) -> dict[str, Any] | None:
+    """Return what `write_json` wrote; None where there is nothing, or something else."""
     try:
         with open(path) as stream:
-            value: dict[str, Any] = json.load(stream)
-            return value
-    except FileNotFoundError:
+            value = parse(stream.read())
+    except (OSError, ValueError):
         return None
+    return value if isinstance(value, dict) else None
+
+
+def parse(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("too deep") from None
+
+
+def specification_path(name: str) -> str:
+    path = operation_folder(name) + ".json"
+    if os.path.islink(path):
+        raise SystemExit("%s is a link, which is none of ours" % path)
+    return path
+
+
+def read_specifications(path: str) -> dict[str, Any]:
+    with open(path, encoding="utf-8") as stream:
+        try:
+            content = parse(stream.read())
+        except ValueError as error:
+            raise SystemExit("%s cannot be read: %s" % (path, error)) from None
+    if not isinstance(content, dict):
+        raise SystemExit("%s holds no specification" % path)
+    return content
+
+
+def check_specification(spec: Any) -> dict[str, Any]:
+    """Return a specification in which everything has its type; what its words do is found out when it runs."""
+
+    def texts(value: Any) -> bool:
+        return isinstance(value, (list, tuple)) and all(isinstance(text, str) for text in value)
+
+    def number(value: Any) -> bool:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < FOR_EVER
+
+    wrong = "is no mapping"
+    if isinstance(spec, dict):
+        env, retry, timeout = spec.get("env") or {}, spec.get("retry"), spec.get("timeout")
+        is_right = {
+            "argv": texts(spec.get("argv")) and bool(spec["argv"]),
+            "cwd": isinstance(spec.get("cwd") or "", str),
+            "env": isinstance(env, dict) and texts(list(env.values())),
+            "scratch": texts(spec.get("scratch") or []),
+            "timeout": timeout is None or number(timeout),
+            "retry": not retry
+            or (isinstance(retry, dict) and all(number(retry.get(key)) for key in ("count", "delay", "backoff"))),
+            "code": not spec.get("code") or (texts(spec["code"]) and len(spec["code"]) == 3),
+            "word": isinstance(spec.get("word", ""), str),
+        }
+        wrong = next(("has a wrong %s" % key for key, right in is_right.items() if not right), "")
+        if not wrong:
+            return spec
+    raise SystemExit("the specification %s" % wrong)
+
+
+def check_offsets(offsets: Any) -> dict[str, int]:
+    if not isinstance(offsets, dict):
+        raise SystemExit("no operations: %.80r" % (offsets,))
+    for operation, offset in offsets.items():
+        operation_folder(operation)
+        if type(offset) is not int or not 0 <= offset < FOR_EVER:
+            raise SystemExit("not an offset: %.80r" % (offset,))
+    return offsets
 
 
 def file_sha256(path: str) -> str:
@@ -155,7 +225,7 @@ def start(file: str, sha256: str, operations: list[str], *, together: bool) -> N
     """Start operations, whose specifications are in `ops/FILE.json`: that of the one, or by their ids."""
     import contextlib
 
-    path = operation_folder(file) + ".json"
+    path = specification_path(file)
     os.makedirs(OPERATIONS, mode=0o700, exist_ok=True)
 
     def claimed() -> bool:
@@ -166,10 +236,9 @@ def start(file: str, sha256: str, operations: list[str], *, together: bool) -> N
         wait_for_upload(path, sha256, claimed)
         if not claimed():
             os.chmod(path, 0o600)
-            with open(path) as stream:
-                content = json.load(stream)
+            content = read_specifications(path)
             for operation in operations:
-                claim(operation, content[operation] if together else content)
+                claim(operation, check_specification(content.get(operation) if together else content))
         os.unlink(path)
     if not claimed():
         raise SystemExit("%s was deleted before it was read" % path)
@@ -191,12 +260,15 @@ def run_as_job(operation: str, spec_sha256: str, job_name: str | None, step: str
     if job_name and os.environ.get("LIGHTNING_JOB_NAME", job_name) != job_name:
         print("this job is a duplicate of %s, which runs the command" % job_name)
         return 1
-    spec_path = operation_folder(operation) + ".json"
+    spec_path = specification_path(operation)
     wait_for_upload(spec_path, spec_sha256)
-    with open(spec_path) as stream:
-        spec = json.load(stream)
+    content: Any = read_specifications(spec_path)
     if step is not None:
-        spec = spec["steps"][step]
+        steps = content.get("steps")
+        content = steps.get(step) if isinstance(steps, dict) else None
+    spec = check_specification(content)
+    if "word" not in spec:
+        raise SystemExit("the specification has no word to prove its result by")
     # Lightning starts a pipeline's jobs again, with the same mounts: who created the pipeline removes those.
     if step is None or not spec.get("mounted"):
         # Whoever submitted the job removes what cannot be removed here, such as from a mount that is read-only.
@@ -297,8 +369,9 @@ def spawn_and_supervise(
     try:
         os.chdir(os.path.expanduser(spec.get("cwd") or "~"))
         child, output = spawn(spec["argv"], environment)
-    except OSError as error:
-        log.write(("cannot start %r: %s\n" % (spec["argv"][:1], error)).encode())
+    except (OSError, ValueError) as error:
+        # A value error: what no system can be given, such as a NUL in a word.
+        log.write(("cannot start %r: %s\n" % (spec["argv"][:1], error)).encode(errors="backslashreplace"))
         return never_ran
     if folder is not None:
         write_json(os.path.join(folder, "runner.json"), {"runner": os.getpid(), "child": child})
@@ -431,11 +504,16 @@ def signal_group(pid: int, number: int) -> None:
 
 
 def exchange(request: dict[str, Any], wait: float) -> dict[str, Any]:
-    offsets: dict[str, int] = dict(request.get("poll") or {})
+    if not isinstance(request, dict):
+        raise SystemExit("no request: %.80r" % (request,))
+    offsets = dict(check_offsets(request.get("poll") or {}))
     together = request.get("start")
     if together:
-        start(together["file"], together["sha256"], list(together["operations"]), together=True)
-        offsets.update(together["operations"])
+        if not isinstance(together, dict) or not isinstance(together.get("sha256"), str):
+            raise SystemExit("nothing to start: %.80r" % (together,))
+        operations = check_offsets(together.get("operations"))
+        start(together.get("file", ""), together["sha256"], list(operations), together=True)
+        offsets.update(operations)
     # What is started is often short.
     return {"answers": poll(offsets, wait, until_all=bool(together))}
 
@@ -625,7 +703,8 @@ def leave(run: str, owes: bool) -> dict[str, Any]:
 def other_runs(run: str) -> list[str]:
     names = os.listdir(OPERATIONS) if os.path.isdir(OPERATIONS) else []
     folders = {name: os.path.join(OPERATIONS, name) for name in names}
-    return sorted({name.split(".")[0] for name, path in folders.items() if state_of(path) == "running"} - {run})
+    running = {name.split(".")[0] for name, path in folders.items() if state_of(path) == "running"}
+    return sorted(running - {run})
 
 
 def forget(prefix: str) -> int:
@@ -634,7 +713,11 @@ def forget(prefix: str) -> int:
     names = os.listdir(OPERATIONS) if os.path.isdir(OPERATIONS) else []
     mine = [name for name in names if name.startswith(prefix)]
     for name in mine:
-        if os.path.isdir(os.path.join(OPERATIONS, name)):
+        path = os.path.join(OPERATIONS, name)
+        if os.path.islink(path):
+            # Not ours, and not to be followed.
+            os.unlink(path)
+        elif os.path.isdir(path):
             stop(name, 1)
     deadline = time.monotonic() + 5
     for name in mine:
@@ -643,9 +726,16 @@ def forget(prefix: str) -> int:
             time.sleep(0.02)
         if os.path.isdir(path):
             shutil.rmtree(path, ignore_errors=True)
-        else:
+        elif os.path.lexists(path):
             os.unlink(path)
     return len(mine)
+
+
+def seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < FOR_EVER:
+        raise ValueError(text)
+    return value
 
 
 def main() -> None:
@@ -663,16 +753,16 @@ def main() -> None:
     for name in ("start", "poll"):
         command = commands.add_parser(name)
         command.add_argument("operation")
-        command.add_argument("--wait", type=float, default=0.0)
+        command.add_argument("--wait", type=seconds, default=0.0)
         command.add_argument("--offset", type=int, default=0)
         if name == "start":
             command.add_argument("--spec-sha256", required=True)
     command = commands.add_parser("exchange")
-    command.add_argument("request", type=json.loads)
-    command.add_argument("--wait", type=float, default=0.0)
+    command.add_argument("request", type=parse)
+    command.add_argument("--wait", type=seconds, default=0.0)
     command = commands.add_parser("stop")
     command.add_argument("operations", nargs="+")
-    command.add_argument("--grace", type=float, default=10.0)
+    command.add_argument("--grace", type=seconds, default=10.0)
     command = commands.add_parser("unpack")
     command.add_argument("archive")
     command.add_argument("sha256")
@@ -686,7 +776,8 @@ def main() -> None:
     if arguments.command == "start":
         start(arguments.operation, arguments.spec_sha256, [arguments.operation], together=False)
     if arguments.command in ("start", "poll"):
-        answer = poll({arguments.operation: arguments.offset}, arguments.wait)[arguments.operation]
+        offsets = check_offsets({arguments.operation: arguments.offset})
+        answer = poll(offsets, arguments.wait)[arguments.operation]
     elif arguments.command == "exchange":
         answer = exchange(arguments.request, arguments.wait)
     elif arguments.command == "stop":

@@ -355,7 +355,49 @@ def test_what_a_run_owes_when_it_leaves_is_owed_by_those_who_are_still_there(stu
     assert not studio.call("leave", "two")["stop"]
 
 
-@pytest.mark.parametrize("name", ["../evil", "", ".hidden", "a/b"])
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ({"argv": []}, "has a wrong argv"),
+        ({"argv": ["true", 1]}, "has a wrong argv"),
+        ({"argv": ["true"], "env": {"A": 1}}, "has a wrong env"),
+        ({"argv": ["true"], "timeout": "soon"}, "has a wrong timeout"),
+        ({"argv": ["true"], "timeout": float("nan")}, "has a wrong timeout"),
+    ],
+)
+def test_a_specification_that_cannot_be_run_claims_nothing(studio: Studio, spec: dict[str, Any], message: str) -> None:
+    sha256 = studio.upload("run.a", **spec)
+    argv = [sys.executable, str(studio.agent), "start", "run.a", "--spec-sha256", sha256]
+    result = subprocess.run(argv, capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stderr) == (1, f"the specification {message}\n")
+    assert studio.call("poll", "run.a")["state"] == "unknown"
+
+
+def test_a_command_that_no_system_can_be_given_ends_with_127(studio: Studio) -> None:
+    for name, spec in enumerate(({"argv": ["a\x00b"]}, {"argv": ["true"], "env": {"A\x00": ""}}, {"argv": ["\ud800"]})):
+        studio.start(f"run.{name}", **spec)
+        output, answer = studio.finish(f"run.{name}")
+        assert answer["result"]["exit_code"] == 127
+        assert b"cannot start" in output
+
+
+def test_what_is_a_link_among_the_operations_is_not_followed(studio: Studio) -> None:
+    outside = studio.home / "outside"
+    outside.mkdir()
+    (outside / "mine").write_text("mine")
+    operations = studio.agent.parent / "ops"
+    (operations / "run.a").symlink_to(outside)
+    (operations / "run.b.json").symlink_to(outside / "mine")
+    for arguments in (["poll", "run.a"], ["stop", "run.a"], ["start", "run.b", "--spec-sha256", "0"]):
+        argv = [sys.executable, str(studio.agent), *arguments]
+        result = subprocess.run(argv, capture_output=True, text=True, check=False)
+        assert result.returncode == 1
+        assert "is a link, which is none of ours" in result.stderr
+    assert studio.call("leave", "run")["forgotten"] == 2
+    assert [path.name for path in outside.iterdir()] == ["mine"]
+
+
+@pytest.mark.parametrize("name", ["../evil", "", ".hidden", "a/b", "a\n", "x" * 300])
 def test_an_operation_id_cannot_leave_its_folder(studio: Studio, name: str) -> None:
     result = subprocess.run(
         [sys.executable, str(studio.agent), "poll", name], capture_output=True, text=True, check=False
