@@ -58,10 +58,12 @@ def test_gc_deletes_those_of_a_controller_that_was_killed_meanwhile(
     runner: Runner, cloud: LocalCloud, placement: PlacementName
 ) -> None:
     cloud.faults.add("status", match="POST */cloudspaces", status=503, after_accept=True, times=0)
-    folder = runner.make(placement, step(runner))
+    before = len(connect().studio_names())
+    # An environment of its own.
+    folder = runner.make(placement, step(runner), custom_commands=(f": {uuid.uuid4()}",))
     process = runner.start(folder)
-    # The first has been made, and the SDK waits before it asks again.
-    while len([name for name in connect().studio_names() if name.startswith(("engine-test", "env-"))]) < 2:
+    # The first has been made, and the SDK has asked again.
+    while len(connect().studio_names()) < before + 2:
         assert process.poll() is None
     process.send_signal(signal.SIGKILL)
     process.wait(timeout=60)
