@@ -47,13 +47,13 @@ def write_private(path: Path, text: str) -> None:
 
 
 @contextmanager
-def locked(name: str, pause: Callable[[float], object] = time.sleep) -> Iterator[None]:
-    """Hold a lock that one process, and one thread of it, has at a time; `pause` waits while another has it."""
+def locked(name: str, pause: Callable[[float], object] = time.sleep, *, shared: bool = False) -> Iterator[None]:
+    """Hold a lock that one thread of one process has at a time, or many share; `pause` waits for those who have it."""
     path = private_folder(home() / "locks") / name
     with open(path, "w", opener=private) as lock:
         while True:
             try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
                 break
             except BlockingIOError:
                 pause(0.05)

@@ -71,6 +71,18 @@ def test_the_log_is_the_same_in_whatever_pieces_the_output_is_read(outputs: list
             assert written in (output.encode(), f"{output}\n".encode())
 
 
+def test_a_job_that_the_platform_started_again_counts_its_attempts_anew() -> None:
+    text = "".join(f"{number}\n{result(number, code)}\n" for number, code in ((1, 3), (2, -15), (1, 3), (2, 0)))
+    outputs = split_attempts(text, WORD, is_complete=True)
+    assert [(output, outcome and outcome.exit_code) for output, outcome in outputs] == [
+        ("1", 3),
+        ("2", -15),
+        ("1", 3),
+        ("2", 0),
+        ("", None),
+    ]
+
+
 def test_an_answer_that_holds_no_text_is_kept_readable(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path)
     (tmp_path / "logs").mkdir()

@@ -14,6 +14,7 @@ from lightning_native import unique_studio_name
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.operation import PATIENCE_SECONDS
 from lightning_native.errors import CloudError, JobError
+from lightning_native.home import locked
 from lightning_native.jobs.code import PackedCode, packed_code
 from lightning_native.jobs.lightning.exit_code import find_exit_code, with_word
 from lightning_native.jobs.lightning.program import PROGRAM, driver_program
@@ -26,6 +27,8 @@ _SHORTEST_POLL = 0.1
 _LONGEST_POLL = 5.0
 # How long status calls may fail in a row before we stop watching: longer than an outage that heals by itself.
 _LONGEST_NAME = 63
+# What the journal knows the studio by that jobs start from, and what it is locked by.
+_ENVIRONMENT = "jobs"
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,8 @@ def submit(
         program = Path(stack.enter_context(tempfile.TemporaryDirectory())) / PROGRAM
         program.write_bytes(driver_program())
         uploads.append((program, f"{spec.folder}/{PROGRAM}"))
+        # Until the job has its copy, the studio is not pruned.
+        stack.enter_context(locked(_ENVIRONMENT, shared=True))
         studio = _studio(spec, cloud, cloud_name)
         for path, remote in uploads:
             # The job has a copy of its own as soon as it is submitted.
@@ -100,7 +105,7 @@ def _studio(spec: LightningJobSpec, cloud: LightningCloud, cloud_name: str) -> S
         return studio
     with Journal() as journal:
         name = unique_studio_name("jobs", journal.home_id())
-        journal.environment_used(cloud_name, "jobs", name, ready=True)
+        journal.environment_used(cloud_name, _ENVIRONMENT, name, ready=True)
     return cloud.create_studio(name)
 
 

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TextIO
 
 from lightning_native.engine.run_folder import RunFolder
+from lightning_native.home import private
 
 _FILE = "end-published"
 # Is put into the folder by who is on another machine, and cannot lock a file in it.
@@ -41,7 +42,7 @@ def end_publication(folder: RunFolder) -> Iterator[EndPublication]:
 
     A process that dies gives it back, and the next one sees that nothing is done.
     """
-    with (folder.path / _FILE).open("a+") as file:
+    with open(folder.path / _FILE, "a+", opener=private) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield EndPublication(file)
 

@@ -61,18 +61,24 @@ def split_attempts(text: str, word: str, *, is_complete: bool) -> list[tuple[str
         is_complete: nothing will follow: without it, a last line that may become a result is kept back.
     """
     attempts: list[tuple[str, Outcome | None]] = []
+    number = 1
     while True:
-        mark = result_mark(word, len(attempts) + 1)
-        begin = 0 if text.startswith(mark) else text.find(f"\n{mark}") + 1
+        # The platform may have started the job again, which then counts anew.
+        marks = {result_mark(word, number): number, result_mark(word, 1): 1}
+        found = [(begin, mark) for mark in marks if (begin := _line_with(mark, text)) is not None]
+        if not found:
+            break
+        begin, mark = min(found)
         line, _, after = text[begin:].partition("\n")
-        outcome = _outcome(line[len(mark) :]) if line.startswith(mark) else None
+        outcome = _outcome(line[len(mark) :])
         if outcome is None:
             break
         # The agent begins a line for the mark.
         attempts.append((text[:begin].removesuffix("\n"), outcome))
+        number = marks[mark] + 1
         text = after
     last = text.rpartition("\n")[2]
-    if not is_complete and (mark.startswith(last) or last.startswith(mark)):
+    if not is_complete and any(mark.startswith(last) or last.startswith(mark) for mark in marks):
         text = text[: len(text) - len(last)]
     return [*attempts, (text, None)]
 
@@ -80,6 +86,14 @@ def split_attempts(text: str, word: str, *, is_complete: bool) -> list[tuple[str
 def without_results(text: str) -> str:
     """Return what a job has printed without its results, for people: here nobody knows the job's word."""
     return _RESULT_LINE.sub("", text)
+
+
+def _line_with(mark: str, text: str) -> int | None:
+    """Return where the first line is that begins with a mark."""
+    if text.startswith(mark):
+        return 0
+    place = text.find(f"\n{mark}")
+    return None if place < 0 else place + 1
 
 
 def _outcome(text: str) -> Outcome | None:
