@@ -75,7 +75,7 @@ def test_a_name_that_is_no_line_is_refused(name: Any, field: str, what: str) -> 
         (replace(STEP, image=ContainerImage("image\n:tag")), "write it as REGISTRY/NAME:TAG"),
         (replace(STEP, scratch=("A=B",)), "a name has neither = nor blanks"),
         (replace(STEP, setup=Setup(variables=("A B",))), "a name has neither = nor blanks"),
-        (replace(STEP, setup=Setup(packages=("-oDPkg::Pre-Invoke=x",))), "no name of a Debian package"),
+        (replace(STEP, setup=Setup(packages=("-oDPkg::Pre-Invoke=x",))), "begins with no -"),
     ],
 )
 def test_other_names_of_steps_are_what_they_stand_for(step: StepPlan, message: str) -> None:

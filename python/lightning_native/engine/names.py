@@ -15,7 +15,8 @@ _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 _FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _VARIABLE = re.compile(r"[^=\s]+")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*")
-_PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+:=~_-]*")
+# apt takes what begins with a dash for an option.
+_PACKAGE = re.compile(r"[^\s-]\S*")
 # Line ends, other controls, halves of characters; marks that show a line in another order than it is in.
 _NOT_IN_A_LINE = ("Cc", "Cs", "Zl", "Zp")
 _ORDER_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -104,8 +105,8 @@ def _check_step(step: StepPlan) -> None:
     whose = f"step {name!r}"
     check_variables((*step.scratch, *step.setup.variables), whose)
     for package in step.setup.packages:
-        if not _PACKAGE.fullmatch(_text(package, f"a package of {whose}", _LONGEST_NAME)):
-            raise PlanError(f"{whose} has the package {_shown(package)}; that is no name of a Debian package")
+        if not _PACKAGE.fullmatch(check_line(package, f"a package of {whose}")):
+            raise PlanError(f"{whose} has the package {_shown(package)}; a name has no blanks and begins with no -")
     if step.image is not None:
         image = _text(step.image.name, f"the image of {whose}", 2 * _LONGEST_NAME)
         if image.strip() and not _IMAGE.fullmatch(image):
