@@ -78,7 +78,7 @@ def check_names(plan: RunPlan) -> None:
         _check_step(step)
 
 
-def check_variables(names: Iterable[object], whose: str) -> None:
+def check_variable_names(names: Iterable[object], whose: str) -> None:
     """Refuse names that no environment variable can have.
 
     Raises:
@@ -103,7 +103,7 @@ def _check_step(step: StepPlan) -> None:
     except InvalidNameError as error:
         raise PlanError(f"a step's name is {_shown(name)}; it needs a letter or a digit") from error
     whose = f"step {name!r}"
-    check_variables((*step.scratch, *step.setup.variables), whose)
+    check_variable_names((*step.scratch, *step.setup.variables), whose)
     for package in step.setup.packages:
         if not _PACKAGE.fullmatch(check_line(package, f"a package of {whose}")):
             raise PlanError(f"{whose} has the package {_shown(package)}; a name has no blanks and begins with no -")

@@ -16,7 +16,7 @@ from typing import Literal, overload
 
 from lightning_native import ArchiveReport, create_archive, unique_studio_name
 from lightning_native.engine.journal import Journal
-from lightning_native.engine.names import check_folder_name, check_names, check_variables
+from lightning_native.engine.names import check_folder_name, check_names, check_variable_names
 from lightning_native.engine.plan import RunPlan, load_plan
 from lightning_native.errors import PlanError
 from lightning_native.home import home, private, private_folder, write_private
@@ -86,7 +86,7 @@ class RunFolder:
         """
         check_names(plan)
         for step, variables in environments.items():
-            check_variables(variables, f"step {step!r}")
+            check_variable_names(variables, f"step {step!r}")
         with Journal() as journal:
             # Before anything else: whatever a process that is killed leaves here is found by it.
             is_new = journal.begin(plan.run_id, plan.name)
