@@ -1,6 +1,5 @@
 """Credentials with which requirements are installed reach the installer, and are nowhere else, then or afterwards."""
 
-import re
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -19,6 +18,7 @@ from lightning_native.engine.checks import check_plan
 from lightning_native.engine.install_credentials import InstallCredentials, Masked
 from lightning_native.engine.layout import merged_requirements
 from lightning_native.engine.plan import Installer, PlacementName, RunPlan, Setup, StepPlan
+from lightning_native.engine.run_folder import RunFolder
 from lightning_native.engine.url_credentials import has_credentials, may_hold_secret, without_credentials
 from lightning_native.engine.workflow import load_workflow
 from lightning_native.errors import LightningNativeError, PlanError, RequirementError
@@ -134,6 +134,15 @@ def test_variables_and_names_of_users_are_no_credentials(line: str) -> None:
     check_plan(RunPlan("run", "name", (StepPlan("a", ("true",), requirements=(("r.txt", line),)),)))
 
 
+def test_no_plan_with_credentials_is_ever_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIGHTNING_NATIVE_HOME", str(tmp_path / "home"))
+    (tmp_path / "code").mkdir()
+    plan = RunPlan("run", "name", (StepPlan("a", ("true",), requirements=(("r.txt", REFUSED[0]),)),))
+    with pytest.raises(PlanError, match="write a variable"):
+        RunFolder.of("run").write(plan, tmp_path / "code", {})
+    assert not RunFolder.of("run").path.exists()
+
+
 def test_a_file_that_another_includes_is_no_way_around(tmp_path: Path) -> None:
     (tmp_path / "inner.txt").write_text("x @ git+https://user:hunter2@host/x.git\n")
     step = StepPlan("a", ("true",), requirements=((str(tmp_path / "r.txt"), "-r inner.txt\n"),))
@@ -187,10 +196,11 @@ def test_masked_output_is_as_long_and_has_no_secret(secrets: list[str], text: st
 def test_commands_that_may_hold_a_secret_are_told(tmp_path: Path) -> None:
     (tmp_path / "w.yaml").write_text(
         "setup: [login --password hunter2, 'TOKEN=hunter2 login', 'login --password $PASSWORD', make]\n"
-        "steps: {a: {command: x}}\n"
+        "steps: {a: {command: 'git clone https://me:hunter2@h/x.git'}}\n"
     )
     warnings = load_workflow(tmp_path / "w.yaml", environment={}).warnings
-    assert [re.match(r"setup\[\d\]", warning)[0] for warning in warnings] == ["setup[0]", "setup[1]"]  # type: ignore[index]
+    places = ["setup[0]", "setup[1]", "the command of step a"]
+    assert [warning.partition(" may have")[0] for warning in warnings] == places
     assert not any("hunter2" in warning for warning in warnings)
     assert not may_hold_secret("pip install -r requirements.txt")
 

@@ -6,8 +6,7 @@ from collections import Counter
 from lightning_native.engine.layout import check_environments
 from lightning_native.engine.names import check_line, check_names
 from lightning_native.engine.plan import RunPlan, Schedule, Setup, StepPlan
-from lightning_native.engine.plan_bounds import check_bounds
-from lightning_native.engine.url_credentials import has_credentials, refusal
+from lightning_native.engine.plan_bounds import check_bounds, check_credentials
 from lightning_native.errors import PlanError
 from lightning_native.lightning.machines import canonical_machine
 from lightning_native.lightning.time_zones import time_zones
@@ -27,7 +26,7 @@ def check_plan(plan: RunPlan) -> None:
     """
     check_names(plan)
     check_bounds(plan)
-    _check_credentials(plan)
+    check_credentials(plan)
     names = Counter(step.name for step in plan.steps)
     twice = sorted(name for name, count in names.items() if count > 1)
     if twice:
@@ -98,22 +97,6 @@ def check_schedule(schedule: Schedule) -> None:
         near = difflib.get_close_matches(schedule.timezone, time_zones(), n=3)
         hint = f"did you mean {', '.join(near)}?" if near else "use a name such as UTC or Europe/Zurich"
         raise PlanError(f"schedule {schedule.name!r} has the time zone {schedule.timezone!r}; {hint}")
-
-
-def _check_credentials(plan: RunPlan) -> None:
-    """Refuse credentials that would be kept with the plan, in the studios and in logs."""
-    for command in plan.custom_commands:
-        _check_no_credentials("a setup command", command)
-    for step in plan.steps:
-        for name, text in step.requirements:
-            _check_no_credentials(f"step {step.name!r}: its requirements ({name})", text)
-        for text in (*step.setup.installer_arguments, *step.setup.commands):
-            _check_no_credentials(f"step {step.name!r}: its setup", text)
-
-
-def _check_no_credentials(what: str, text: str) -> None:
-    if has_credentials(text):
-        raise PlanError(refusal(what, text))
 
 
 def _never_comes(cron: str) -> bool:

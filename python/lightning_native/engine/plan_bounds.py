@@ -1,10 +1,11 @@
-"""Bounds of what a plan may hold: texts that a machine can be given, and numbers that a clock can."""
+"""Bounds of what a plan may hold: texts that a machine can be given, numbers that a clock can, and no credentials."""
 
 import math
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
 
 from lightning_native.engine.plan import LONGEST_SECONDS, RunPlan, StepPlan
+from lightning_native.engine.url_credentials import has_credentials, refusal
 from lightning_native.errors import PlanError
 
 MOST_RETRIES = 10_000
@@ -36,6 +37,26 @@ def check_bounds(plan: RunPlan) -> None:
         _check_step(step)
     for command in plan.custom_commands:
         _check_length("a setup command", command)
+
+
+def check_credentials(plan: RunPlan) -> None:
+    """Refuse credentials that would be kept with the plan, in the studios and in logs.
+
+    Raises:
+        PlanError: a URL of requirements or setup has some written out; the message does not show them.
+    """
+    for command in plan.custom_commands:
+        _check_no_credentials("a setup command", command)
+    for step in plan.steps:
+        for name, text in step.requirements:
+            _check_no_credentials(f"step {step.name!r}: its requirements ({name})", text)
+        for text in (*step.setup.installer_arguments, *step.setup.commands):
+            _check_no_credentials(f"step {step.name!r}: its setup", text)
+
+
+def _check_no_credentials(what: str, text: str) -> None:
+    if has_credentials(text):
+        raise PlanError(refusal(what, text))
 
 
 def problem_of_text(text: str) -> str | None:

@@ -18,6 +18,7 @@ from lightning_native import ArchiveReport, create_archive, unique_studio_name
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.names import check_folder_name, check_names, check_variable_names
 from lightning_native.engine.plan import RunPlan, load_plan
+from lightning_native.engine.plan_bounds import check_credentials
 from lightning_native.errors import PlanError
 from lightning_native.home import home, private, private_folder, write_private
 
@@ -80,11 +81,13 @@ class RunFolder:
         Without a root nothing is packed: for steps in images.
 
         Raises:
-            PlanError: something has a name that it cannot have.
+            PlanError: something has a name that it cannot have, or the plan has credentials in it.
             ArchiveError: `root` cannot be packed. Nothing is left behind.
 
         """
         check_names(plan)
+        # Whoever made the plan: it is kept for ever, and others can read it.
+        check_credentials(plan)
         for step, variables in environments.items():
             check_variable_names(variables, f"step {step!r}")
         with Journal() as journal:

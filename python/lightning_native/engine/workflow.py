@@ -23,7 +23,6 @@ from lightning_native.engine.url_credentials import (
     has_credentials,
     may_hold_secret,
     refusal,
-    without_credentials,
 )
 from lightning_native.engine.user_files import read_user_text
 from lightning_native.engine.workflow_schema import Resources, RuntimeDocument, StepDocument, WorkflowDocument, validate
@@ -202,11 +201,13 @@ class _Loader:
         self._raise_problems()
         self._check(plan)
         warnings = [f"step {name}: {text}" for name, runtime in self._runtimes.items() for text in runtime.warnings]
+        commands = {f"setup[{index}]": command for index, command in enumerate(described.setup)}
+        commands |= {f"the command of step {step.name}": " ".join(step.argv) for step in steps}
         warnings += [
-            f"setup[{index}] may have a secret written out, which is kept with the run; "
+            f"{place} may have a secret written out, which is kept with the run; "
             "put it into env, and write $NAME in its place"
-            for index, command in enumerate(described.setup)
-            if may_hold_secret(command)
+            for place, command in commands.items()
+            if may_hold_secret(command) or has_credentials(command)
         ]
         return Workflow(plan, root, environments, requests, main_request, tuple(warnings))
 
@@ -397,14 +398,12 @@ class _Loader:
         try:
             check_plan(plan)
         except RequirementError as error:
-            problem = self._document.problem(("requirements",), without_credentials(str(error)))
-            raise PlanError(problem) from error
+            raise PlanError(self._document.problem(("requirements",), str(error))) from error
         except (DagError, PlanError) as error:
             raise PlanError(self._document.problem(("steps",), str(error))) from error
 
     def _problem(self, location: Location, message: str) -> None:
-        # What is wrong is quoted, and may be a URL.
-        self._problems.append((location, without_credentials(message)))
+        self._problems.append((location, message))
 
     def _raise_problems(self) -> None:
         if self._problems:

@@ -15,6 +15,7 @@ import yaml
 from yaml.composer import ComposerError
 
 from lightning_native.engine.plan_bounds import problem_of_text
+from lightning_native.engine.url_credentials import without_credentials
 from lightning_native.engine.user_files import read_user_text
 from lightning_native.errors import PlanError
 
@@ -113,6 +114,8 @@ class Document:
 
     def problem(self, location: Location, message: str) -> str:
         """Return a message that says where in the file something is wrong."""
+        # What is wrong is quoted, and may be a URL.
+        message = without_credentials(message)
         if len(message) > _LONGEST_MESSAGE:
             # A value that is quoted may be as long as the file.
             message = f"{message[: _LONGEST_MESSAGE // 2]} … {message[-_LONGEST_MESSAGE // 2 :]}"

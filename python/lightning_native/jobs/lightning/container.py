@@ -2,6 +2,7 @@
 
 import shlex
 
+from lightning_native.engine.url_credentials import without_credentials
 from lightning_native.errors import JobError
 from lightning_native.jobs.lightning.checks import CheckedContainer
 
@@ -35,4 +36,4 @@ def _words(value: str | list[str] | None) -> list[str]:
     try:
         return shlex.split(value)
     except ValueError as error:
-        raise JobError(f"{value!r} cannot be read as words: {error}; write a list") from error
+        raise JobError(f"{without_credentials(value)!r} cannot be read as words: {error}; write a list") from error
