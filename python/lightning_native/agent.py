@@ -8,6 +8,7 @@ The engine uploads this file and calls it, as `COMMAND` says, through the studio
     python agent.py stop OPID ... [--grace S]                 SIGTERM to their process groups, then SIGKILL
     python agent.py unpack ARCHIVE SHA256 DESTINATION         verify an uploaded archive, unpack it atomically, delete
                                                               it, and what beside it was not used for long
+    python agent.py forget OPID                               stop and remove one operation, with what it printed
     python agent.py leave RUN [--owes]                        stop and remove a run's operations: those whose ids begin
                                                               with its id and a dot; who else is there, and whether
                                                               RUN is to stop the studio, which it or another owes
@@ -768,6 +769,8 @@ def main() -> None:
     command.add_argument("sha256")
     command.add_argument("destination")
     command.add_argument("--only-if-there", action="store_true")
+    command = commands.add_parser("forget")
+    command.add_argument("operation")
     command = commands.add_parser("leave")
     command.add_argument("run")
     command.add_argument("--owes", action="store_true")
@@ -790,6 +793,9 @@ def main() -> None:
         prune(os.path.expanduser(arguments.destination))
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.expanduser(arguments.archive))
+    elif arguments.command == "forget":
+        operation_folder(arguments.operation)
+        answer = {"forgotten": forget(arguments.operation)}
     else:
         answer = {"others": other_runs(arguments.run)} if arguments.stay else leave(arguments.run, arguments.owes)
     print(json.dumps(answer))

@@ -108,7 +108,7 @@ class Watch:
         self._thread.start()
 
     def _look(self) -> None:
-        while not self._ended.wait(0.01):
+        while not self._ended.wait(0.02):
             for entry in os.scandir("/proc"):
                 if entry.name.isdigit() and int(entry.name) != os.getpid():
                     try:

@@ -100,7 +100,7 @@ class Template:
         self._context.journal.lease("studio", self.studio_name, on_release="stop" if self._shared else "delete")
         handle = self._context.cloud.create_studio(self.studio_name)
         handle.start(self._context.plan.main_machine)
-        ready = set_up(
+        set_up(
             handle,
             self._context,
             name=self.studio_name,
@@ -108,8 +108,6 @@ class Template:
             requirements=self._requirements,
             setup=self._step.setup,
         )
-        # Runs to come have no use for what this one printed.
-        ready.agent.call("leave", self._context.plan.run_id)
         handle.release(delete=False)
         if self._shared:
             self._context.journal.released("studio", self.studio_name)

@@ -155,6 +155,10 @@ class Agent:
             self.call(*call)
         return remote
 
+    def forget(self, operation_id: str) -> None:
+        """Stop and remove an operation, with what it printed; one try."""
+        self._call_once("forget", operation_id)
+
 
 class Operation:
     """One command. However often it is started, it runs once."""

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from shlex import join, quote
 
@@ -135,6 +136,10 @@ def _install(
             )
         finally:
             log.write(shown.end())
+    if variables:
+        # What was printed there has no stars. A run that goes on after this installs once more.
+        with suppress(CloudError):
+            ready.agent.forget(context.operation_id(label, 1))
     if outcome.exit_code != 0:
         tail = "\n".join(log_path.read_text(errors="replace").splitlines()[-_SHOWN_LINES:])
         raise CloudError(
