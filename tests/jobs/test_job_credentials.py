@@ -15,6 +15,8 @@ from lightning_native.cli import main
 from lightning_native.errors import JobError
 from lightning_native.jobs import lightning, runtime_from_spec
 from lightning_native.jobs.driver.distributed import install
+from lightning_native.jobs.driver.errors import DriverError
+from lightning_native.jobs.driver.transfer import copy_output, fetch
 from lightning_native.jobs.lightning.program import PROGRAM, driver_program
 from lightning_native.jobs.step import step_command
 
@@ -138,3 +140,28 @@ def test_packages_of_a_private_host_are_no_arguments(
     assert not watch.found
     assert files_with([secret, index.password], target, tmp_path / "cache") == []
     assert secret not in "".join(capfd.readouterr())
+
+
+def test_an_input_of_a_private_host_is_fetched_and_its_account_is_not_shown(
+    tmp_path: Path, index: Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (index.folder / "data.txt").write_text("data")
+    secret = quote(index.password, safe="")
+    monkeypatch.setenv("INPUT_PASSWORD", secret)
+    fetch(f"http://me:${{INPUT_PASSWORD}}@{index.host}/data.txt", str(tmp_path / "data.txt"))
+    assert (tmp_path / "data.txt").read_text() == "data"
+    monkeypatch.setenv("INPUT_PASSWORD", "wrong-hunter2")
+    with pytest.raises(DriverError, match="401") as failed:
+        fetch(f"http://me:${{INPUT_PASSWORD}}@{index.host}/data.txt?token=hunter2", str(tmp_path / "data.txt"))
+    assert "hunter2" not in str(failed.value)
+
+
+def test_where_the_output_went_is_told_without_an_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "output").mkdir()
+    monkeypatch.setenv("STORE_PASSWORD", "hunter2")
+    copy_output(str(tmp_path / "output"), "nowhere://me:${STORE_PASSWORD}@bucket/x")
+    told = capsys.readouterr().out
+    assert "nowhere://***@bucket/x" in told
+    assert "hunter2" not in told

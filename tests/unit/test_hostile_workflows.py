@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from lightning_native.cli import main
+from lightning_native.engine import user_files
 from lightning_native.engine.checks import check_plan
 from lightning_native.engine.plan import LONGEST_SECONDS, Retry, RunPlan, StepPlan
 from lightning_native.engine.user_files import read_user_text
@@ -168,3 +169,18 @@ def test_pauses_grow_to_ten_years_and_no_more() -> None:
 
 def test_a_hint_names_no_more_than_people_read() -> None:
     assert len(did_you_mean("x", [f"step-{n}" for n in range(10_000)], "the steps are")) < 1000
+
+
+def test_a_pipe_is_read_to_its_end_as_long_as_somebody_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, STEP.encode())
+    os.close(writing)
+    assert read_user_text(Path(f"/dev/fd/{reading}")) == STEP
+    os.close(reading)
+    monkeypatch.setattr(user_files, "_PATIENCE_SECONDS", 0.1)
+    reading, writing = os.pipe()
+    os.write(writing, STEP.encode())
+    with pytest.raises(OSError, match="has not ended"):
+        read_user_text(Path(f"/dev/fd/{reading}"))
+    os.close(reading)
+    os.close(writing)

@@ -1,17 +1,22 @@
 """The one way to read a file that the user names: never for ever, and never more than a person writes."""
 
 import os
+import select
 import stat
+import time
 from pathlib import Path
 
 MOST_BYTES = 16 << 20
+# As long may what writes into a pipe, as in `<(command)`, say nothing.
+_PATIENCE_SECONDS = 30.0
+_CHUNK = 1 << 20
 
 
 def read_user_text(path: Path, *, most: int = MOST_BYTES) -> str:
-    """Return the text of a regular file, in UTF-8, with or without a byte order mark.
+    """Return the text of a file, or of a pipe that somebody writes to, in UTF-8, with or without a byte order mark.
 
     Raises:
-        OSError: it cannot be read, is a device, a pipe or a folder, or has more than `most` bytes.
+        OSError: it cannot be read, is a device, a folder or a pipe without an end, or has more than `most` bytes.
         UnicodeDecodeError: it is not UTF-8 text.
     """
     try:
@@ -20,14 +25,17 @@ def read_user_text(path: Path, *, most: int = MOST_BYTES) -> str:
     except ValueError as error:
         raise OSError(f"its name cannot be that of a file ({error})") from error
     try:
-        check_regular(os.fstat(descriptor))
-    except OSError:
+        status = os.fstat(descriptor)
+        is_pipe = stat.S_ISFIFO(status.st_mode)
+        if not is_pipe:
+            check_regular(status)
+        content = _read(descriptor, most + 1)
+    finally:
         os.close(descriptor)
-        raise
-    with os.fdopen(descriptor, "rb") as file:
-        content = file.read(most + 1)
     if len(content) > most:
         raise OSError(f"it has more than {most >> 20} MiB")
+    if is_pipe and not content:
+        raise OSError("it is a pipe that nobody writes to, and no regular file")
     return content.decode("utf-8-sig")
 
 
@@ -41,3 +49,22 @@ def check_regular(status: os.stat_result) -> None:
         raise OSError("it is a folder")
     if not stat.S_ISREG(status.st_mode):
         raise OSError("it is a device, a pipe or a socket, and no regular file")
+
+
+def _read(descriptor: int, most: int) -> bytes:
+    content = bytearray()
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    waiting = select.poll()
+    waiting.register(descriptor, select.POLLIN)
+    while len(content) < most:
+        try:
+            data = os.read(descriptor, min(_CHUNK, most - len(content)))
+        except BlockingIOError:
+            left = deadline - time.monotonic()
+            if left <= 0 or not waiting.poll(left * 1000):
+                raise OSError(f"it is a pipe that has not ended after {_PATIENCE_SECONDS:g} s") from None
+            continue
+        if not data:
+            break
+        content += data
+    return bytes(content)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import os
 import re
 import shlex
 import shutil
 import tempfile
+import urllib.request
 from urllib.parse import unquote
 
 from .errors import DriverError
@@ -33,6 +35,24 @@ def expanded(text: str) -> str:
         return os.environ[match[1]]
 
     return VARIABLE.sub(value_of, text)
+
+
+def hidden(text: str) -> str:
+    """Return a text, to be shown, without what stands before the hosts of its URLs and without queries."""
+    return re.sub(r"(://[^\s?]*)\?\S*", r"\1?***", re.sub(r"://[^/\s]*@", "://***@", text))
+
+
+def request_of(url: str) -> urllib.request.Request:
+    """Return the request for a URL of the web; its account goes to its own host only."""
+    match = URL.match(url)
+    if match is None:
+        return urllib.request.Request(url)  # noqa: S310  the caller has looked at its scheme
+    bare = f"{match['scheme']}://{match['host']}{url[match.end() :]}"
+    request = urllib.request.Request(bare)  # noqa: S310  as above
+    user, _, password = match["account"].partition(":")
+    account = base64.b64encode(f"{unquote(user)}:{unquote(password)}".encode()).decode()
+    request.add_unredirected_header("Authorization", f"Basic {account}")
+    return request
 
 
 @contextlib.contextmanager

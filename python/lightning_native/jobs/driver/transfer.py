@@ -7,6 +7,7 @@ import shutil
 import urllib.request
 from urllib.parse import urlparse
 
+from .accounts import expanded, hidden, request_of
 from .code import base_name
 from .errors import DriverError, say
 
@@ -35,17 +36,22 @@ def fetch(uri: str, path: str) -> None:
     if path.endswith("/"):
         path = os.path.join(path, base_name(uri))
     os.makedirs(os.path.dirname(os.path.abspath(path)), exist_ok=True)
+    written, uri = uri, expanded(uri)
     try:
         if urlparse(uri).scheme in ("http", "https", "ftp"):
             opener = urllib.request.build_opener(WebRedirects)
-            with opener.open(uri, timeout=PATIENCE_SECONDS) as source, open(path, "wb") as stream:
+            with opener.open(request_of(uri), timeout=PATIENCE_SECONDS) as source, open(path, "wb") as stream:
                 shutil.copyfileobj(source, stream)
         elif urlparse(uri).scheme in ("", "file"):
             shutil.copyfile(os.path.expanduser(urlparse(uri).path), path)
         else:
             fetch_remote(uri, path)
     except Exception as error:
-        raise DriverError(f"the input {uri} cannot be fetched: {error}") from error
+        reason = hidden(str(error))
+    else:
+        return
+    # Outside of the handler: the URL may have a secret, and tracebacks show what was handled.
+    raise DriverError(f"the input {hidden(written)} cannot be fetched: {reason}")
 
 
 def fetch_remote(uri: str, path: str) -> None:
@@ -77,6 +83,7 @@ def copy_output(folder: str | None, uri: str | None) -> None:
             filesystem, path = fsspec.core.url_to_fs(uri)
             filesystem.put(folder + os.sep, path, recursive=True)
     except Exception as error:
-        say(f"the output stays in {folder}, among the job's artifacts: it cannot be copied to {uri} ({error})")
+        reason = f"it cannot be copied to {hidden(uri)} ({hidden(str(error))})"
+        say(f"the output stays in {folder}, among the job's artifacts: {reason}")
     else:
-        say("the output is at " + uri)
+        say("the output is at " + hidden(uri))
