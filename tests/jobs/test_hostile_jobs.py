@@ -47,6 +47,8 @@ def each_contains_the_one_before(count: int) -> str:
         (job('{scriptPathURI: a.py, env: [{name: "A\\0", value: x}]}'), "env[0].name has a NUL"),
         (job('{scriptPathURI: a.py, env: {A: "\\ud800"}}'), "half a character"),
         (job('{image: "x\\0"}', "container"), "image has a NUL"),
+        (job("{scriptPathURI: " + "a" * 5000 + "}"), "cannot be looked for: File name too long"),
+        (job("{scriptPathURI: ~nosuchuser/a.py}"), "cannot be looked for"),
         (job("{scriptPathURI: a.py, maximumRuntimeInMinutes: .inf}"), "maximumRuntimeInMinutes"),
         (job("{scriptPathURI: a.py, maximumRuntimeInMinutes: .nan}"), "maximumRuntimeInMinutes"),
         (job("{scriptPathURI: a.py, maximumRuntimeInMinutes: 1e300}"), "maximumRuntimeInMinutes"),

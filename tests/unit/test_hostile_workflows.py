@@ -93,6 +93,8 @@ def test_what_no_machine_can_be_given_is_refused_at_its_line(tmp_path: Path, ste
         "steps: {a: {command: x, retries: {count: 9, backoff: .inf}}}",
         "steps: {a: {command: x, retries: {count: 9, delay: .inf}}}",
         "root: ~nosuchuser/x\n" + STEP,
+        f"root: {'a' * 5000}\n{STEP}",
+        f"requirements: {'a' * 5000}\n{STEP}",
         'placement: platform\nschedule: {cron: "0 0 30 2 *"}\n' + STEP,
         'placement: platform\nschedule: {cron: "0 0 31 4,6,9,11 *"}\n' + STEP,
         'placement: platform\nschedule: {cron: "0 0 ' + "1," * 100_000 + '1 1 *"}\n' + STEP,

@@ -19,7 +19,7 @@ from lightning_native.cli.table import format_table
 from lightning_native.cli.units import human_bytes, human_dollars
 from lightning_native.errors import JobError
 from lightning_native.jobs import Job, Lightning, lightning, load_job, oci
-from lightning_native.jobs.code import PackedCode, check_source
+from lightning_native.jobs.code import PackedCode, check_source, local_path
 from lightning_native.jobs.lightning import LightningJobSpec, Substitutes
 from lightning_native.jobs.submission import JobResult, find_job, follow, new_name, submit
 from lightning_native.lightning.jobs import LightningJob
@@ -84,15 +84,17 @@ def _translated(args: argparse.Namespace, job: Job, name: str | None = None) -> 
     )
     try:
         spec = lightning.translate(job, name=name, substitutes=substitutes)
+        return replace(spec, source=_found(spec.source, args.file)) if spec.source else spec
     except JobError as error:
         raise JobError(f"{args.file}: {error}") from error
-    return replace(spec, source=_found(spec.source, args.file)) if spec.source else spec
 
 
 def _found(source: str, file: Path) -> str:
     """Return where the code is: relative to the working folder, as ADS has it, or else to the job's file."""
+    if "://" in source or local_path(source).exists():
+        return source
     beside = file.parent / source
-    return str(beside) if not Path(source).expanduser().exists() and beside.exists() else source
+    return str(beside) if local_path(str(beside)).exists() else source
 
 
 def _pairs(option: str, texts: list[str]) -> dict[str, str]:
@@ -111,10 +113,11 @@ def _plan(args: argparse.Namespace) -> int:
     if spec.source is not None:
         check_source(spec.source)
     report = _described(job, spec)
-    if spec.source is not None and Path(spec.source).expanduser().is_dir():
-        selection = select_files(Path(spec.source).expanduser())
+    code = local_path(spec.source) if spec.source is not None and "://" not in spec.source else None
+    if code is not None and code.is_dir():
+        selection = select_files(code)
         report |= {"files": len(selection.files), "left_out": len(selection.excluded)}
-    elif spec.source is not None and "://" not in spec.source and not Path(spec.source).expanduser().exists():
+    elif code is not None and not code.exists():
         report["warnings"].append(f"{spec.source} is not there: the job cannot be run from here")
     if args.json:
         print(json.dumps(report, indent=1))

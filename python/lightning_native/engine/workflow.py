@@ -387,10 +387,11 @@ class _Loader:
     def _root(self) -> Path:
         try:
             root = self._folder / Path(self._described.root).expanduser()
-        except RuntimeError:
-            # `~name` of a user that is not there.
-            root = self._folder / self._described.root
-        if not root.is_dir():
+            there = root.is_dir()
+        except (OSError, RuntimeError):
+            # A name that is too long, or `~name` of a user that is not there.
+            root, there = self._folder / self._described.root, False
+        if not there:
             self._problem(("root",), f"{root} is no folder; name the folder of your code, relative to this file")
         return root
 

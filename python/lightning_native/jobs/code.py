@@ -16,6 +16,8 @@ from lightning_native.jobs.download import download, probe
 from lightning_native.jobs.driver.code import FILES_ARCHIVE, FOLDER_ARCHIVE, base_name
 from lightning_native.jobs.lightning.translation import WEB_SCHEMES
 
+_LONGEST_SHOWN = 200
+
 
 @dataclass(frozen=True)
 class PackedCode:
@@ -43,7 +45,7 @@ def packed_code(source: str, entry: str | None = None, *, single_file: bool = Fa
     """
     with tempfile.TemporaryDirectory(prefix="lightning-native-") as temporary:
         folder = Path(temporary)
-        path = _fetched(source, folder) if _is_url(source) else _path(source)
+        path = _fetched(source, folder) if _is_url(source) else local_path(source)
         if single_file and (path.is_dir() or path.name.endswith(ARCHIVES)):
             raise JobError(f"{source} is no file that could run; name the file in it as entrypoint")
         if path.is_dir():
@@ -65,7 +67,7 @@ def check_source(source: str) -> None:
     """
     if _is_url(source):
         probe(source)
-    elif (path := _path(source)).exists() and not path.is_dir():
+    elif (path := local_path(source)).exists() and not path.is_dir():
         _check_file(path)
 
 
@@ -73,10 +75,20 @@ def _is_url(source: str) -> bool:
     return urlparse(source).scheme in WEB_SCHEMES
 
 
-def _path(source: str) -> Path:
-    if "\0" in source:
-        raise JobError(f"the code {source!r} has a NUL character in its name; no file has")
-    return Path(source).expanduser()
+def local_path(source: str) -> Path:
+    """Return the path of code on this computer, where it may or may not be.
+
+    Raises:
+        JobError: it can be no path, or nobody may look there.
+    """
+    try:
+        path = Path(source).expanduser()
+        path.exists()
+    except (OSError, RuntimeError, ValueError) as error:
+        shown = source if len(source) < _LONGEST_SHOWN else f"{source[:_LONGEST_SHOWN]}…"
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise JobError(f"the code {shown!r} cannot be looked for: {reason}") from error
+    return path
 
 
 def _fetched(url: str, folder: Path) -> Path:
