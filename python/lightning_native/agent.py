@@ -739,7 +739,7 @@ def seconds(text: str) -> float:
     return value
 
 
-def main() -> None:
+def main() -> None:  # noqa: PLR0915  one line for each argument of each call
     if sys.argv[1:2] == ["job"]:
         # Read by hand, and left at once: importing argparse and tidying up would delay every job.
         options = dict(zip(sys.argv[3::2], sys.argv[4::2]))  # noqa: B905  Python 3.8 has no strict=

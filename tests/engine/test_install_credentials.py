@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 from urllib.parse import quote
 from uuid import uuid4
 
@@ -19,6 +21,7 @@ from lightning_native.engine.install_credentials import InstallCredentials, Mask
 from lightning_native.engine.layout import merged_requirements
 from lightning_native.engine.plan import Installer, PlacementName, RunPlan, Setup, StepPlan
 from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.setup import described_variables, setup_variables
 from lightning_native.engine.url_credentials import has_credentials, may_hold_secret, without_credentials
 from lightning_native.engine.workflow import load_workflow
 from lightning_native.errors import LightningNativeError, PlanError, RequirementError
@@ -208,3 +211,18 @@ def test_commands_that_may_hold_a_secret_are_told(tmp_path: Path) -> None:
 @given(st.text("a:/@?&=${}tokensecret ", max_size=200))
 def test_masking_is_done_once(text: str) -> None:
     assert without_credentials(without_credentials(text)) == without_credentials(text)
+
+
+def test_an_account_does_not_make_another_environment_but_what_is_installed_does() -> None:
+    requirements = (("r.txt", "x @ git+https://${ACCOUNT}@host/${NAME}.git"),)
+    plan = RunPlan("run", "name", (StepPlan("a", ("true",), requirements=requirements),))
+
+    def described(**variables: str) -> dict[str, str]:
+        context: Any = SimpleNamespace(plan=plan, environments={"a": variables})
+        assert setup_variables(context, ["a"]) == {name: variables[name] for name in ("ACCOUNT", "NAME")}
+        return described_variables(context, "a")
+
+    assert (
+        described(ACCOUNT="one", NAME="x", OTHER="1") == described(ACCOUNT="two", NAME="x", OTHER="2") == {"NAME": "x"}
+    )
+    assert described(ACCOUNT="one", NAME="y") == {"NAME": "y"}

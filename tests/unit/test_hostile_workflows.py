@@ -7,8 +7,9 @@ import pytest
 
 from lightning_native.cli import main
 from lightning_native.engine import user_files
-from lightning_native.engine.checks import check_plan
-from lightning_native.engine.plan import LONGEST_SECONDS, Retry, RunPlan, StepPlan
+from lightning_native.engine.checks import check_plan, check_schedule
+from lightning_native.engine.plan import LONGEST_SECONDS, Retry, RunPlan, Schedule, StepPlan
+from lightning_native.engine.run_folder import RunFolder
 from lightning_native.engine.user_files import read_user_text
 from lightning_native.engine.workflow import load_workflow
 from lightning_native.engine.yaml_document import did_you_mean
@@ -97,6 +98,8 @@ def test_what_no_machine_can_be_given_is_refused_at_its_line(tmp_path: Path, ste
         f"requirements: {'a' * 5000}\n{STEP}",
         'placement: platform\nschedule: {cron: "0 0 30 2 *"}\n' + STEP,
         'placement: platform\nschedule: {cron: "0 0 31 4,6,9,11 *"}\n' + STEP,
+        'placement: platform\nschedule: {cron: "60 0 * * *"}\n' + STEP,
+        'placement: platform\nschedule: {cron: "0 0-24 * * *"}\n' + STEP,
         'placement: platform\nschedule: {cron: "0 0 ' + "1," * 100_000 + '1 1 *"}\n' + STEP,
         "steps: {a: {command: !!python/object/apply:os.system [x]}}",
         "steps: {a: {command: !!binary x}}",
@@ -186,3 +189,26 @@ def test_a_pipe_is_read_to_its_end_as_long_as_somebody_writes(monkeypatch: pytes
         read_user_text(Path(f"/dev/fd/{reading}"))
     os.close(reading)
     os.close(writing)
+
+
+@pytest.mark.parametrize("variables", [{"A": "a\0"}, {"A\0": "a"}, {"A": "\ud800"}, {"A": "x" * (1 << 17)}, {"": "a"}])
+def test_no_run_is_written_with_a_variable_that_cannot_be_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str]
+) -> None:
+    monkeypatch.setenv("LIGHTNING_NATIVE_HOME", str(tmp_path / "home"))
+    plan = RunPlan("run", "name", (StepPlan("a", ("true",)),))
+    with pytest.raises(PlanError, match=r"step 'a': variable"):
+        RunFolder.of("run").write(plan, None, {"a": variables})
+    assert not RunFolder.of("run").path.exists()
+
+
+def test_a_variable_of_this_process_is_handed_on_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIGHTNING_NATIVE_HOME", str(tmp_path / "home"))
+    plan = RunPlan("run", "name", (StepPlan("a", ("true",)),))
+    RunFolder.of("run").write(plan, None, {"a": {"A": "caf\udce9"}})
+    assert RunFolder.of("run").environments() == {"a": {"A": "caf\udce9"}}
+
+
+@pytest.mark.parametrize("cron", ["*/90 0-23/2 L MON-FRI 1#2", "0 2 * * 7", "0,30 9-17 1,15 1-12/3 *", "0 0 29 2 *"])
+def test_what_a_schedule_can_be_is_accepted(cron: str) -> None:
+    check_schedule(Schedule("nightly", cron))

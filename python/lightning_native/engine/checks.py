@@ -1,6 +1,7 @@
 """What can be found wrong about a plan before anything is created."""
 
 import difflib
+import re
 from collections import Counter
 
 from lightning_native.engine.layout import check_environments
@@ -12,6 +13,13 @@ from lightning_native.lightning.machines import canonical_machine
 from lightning_native.lightning.time_zones import time_zones
 
 _LONGEST_CRON = 200
+_CRON_FIELDS = (
+    ("minute", 0, 59),
+    ("hour", 0, 23),
+    ("day of the month", 1, 31),
+    ("month", 1, 12),
+    ("day of the week", 0, 7),
+)
 
 
 def check_plan(plan: RunPlan) -> None:
@@ -88,6 +96,13 @@ def check_schedule(schedule: Schedule) -> None:
             f"schedule {schedule.name!r} has the cron expression {schedule.cron[:_LONGEST_CRON]!r}; it needs five "
             "fields (minute, hour, day of the month, month, day of the week), such as '0 2 * * *'"
         )
+    for field, (name, lowest, highest) in zip(schedule.cron.split(), _CRON_FIELDS, strict=True):
+        wrong = [number for number in re.findall(r"(?<![\w/#])\d+", field) if not lowest <= int(number) <= highest]
+        if wrong:
+            raise PlanError(
+                f"schedule {schedule.name!r} has the cron expression {schedule.cron!r}, whose {name} is {wrong[0]}; "
+                f"it is between {lowest} and {highest}"
+            )
     if _never_comes(schedule.cron):
         raise PlanError(
             f"schedule {schedule.name!r} has the cron expression {schedule.cron!r}, which never fires: no such month "

@@ -1,9 +1,10 @@
 """Bounds of what a plan may hold: texts that a machine can be given, numbers that a clock can, and no credentials."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 
+from lightning_native.engine.names import check_variable_names
 from lightning_native.engine.plan import LONGEST_SECONDS, RunPlan, StepPlan
 from lightning_native.engine.url_credentials import has_credentials, refusal
 from lightning_native.errors import PlanError
@@ -37,6 +38,32 @@ def check_bounds(plan: RunPlan) -> None:
         _check_step(step)
     for command in plan.custom_commands:
         _check_length("a setup command", command)
+
+
+def check_variables(environments: Mapping[str, Mapping[str, str]]) -> None:
+    """Find variables that no process could be given.
+
+    Raises:
+        PlanError: a name that none can have, or a value that is too long, or has a NUL or half a character; no value
+            is shown.
+    """
+    for step, variables in environments.items():
+        check_variable_names(variables, f"step {step!r}")
+        for name, value in variables.items():
+            problem = _problem_of_value(value)
+            if problem is not None:
+                raise PlanError(f"step {step!r}: variable {name!a} {problem}")
+            if len(value.encode("utf-8", "surrogateescape")) + len(name.encode()) > LONGEST_ARGUMENT - 1:
+                raise PlanError(f"step {step!r}: variable {name!r} is longer than Linux takes; put it into a file")
+
+
+def _problem_of_value(value: str) -> str | None:
+    try:
+        # What this process got from its own environment may be no UTF-8, and is handed on as it is.
+        value.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return problem_of_text(value)
+    return problem_of_text(value) if "\0" in value else None
 
 
 def check_credentials(plan: RunPlan) -> None:

@@ -16,9 +16,9 @@ from typing import Literal, overload
 
 from lightning_native import ArchiveReport, create_archive, unique_studio_name
 from lightning_native.engine.journal import Journal
-from lightning_native.engine.names import check_folder_name, check_names, check_variable_names
+from lightning_native.engine.names import check_folder_name, check_names
 from lightning_native.engine.plan import RunPlan, load_plan
-from lightning_native.engine.plan_bounds import check_credentials
+from lightning_native.engine.plan_bounds import check_credentials, check_variables
 from lightning_native.errors import PlanError
 from lightning_native.home import home, private, private_folder, write_private
 
@@ -88,8 +88,7 @@ class RunFolder:
         check_names(plan)
         # Whoever made the plan: it is kept for ever, and others can read it.
         check_credentials(plan)
-        for step, variables in environments.items():
-            check_variable_names(variables, f"step {step!r}")
+        check_variables(environments)
         with Journal() as journal:
             # Before anything else: whatever a process that is killed leaves here is found by it.
             is_new = journal.begin(plan.run_id, plan.name)
