@@ -128,6 +128,11 @@ def test_packages_of_a_private_host_are_no_arguments(
     secret = quote(index.password, safe="")
     monkeypatch.setenv("INDEX_PASSWORD", secret)
     target = tmp_path / "target"
+    # What the job's code is called is not what pip imports.
+    (tmp_path / "code").mkdir()
+    for name in ("queue.py", "runpy.py"):
+        (tmp_path / "code" / name).write_text("raise SystemExit('the code ran')")
+    monkeypatch.chdir(tmp_path / "code")
     monkeypatch.setenv("PIP_TARGET", str(target))
     monkeypatch.setenv("PIP_CACHE_DIR", str(tmp_path / "cache"))
     watch = Watch(secret, index.password)

@@ -36,22 +36,21 @@ with open(os.path.join(folder, "netrc"), "w") as netrc, open(os.path.join(folder
             host = entry["host"].partition(":")[0]
             netrc.write("machine %s login %s password %s\n" % (host, *map(quoted, map(unquote, (user, password)))))
     try:
-        netrc.write(open(os.path.expanduser("~/.netrc")).read())
+        netrc.write(open(os.path.expanduser(os.environ.get("NETRC") or "~/.netrc")).read())
     except OSError:
         pass
 """
+# In a shell of its own, so that what it exports ends with it. Nothing of the code's folder is imported.
 _BEGIN = """\
+(
 private=$(mktemp -d)
 trap 'rm -rf "$private"' EXIT
 trap 'exit 143' HUP INT TERM
-python3 -c {program} "$private" {entries}
+python3 -I -c {program} "$private" {entries}
 count=${{GIT_CONFIG_COUNT:-0}}
 export NETRC="$private/netrc" GIT_TERMINAL_PROMPT=0 GIT_CONFIG_COUNT=$((count + 1))
 export "GIT_CONFIG_KEY_$count=credential.helper" "GIT_CONFIG_VALUE_$count=store --file='$private/git'\""""
-_END = """\
-rm -rf "$private"
-unset NETRC "GIT_CONFIG_KEY_$count" "GIT_CONFIG_VALUE_$count"
-export GIT_CONFIG_COUNT="$count\""""
+_END = ")"
 _LIKE_A_SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIAL", re.IGNORECASE)
 # A shorter one is in every output by chance.
 _SHORTEST_SECRET = 4
@@ -63,8 +62,8 @@ class InstallCredentials:
 
     Attributes:
         requirements: the text of a requirements file.
-        before: shell commands that give the installer its credentials; none where there are none.
-        after: shell commands that take them away.
+        before: shell lines that give the installer its credentials; none where there are none.
+        after: shell lines that take them away.
     """
 
     requirements: str

@@ -98,9 +98,9 @@ def run_distributed(spec: Mapping[str, Any]) -> int:
     else:
         code = unpacked_code(spec["scriptPathURI"])
     enter(code, spec)
-    folders = [os.getcwd(), *map(os.path.abspath, paths(spec.get("pythonPath"))), code]
     # Before the user's folders are on the path of what we start.
     install(spec.get("dependencies") or {})
+    folders = [os.getcwd(), *map(os.path.abspath, paths(spec.get("pythonPath"))), code]
     os.environ["PYTHONPATH"] = os.pathsep.join([*folders, *filter(None, [os.environ.get("PYTHONPATH")])])
     for uri, path in (spec.get("inputs") or {}).items():
         fetch(uri, path)
