@@ -14,16 +14,6 @@ import traceback
 
 from .errors import DriverError
 
-# As `python -m pip`, but the job's code, in the working folder, is not what pip imports.
-RUN_PIP = """
-import sys
-if sys.path[:1] == [""]:
-    del sys.path[0]
-import runpy
-runpy.run_module("pip", run_name="__main__", alter_sys=True)
-"""
-PIP = (sys.executable, "-c", RUN_PIP)
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
