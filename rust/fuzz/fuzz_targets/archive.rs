@@ -83,16 +83,18 @@ fuzz_target!(|input: Input| {
         }
         let Some(parent) = path.parent().filter(|parent| parent.starts_with(&root)) else { continue };
         // What is there already, or has a file or link above it, is left as it is.
-        let is_below_link = parent.ancestors().take_while(|above| above.starts_with(&root)).any(|above| above.is_symlink());
+        let is_below_link =
+            parent.ancestors().take_while(|above| above.starts_with(&root)).any(|above| above.is_symlink());
         if is_below_link || path.symlink_metadata().is_ok() || fs::create_dir_all(parent).is_err() {
             continue;
         }
         let _ = match what {
-            What::File { content, times, is_executable } => fs::write(&path, content.repeat(usize::from(*times).min(4000)))
-                .and_then(|()| {
+            What::File { content, times, is_executable } => {
+                fs::write(&path, content.repeat(usize::from(*times).min(4000))).and_then(|()| {
                     let mode = if *is_executable { 0o755 } else { 0o644 };
                     fs::set_permissions(&path, fs::Permissions::from_mode(mode))
-                }),
+                })
+            }
             What::Folder => fs::create_dir(&path),
             What::Link(target) => {
                 has_links = true;

@@ -54,7 +54,8 @@ fn known() -> &'static Known {
         let folder = tempfile::tempdir_in(base).expect("temporary folder").keep();
         fs::create_dir(folder.join("tree")).expect("new");
         for number in 0..12_usize {
-            let text: String = (0..number * 300).map(|line| format!("def f{line}(): return {}\n", line * number)).collect();
+            let text: String =
+                (0..number * 300).map(|line| format!("def f{line}(): return {}\n", line * number)).collect();
             fs::write(folder.join("tree").join(format!("{number}.py")), text).expect("written");
         }
         // Times that are younger are not trusted, and so nothing that is known of the files is kept.
