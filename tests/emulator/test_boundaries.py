@@ -150,7 +150,9 @@ def test_a_studio_whose_folder_is_a_link_reaches_nothing(api: Api, outside: Path
     assert api.call("GET", f"{artifacts}/blobs/file")[0] == 400
     assert api.call("GET", f"{artifacts}/trees/")[0] == 400
     fork = f"/v1/projects/{api.project}/cloudspaces/{key}/fork"
-    assert api.call("PUT", fork, {"newName": "copy"})[0] == 500
+    assert api.call("PUT", fork, {"newName": "copy"})[0] == 400
+    job = {"name": "of-a-link", "spec": {"cloudspaceId": key, "command": "true"}}
+    assert api.call("POST", f"/v1/projects/{api.project}/jobs", job)[0] == 400
     assert api.call("DELETE", f"/v1/projects/{api.project}/cloudspaces/{key}")[0] == 200
 
 
@@ -164,6 +166,25 @@ def test_seed_files_and_uploads_have_paths_of_the_studio(api: Api, path: str) ->
     body = {"name": "seeded", "seedFiles": [{"path": path, "contents": "x"}]}
     assert api.call("POST", f"/v1/projects/{api.project}/cloudspaces", body)[0] in (200, 400)
     assert list(home.parent.iterdir()) == [home]
+
+
+@pytest.mark.parametrize("place", ["environment", "environment/bin"])
+def test_an_environment_that_is_a_link_is_not_copied_over(api: Api, outside: Path, place: str) -> None:
+    key, home = api.studio()
+    (home.parent / "environment").mkdir()
+    folder = home.parent / place
+    if folder.is_dir():
+        folder.rmdir()
+    folder.symlink_to(outside)
+    script = f"#!{home.parent}/environment/bin/python"
+    (outside / "file").write_text(script)
+    try:
+        fork = f"/v1/projects/{api.project}/cloudspaces/{key}/fork"
+        status, answer = api.call("PUT", fork, {"newName": "copy"})
+        assert (status, "is a link" in answer["message"]) == (400, True)
+        assert (outside / "file").read_text() == script
+    finally:
+        (outside / "file").write_text("mine")
 
 
 def test_what_a_job_wrote_is_collected_from_its_own_folder_only(api: Api, outside: Path) -> None:

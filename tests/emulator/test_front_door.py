@@ -285,6 +285,36 @@ sys.exit(main(["emulator", "--root", {str(tmp_path / "root")!r}, "--stop-with-st
         server.stdout.read()
 
 
+@pytest.mark.parametrize(
+    "request_text",
+    [
+        "GET / HTTP/9.9\r\nHost: 127.0.0.1\r\n\r\n",
+        "GET /\r\n\r\n",
+        "\0\0\0\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nX: a\0b\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n: x\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: -1\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: x\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        "POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n",
+        "POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: zip, chunked\r\n\r\n0\r\n\r\n",
+        "GET http://evil/ HTTP/1.1\r\nHost: evil\r\n\r\n",
+        "CONNECT evil:443 HTTP/1.1\r\nHost: evil:443\r\n\r\n",
+        "OPTIONS * HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n",
+        "BREW /v1/auth/user HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: h2c\r\nConnection: Upgrade, close\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\n\r\n",
+    ],
+)
+def test_what_is_no_request_gets_a_4xx_or_nothing(cloud: LocalCloud, request_text: str) -> None:
+    with socket.create_connection(address(cloud), 60) as connection:
+        connection.sendall(request_text.encode("latin-1"))
+        connection.shutdown(socket.SHUT_WR)
+        answer = connection.recv(65536)
+    assert not answer or answer.startswith(b"HTTP/1.1 4"), answer
+    assert get(cloud) == 200
+
+
 def test_a_path_without_the_key_leaves_no_trace(cloud: LocalCloud) -> None:
     mark = uuid4().hex
     for path in (f"/storage/a/{mark}", f"/storage/logs/a/{mark}", f"/{mark}", f"/page/{mark}", f"//storage/{mark}"):

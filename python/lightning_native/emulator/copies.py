@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 from uuid import uuid4
 
+from lightning_native.emulator.api import ApiError
 from lightning_native.emulator.environments import copy_environment
 from lightning_native.errors import EmulatorError
 
@@ -24,7 +25,7 @@ async def copy_folders(source: Path, destination: Path) -> None:
 async def copy_files(source: Path, destination: Path) -> None:
     """Copy the files of a studio, without its environment, into an empty folder."""
     if (source / "home").is_symlink():
-        raise EmulatorError("cannot copy the files: the studio's folder is a link that its code made")
+        raise ApiError(400, "cannot copy the files: the studio's folder is a link that its code made")
     argv = ["cp", "-a", "--reflink=auto", "--", str(source / "home"), str(destination / "home")]
     process = await asyncio.create_subprocess_exec(*argv, stderr=asyncio.subprocess.PIPE)
     _, message = await process.communicate()

@@ -8,6 +8,7 @@ has, and another version that it installs replaces the shadow and comes first on
 
 import configparser
 import csv
+import errno
 import hashlib
 import shlex
 import shutil
@@ -81,6 +82,10 @@ def copy_environment(source: Path, destination: Path) -> None:
         OSError: it cannot be copied.
 
     """
+    if source.is_symlink() or (source / "bin").is_symlink():
+        # Its commands would be written to where the link leads.
+        message = "cannot copy an environment: its folder is a link that code in the studio made"
+        raise OSError(errno.EINVAL, message)
 
     def build(partial: Path) -> None:
         _copy("-al", str(source), str(partial))
