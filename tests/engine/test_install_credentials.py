@@ -103,6 +103,9 @@ REFUSED = [
     "--find-links https://user:hunter2@host/x",
     "x @ https://${USER}:hunter2@host/x-1-py3-none-any.whl",
     "x @ https://host/x-1-py3-none-any.whl?token=hunter2",
+    "x @ https://host/x-1-py3-none-any.whl?a=b&X-Amz-Signature=hunter2",
+    "x @ https://host/x-1-py3-none-any.whl?private_token=hunter2",
+    "x @ https://hunter2hunter2hunter2hunter2@host/x-1-py3-none-any.whl",
 ]
 ACCEPTED = [
     "x @ git+https://${TOKEN}@host/x.git",
@@ -111,6 +114,8 @@ ACCEPTED = [
     "--index-url https://${USER}:${PASSWORD}@host/simple",
     "x @ https://host/x-1-py3-none-any.whl?token=${TOKEN}",
     "x @ https://me@dev.azure.com/x-1-py3-none-any.whl",
+    "x @ git+https://a-team-with-a-long-name-2@dev.azure.com/x/_git/y",
+    "x @ https://host/x-1-py3-none-any.whl?tokenizer=fast&design=2#sha256=0123456789abcdef",
 ]
 
 

@@ -13,12 +13,12 @@ _SHELL_VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 # The bounds keep long texts without a URL from being read again and again.
 _USER_INFO = re.compile(r"(?<![A-Za-z0-9+.-])(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30})://(?P<info>[^\s/?#\"'<>]*)@")
 _QUERY_SECRET = re.compile(
-    r"(?P<name>[?&#;][\w.-]{0,64}?(?:token|secret|passw(?:or)?d|signature|sig|api[_-]?key|access[_-]?key|credential)[\w.-]{0,64}=)"
-    r"(?P<value>[^\s&#;\"'<>]+)",
+    r"(?P<name>[?&#](?:[\w.-]{0,64}[_.-])?(?:(?:access|auth|private|security|id)?token|(?:client)?secret|password|passwd|"
+    r"signature|sig|(?:api|access)[_-]?key|credential)s?=)(?P<value>[^\s&#;\"'<>]+)",
     re.IGNORECASE,
 )
 # A name alone is no secret, as that of `git@host`, but services take a token in its place.
-_LIKE_A_TOKEN = re.compile(r"(gh[opsur]_|github_pat_|gl[a-z]+-|hf_|pypi-|sk-|AKIA|ATATT).*|[A-Za-z0-9_\-.=]{20,}")
+_LIKE_A_TOKEN = re.compile(r"(gh[opsur]_|github_pat_|gl[a-z]{2,6}-|hf_|pypi-|AKIA|ATATT).*|(?=.*\d)[A-Za-z0-9_=]{20,}")
 _HIDDEN = "***"
 
 _SECRET_ARGUMENT = re.compile(
