@@ -54,6 +54,7 @@ _END = ")"
 _LIKE_A_SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIAL", re.IGNORECASE)
 # A shorter one is in every output by chance.
 _SHORTEST_SECRET = 4
+_LONGEST_SECRET = 16 * 1024
 
 
 @dataclass(frozen=True)
@@ -105,7 +106,9 @@ class Masked:
 
     def __init__(self, secrets: Iterable[str]) -> None:
         values = sorted(
-            {secret.encode() for secret in secrets if len(secret) >= _SHORTEST_SECRET}, key=len, reverse=True
+            {secret.encode() for secret in secrets if _SHORTEST_SECRET <= len(secret) <= _LONGEST_SECRET},
+            key=len,
+            reverse=True,
         )
         self._secrets = values
         self._pattern = re.compile(b"|".join(map(re.escape, values))) if values else None

@@ -22,7 +22,8 @@ _LIKE_A_TOKEN = re.compile(r"(gh[opsur]_|github_pat_|gl[a-z]{2,6}-|hf_|pypi-|AKI
 _HIDDEN = "***"
 
 _SECRET_ARGUMENT = re.compile(
-    r"(?:(?<![\w-])--?[\w-]{0,40}(?:password|passwd|token|secret|api-?key)[= ]|\b[A-Z_]{0,40}(?:PASSWORD|TOKEN|SECRET|API_?KEY)=)"
+    r"(?:(?<![\w-])--?[\w-]{0,40}(?:password|passwd|token|secret|api-?key)[= ]"
+    r"|\b[A-Z_]{0,40}(?:PASSWORD|TOKEN|SECRET|API_?KEY)=)"
     r"(?![\"']?(?:\$|$|-))",
     re.IGNORECASE,
 )
