@@ -3,12 +3,13 @@
 import os
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from lightning_native import select_files
-from lightning_native.errors import PlanError
+from lightning_native.errors import ArchiveError, PlanError
 from lightning_native.zenml import wheels
 from lightning_native.zenml.wheels import build_wheel, copy_project, made_wheel, package_name
 
@@ -40,6 +41,46 @@ def make_tree(root: Path) -> Path:
     (root / "run.sh").chmod(0o755)
     (root / "link.py").symlink_to("package/__init__.py")
     return root
+
+
+def replace_by_link(path: Path, target: Path) -> None:
+    path.unlink()
+    path.symlink_to(target)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda root, secret: replace_by_link(root / "setup.py", secret),
+        lambda root, secret: replace_by_link(root / "package" / "__init__.py", secret),
+        lambda root, secret: (
+            (root / "package").rename(root / "moved"),
+            (root / "package").symlink_to(secret.parent),
+        ),
+        lambda root, _: ((root / "setup.py").unlink(), os.mkfifo(root / "setup.py")),
+    ],
+    ids=["file", "target of a link", "folder", "pipe"],
+)
+def test_what_becomes_a_link_or_a_pipe_while_it_is_copied_is_not_read(
+    change: Callable[[Path, Path], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = make_tree(tmp_path / "project")
+    secret = tmp_path / "outside" / "__init__.py"
+    secret.parent.mkdir()
+    secret.write_text("secret")
+    problem = wheels._problem
+
+    def change_after_the_check(root: Path, name: str, selected: frozenset[str]) -> str | None:
+        found = problem(root, name, selected)
+        if name == max(selected):
+            change(root, secret)
+        return found
+
+    monkeypatch.setattr(wheels, "_problem", change_after_the_check)
+    with pytest.raises(ArchiveError):
+        copy_project(root)
+    # No copy is left either.
+    assert list(Path(tempfile.gettempdir()).iterdir()) == []
 
 
 def test_a_wheel_has_the_files_of_an_archive_with_their_content_and_modes(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import glob
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -15,6 +16,7 @@ import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import zenml
 from zenml.logger import get_logger
@@ -23,7 +25,7 @@ from zenml.utils import source_utils
 
 from lightning_native import select_files
 from lightning_native.child_process import end_of_standard_library, python_module
-from lightning_native.errors import PlanError
+from lightning_native.errors import ArchiveError, PlanError
 
 logger = get_logger(__name__)
 
@@ -82,13 +84,17 @@ def copy_project(root: Path) -> Path:
         listed = ", ".join(f"{os.fsencode(name)!r} ({problem})"[1:] for name, problem in sorted(problems.items()))
         logger.warning("A wheel cannot hold these, so steps will not find them: %s", listed)
     names = [name for name in selection.files if name not in problems]
+    # A link that may come in leads to one of the selected files.
+    real = os.path.realpath(root)
+    sources = {name: os.path.relpath(os.path.realpath(root / name), real) for name in names}
     folder = Path(tempfile.mkdtemp(prefix="lightning-native-wheel-"))
     try:
         for name in names:
             target = folder / package / name
             target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(root / name, target)
-            target.chmod(0o755 if os.access(root / name, os.X_OK) else 0o644)
+            with _open_beneath(root, sources[name]) as source, target.open("wb") as copy:
+                shutil.copyfileobj(source, copy)
+                target.chmod(0o755 if os.fstat(source.fileno()).st_mode & 0o100 else 0o644)
         (folder / package).mkdir(exist_ok=True)
         (folder / package / "__init__.py").touch(0o644)
         files = [glob.escape(name) for name in names]
@@ -99,6 +105,32 @@ def copy_project(root: Path) -> Path:
         shutil.rmtree(folder, ignore_errors=True)
         raise
     return folder
+
+
+def _open_beneath(root: Path, name: str) -> IO[bytes]:
+    """Open a file of a tree without following a link on the way: since it was selected, it may have become one.
+
+    Raises:
+        ArchiveError: it is no regular file any more, or cannot be read.
+    """
+    *folders, last = name.split("/")
+    if ".." in folders:
+        raise ArchiveError(f"{str(root / name)!r} is not beneath {str(root)!r} any more; start again")
+    opened = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        for folder in folders:
+            inner = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=opened)
+            os.close(opened)
+            opened = inner
+        file = os.open(last, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=opened)
+    except OSError as error:
+        raise ArchiveError(f"cannot read {str(root / name)!r} beneath {str(root)!r}: {error.strerror}") from error
+    finally:
+        os.close(opened)
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise ArchiveError(f"{str(root / name)!r} is no regular file any more; start again")
+    return os.fdopen(file, "rb")
 
 
 def _problem(root: Path, name: str, selected: frozenset[str]) -> str | None:
