@@ -1,4 +1,9 @@
 import json
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from packaging.requirements import Requirement
@@ -157,3 +162,28 @@ def test_a_requirement_file_without_end_is_a_clear_error(tmp_path):
         file.truncate(1 << 40)
     with pytest.raises(RequirementError, match=r"cannot read the requirement file .*r\.txt: it has more than 64 MiB"):
         merge_requirements([tmp_path / "r.txt"])
+
+
+def test_what_comes_out_of_a_pipe_is_read_as_a_file_is(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    text = "".join(f"package-{number}==1\n" for number in range(20_000))
+    with ThreadPoolExecutor() as pool:
+        writing = pool.submit(pipe.write_text, text)
+        assert len(merge_requirements([pipe]).lines) == 20_000
+        writing.result()
+
+
+def test_ctrl_c_ends_waiting_for_a_pipe(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    script = "import sys; from pathlib import Path; from lightning_native import merge_requirements\n"
+    script += "merge_requirements([Path(sys.argv[1])])"
+    process = subprocess.Popen([sys.executable, "-c", script, str(pipe)], stderr=subprocess.PIPE)
+    with process, pipe.open("w"):  # which is opened once the other opens it
+        process.send_signal(signal.SIGINT)
+        try:
+            _, errors = process.communicate(timeout=120)  # it hangs for ever otherwise
+        finally:
+            process.kill()
+    assert b"KeyboardInterrupt" in errors

@@ -9,7 +9,7 @@ use pyo3::{
     types::{PyDict, PyList, PyString, PyTuple},
 };
 
-use crate::error;
+use crate::heartbeat;
 
 #[pyfunction]
 pub fn dedupe_requirements<'py>(py: Python<'py>, lines: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyList>> {
@@ -40,7 +40,8 @@ pub fn merge_requirements(
     }
     let sources: Vec<Source> =
         sources.try_iter()?.enumerate().map(|(place, item)| source(place, &item?)).collect::<PyResult<_>>()?;
-    py.detach(|| requirements::merge(&sources, on_conflict)).map(MergedRequirements).map_err(error::to_python)
+    heartbeat::detached(py, None, |progress| requirements::merge_while(&sources, on_conflict, &mut || progress(0, 0)))
+        .map(MergedRequirements)
 }
 
 fn source(place: usize, item: &Bound<'_, PyAny>) -> PyResult<Source> {

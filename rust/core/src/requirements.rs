@@ -3,7 +3,7 @@ mod merge;
 mod parse;
 mod read;
 
-pub use merge::{Conflict, Merged, OnConflict, merge};
+pub use merge::{Conflict, Merged, OnConflict, merge, merge_while};
 pub use read::{Origin, Source};
 
 /// Sorts lines and removes blank and repeated ones; blanks around a line do not count.

@@ -90,7 +90,19 @@ fn end_line(text: &mut String) {
 /// [`Error::Requirement`] with file, line and text for what does not parse or cannot be read;
 /// [`Error::Conflict`] with both origins for what cannot hold together, unless `on_conflict` says otherwise.
 pub fn merge(sources: &[Source], on_conflict: OnConflict) -> Result<Merged> {
-    let lines = read::read(sources)?;
+    merge_while(sources, on_conflict, &mut || true)
+}
+
+/// [`merge`]; `keep_going` is asked while nothing comes out of a pipe that is read.
+///
+/// # Errors
+/// As [`merge`]; [`Error::Interrupted`] if `keep_going` says no.
+pub fn merge_while(
+    sources: &[Source],
+    on_conflict: OnConflict,
+    keep_going: &mut dyn FnMut() -> bool,
+) -> Result<Merged> {
+    let lines = read::read(sources, keep_going)?;
     let mut merged = Merged::default();
     let mut groups: Vec<Group> = Vec::new();
     let mut places: HashMap<Key, usize> = HashMap::with_capacity(lines.len());

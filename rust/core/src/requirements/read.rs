@@ -1,10 +1,15 @@
 //! Reads requirement files into logical lines, following their includes as pip does.
 use std::{
     fmt, fs,
-    io::Read,
+    io::{self, Read},
     os::unix::fs::FileTypeExt,
     path::{Path, PathBuf},
     sync::Arc,
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fs::{CWD, Mode, OFlags, openat},
 };
 
 use crate::{Error, Result};
@@ -61,19 +66,21 @@ pub(super) struct Line {
 /// Files that include others twice each would be read without end.
 const MAX_FILES: usize = 10_000;
 /// Nobody has this many bytes of requirements.
-const MAX_BYTES: u64 = 64 << 20;
+const MAX_BYTES: usize = 64 << 20;
+/// How often it is asked whether the caller still waits for a pipe.
+const HEARTBEAT: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
 /// The files that include the one that is read, and how many have been read.
-#[derive(Debug, Default)]
-struct Reading {
+struct Reading<'a> {
     including: Vec<PathBuf>,
     count: usize,
+    keep_going: &'a mut dyn FnMut() -> bool,
 }
 
-/// Reads all sources in order.
-pub(super) fn read(sources: &[Source]) -> Result<Vec<Line>> {
+/// Reads all sources in order; `keep_going` is asked while nothing comes out of a pipe.
+pub(super) fn read(sources: &[Source], keep_going: &mut dyn FnMut() -> bool) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
-    let mut reading = Reading::default();
+    let mut reading = Reading { including: Vec::new(), count: 0, keep_going };
     for source in sources {
         match source {
             Source::Path(path) => read_file(path, Kind::Requirement, &mut reading, &mut lines)?,
@@ -86,7 +93,7 @@ pub(super) fn read(sources: &[Source]) -> Result<Vec<Line>> {
     Ok(lines)
 }
 
-fn read_file(path: &Path, kind: Kind, reading: &mut Reading, lines: &mut Vec<Line>) -> Result<()> {
+fn read_file(path: &Path, kind: Kind, reading: &mut Reading<'_>, lines: &mut Vec<Line>) -> Result<()> {
     let shown = path.display();
     let fail =
         |reason: &dyn fmt::Display| Error::Requirement(format!("cannot read the requirement file {shown}: {reason}"));
@@ -97,10 +104,8 @@ fn read_file(path: &Path, kind: Kind, reading: &mut Reading, lines: &mut Vec<Lin
     if reading.count > MAX_FILES {
         return Err(fail(&format!("it is the {MAX_FILES}th; the files include each other too often")));
     }
-    let mut bytes = Vec::new();
-    let file = fs::File::open(path).map_err(|error| fail(&error))?;
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|error| fail(&error))?;
-    if bytes.len() as u64 > MAX_BYTES {
+    let bytes = read_bytes(path, reading.keep_going).map_err(|error| fail(&error))?.ok_or(Error::Interrupted)?;
+    if bytes.len() > MAX_BYTES {
         return Err(fail(&"it has more than 64 MiB"));
     }
     let text = String::from_utf8(bytes).map_err(|_| fail(&"it is not UTF-8 text; save it as UTF-8"))?;
@@ -117,12 +122,36 @@ fn read_file(path: &Path, kind: Kind, reading: &mut Reading, lines: &mut Vec<Lin
     Ok(())
 }
 
+/// All bytes of a file, or a few more than it may have; `None` if the caller does not wait for a pipe.
+fn read_bytes(path: &Path, keep_going: &mut dyn FnMut() -> bool) -> io::Result<Option<Vec<u8>>> {
+    // A shell gives the output of a command as a pipe.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let mut file = fs::File::from(openat(CWD, path, flags, Mode::empty())?);
+    let mut bytes = Vec::new();
+    let mut buffer = vec![0; 1 << 16];
+    while bytes.len() <= MAX_BYTES {
+        if poll(&mut [PollFd::new(&file, PollFlags::IN)], Some(&HEARTBEAT)).is_ok_and(|ready| ready == 0) {
+            if !keep_going() {
+                return Ok(None);
+            }
+            continue;
+        }
+        match file.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => bytes.extend_from_slice(&buffer[..count]),
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(Some(bytes))
+}
+
 fn read_text(
     name: &str,
     folder: &Path,
     text: &str,
     kind: Kind,
-    reading: &mut Reading,
+    reading: &mut Reading<'_>,
     lines: &mut Vec<Line>,
 ) -> Result<()> {
     let file: Arc<str> = Arc::from(name);
