@@ -41,7 +41,10 @@ def test_a_second_controller_leaves_the_run_to_the_first(folder: RunFolder) -> N
         assert "is driven by another process already" in result.stderr
         assert folder.environments() == {"a": {"TOKEN": "secret"}}
     with Journal() as journal:
-        assert journal.run("0123") is None
+        record = journal.run("0123")
+    # As it was submitted.
+    assert record is not None
+    assert (record.state, record.controller) == ("running", None)
 
 
 def test_a_run_that_cannot_be_driven_is_recorded_as_failed_without_its_secrets(folder: RunFolder) -> None:
