@@ -9,10 +9,12 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import pytest
+from canary import CanaryWatch
 from hypothesis import given
 from hypothesis import strategies as st
-from private_index import Index, Watch, files_with
+from private_index import Index
 from runner import Runner
+from search import files_with
 
 from lightning_native.cli import main
 from lightning_native.emulator.local_cloud import LocalCloud
@@ -59,7 +61,6 @@ def test_requirements_are_installed_with_an_account_that_nobody_sees(
         f"{of_git} @ git+http://{account}/{of_git}.git",
     ]
     secret = quote(index.password, safe="")
-    secrets = [index.password, secret]
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     cache = tmp_path / "cache"
@@ -72,8 +73,9 @@ def test_requirements_are_installed_with_an_account_that_nobody_sees(
     }
     check = f"python -c 'import {of_index}, {of_file}, {of_git}'"
     setup = Setup(installer=installer, commands=(check,), variables=("TMPDIR", "UV_CACHE_DIR", "PIP_CACHE_DIR"))
-    watch = Watch(*secrets)
-    try:
+    home = tmp_path / "home"
+    folders = {"home": home, "temporary": temporary, "cache": cache, "cloud": lightning_cloud.root}
+    with CanaryWatch({"password": index.password, "quoted": secret}, folders) as watch:
         folder = runner.make(
             placement,
             StepPlan("use", ("sh", "-c", check), requirements=(("r.txt", "\n".join(lines)),), setup=setup),
@@ -82,14 +84,12 @@ def test_requirements_are_installed_with_an_account_that_nobody_sees(
             custom_commands=("echo the password is $INDEX_PASSWORD",),
         )
         code = runner.drive(folder)
-    finally:
-        watch.close()
     log = next((folder.path / "logs").glob("setup-*")).read_text()
     assert code == 0, log
-    assert not watch.found
+    assert watch.looks
+    assert watch.arguments == set()
     assert "the password is ***" in log
-    home = tmp_path / "home"
-    assert files_with(secrets, home, temporary, cache, lightning_cloud.root) == []
+    assert watch.scan() == set()
 
 
 REFUSED = [
@@ -177,7 +177,7 @@ def test_a_refused_workflow_leaves_nothing_behind(
         output = "".join(capsys.readouterr())
         assert "hunter2" not in output
         assert "setup" in output
-    assert files_with(["hunter2"], home) == []
+    assert files_with("hunter2", home) == []
 
 
 def test_one_host_with_two_accounts_leaves_the_second_to_the_installer() -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from private_index import Index, Watch, files_with
+from canary import CanaryWatch
+from private_index import Index
 
 from lightning_native.cli import main
 from lightning_native.errors import JobError
@@ -52,17 +53,16 @@ def test_a_private_repository_is_cloned_with_a_variable(
     monkeypatch.setenv("TMPDIR", str(temporary))
     monkeypatch.setenv("GIT_TOKEN", secret)
     monkeypatch.delenv("CODE_DIR", raising=False)
-    watch = Watch(secret, index.password)
-    try:
+    folders = {"home": home, "temporary": temporary}
+    with CanaryWatch({"password": index.password, "quoted": secret}, folders) as watch:
         spec = {"url": f"http://me:${{GIT_TOKEN}}@{index.host}/model.git", "entrypoint": "model/__init__.py"}
         result = run_driver(home, spec)
-    finally:
-        watch.close()
     assert result.returncode == 0, result.stdout + result.stderr
     assert f"http://{index.host}/model.git at commit" in result.stdout
     assert secret not in result.stdout + result.stderr
-    assert not watch.found
-    assert files_with([secret, index.password], home, temporary) == []
+    assert watch.looks
+    assert watch.arguments == set()
+    assert watch.scan() == set()
 
 
 def test_a_variable_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -135,15 +135,14 @@ def test_packages_of_a_private_host_are_no_arguments(
     monkeypatch.chdir(tmp_path / "code")
     monkeypatch.setenv("PIP_TARGET", str(target))
     monkeypatch.setenv("PIP_CACHE_DIR", str(tmp_path / "cache"))
-    watch = Watch(secret, index.password)
     package = f"ln_private@http://me:${{INDEX_PASSWORD}}@{index.host}/files/ln_private-1.0-py3-none-any.whl"
-    try:
+    folders = {"target": target, "cache": tmp_path / "cache"}
+    with CanaryWatch({"password": index.password, "quoted": secret}, folders) as watch:
         install({"pipPackages": ["--no-deps", package]})
-    finally:
-        watch.close()
     assert (target / "ln_private").is_dir()
-    assert not watch.found
-    assert files_with([secret, index.password], target, tmp_path / "cache") == []
+    assert watch.looks
+    assert watch.arguments == set()
+    assert watch.scan() == set()
     assert secret not in "".join(capfd.readouterr())
 
 

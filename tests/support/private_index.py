@@ -1,10 +1,8 @@
-"""A package index that needs an account, and what looks for that account's password elsewhere."""
+"""A package index, with Git repositories, that needs an account."""
 
 import base64
-import contextlib
 import http.server
 import io
-import os
 import subprocess
 import threading
 import zipfile
@@ -95,40 +93,3 @@ class Index:
         bare = self.folder / f"{name}.git"
         subprocess.run([*git, "clone", "-q", "--bare", str(work), str(bare)], check=True)
         subprocess.run([*git, "update-server-info"], cwd=bare, check=True)
-
-
-class Watch:
-    """Looks for secrets in the arguments of all processes, until it is closed."""
-
-    def __init__(self, *secrets: str) -> None:
-        self._secrets = [secret.encode() for secret in secrets]
-        self.found: set[bytes] = set()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._look)
-        self._thread.start()
-
-    def _look(self) -> None:
-        while not self._ended.wait(0.02):
-            for entry in os.scandir("/proc"):
-                if entry.name.isdigit() and int(entry.name) != os.getpid():
-                    try:
-                        arguments = Path(entry.path, "cmdline").read_bytes()
-                    except OSError:
-                        continue
-                    self.found |= {arguments for secret in self._secrets if secret in arguments}
-
-    def close(self) -> None:
-        self._ended.set()
-        self._thread.join()
-
-
-def files_with(secrets: list[str], *folders: Path) -> list[str]:
-    found = []
-    # What the local cloud deletes meanwhile is no leak.
-    paths = [Path(root, name) for folder in folders for root, _, names in os.walk(folder) for name in names]
-    for path in paths:
-        with contextlib.suppress(OSError):
-            if path.is_file() and not path.is_symlink():
-                content = path.read_bytes()
-                found += [str(path) for secret in secrets if secret.encode() in content]
-    return found
