@@ -72,7 +72,8 @@ def test_what_a_dead_run_holds_is_shown_with_age_and_cost_and_released_after_a_y
     assert (unasked.returncode, unasked.stdout) == (2, "")
     assert "say --yes" in unasked.stderr
     refused = command("gc", "--json", environ=environ, answer="n\n")
-    assert (refused.returncode, json.loads(refused.stdout)) == (1, {"released": [], "failed": []})
+    nothing: dict[str, list[str]] = {"released": [], "failed": [], "secrets_deleted": []}
+    assert (refused.returncode, json.loads(refused.stdout)) == (1, nothing)
     assert re.search(r"studio engine-test-a-\S+ of run \w+ \([\d.]+ s, \$[\d.]+\): to delete", refused.stderr)
     accepted = command("gc", environ=environ, answer="y\n")
     assert "1 released, 0 could not be released" in accepted.stdout
