@@ -1,4 +1,6 @@
 import json
+import os
+from pathlib import Path
 
 import pytest
 
@@ -176,3 +178,20 @@ def test_command_line_orders_draws_and_names_a_cycle(tmp_path, capsys):
     graph.write_text('{"a": [], "a": []}')
     assert main(["dag", str(graph)]) == 1
     assert "twice" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["device", "folder", "pipe", "nested"])
+def test_a_file_that_has_no_end_or_no_bottom_is_one_clear_error(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "graph.json"
+    if kind == "device":
+        file = Path("/dev/zero")
+    elif kind == "folder":
+        file.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(file)
+    else:
+        file.write_text('{"a":' + "[" * 200_000)
+    assert main(["dag", str(file)]) == 1
+    assert capsys.readouterr().err.startswith(f"error: cannot read {file}: ")

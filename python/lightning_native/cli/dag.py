@@ -3,11 +3,16 @@
 import argparse
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
 from lightning_native import Dag
+from lightning_native.engine.user_files import read_user_text
 from lightning_native.errors import DagError
+
+# Millions of nodes.
+_MOST_BYTES = 1 << 30
 
 EXAMPLE = """echo '{"train": ["load"], "load": []}' | python -m lightning_native dag -"""
 
@@ -70,9 +75,9 @@ def _read_durations(file: str) -> dict[str, float]:
 
 def _read_object(file: str) -> dict[str, Any]:
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+        text = sys.stdin.read() if file == "-" else read_user_text(Path(file), most=_MOST_BYTES)
         value = json.loads(text, object_pairs_hook=_unique)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise DagError(f"cannot read {file}: {error}") from error
     if not isinstance(value, dict):
         raise DagError(f"{file} has no JSON object; write the upstream nodes of each node: {EXAMPLE}")
@@ -83,7 +88,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Refuse a node that is there twice: JSON would silently keep the last."""
     value = dict(pairs)
     if len(value) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)
         raise DagError(f"node {twice!r} is there twice")
     return value
