@@ -1,5 +1,6 @@
 """Credentials with which requirements are installed reach the installer, and are nowhere else, then or afterwards."""
 
+import json
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -24,7 +25,7 @@ from lightning_native.engine.layout import merged_requirements
 from lightning_native.engine.plan import Installer, PlacementName, RunPlan, Setup, StepPlan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.engine.setup import described_variables, setup_variables
-from lightning_native.engine.url_credentials import has_credentials, may_hold_secret, without_credentials
+from lightning_native.engine.url_credentials import has_credentials, without_credentials
 from lightning_native.engine.workflow import load_workflow
 from lightning_native.errors import LightningNativeError, PlanError, RequirementError
 
@@ -201,16 +202,43 @@ def test_masked_output_is_as_long_and_has_no_secret(secrets: list[str], text: st
     assert not any(secret in shown for secret in secrets)
 
 
-def test_commands_that_may_hold_a_secret_are_told(tmp_path: Path) -> None:
+def test_a_step_command_that_may_hold_a_secret_is_told(tmp_path: Path) -> None:
     (tmp_path / "w.yaml").write_text(
-        "setup: [login --password hunter2, 'TOKEN=hunter2 login', 'login --password $PASSWORD', make]\n"
-        "steps: {a: {command: 'git clone https://me:hunter2@h/x.git'}}\n"
+        "steps: {a: {command: 'git clone https://me:hunter2@h/x.git'}, b: {command: login --password hunter2},"
+        " c: {command: login --password $PASSWORD}}\n"
     )
     warnings = load_workflow(tmp_path / "w.yaml", environment={}).warnings
-    places = ["setup[0]", "setup[1]", "the command of step a"]
+    places = ["the command of step a", "the command of step b"]
     assert [warning.partition(" may have")[0] for warning in warnings] == places
     assert not any("hunter2" in warning for warning in warnings)
-    assert not may_hold_secret("pip install -r requirements.txt")
+
+
+@pytest.mark.parametrize(
+    "command", ["login --password hunter2", "TOKEN=hunter2 login", "cli --api-key='hunter2'", "x -secret hunter2"]
+)
+def test_a_setup_command_with_a_secret_written_out_is_refused(command: str, tmp_path: Path) -> None:
+    (tmp_path / "w.yaml").write_text(json.dumps({"setup": ["make", command], "steps": {"a": {"command": "true"}}}))
+    with pytest.raises(PlanError, match=r"write \$NAME in its place") as refused:
+        load_workflow(tmp_path / "w.yaml", environment={})
+    assert "hunter2" not in str(refused.value)
+    step = StepPlan("a", ("true",), setup=Setup(commands=(command,)))
+    with pytest.raises(PlanError, match="secret written out"):
+        check_plan(RunPlan("run", "name", (step,)))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "pip install -r requirements.txt",
+        "login --password $PASSWORD",
+        'TOKEN="$MINE" login',
+        "cli --no-token -v",
+        "cli --use-token=false",
+        "tokenize --vocabulary data/tokens.txt",
+    ],
+)
+def test_a_setup_command_without_a_secret_is_accepted(command: str) -> None:
+    check_plan(RunPlan("run", "name", (StepPlan("a", ("true",)),), custom_commands=(command,)))
 
 
 @given(st.text("a:/@?&=${}tokensecret ", max_size=200))

@@ -6,7 +6,7 @@ from dataclasses import fields, is_dataclass
 
 from lightning_native.engine.names import check_variable_names
 from lightning_native.engine.plan import LONGEST_SECONDS, RunPlan, StepPlan
-from lightning_native.engine.url_credentials import has_credentials, refusal
+from lightning_native.engine.url_credentials import has_credentials, refusal, secret_argument
 from lightning_native.errors import PlanError
 
 MOST_RETRIES = 10_000
@@ -70,15 +70,26 @@ def check_credentials(plan: RunPlan) -> None:
     """Refuse credentials that would be kept with the plan, in the studios and in logs.
 
     Raises:
-        PlanError: a URL of requirements or setup has some written out; the message does not show them.
+        PlanError: a URL of requirements or setup, or a setup command, has some written out; the message does not show
+            them.
     """
     for command in plan.custom_commands:
-        _check_no_credentials("a setup command", command)
+        _check_setup_command("a setup command", command)
     for step in plan.steps:
         for name, text in step.requirements:
             _check_no_credentials(f"step {step.name!r}: its requirements ({name})", text)
         for text in (*step.setup.installer_arguments, *step.setup.commands):
-            _check_no_credentials(f"step {step.name!r}: its setup", text)
+            _check_setup_command(f"step {step.name!r}: its setup", text)
+
+
+def _check_setup_command(what: str, command: str) -> None:
+    _check_no_credentials(what, command)
+    argument = secret_argument(command)
+    if argument is not None:
+        raise PlanError(
+            f"{what} has a secret written out after {argument.strip()!r}, which would be kept with the run; "
+            "put it into env under a name, and write $NAME in its place"
+        )
 
 
 def _check_no_credentials(what: str, text: str) -> None:

@@ -24,14 +24,16 @@ _HIDDEN = "***"
 _SECRET_ARGUMENT = re.compile(
     r"(?:(?<![\w-])--?[\w-]{0,40}(?:password|passwd|token|secret|api-?key)[= ]"
     r"|\b[A-Z_]{0,40}(?:PASSWORD|TOKEN|SECRET|API_?KEY)=)"
-    r"(?![\"']?(?:\$|$|-))",
+    # A variable, nothing, another option, or a word that no secret is.
+    r"(?![\"']?(?:\$|$|-|(?:true|false|yes|no|on|off|auto|none|null|[01])\b))",
     re.IGNORECASE,
 )
 
 
-def may_hold_secret(command: str) -> bool:
-    """Tell whether a command looks as if a secret were written out in it, as in `--password x` or `TOKEN=x`."""
-    return _SECRET_ARGUMENT.search(command) is not None
+def secret_argument(command: str) -> str | None:
+    """Return what a command has in front of what looks like a secret: `--password ` or `TOKEN=`; None if nothing."""
+    found = _SECRET_ARGUMENT.search(command)
+    return found[0] if found else None
 
 
 def without_credentials(text: str) -> str:

@@ -21,8 +21,8 @@ from lightning_native.engine.plan import (
 from lightning_native.engine.plan_bounds import LONGEST_ARGUMENT, problem_of_text
 from lightning_native.engine.url_credentials import (
     has_credentials,
-    may_hold_secret,
     refusal,
+    secret_argument,
 )
 from lightning_native.engine.user_files import read_user_text
 from lightning_native.engine.workflow_schema import Resources, RuntimeDocument, StepDocument, WorkflowDocument, validate
@@ -201,13 +201,12 @@ class _Loader:
         self._raise_problems()
         self._check(plan)
         warnings = [f"step {name}: {text}" for name, runtime in self._runtimes.items() for text in runtime.warnings]
-        commands = {f"setup[{index}]": command for index, command in enumerate(described.setup)}
-        commands |= {f"the command of step {step.name}": " ".join(step.argv) for step in steps}
+        commands = {step.name: " ".join(step.argv) for step in steps}
         warnings += [
-            f"{place} may have a secret written out, which is kept with the run; "
+            f"the command of step {name} may have a secret written out, which is kept with the run; "
             "put it into env, and write $NAME in its place"
-            for place, command in commands.items()
-            if may_hold_secret(command) or has_credentials(command)
+            for name, command in commands.items()
+            if secret_argument(command) or has_credentials(command)
         ]
         return Workflow(plan, root, environments, requests, main_request, tuple(warnings))
 
