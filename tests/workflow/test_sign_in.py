@@ -105,6 +105,36 @@ def test_a_teamspace_is_not_opened_with_half_of_the_credentials(
     assert user.call("schedules", **environ).returncode == 1
 
 
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("LIGHTNING_API_KEY", "secret-key\n"),
+        ("LIGHTNING_API_KEY", "secret-key\r\nX-Other: 1"),
+        ("LIGHTNING_API_KEY", "secret-kéy"),
+        ("LIGHTNING_AUTH_TOKEN", " secret-key"),
+        ("LIGHTNING_USER_ID", "secret-key\t"),
+        ("LIGHTNING_TEAMSPACE", "team\nspace"),
+        ("LIGHTNING_USERNAME", "\x1b[31mme"),
+    ],
+)
+def test_a_value_that_no_request_can_have_is_named_and_a_secret_not_shown(
+    user: User, cloud: LocalCloud, variable: str, value: str
+) -> None:
+    done = user.call("schedules", **{**cloud.environ, variable: value})
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"error: {variable}")
+    assert "secret" not in done.stdout + done.stderr
+    assert "\x1b" not in done.stderr
+
+
+def test_a_pipe_in_place_of_the_file_of_credentials_is_not_waited_for(user: User) -> None:
+    (user.folder / ".lightning").mkdir()
+    os.mkfifo(user.folder / ".lightning" / "credentials.json")
+    done = user.call("schedules")
+    assert done.returncode == 1
+    assert "is no regular file" in done.stderr
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"api_key": "x"}', '{"user_id": "x"}', "\xff\x00"])
 def test_a_damaged_file_of_credentials_is_named(user: User, cloud: LocalCloud, text: str) -> None:
     file = user.folder / ".lightning" / "credentials.json"

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from lightning_native.errors import CredentialsError
 
+_SECRETS = ("LIGHTNING_API_KEY", "LIGHTNING_AUTH_TOKEN", "LIGHTNING_USER_ID")
+
 
 @dataclass(frozen=True)
 class Credentials:
@@ -81,7 +83,23 @@ class Credentials:
             "LIGHTNING_ORG": self.organization,
             "LIGHTNING_TEAMSPACE": self.teamspace,
         }
-        return {name: value for name, value in named.items() if value}
+        given = {name: value for name, value in named.items() if value}
+        for name, value in given.items():
+            _check(name, value, secret=name in _SECRETS)
+        return given
+
+
+def _check(name: str, value: str, *, secret: bool) -> None:
+    """Refuse what cannot be part of a request: the error that comes of it later may show it.
+
+    Raises:
+        CredentialsError: a value has a blank around it, or a character that a line cannot have.
+    """
+    if value != value.strip() or not value.isprintable() or (secret and not value.isascii()):
+        shown = "" if secret else f" ({value[:60]!a})"
+        raise CredentialsError(
+            f"{name}{shown} has a line end, a blank around it or another character that it cannot have; set it without"
+        )
 
 
 def _is_complete(file: Path) -> bool:
@@ -90,10 +108,12 @@ def _is_complete(file: Path) -> bool:
     Raises:
         CredentialsError: it is damaged.
     """
+    if not file.exists():
+        return False
+    if not file.is_file():
+        raise CredentialsError(_damaged(file, "it is no regular file"))
     try:
         kept = json.loads(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return False
     except (OSError, ValueError) as error:
         problem = error.strerror if isinstance(error, OSError) else "it is no JSON"
         raise CredentialsError(_damaged(file, str(problem))) from None
