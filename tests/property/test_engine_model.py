@@ -8,6 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -116,7 +117,11 @@ def a_home() -> Iterator[Path]:
 def test_every_step_runs_after_its_upstreams_once_whoever_dies_and_nothing_is_left(
     case: tuple[RunPlan, dict[str, int], list[int]],
 ) -> None:
-    plan, failures, deaths = case
+    run_and_check(*case)
+
+
+def run_and_check(plan: RunPlan, failures: dict[str, int], deaths: list[int]) -> None:
+    """Run a plan whose controllers die after so many calls, the last one excepted."""
     world = World(failures)
     with a_home() as home, Journal() as journal:
         (home / "code").mkdir()
@@ -145,6 +150,15 @@ def test_every_step_runs_after_its_upstreams_once_whoever_dies_and_nothing_is_le
     check(plan, failures, {name: record.state for name, record in records.items()}, world.executions)
     expected = "failed" if any(record.state == "failed" for record in records.values()) else "completed"
     assert state == expected
+
+
+@pytest.mark.parametrize("death", range(24, 36))
+def test_what_was_skipped_stays_so_if_the_controller_dies_while_it_releases(death: int) -> None:
+    below = tuple(StepPlan(f"s{number}", (f"s{number}",), upstream=("s0",)) for number in range(1, 5))
+    image = replace(below[-1], image=ContainerImage("registry.example/tool:1"))
+    steps = (StepPlan("s0", ("s0",), retry=Retry(1)), *below[:-1], image)
+    plan = RunPlan(uuid.uuid4().hex, "model", steps, placement="platform")
+    run_and_check(plan, {"s0": 2, "s1": 0, "s2": 0, "s3": 0, "s4": 0}, [death])
 
 
 def check(plan: RunPlan, failures: Mapping[str, int], states: Mapping[str, str], executions: list[str]) -> None:

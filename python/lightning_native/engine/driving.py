@@ -124,10 +124,13 @@ def _run_steps(
 ) -> dict[str, StepResult]:
     journal = context.journal
     before = {record.name: record for record in journal.journal.steps(context.plan.run_id)}
+    # Lightning does not know what failed before, and would run in a new pipeline what was skipped for it.
+    is_platform = context.plan.placement == "platform"
+    ended = ("succeeded", "failed", "stopped", *(("skipped",) if is_platform else ()))
     done = {
         name: StepResult(record.state, record.exit_code, record.message, record.cost)
         for name, record in before.items()
-        if record.state in ("succeeded", "failed", "stopped")
+        if record.state in ended
     }
 
     def settle(name: str, result: StepResult) -> None:
@@ -137,7 +140,7 @@ def _run_steps(
         step_ended(name, result)
 
     placement: Placement | None = None
-    if context.plan.placement == "platform":
+    if is_platform:
         return follow_pipeline(context, settle, done)
     placement = StudioPlacement(context) if context.plan.placement == "studio" else JobPlacement(context)
     begun(placement.give_up)
