@@ -76,7 +76,7 @@ def memory(cloud: LocalCloud) -> int:
 
 @pytest.fixture(scope="module")
 def ids(cloud: LocalCloud) -> dict[str, str]:
-    """What paths can name: a teamspace, a studio that runs, a job that has ended, a secret."""
+    """The things that paths can name: a teamspace, a studio that runs, a job that has ended, a secret."""
 
     def post(path: str, body: object) -> Any:
         status, answer = call(cloud, "POST", path, json.dumps(body).encode())

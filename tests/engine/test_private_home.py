@@ -1,4 +1,4 @@
-"""What we keep is for its owner only, and what a killed process leaves of a run is found and deleted."""
+"""Files of ours are for their owner only, and those that a killed process leaves of a run are found and deleted."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What stops or deletes something names it and asks; without anybody to ask it refuses."""
+"""Commands that stop or delete something name it and ask; without anybody to ask they refuse."""
 
 import os
 import subprocess

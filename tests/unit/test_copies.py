@@ -1,4 +1,4 @@
-"""What a request that was sent twice made besides is told from what belongs to others."""
+"""Copies that a request made because it was sent twice are told from things of others."""
 
 from datetime import datetime, timedelta, timezone
 

@@ -1,4 +1,4 @@
-"""What others wrote reaches a terminal as text, in colour at most."""
+"""Text of others reaches a terminal as text, in colour at most."""
 
 import io
 import sys
