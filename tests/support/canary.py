@@ -157,5 +157,5 @@ def _unpacked(content: bytes) -> Iterator[bytes]:
 
 def _shown(line: bytes) -> str:
     """Return an argument list for people, with its secrets cut to their kinds."""
-    text = line.replace(b"\0", b" ").decode(errors="replace")
-    return _MAGIC.sub(lambda match: match[0][:-24] + b"...", text.encode()).decode()[:300]
+    masked = _MAGIC.sub(lambda match: match[0][:-24] + b"...", line)
+    return masked.replace(b"\0", b" ").decode(errors="replace")[:300]
