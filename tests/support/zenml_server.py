@@ -1,4 +1,4 @@
-"""A real ZenML server on loopback, for tests and benches."""
+"""A real ZenML server on this computer, for tests and benches."""
 
 import json
 import socket
@@ -8,7 +8,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,13 +16,19 @@ from workbench import register_stack
 
 
 @contextmanager
-def serve_zenml(environment: dict[str, str], folder: Path) -> Iterator[dict[str, str]]:
-    """Run a ZenML server, and yield the environment of a user who has signed in to it and has the stack."""
+def serve_zenml(
+    environment: dict[str, str],
+    folder: Path,
+    *,
+    address: str = "127.0.0.1",
+    register: Callable[[dict[str, str], Path], None] = register_stack,
+) -> Iterator[dict[str, str]]:
+    """Run a ZenML server, and yield the environment of a user who has signed in to it and has registered a stack."""
     (folder / "server").mkdir(parents=True)
     with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
+        free.bind((address, 0))
         port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
+    url = f"http://{address}:{port}"
     served = {
         **{name: value for name, value in environment.items() if not name.startswith(("LIGHTNING_", "ZENML_"))},
         "ZENML_CONFIG_PATH": str(folder / "server"),
@@ -32,7 +38,7 @@ def serve_zenml(environment: dict[str, str], folder: Path) -> Iterator[dict[str,
         "ZENML_DEFAULT_USER_PASSWORD": "only-on-loopback",
         "ZENML_ANALYTICS_OPT_IN": "false",
     }
-    command = [sys.executable, "-m", "uvicorn", "zenml.zen_server.zen_server_api:app", "--host=127.0.0.1"]
+    command = [sys.executable, "-m", "uvicorn", "zenml.zen_server.zen_server_api:app", f"--host={address}"]
     log = folder / "server" / "log"
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -45,7 +51,7 @@ def serve_zenml(environment: dict[str, str], folder: Path) -> Iterator[dict[str,
             "ZENML_STORE_URL": url,
             "ZENML_STORE_API_TOKEN": _sign_in(url, process, log),
         }
-        register_stack(user, folder)
+        register(user, folder)
         yield user
     finally:
         process.terminate()
@@ -59,7 +65,7 @@ def _sign_in(url: str, process: "subprocess.Popen[bytes]", log: Path) -> str:
         assert process.poll() is None, log.read_text()[-3000:]
         assert time.monotonic() < deadline
         try:
-            with urllib.request.urlopen(f"{url}/api/v1/login", credentials) as answer:  # noqa: S310  on loopback
+            with urllib.request.urlopen(f"{url}/api/v1/login", credentials) as answer:  # noqa: S310  ours
                 return str(json.load(answer)["access_token"])
         except (urllib.error.URLError, ConnectionError):
             time.sleep(0.5)

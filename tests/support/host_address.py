@@ -1,0 +1,18 @@
+"""An address of this computer that machines with a network of their own reach, and nobody outside of it does."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def host_address() -> Iterator[str]:
+    """Put an address on the loopback interface that no other process of the tests has; as root."""
+    number = os.getpid()
+    address = f"10.77.{number // 254 % 254 + 1}.{number % 254 + 1}"
+    subprocess.run(["ip", "address", "add", f"{address}/32", "dev", "lo"], check=True)
+    try:
+        yield address
+    finally:
+        subprocess.run(["ip", "address", "delete", f"{address}/32", "dev", "lo"], check=True)
