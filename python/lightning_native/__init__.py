@@ -1,6 +1,7 @@
 """Archives of source trees, studio names, requirements and DAG scheduling, on a Rust core.
 
-Importing this needs neither zenml nor lightning-sdk.
+Importing this needs neither zenml nor lightning-sdk. The native module is loaded when one of its names is first asked
+for, because a machine that runs steps has the Python part alone.
 """
 
 import os
@@ -23,23 +24,6 @@ def _leave_working_folder() -> None:
 
 _leave_working_folder()
 
-from lightning_native._native import (  # noqa: E402  the path comes first
-    ArchiveReport,
-    Conflict,
-    Dag,
-    ExtractReport,
-    MergedRequirements,
-    Scheduler,
-    Selection,
-    create_archive,
-    dedupe_requirements,
-    extract_archive,
-    merge_requirements,
-    sanitize_studio_name,
-    select_files,
-    unique_studio_name,
-)
-
 __all__ = [
     "ArchiveReport",
     "Conflict",
@@ -56,3 +40,63 @@ __all__ = [
     "select_files",
     "unique_studio_name",
 ]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from lightning_native._native import (
+        ArchiveReport,
+        Conflict,
+        Dag,
+        ExtractReport,
+        MergedRequirements,
+        Scheduler,
+        Selection,
+        create_archive,
+        dedupe_requirements,
+        extract_archive,
+        merge_requirements,
+        sanitize_studio_name,
+        select_files,
+        unique_studio_name,
+    )
+else:
+
+    def __getattr__(name: str) -> object:
+        """Return what the native module has under a name, which is kept from then on."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(_native_module(name), name)
+        return value
+
+
+del TYPE_CHECKING
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _native_module(name: str) -> object:
+    """Import the native module: of this package, or of one that is installed beside it where steps run.
+
+    Raises:
+        ImportError: there is none; the message says how to get one.
+    """
+    global __path__  # noqa: PLW0603  Python looks for the modules of a package in its own variable
+    from importlib import import_module
+    from pkgutil import extend_path
+
+    module = f"{__name__}._native"
+    try:
+        return import_module(module)
+    except ModuleNotFoundError:
+        __path__ = extend_path(__path__, __name__)
+    try:
+        return import_module(module)
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"lightning_native.{name} needs the native module, which is not here: steps get the Python part of "
+            "lightning-native only. Import it where the step does not, or install lightning-native as a requirement of "
+            "the step",
+            name=module,
+        ) from error
