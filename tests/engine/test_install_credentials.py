@@ -25,9 +25,9 @@ from lightning_native.engine.layout import merged_requirements
 from lightning_native.engine.plan import Installer, PlacementName, RunPlan, Setup, StepPlan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.engine.setup import described_variables, setup_variables
-from lightning_native.engine.url_credentials import has_credentials, without_credentials
 from lightning_native.engine.workflow import load_workflow
 from lightning_native.errors import LightningNativeError, PlanError, RequirementError
+from lightning_native.url_credentials import has_credentials, without_credentials
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lightning_native import Dag
-from lightning_native.engine.user_files import read_user_text
 from lightning_native.errors import DagError
+from lightning_native.user_files import read_user_text
 
 # Millions of nodes.
 _MOST_BYTES = 1 << 30

@@ -8,10 +8,11 @@ from itertools import accumulate
 from typing import Literal
 
 from lightning_native import Scheduler
+from lightning_native.defaults import DEFAULT_MACHINE
 from lightning_native.engine.layout import merged_requirements, studio_layout
 from lightning_native.engine.machines import MachineOffer
 from lightning_native.engine.plan import RunPlan, StepPlan
-from lightning_native.lightning.machines import DEFAULT_MACHINE, canonical_machine, machine_slugs
+from lightning_native.lightning.machines import canonical_machine, machine_slugs
 
 # What a step is taken to last when nothing at all is known.
 ASSUMED_SECONDS = 60.0

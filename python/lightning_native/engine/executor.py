@@ -8,9 +8,10 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 
 from lightning_native import Scheduler
+from lightning_native.defaults import DEFAULT_MACHINE
 from lightning_native.engine.journal import StepState
 from lightning_native.engine.plan import RunPlan, StepPlan
-from lightning_native.lightning.machines import DEFAULT_MACHINE, canonical_machine
+from lightning_native.lightning.machines import canonical_machine
 
 
 @dataclass(frozen=True)

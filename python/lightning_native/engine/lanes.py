@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping
 
+from lightning_native.defaults import DEFAULT_MACHINE
 from lightning_native.engine.estimate import estimate
 from lightning_native.engine.plan import RunPlan
-from lightning_native.lightning.machines import DEFAULT_MACHINE, canonical_machine, machine_slugs
+from lightning_native.lightning.machines import canonical_machine, machine_slugs
 
 
 def limits_as_order(plan: RunPlan, durations: Mapping[str, float]) -> dict[str, tuple[str, ...]] | None:

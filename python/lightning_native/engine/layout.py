@@ -4,10 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from lightning_native import merge_requirements, unique_studio_name
+from lightning_native.defaults import DEFAULT_MACHINE
 from lightning_native.engine.plan import RunPlan, Setup, StepPlan
-from lightning_native.engine.url_credentials import has_credentials, refusal
 from lightning_native.errors import PlanError, RequirementError
-from lightning_native.lightning.machines import DEFAULT_MACHINE, canonical_machine, same_machine
+from lightning_native.lightning.machines import canonical_machine, same_machine
+from lightning_native.url_credentials import has_credentials, refusal
 
 
 @dataclass(frozen=True)

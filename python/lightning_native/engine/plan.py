@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from lightning_native import Dag
+from lightning_native.bounds import LONGEST_SECONDS
 from lightning_native.errors import PlanError
 
 FailureMode = Literal["continue", "stop", "fail_fast"]
@@ -13,8 +14,6 @@ PlacementName = Literal["studio", "job", "platform"]
 RequirementSource = tuple[str, str]
 Installer = Literal["uv", "pip"]
 KeepPolicy = Literal["never", "on_failure", "always"]
-# No clock of a machine waits much longer, and no run of anybody lasts longer.
-LONGEST_SECONDS = 10 * 365 * 86400.0
 
 
 @dataclass(frozen=True)

@@ -4,15 +4,14 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 
+from lightning_native.bounds import LONGEST_ARGUMENT, LONGEST_SECONDS, problem_of_text
 from lightning_native.engine.names import check_variable_names
-from lightning_native.engine.plan import LONGEST_SECONDS, RunPlan, StepPlan
-from lightning_native.engine.url_credentials import has_credentials, refusal, secret_argument
+from lightning_native.engine.plan import RunPlan, StepPlan
 from lightning_native.errors import PlanError
+from lightning_native.url_credentials import has_credentials, refusal, secret_argument
 
 MOST_RETRIES = 10_000
 MOST_PARALLEL = 1_000_000
-# Linux takes no longer text as one argument or variable.
-LONGEST_ARGUMENT = 128 * 1024 - 1
 
 
 def check_bounds(plan: RunPlan) -> None:
@@ -95,17 +94,6 @@ def _check_setup_command(what: str, command: str) -> None:
 def _check_no_credentials(what: str, text: str) -> None:
     if has_credentials(text):
         raise PlanError(refusal(what, text))
-
-
-def problem_of_text(text: str) -> str | None:
-    """Return why no machine can be given a text, as the end of a sentence; None if it can."""
-    if "\0" in text:
-        return "has a NUL character, which no command, variable or name can have; remove it"
-    try:
-        text.encode()
-    except UnicodeEncodeError as error:
-        return f"has half a character ({text[error.start]!a}), which no machine can be given; remove it"
-    return None
 
 
 def _texts(plan: RunPlan) -> Iterator[tuple[str, str]]:

@@ -10,10 +10,10 @@ from lightning_native.engine.install_credentials import InstallCredentials, Mask
 from lightning_native.engine.operation import REMOTE_HOME, Agent, Operation
 from lightning_native.engine.placements.base import RunContext
 from lightning_native.engine.plan import Setup
-from lightning_native.engine.url_credentials import credential_variables, variables_in
 from lightning_native.errors import CloudError
 from lightning_native.home import private, write_private
 from lightning_native.lightning.cloud import StudioHandle
+from lightning_native.url_credentials import credential_variables, variables_in
 
 _PACKAGES = """\
 missing=

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from lightning_native import merge_requirements
+from lightning_native.bounds import LONGEST_ARGUMENT, problem_of_text
 from lightning_native.engine.checks import check_plan, check_schedule
 from lightning_native.engine.machines import MachineOffer, ResourceRequest, cheapest, gpu_kinds, known_gpu
 from lightning_native.engine.plan import (
@@ -18,17 +19,16 @@ from lightning_native.engine.plan import (
     Schedule,
     StepPlan,
 )
-from lightning_native.engine.plan_bounds import LONGEST_ARGUMENT, problem_of_text
-from lightning_native.engine.url_credentials import (
+from lightning_native.engine.workflow_schema import Resources, RuntimeDocument, StepDocument, WorkflowDocument, validate
+from lightning_native.errors import DagError, JobError, PlanError, RequirementError, UnknownMachineError
+from lightning_native.lightning.machines import canonical_machine
+from lightning_native.url_credentials import (
     has_credentials,
     refusal,
     secret_argument,
 )
-from lightning_native.engine.user_files import read_user_text
-from lightning_native.engine.workflow_schema import Resources, RuntimeDocument, StepDocument, WorkflowDocument, validate
-from lightning_native.engine.yaml_document import Document, Location, did_you_mean, read_yaml
-from lightning_native.errors import DagError, JobError, PlanError, RequirementError, UnknownMachineError
-from lightning_native.lightning.machines import canonical_machine
+from lightning_native.user_files import read_user_text
+from lightning_native.yaml_document import Document, Location, did_you_mean, read_yaml
 
 # As GitHub Actions runs commands: a script ends at its first failure, also inside of a pipe.
 SHELL = ("bash", "-eo", "pipefail", "-c")

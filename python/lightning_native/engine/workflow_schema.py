@@ -18,8 +18,9 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from lightning_native.engine.plan import LONGEST_SECONDS, FailureMode, PlacementName
-from lightning_native.engine.yaml_document import (
+from lightning_native.bounds import LONGEST_SECONDS
+from lightning_native.engine.plan import FailureMode, PlacementName
+from lightning_native.yaml_document import (
     Document,
     Location,
     Written,

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from lightning_native.engine.url_credentials import VARIABLE, has_credentials, without_credentials
 from lightning_native.errors import JobError
+from lightning_native.url_credentials import VARIABLE, has_credentials, without_credentials
 
 _MOST_BYTES = 4 << 30
 # A server that sends less than this in such a while is not waited for.

@@ -9,11 +9,11 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, Field
 
-from lightning_native.engine.user_files import read_user_text
 from lightning_native.errors import JobError
 from lightning_native.jobs.infrastructure import Infrastructure, infrastructure_from_spec
 from lightning_native.jobs.runtimes import Runtime, runtime_from_spec
 from lightning_native.jobs.yaml_text import read_job_yaml
+from lightning_native.user_files import read_user_text
 
 # PyYAML reads some 100 KB in a second.
 _MOST_BYTES = 1 << 20

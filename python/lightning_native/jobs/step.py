@@ -5,18 +5,24 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lightning_native.engine.workflow import RuntimeCommand
 from lightning_native.errors import JobError
 from lightning_native.jobs.driver.code import CODE_VARIABLE
 from lightning_native.jobs.lightning.program import inline_program
+from lightning_native.jobs.lightning.spec import LightningJobSpec
 from lightning_native.jobs.lightning.translation import translate
 from lightning_native.jobs.runtimes import Runtime, runtime_from_spec
 from lightning_native.terminal import show_output
 
+if TYPE_CHECKING:
+    from lightning_native.engine.workflow import RuntimeCommand
 
-def step_command(kind: str, spec: Mapping[str, Any]) -> RuntimeCommand:
+# Its job has a name already, and what names others is part of the native module, which steps do not have.
+_NAME = "step"
+
+
+def step_command(kind: str, spec: Mapping[str, Any]) -> "RuntimeCommand":
     """Return the command that runs a runtime on one machine, whose working folder has the code.
 
     Args:
@@ -26,10 +32,18 @@ def step_command(kind: str, spec: Mapping[str, Any]) -> RuntimeCommand:
     Raises:
         JobError: it cannot run, or not as a step.
     """
+    from lightning_native.engine.workflow import RuntimeCommand
+
     try:
-        return _command(runtime_from_spec(kind, spec))
+        translated = _translated(runtime_from_spec(kind, spec))
     except (NotImplementedError, AttributeError) as error:
         raise JobError(str(error)) from error
+    return RuntimeCommand(
+        argv=("python3", *_arguments()),
+        env=_variables(translated),
+        timeout=translated.time_limit,
+        warnings=translated.warnings,
+    )
 
 
 def run_runtime(runtime: Runtime, *, code: Path | str = ".") -> None:
@@ -42,11 +56,11 @@ def run_runtime(runtime: Runtime, *, code: Path | str = ".") -> None:
     Raises:
         JobError: it cannot run here, or has failed.
     """
-    command = _command(runtime)
+    translated = _translated(runtime)
     with subprocess.Popen(
-        [sys.executable, *command.argv[1:]],
+        [sys.executable, *_arguments()],
         cwd=code,
-        env={**os.environ, **command.env},
+        env={**os.environ, **_variables(translated)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -66,8 +80,8 @@ def run_runtime(runtime: Runtime, *, code: Path | str = ".") -> None:
         raise JobError(f"the {runtime.kind} runtime ended with exit code {process.returncode}")
 
 
-def _command(runtime: Runtime) -> RuntimeCommand:
-    translated = translate(runtime)
+def _translated(runtime: Runtime) -> LightningJobSpec:
+    translated = translate(runtime, name=_NAME)
     if translated.image is not None:
         raise JobError("a container cannot be a step; run it with: lightning-native job run")
     if translated.num_machines > 1:
@@ -75,9 +89,12 @@ def _command(runtime: Runtime) -> RuntimeCommand:
     path = PurePosixPath(translated.source or ".")
     if path.is_absolute() or ".." in path.parts or "://" in str(translated.source):
         raise JobError(f"{translated.source} is not in the folder of the code; name a path relative to that folder")
-    return RuntimeCommand(
-        argv=("python3", "-u", "-c", inline_program()),
-        env={**translated.env, CODE_VARIABLE: "."},
-        timeout=translated.time_limit,
-        warnings=translated.warnings,
-    )
+    return translated
+
+
+def _arguments() -> tuple[str, ...]:
+    return ("-u", "-c", inline_program())
+
+
+def _variables(translated: LightningJobSpec) -> dict[str, str]:
+    return {**translated.env, CODE_VARIABLE: "."}

@@ -6,8 +6,6 @@ from functools import cache
 from lightning_native.errors import UnknownMachineError
 from lightning_native.lightning.sdk_module import sdk_module
 
-DEFAULT_MACHINE = "CPU"
-
 
 @cache
 def machine_slugs() -> dict[str, str]:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from lightning_native import unique_studio_name
 from lightning_native.agent import COMMAND as AGENT_COMMAND
+from lightning_native.defaults import DEFAULT_MACHINE
 from lightning_native.engine.environments import Environments, Template, code_archive
 from lightning_native.engine.executor import StepResult
 from lightning_native.engine.operation import PATIENCE_SECONDS, REMOTE_HOME, Outcome, upload_specification
@@ -23,7 +24,7 @@ from lightning_native.engine.prepared import Cancelled
 from lightning_native.engine.together import Together
 from lightning_native.errors import CloudError, OutOfCapacityError
 from lightning_native.lightning.cloud import JobHandle, JobRequest, JobState
-from lightning_native.lightning.machines import DEFAULT_MACHINE, canonical_machine
+from lightning_native.lightning.machines import canonical_machine
 
 _SHORTEST_POLL = 0.1
 _LONGEST_POLL = 5.0

@@ -3,6 +3,7 @@
 import threading
 from functools import partial
 
+from lightning_native.defaults import DEFAULT_MACHINE
 from lightning_native.engine.executor import StepResult
 from lightning_native.engine.layout import StudioPlan, studio_layout
 from lightning_native.engine.operation import Operation
@@ -15,7 +16,6 @@ from lightning_native.engine.setup import ReadyStudio, set_up
 from lightning_native.engine.sharing import is_used_by_others, join, leave
 from lightning_native.errors import CloudError, LightningNativeError, OutOfCapacityError
 from lightning_native.lightning.cloud import StudioHandle
-from lightning_native.lightning.machines import DEFAULT_MACHINE
 
 
 class StudioPlacement:

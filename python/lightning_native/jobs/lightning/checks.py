@@ -7,9 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, ValidationError
 
-from lightning_native.engine.plan import LONGEST_SECONDS
-from lightning_native.engine.plan_bounds import problem_of_text
-from lightning_native.engine.url_credentials import has_credentials, refusal
+from lightning_native.bounds import LONGEST_SECONDS, problem_of_text
 from lightning_native.errors import JobError
 from lightning_native.jobs.environment import environment_variables
 from lightning_native.jobs.runtimes import (
@@ -21,6 +19,7 @@ from lightning_native.jobs.runtimes import (
     Runtime,
     ScriptRuntime,
 )
+from lightning_native.url_credentials import has_credentials, refusal
 
 # What names several machines to the code; the platform sets it.
 _OF_THE_PLATFORM = ("NODE_RANK", "MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "NUM_NODES")

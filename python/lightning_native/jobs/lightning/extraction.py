@@ -1,7 +1,7 @@
 """From a job of Lightning back to its description."""
 
 import shlex
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lightning_native.errors import JobError
 from lightning_native.jobs import oci
@@ -10,7 +10,9 @@ from lightning_native.jobs.job import Job
 from lightning_native.jobs.lightning.description import VARIABLE, read_description
 from lightning_native.jobs.lightning.spec import LightningJobSpec
 from lightning_native.jobs.runtimes import ContainerRuntime, Runtime, ScriptRuntime
-from lightning_native.lightning.jobs import JobDetails, LightningJob
+
+if TYPE_CHECKING:
+    from lightning_native.lightning.jobs import JobDetails
 
 
 def extract(live_job: Any) -> Runtime:
@@ -43,7 +45,9 @@ def extract_job(live_job: Any) -> Job:
     return Job(name=details.name, infrastructure=infrastructure, runtime=_runtime(details))
 
 
-def _details(live_job: Any) -> JobDetails:
+def _details(live_job: Any) -> "JobDetails":
+    from lightning_native.lightning.jobs import JobDetails, LightningJob
+
     if isinstance(live_job, LightningJobSpec):
         return JobDetails(
             name=live_job.name,
@@ -58,7 +62,7 @@ def _details(live_job: Any) -> JobDetails:
     return handle.details()
 
 
-def _runtime(details: JobDetails) -> Runtime:
+def _runtime(details: "JobDetails") -> Runtime:
     """Return what a job runs that somebody else has submitted."""
     if details.image:
         runtime = ContainerRuntime(image=details.image, env=details.env)

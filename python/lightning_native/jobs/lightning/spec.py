@@ -3,8 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from lightning_native.lightning.machines import machine_slugs
-
 
 @dataclass(frozen=True)
 class Substitutes:
@@ -66,6 +64,8 @@ class LightningJobSpec:
     @property
     def arguments(self) -> dict[str, object]:
         """The keyword arguments of the SDK's `Job.run`, but for the teamspace."""
+        from lightning_native.lightning.machines import machine_slugs
+
         return {
             "name": self.name,
             # The SDK sends a name as it is; the platform knows slugs.

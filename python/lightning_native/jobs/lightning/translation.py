@@ -7,8 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import urlparse
 
-from lightning_native import sanitize_studio_name
-from lightning_native.engine.url_credentials import has_credentials
+from lightning_native.defaults import DEFAULT_MACHINE
 from lightning_native.errors import InvalidNameError, JobError
 from lightning_native.jobs.driver.repository import KEY_VARIABLE
 from lightning_native.jobs.infrastructure import DataScienceJob, Infrastructure, Lightning
@@ -33,7 +32,7 @@ from lightning_native.jobs.lightning.program import PROGRAM, inline_program
 from lightning_native.jobs.lightning.spec import LightningJobSpec, Substitutes
 from lightning_native.jobs.runtimes import NotebookRuntime, Runtime, ScriptRuntime
 from lightning_native.jobs.yaml_text import check_extent
-from lightning_native.lightning.machines import DEFAULT_MACHINE, canonical_machine
+from lightning_native.url_credentials import has_credentials
 
 FOLDER = ".lightning-native/jobs"
 # What is downloaded here and now; anything else but a path needs credentials of somebody else.
@@ -68,11 +67,20 @@ def translate(
     return _Translation(job, job.runtime, name or _name(job), substitutes or Substitutes()).spec()
 
 
+def _canonical(machine: str) -> str:
+    # A step's own process, which has no SDK to ask, names no machine.
+    from lightning_native.lightning.machines import canonical_machine
+
+    return canonical_machine(machine)
+
+
 def _words_of(value: list[str] | str | None) -> list[str]:
     return [value] if isinstance(value, str) else value or []
 
 
 def _name(job: Job) -> str:
+    from lightning_native import sanitize_studio_name
+
     try:
         return sanitize_studio_name(str(job.name) if job.name else f"{job.runtime.kind if job.runtime else ''} job")
     except InvalidNameError as error:
@@ -141,7 +149,7 @@ class _Translation:
     def _infrastructure(self, infrastructure: Infrastructure | None) -> tuple[str, str | None, str | None, bool]:
         """Return machine, studio, image, and whether the machine may be taken away."""
         wanted = self._substitutes.machine
-        chosen = canonical_machine(wanted) if wanted else None
+        chosen = _canonical(wanted) if wanted else None
         if infrastructure is None:
             return chosen or DEFAULT_MACHINE, None, None, False
         specification = infrastructure.to_spec()
@@ -154,7 +162,7 @@ class _Translation:
                     raise JobError(f"infrastructure.spec.{key} is {value!r}; write a name")
             if studio and image:
                 raise JobError("infrastructure.spec has a studio and an image; a job starts from one of them")
-            name = chosen or (canonical_machine(machine) if machine else DEFAULT_MACHINE)
+            name = chosen or (_canonical(machine) if machine else DEFAULT_MACHINE)
             return name, studio, image, bool(specification.get("interruptible"))
         if not isinstance(infrastructure, DataScienceJob):
             raise JobError(f"infrastructure type {infrastructure.type!r} has no counterpart on Lightning")
@@ -180,7 +188,7 @@ class _Translation:
             raise JobError("infrastructure.spec: shapeName is text, and shapeConfigDetails a mapping")
         machine, warnings = machine_of_shape(shape, details)
         self._warnings += warnings
-        return canonical_machine(machine)
+        return _canonical(machine)
 
     def _common_warnings(self) -> None:
         checked = self._checked

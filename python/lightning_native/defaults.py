@@ -1,0 +1,4 @@
+"""Choices that are made where the user makes none."""
+
+# The SDK's name of the machine.
+DEFAULT_MACHINE = "CPU"
