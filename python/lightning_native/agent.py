@@ -13,13 +13,15 @@ The engine uploads this file and calls it, as `COMMAND` says, through the studio
                                                               with its id and a dot; who else is there, and whether
                                                               RUN is to stop the studio, which it or another owes
     python agent.py leave RUN --stay                          only which other runs have operations that run
+    python agent.py python                                    the machine's interpreter: its path, version and folder
     python agent.py job OPID --spec-sha256 HEX --job-name N   run the operation here and now, as the command of a job
     python agent.py job ID --spec-sha256 HEX --step NAME      the same for one step of a pipeline
 
 Every call prints one line of JSON. An operation is a folder `ops/OPID` beside this file. Making that folder is the
 claim: however often `start` is delivered, the command runs once. Its specification `ops/OPID.json` is uploaded
 before `start` and removed as soon as it is claimed, because it carries the step's secrets:
-`{"argv": [...], "cwd": ..., "env": {...}, "scratch": [names of variables that get a private folder], "timeout": s}`,
+`{"argv": [...], "cwd": ..., "env": {...}, "scratch": [names of variables that get a private folder], "timeout": s,
+"bin": the folder of the machine's interpreter, which comes first on PATH}`,
 and for a job `"code": [archive, SHA-256, destination]` to unpack first, `"retry": {"count", "delay", "backoff"}`, and
 `"mounted": true` where this file's folder is a mount that outlives the job, as in a container.
 Operations that are started together share one file `ops/ID.json`, `{OPID: specification}`; a request to exchange is
@@ -69,6 +71,17 @@ MOST_ENTRIES = 10_000_000
 KEPT_CODES = 3
 KEPT_CODE_SECONDS = 7 * 86400.0
 RESULT_MARK = "lightning-native-result"
+# The one environment of a machine, which not every shell has on its PATH; newer machines have the first.
+CONDA_FOLDERS = ("/system/conda/miniconda3/envs/cloudspace/bin", "/home/zeus/miniconda3/envs/cloudspace/bin")
+# A wrapper's answer names the interpreter behind it.
+QUESTION = (
+    "import json, sys; "
+    "print(json.dumps({'executable': sys.executable, 'version': '.'.join(map(str, sys.version_info[:3]))}))"
+)
+# What the wrappers of a machine print until it is set up, with any exit code.
+NOT_READY = "setting things up"
+QUESTION_SECONDS = 60.0
+UV_ENVIRONMENTS = "UV_LIGHTNING_VIRTUALENV_ROOT"
 # An upload is not always visible at once in the studio's file system.
 UPLOAD_PATIENCE = 60.0
 # Between the claim and the runner's lock an operation looks dead for a moment.
@@ -163,6 +176,7 @@ def check_specification(spec: Any) -> dict[str, Any]:
             or (isinstance(retry, dict) and all(number(retry.get(key)) for key in ("count", "delay", "backoff"))),
             "code": not spec.get("code") or (texts(spec["code"]) and len(spec["code"]) == 3),
             "word": isinstance(spec.get("word", ""), str),
+            "bin": not spec.get("bin") or (isinstance(spec["bin"], str) and os.path.isabs(spec["bin"])),
         }
         wrong = next(("has a wrong %s" % key for key, right in is_right.items() if not right), "")
         if not wrong:
@@ -345,7 +359,7 @@ def run_command(
     work: str | None, folder: str | None, spec: dict[str, Any], log: FileIO, stopping: threading.Event
 ) -> dict[str, Any]:
     """Run a command to its end and return its result; its scratch folder is in `work`, its operation's is `folder`."""
-    environment = {**os.environ, **(spec.get("env") or {})}
+    environment = command_environment(spec)
     scratch = None
     if spec.get("scratch"):
         import shutil
@@ -359,6 +373,23 @@ def run_command(
     if scratch is not None:
         shutil.rmtree(scratch, ignore_errors=True)
     return result
+
+
+def command_environment(spec: dict[str, Any]) -> dict[str, str]:
+    """Return a command's variables; the interpreter that the specification names comes first on its PATH."""
+    environment = {**os.environ, **(spec.get("env") or {})}
+    if spec.get("bin"):
+        # The machine of a job may have its environment elsewhere than the studio that was asked.
+        active = os.path.join(os.environ.get("VIRTUAL_ENV", ""), "bin")
+        has_python = os.path.isabs(active) and os.path.exists(os.path.join(active, "python"))
+        folder = active if has_python else spec["bin"]
+        if os.path.isdir(folder):
+            others = [each for each in os.get_exec_path(environment) if each != folder]
+            environment["PATH"] = os.pathsep.join([folder, *others])
+    if not os.path.isdir(environment.get(UV_ENVIRONMENTS, "/")):
+        # `uv run` fails where its folder is missing, as it is on new machines.
+        del environment[UV_ENVIRONMENTS]
+    return environment
 
 
 def spawn_and_supervise(
@@ -732,6 +763,67 @@ def forget(prefix: str) -> int:
     return len(mine)
 
 
+def find_interpreter() -> dict[str, Any]:
+    """Return the interpreter of this machine's environment: the first that answers; else the problem."""
+    import shutil
+
+    folders = [os.environ[name] + "/bin" for name in ("VIRTUAL_ENV", "CONDA_PREFIX") if os.environ.get(name)]
+    candidates = [os.path.join(folder, "python") for folder in (*folders, *CONDA_FOLDERS)]
+    candidates += filter(None, (shutil.which("python"), shutil.which("python3")))
+    problems = []
+    for candidate in dict.fromkeys(filter(os.path.exists, candidates)):
+        answer = ask_interpreter(candidate)
+        if isinstance(answer, dict):
+            return dict(answer, bin=os.path.dirname(answer["executable"]))
+        problems.append("%s: %s" % (candidate, answer))
+    return {"problem": "; ".join(problems) or "there is no python, neither on PATH nor in a conda environment"}
+
+
+def ask_interpreter(candidate: str) -> dict[str, str] | str:
+    """Return an interpreter's path and version, or why it gave none.
+
+    Raises SystemExit where the machine is not ready: another interpreter that answers by then is not the machine's.
+    """
+    import subprocess
+
+    try:
+        # Neither the user's variables nor what an environment imports at every start have a part in the answer.
+        result = subprocess.run(
+            [candidate, "-I", "-S", "-c", QUESTION],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            timeout=QUESTION_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise SystemExit("this machine is not ready: %s does not answer" % candidate) from None
+    except OSError as error:
+        return error.strerror or str(error)
+    output = result.stdout.decode(errors="replace")
+    text = (output + result.stderr.decode(errors="replace")).strip()[-300:]
+    try:
+        # A wrapper may print before the answer.
+        answer = parse(output.splitlines()[-1]) if result.returncode == 0 else None
+    except (ValueError, IndexError):
+        answer = None
+    if isinstance(answer, dict) and is_interpreter(answer):
+        return answer
+    if NOT_READY in text or (result.returncode == 0 and text):
+        raise SystemExit("this machine is not ready: %s answers %r" % (candidate, text))
+    return "exit code %d: %s" % (result.returncode, text)
+
+
+def is_interpreter(answer: dict[str, Any]) -> bool:
+    executable, version = answer.get("executable"), answer.get("version")
+    return (
+        isinstance(executable, str)
+        and os.path.isabs(executable)
+        and isinstance(version, str)
+        and re.match(r"\d+\.\d+\.\d+\Z", version) is not None
+    )
+
+
 def seconds(text: str) -> float:
     value = float(text)
     if not 0 <= value < FOR_EVER:
@@ -775,6 +867,7 @@ def main() -> None:  # noqa: PLR0915  one line for each argument of each call
     command.add_argument("run")
     command.add_argument("--owes", action="store_true")
     command.add_argument("--stay", action="store_true")
+    commands.add_parser("python")
     arguments = parser.parse_args()
     if arguments.command == "start":
         start(arguments.operation, arguments.spec_sha256, [arguments.operation], together=False)
@@ -793,6 +886,8 @@ def main() -> None:  # noqa: PLR0915  one line for each argument of each call
         prune(os.path.expanduser(arguments.destination))
         with contextlib.suppress(FileNotFoundError):
             os.unlink(os.path.expanduser(arguments.archive))
+    elif arguments.command == "python":
+        answer = find_interpreter()
     elif arguments.command == "forget":
         operation_folder(arguments.operation)
         answer = {"forgotten": forget(arguments.operation)}

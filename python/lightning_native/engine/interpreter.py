@@ -1,0 +1,59 @@
+"""The Python of the machines, which need not be that of the computer that submits a run."""
+
+import sys
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from lightning_native.engine.journal import Journal
+from lightning_native.engine.plan import RunPlan
+
+OWN_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """The interpreter of a studio's environment: its path there, and its version, such as `3.12.11`."""
+
+    executable: str
+    version: str
+
+    @property
+    def bin(self) -> str:
+        """The folder of its environment's commands."""
+        return str(PurePosixPath(self.executable).parent)
+
+    @property
+    def python(self) -> str:
+        """The version that wheels and pickles are for, such as `3.12`."""
+        return ".".join(self.version.split(".")[:2])
+
+
+class OtherPython(Exception):  # noqa: N818  not an error: its environment is made under another name
+    """A new studio has another version of Python than its environment is made for; nothing is installed in it."""
+
+    def __init__(self, interpreter: Interpreter) -> None:
+        super().__init__(f"the studio has Python {interpreter.version}")
+        self.interpreter = interpreter
+
+
+def expected_python(journal: Journal, cloud_name: str, otherwise: str) -> str:
+    """Return the version of Python that new studios of a cloud had last; `otherwise` where none was asked yet."""
+    return journal.machine_python(cloud_name) or otherwise
+
+
+def python_difference(plan: RunPlan, machines: str, *, local: bool) -> str:
+    """Return what follows from the machines' Python not being the one that runs this; nothing where it is.
+
+    Args:
+        plan: of the run; what is in a container has the Python of its image.
+        machines: the version that the machines are expected to have.
+        local: whether they are those of the local cloud.
+    """
+    if machines == OWN_PYTHON or all(step.image for step in plan.steps):
+        return ""
+    there = f", or start the local cloud with: lightning-native emulator --strict --python {OWN_PYTHON}"
+    return (
+        f"the machines have Python {machines}, and this computer {OWN_PYTHON}: functions and classes that are pickled "
+        f"here may not load there, and requirements and wheels are taken for {machines}; to have one version, submit "
+        f"with Python {machines} (uv venv --python {machines}){there if local else ''}"
+    )
