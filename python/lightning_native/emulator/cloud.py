@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+import sys
 from collections import deque
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -139,6 +140,8 @@ class Cloud:
             "LIGHTNING_DISABLE_VERSION_CHECK": "1",
             # Its stop() and delete() wait for the thread that sends these, which sleeps this long.
             "LIGHTNING_KEEPALIVE_FREQUENCY": "0.2",
+            # Where no machine was asked yet.
+            "LIGHTNING_NATIVE_MACHINE_PYTHON": f"{sys.version_info.major}.{sys.version_info.minor}",
         }
 
     def add_fault(self, fault: Fault) -> None:

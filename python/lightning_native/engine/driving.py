@@ -18,6 +18,7 @@ from lightning_native.engine.prepared import Cancelled
 from lightning_native.engine.reconcile import release_leases
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.engine.schedules import create_schedule
+from lightning_native.engine.setup import report_difference
 from lightning_native.errors import CloudError, StaleControllerError
 from lightning_native.lightning.cloud import Cloud
 
@@ -80,6 +81,7 @@ def drive(
     steps = [] if plan.schedule else [step.name for step in plan.steps]
     run_journal = journal.drive(plan.run_id, plan.name, cloud_name, os.getpid(), steps)
     context = RunContext(plan, cloud, cloud_name, run_journal, folder, folder.environments(), cancellation)
+    report_difference(context)
     alarm = _alarm(plan, cancellation)
     try:
         if plan.schedule:

@@ -2,23 +2,23 @@
 
 import hashlib
 import json
-import sys
 from dataclasses import astuple
 from pathlib import Path
+from typing import NamedTuple
 
 from lightning_native import unique_studio_name
 from lightning_native.agent import KEPT_CODE_SECONDS, KEPT_CODES
+from lightning_native.engine.interpreter import Interpreter, OtherPython, expected_python
 from lightning_native.engine.layout import merged_requirements
 from lightning_native.engine.operation import AGENT_SOURCE, REMOTE_HOME
 from lightning_native.engine.placements.base import RunContext
 from lightning_native.engine.plan import Setup, StepPlan
 from lightning_native.engine.prepared import Prepared
 from lightning_native.engine.setup import described_variables, set_up
+from lightning_native.errors import CloudError
 from lightning_native.home import locked
 from lightning_native.lightning.cloud import StudioHandle
 
-# Requirements are written, and code is pickled, for one version of Python: that of who runs this.
-_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 # Where the agent is in a studio, and what proves that it is this one.
 _AGENT = f"{REMOTE_HOME}/agent.py", hashlib.sha256(AGENT_SOURCE.read_bytes()).hexdigest()
 
@@ -52,6 +52,13 @@ class Environments:
         return list(dict.fromkeys(self._of_step.values()))
 
 
+class PreparedStudio(NamedTuple):
+    """A template studio from which jobs can start, and the Python of its environment."""
+
+    handle: StudioHandle
+    interpreter: Interpreter
+
+
 class Template:
     """One template studio. It runs only while it is being prepared."""
 
@@ -60,62 +67,95 @@ class Template:
         self._step = step
         self._shared = context.plan.reuse_environments and owner is None
         self._requirements = requirements
-        what: list[object] = [requirements, context.plan.custom_commands, _PYTHON]
+        self._owner = owner
+        journal = context.journal.journal
+        self._make_for(expected_python(journal, context.cloud_name, context.cloud.machine_python))
+        self.prepared = Prepared(self.studio_name, self._prepare, context.cancellation)
+
+    def _make_for(self, python: str) -> None:
+        """Name it by what it has, and by the machine's version of Python, for which that is installed."""
+        context, step = self._context, self._step
+        what: list[object] = [self._requirements, context.plan.custom_commands, python]
         variables = described_variables(context, step.name)
         if step.setup != Setup() or variables:
             what += [astuple(step.setup), variables]
         if not context.plan.reuse_environments:
             what.append(context.plan.run_id)
         content = json.dumps(what)
+        self._python = python
         self.fingerprint = hashlib.sha256(content.encode()).hexdigest()
-        whose = [owner] if owner else ["env"]
-        self.studio_name = unique_studio_name(*whose, self.fingerprint[:12], context.journal.journal.home_id())
-        self.prepared = Prepared(self.studio_name, self._prepare, context.cancellation)
+        self.studio_name = unique_studio_name(
+            self._owner or "env", self.fingerprint[:12], context.journal.journal.home_id()
+        )
 
-    def _prepare(self) -> StudioHandle:
+    def _prepare(self) -> PreparedStudio:
+        expected = self._python
+        try:
+            return self._find_or_make()
+        except OtherPython as other:
+            self._make_for(other.interpreter.python)
+        try:
+            return self._find_or_make()
+        except OtherPython as other:
+            raise CloudError(
+                f"of two new studios for one environment, one has Python {self._python} and one "
+                f"{other.interpreter.python}, where {expected} was expected; its machines must agree"
+            ) from other
+
+    def _find_or_make(self) -> PreparedStudio:
         # Before anybody may look who uses it: what is used is not pruned.
         self._context.journal.use(self.studio_name)
         # Runs of other processes wait here, and then find it ready.
         with locked(self.fingerprint):
             return self._find() or self._make()
 
-    def _find(self) -> StudioHandle | None:
+    def _find(self) -> PreparedStudio | None:
         journal, cloud = self._context.journal.journal, self._context.cloud
-        ready = any(
-            known.ready for known in journal.environments(self._context.cloud_name) if known.studio == self.studio_name
-        )
+        known = [known for known in journal.environments(self._context.cloud_name) if known.studio == self.studio_name]
         handle = cloud.find_studio(self.studio_name)
-        if ready and handle is not None:
-            self._record(ready=True)
-            self._upload_code(handle)
-            return handle
+        for environment in known:
+            # Versions of ours that asked no machine for its Python do not know for which theirs are.
+            if environment.ready and environment.executable and environment.version and handle is not None:
+                self._record(ready=True)
+                self._upload_code(handle)
+                return PreparedStudio(handle, Interpreter(environment.executable, environment.version))
         if handle is not None:
             # Half prepared by a run that died.
             handle.release(delete=True)
         journal.forget_studio(self._context.cloud_name, self.studio_name)
         return None
 
-    def _make(self) -> StudioHandle:
+    def _make(self) -> PreparedStudio:
         self._record(ready=False)
         self._context.journal.lease("studio", self.studio_name, on_release="stop" if self._shared else "delete")
         handle = self._context.cloud.create_studio(self.studio_name)
         handle.start(self._context.plan.main_machine)
-        set_up(
-            handle,
-            self._context,
-            name=self.studio_name,
-            steps=[self._step.name],
-            requirements=self._requirements,
-            setup=self._step.setup,
-        )
+        try:
+            interpreter = set_up(
+                handle,
+                self._context,
+                name=self.studio_name,
+                steps=[self._step.name],
+                requirements=self._requirements,
+                setup=self._step.setup,
+                # One that nobody else uses is found by no other name.
+                python=self._python if self._shared else None,
+            ).interpreter
+        except OtherPython:
+            handle.release(delete=True)
+            self._context.journal.journal.forget_studio(self._context.cloud_name, self.studio_name)
+            self._context.journal.released("studio", self.studio_name)
+            raise
         handle.release(delete=False)
         if self._shared:
             self._context.journal.released("studio", self.studio_name)
+            where = self._context.cloud_name, self.studio_name
+            self._context.journal.journal.interpreter_found(*where, interpreter.executable, interpreter.version)
         self._record(ready=True)
         # Not again: a new file would have to be compiled anew in every job.
         self._note_upload(*_AGENT)
         self._upload_code(handle)
-        return handle
+        return PreparedStudio(handle, interpreter)
 
     def _record(self, *, ready: bool) -> None:
         if not self._shared:

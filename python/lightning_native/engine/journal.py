@@ -55,6 +55,10 @@ CREATE TABLE IF NOT EXISTS environments (
     cloud TEXT NOT NULL, fingerprint TEXT NOT NULL, studio TEXT NOT NULL, ready INTEGER NOT NULL,
     created REAL NOT NULL, used REAL NOT NULL, PRIMARY KEY (cloud, fingerprint)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS interpreters (
+    cloud TEXT NOT NULL, studio TEXT NOT NULL, executable TEXT NOT NULL, version TEXT NOT NULL,
+    PRIMARY KEY (cloud, studio)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS uploaded_files (
     cloud TEXT NOT NULL, studio TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL, used REAL NOT NULL,
     PRIMARY KEY (cloud, studio, path)
@@ -124,7 +128,10 @@ class Lease:
 
 @dataclass(frozen=True)
 class Environment:
-    """A template studio with what a fingerprint stands for installed; usable only when `ready`."""
+    """A template studio with what a fingerprint stands for installed; usable only when `ready`.
+
+    `executable` is the path of its Python there, `version` that one's; None where it was not asked.
+    """
 
     cloud: str
     fingerprint: str
@@ -132,6 +139,8 @@ class Environment:
     ready: bool
     created: float
     used: float
+    executable: str | None = None
+    version: str | None = None
 
 
 @dataclass(frozen=True)
@@ -282,7 +291,11 @@ class Journal:
 
     def environments(self, cloud: str) -> list[Environment]:
         """Return the environments on a cloud, the one that was used last first."""
-        rows = self.query("SELECT * FROM environments WHERE cloud = ? ORDER BY used DESC", (cloud,))
+        sql = (
+            "SELECT environments.*, executable, version FROM environments LEFT JOIN interpreters USING (cloud, studio) "
+            "WHERE cloud = ? ORDER BY used DESC"
+        )
+        rows = self.query(sql, (cloud,))
         return [Environment(**{**row, "ready": bool(row["ready"])}) for row in rows]
 
     def environment_used(self, cloud: str, fingerprint: str, studio: str, *, ready: bool) -> None:
@@ -295,9 +308,28 @@ class Journal:
                 (cloud, fingerprint, studio, ready, now, now),
             )
 
-    def forget_studio(self, cloud: str, studio: str) -> None:
-        """Forget an environment and what was uploaded to it."""
+    def interpreter_found(self, cloud: str, studio: str, executable: str, version: str) -> None:
+        """Record the Python of an environment."""
         with self.transaction() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO interpreters VALUES (?, ?, ?, ?)", (cloud, studio, executable, version)
+            )
+
+    def machine_python(self, cloud: str) -> str | None:
+        """Return the version of Python, such as `3.12`, that a new studio of a cloud had last."""
+        rows = self.query("SELECT value FROM facts WHERE name = ?", (f"python {cloud}",))
+        return str(rows[0]["value"]) if rows else None
+
+    def machine_python_found(self, cloud: str, python: str) -> None:
+        """Record the version of Python that a new studio of a cloud has."""
+        if self.machine_python(cloud) != python:
+            with self.transaction() as connection:
+                connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (f"python {cloud}", python))
+
+    def forget_studio(self, cloud: str, studio: str) -> None:
+        """Forget an environment, its Python and what was uploaded to it."""
+        with self.transaction() as connection:
+            connection.execute("DELETE FROM interpreters WHERE cloud = ? AND studio = ?", (cloud, studio))
             connection.execute("DELETE FROM environments WHERE cloud = ? AND studio = ?", (cloud, studio))
             connection.execute("DELETE FROM uploaded_files WHERE cloud = ? AND studio = ?", (cloud, studio))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lightning_native import agent
+from lightning_native.engine.interpreter import Interpreter
 from lightning_native.engine.together import Together
 from lightning_native.errors import CloudError
 from lightning_native.lightning.cloud import StudioHandle
@@ -155,6 +156,17 @@ class Agent:
             self.call(*call)
         return remote
 
+    def interpreter(self) -> Interpreter:
+        """Ask the studio for the Python of its environment.
+
+        Raises:
+            CloudError: it has none, or it is not ready within five minutes.
+        """
+        answer = self.call("python")
+        if "problem" in answer:
+            raise CloudError(f"studio {self._studio.name!r} has no Python that answers: {answer['problem']}")
+        return Interpreter(answer["executable"], answer["version"])
+
     def forget(self, operation_id: str) -> None:
         """Stop and remove an operation, with what it printed; one try."""
         self._call_once("forget", operation_id)
@@ -177,17 +189,27 @@ class Operation:
         env: Mapping[str, str],
         scratch: Sequence[str] = (),
         timeout: float | None = None,
+        interpreter: Interpreter,
         output: Callable[[bytes], object],
         offset: int = 0,
         started: Callable[[], object] = lambda: None,
     ) -> Outcome:
         """Run the command to its end, giving its output from byte `offset` on to `output` as it comes.
 
+        The commands of the interpreter's environment come first on its PATH.
+
         Raises:
             CloudError: the studio lost the command, or no call got through for five minutes.
 
         """
-        spec = {"argv": list(argv), "cwd": cwd, "env": dict(env), "scratch": list(scratch), "timeout": timeout}
+        spec = {
+            "argv": list(argv),
+            "cwd": cwd,
+            "env": dict(env),
+            "scratch": list(scratch),
+            "timeout": timeout,
+            "bin": interpreter.bin,
+        }
         answer = self._agent.start(self._id, spec, offset)
         started()
         while True:

@@ -7,7 +7,7 @@ from shlex import join as shell_join
 
 from lightning_native import unique_studio_name
 from lightning_native.agent import COMMAND
-from lightning_native.engine.environments import Environments
+from lightning_native.engine.environments import Environments, PreparedStudio
 from lightning_native.engine.operation import REMOTE_HOME, specification_sha256, upload_specification
 from lightning_native.engine.placements.base import RunContext, patiently
 from lightning_native.engine.placements.container import ContainerFolder, container_specification, drive_folder
@@ -19,7 +19,6 @@ from lightning_native.lightning.cloud import (
     PipelineHandle,
     PipelineRequest,
     PipelineStepRequest,
-    StudioHandle,
 )
 
 # A machine that is reclaimed this often will not be had for long enough.
@@ -39,7 +38,7 @@ def pipeline_operation(pipeline: str, step: StepPlan) -> str:
 
 def prepare_studios(
     context: RunContext, steps: Sequence[StepPlan], owner: str | None = None
-) -> tuple[dict[str, StudioHandle], dict[str, str]]:
+) -> tuple[dict[str, PreparedStudio], dict[str, str]]:
     """Prepare the studios that steps without images start from, all at once.
 
     Args:
@@ -57,7 +56,7 @@ def prepare_studios(
     templates = {step.name: environments.of(step) for step in steps if not step.image}
     for template in templates.values():
         template.prepared.begin()
-    studios: dict[str, StudioHandle] = {}
+    studios: dict[str, PreparedStudio] = {}
     problems: dict[str, str] = {}
     for step, template in templates.items():
         try:
@@ -79,7 +78,7 @@ class PipelinePlan:
         context: RunContext,
         name: str,
         steps: Sequence[StepPlan],
-        studios: Mapping[str, StudioHandle],
+        studios: Mapping[str, PreparedStudio],
         waits: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         """Plan the pipeline `name` of steps that start from `studios`, by the step's name, or from their images.
@@ -90,8 +89,8 @@ class PipelinePlan:
         self._waits = waits or {step: upstream[step] for step in context.plan.dag().order()}
         self._context = context
         self._steps = {step.name: step for step in steps}
-        self._studios = {studio.name: studio for studio in studios.values()}
-        self._studio_of = {step.name: studios[step.name].name for step in steps if not step.image}
+        self._studios = {studio.handle.name: studio.handle for studio in studios.values()}
+        self._studio_of = {step.name: studios[step.name].handle.name for step in steps if not step.image}
         self._folders = {
             step.name: ContainerFolder(context, f"{name}/{pipeline_step_name(step)}") for step in steps if step.image
         }
@@ -99,8 +98,11 @@ class PipelinePlan:
         self._in_folders: dict[str, dict[str, dict[str, object]]] = {step: {"steps": {}} for step in self._folders}
         for step in steps:
             operation = pipeline_operation(name, step)
-            specification = container_specification if step.image else job_specification
-            what = specification(context, step, operation)
+            what = (
+                container_specification(context, step, operation)
+                if step.image
+                else job_specification(context, step, operation, studios[step.name].interpreter)
+            )
             what["retry"] = {"count": step.retry.count, "delay": step.retry.delay, "backoff": step.retry.backoff}
             file = self._in_folders[step.name] if step.image else self._in_studios[self._studio_of[step.name]]
             file["steps"][pipeline_step_name(step)] = what

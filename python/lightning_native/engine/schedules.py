@@ -165,7 +165,7 @@ def create_schedule(context: RunContext, schedule: Schedule) -> ScheduledPlan:
         raise CloudError(f"the environment of step {step!r} cannot be prepared: {problem}")
     name = _pipeline_name(schedule.name)
     # The old one of this name, or what a controller that died had made.
-    delete_pipeline(cloud, cloud.find_pipeline(name), keep={studio.name for studio in studios.values()})
+    delete_pipeline(cloud, cloud.find_pipeline(name), keep={studio.handle.name for studio in studios.values()})
     waits = limits_as_order(plan, context.journal.journal.step_durations(plan.name))
     described = PipelinePlan(context, name, plan.steps, studios, waits)
     # A pipeline begins when it is created, but this one is to wait for its schedule: its first jobs find nothing to

@@ -1,18 +1,22 @@
 """Making a studio ready for steps: the agent, the code, and what must be installed."""
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from shlex import join, quote
 
+from lightning_native.child_process import module_arguments
 from lightning_native.engine.install_credentials import InstallCredentials, Masked, secret_values
+from lightning_native.engine.interpreter import Interpreter, OtherPython, expected_python, python_difference
 from lightning_native.engine.operation import REMOTE_HOME, Agent, Operation
 from lightning_native.engine.placements.base import RunContext
 from lightning_native.engine.plan import Setup
 from lightning_native.errors import CloudError
 from lightning_native.home import private, write_private
 from lightning_native.lightning.cloud import StudioHandle
+from lightning_native.lightning.machine_python import is_local
 from lightning_native.url_credentials import credential_variables, variables_in
 
 _PACKAGES = """\
@@ -27,9 +31,15 @@ if [ -n "$missing" ]; then
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
 fi"""
 _UV = """\
-command -v uv >/dev/null 2>&1 || (cd / && python3 -m pip install --quiet uv)
-uv pip install --python "$(command -v python || command -v python3)" {arguments} -r {file}"""
-_PIP = "pip install {arguments} -r {file}"
+command -v uv >/dev/null 2>&1 || (cd / && {python} -m pip install --quiet uv)
+uv pip install --python {python} {arguments} -r {file}"""
+# An environment that uv has made has no pip.
+_PIP = """\
+if (cd / && {python} -c 'import pip') 2>/dev/null; then
+    {python} {pip} install {arguments} -r {file}
+else
+    uv pip install --python {python} {arguments} -r {file}
+fi"""
 _FILE_OPTIONS = ("--index-url=", "--extra-index-url=", "--find-links=")
 _SHOWN_LINES = 15
 
@@ -40,6 +50,7 @@ class ReadyStudio:
 
     handle: StudioHandle
     agent: Agent
+    interpreter: Interpreter
     code: str
 
     def operation(self, operation_id: str) -> Operation:
@@ -56,6 +67,7 @@ def set_up(
     requirements: str,
     setup: Setup,
     kept: bool = False,
+    python: str | None = None,
 ) -> ReadyStudio:
     """Give a running studio the agent and the run's code, and install what its steps need.
 
@@ -68,19 +80,46 @@ def set_up(
         steps: that will run in it; the first of them that has a variable gives it its value.
         requirements: the text of one requirements file.
         setup: what else they need.
-        kept: whether it is a studio that earlier runs may have used.
+        kept: whether it is a studio of the user's, which earlier runs may have used.
+        python: the only version of Python that it is to have, such as `3.12`; None: any.
 
     Raises:
+        OtherPython: it has another one; nothing is installed in it.
         CloudError: something could not be uploaded or installed; the message ends with what was printed.
     """
     agent = Agent(handle, context.cancellation.pause)
     agent.install()
+    interpreter = agent.interpreter()
+    _note_python(context, handle, interpreter, kept=kept)
+    if python not in (None, interpreter.python):
+        raise OtherPython(interpreter)
     code = context.folder.code()
-    ready = ReadyStudio(handle, agent, agent.unpack(code.archive, code.sha256, code.digest, maybe_there=kept))
+    unpacked = agent.unpack(code.archive, code.sha256, code.digest, maybe_there=kept)
+    ready = ReadyStudio(handle, agent, interpreter, unpacked)
     commands = (*context.plan.custom_commands, *setup.commands)
     if requirements or setup.packages or commands:
         _install(ready, context, name, requirements, replace(setup, commands=commands), setup_variables(context, steps))
     return ready
+
+
+def report_difference(context: RunContext) -> None:
+    """Record, before anything is created, what follows from the machines' Python not being the submitter's."""
+    machines = expected_python(context.journal.journal, context.cloud_name, context.cloud.machine_python)
+    difference = python_difference(context.plan, machines, local=is_local(os.environ))
+    if difference:
+        context.journal.event(difference)
+
+
+def _note_python(context: RunContext, handle: StudioHandle, interpreter: Interpreter, *, kept: bool) -> None:
+    """Record the Python that a studio has, and that it is not the expected one."""
+    journal, cloud = context.journal.journal, context.cloud_name
+    expected = expected_python(journal, cloud, context.cloud.machine_python)
+    if interpreter.python != expected:
+        found = f"Python {interpreter.version} ({interpreter.executable})"
+        context.journal.event(f"studio {handle.name} has {found}, where {expected} was expected")
+    if not kept:
+        # The user may have changed theirs, which says nothing about new ones.
+        journal.machine_python_found(cloud, interpreter.python)
 
 
 def setup_variables(context: RunContext, steps: Sequence[str]) -> dict[str, str]:
@@ -128,9 +167,10 @@ def _install(
     with open(log_path, "ab", buffering=0, opener=private) as log:
         try:
             outcome = ready.operation(context.operation_id(label, 1)).run(
-                ["sh", "-c", _script(f"../../{remote}" if requirements else "", setup, credentials)],
+                ["sh", "-c", _script(f"../../{remote}" if requirements else "", setup, credentials, ready.interpreter)],
                 cwd=f"~/{ready.code}",
                 env=variables,
+                interpreter=ready.interpreter,
                 output=lambda data: log.write(shown.feed(data)),
                 offset=log_path.stat().st_size,
             )
@@ -165,14 +205,21 @@ def _options_for_file(setup: Setup) -> tuple[list[str], Setup]:
     return moved, replace(setup, installer_arguments=rest)
 
 
-def _script(requirements: str, setup: Setup, credentials: InstallCredentials) -> str:
-    lines = ["set -eu"]
+def _script(requirements: str, setup: Setup, credentials: InstallCredentials, interpreter: Interpreter) -> str:
+    lines = ["set -eu", join(["echo", f"Python {interpreter.version} at {interpreter.executable}"])]
     if setup.packages:
         lines.append(_PACKAGES.format(packages=join(setup.packages)))
     if requirements:
         install = _UV if setup.installer == "uv" else _PIP
         lines += credentials.before
-        lines.append(install.format(arguments=join(setup.installer_arguments), file=quote(requirements)))
+        lines.append(
+            install.format(
+                python=quote(interpreter.executable),
+                pip=join(module_arguments("pip")),
+                arguments=join(setup.installer_arguments),
+                file=quote(requirements),
+            )
+        )
         lines += credentials.after
     for command in setup.commands:
         lines += [f"printf '+ %s\\n' {quote(command)}", f"sh -euc {quote(command)}"]

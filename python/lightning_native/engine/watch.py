@@ -19,6 +19,7 @@ from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import RunFailedError, RunStoppedError
 from lightning_native.home import private
+from lightning_native.lightning.machine_python import ENV_MACHINE_PYTHON
 from lightning_native.terminal import clean, show_output
 
 _REFRESH_SECONDS = 0.1
@@ -148,7 +149,7 @@ def _sigterm_blocked() -> Iterator[None]:
 
 def controller_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a process that talks to Lightning: ours, and `environ` for our credentials."""
-    kept = ("LIGHTNING_CLOUD_URL", "LIGHTNING_CREDENTIAL_PATH", "LIGHTNING_NATIVE_HOME")
+    kept = ("LIGHTNING_CLOUD_URL", "LIGHTNING_CREDENTIAL_PATH", "LIGHTNING_NATIVE_HOME", ENV_MACHINE_PYTHON)
     ours = {name: value for name, value in os.environ.items() if name in kept or not name.startswith("LIGHTNING_")}
     return {**ours, **environ}
 

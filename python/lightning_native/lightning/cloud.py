@@ -205,6 +205,10 @@ class PipelineHandle(Protocol):
 class Cloud(Protocol):
     """Where studios, jobs and pipelines come from. Every method raises `CloudError` when Lightning refuses or fails."""
 
+    @property
+    def machine_python(self) -> str:
+        """The version of Python that new machines have, such as `3.12`, as far as that is known without one."""
+
     def find_studio(self, name: str) -> StudioHandle | None:
         """Return the studio of this name, running or not."""
 

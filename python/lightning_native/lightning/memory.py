@@ -7,7 +7,9 @@ Nothing happens by itself: a command, a job or a pipeline goes on whenever someb
 import base64
 import hashlib
 import json
+import platform
 import shlex
+import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -97,6 +99,11 @@ class MemoryCloud:
         self.pipelines: dict[str, MemoryPipeline] = {}
         self.drive: dict[str, bytes] = {}
         self.lock = threading.RLock()
+
+    @property
+    def machine_python(self) -> str:
+        """The version of the Python that runs this."""
+        return f"{sys.version_info.major}.{sys.version_info.minor}"
 
     def find_studio(self, name: str) -> "MemoryStudio | None":
         """Return the studio of this name, running or not."""
@@ -215,6 +222,8 @@ class MemoryStudio:
             return {"answers": self._exchange(json.loads(arguments[0]))}
         if verb == "stop" and arguments[0] in self._operations:
             self._operations[arguments[0]].stop()
+        if verb == "python":
+            return {"executable": sys.executable, "version": platform.python_version()}
         if verb == "leave":
             return self._others(arguments[0], stays="--stay" in arguments, owes="--owes" in arguments)
         return {"state": "done"}

@@ -5,7 +5,7 @@ import importlib
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 _LIGHTNING = "https://lightning.ai"
 
 
-def cloud_name() -> str:
-    """Return what the journal calls the cloud and the teamspace that this process's environment names.
+def cloud_name(environ: Mapping[str, str] = os.environ) -> str:
+    """Return what the journal calls the cloud and the teamspace that an environment names: this process's, or another.
 
     The local cloud has another port each time it starts; its root names it.
     """
-    where = os.environ.get("LIGHTNING_NATIVE_CLOUD_ROOT") or os.environ.get("LIGHTNING_CLOUD_URL", _LIGHTNING)
-    owner = os.environ.get("LIGHTNING_ORG") or os.environ.get("LIGHTNING_USERNAME", "")
-    return f"{where} {owner}/{os.environ.get('LIGHTNING_TEAMSPACE', '')}"
+    where = environ.get("LIGHTNING_NATIVE_CLOUD_ROOT") or environ.get("LIGHTNING_CLOUD_URL", _LIGHTNING)
+    owner = environ.get("LIGHTNING_ORG") or environ.get("LIGHTNING_USERNAME", "")
+    return f"{where} {owner}/{environ.get('LIGHTNING_TEAMSPACE', '')}"
 
 
 def connect() -> LightningCloud:

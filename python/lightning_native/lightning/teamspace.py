@@ -1,5 +1,6 @@
 """A teamspace of Lightning through the SDK."""
 
+import os
 import threading
 import warnings
 from pathlib import Path
@@ -11,6 +12,7 @@ from lightning_native.lightning.cloud import JobRequest, PipelineRequest
 from lightning_native.lightning.copies import came_together, is_name_of_copy
 from lightning_native.lightning.errors import cloud_errors, is_gone
 from lightning_native.lightning.jobs import DRIVE_CONNECTION, LightningJob, job_options
+from lightning_native.lightning.machine_python import machine_python
 from lightning_native.lightning.machines import canonical_machine, machine_slugs
 from lightning_native.lightning.offers import fetch_offers
 from lightning_native.lightning.studios import LightningStudio
@@ -38,6 +40,11 @@ class LightningCloud:
         # A taken name is looked for and dealt with by who asked for it.
         warnings.filterwarnings("ignore", message="Job name .* was already taken")
         _share_log_client()
+
+    @property
+    def machine_python(self) -> str:
+        """The version of Python that new machines have, as far as that is known without one."""
+        return machine_python(os.environ)
 
     def find_studio(self, name: str) -> "LightningStudio | None":
         """Return the studio of this name, running or not."""

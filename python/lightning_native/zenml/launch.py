@@ -20,9 +20,10 @@ from lightning_native.engine.operation import POLL_SECONDS, Agent, upload_specif
 from lightning_native.engine.placements.base import RunContext
 from lightning_native.engine.reconcile import release_leases
 from lightning_native.engine.run_folder import RunFolder
-from lightning_native.engine.setup import set_up
+from lightning_native.engine.setup import report_difference, set_up
 from lightning_native.errors import CloudError, RunStoppedError
 from lightning_native.lightning.local import cloud_environ
+from lightning_native.lightning.machine_python import ENV_MACHINE_PYTHON
 from lightning_native.lightning.session import cloud_name, connect
 from lightning_native.zenml.controller import ZenMLObserver
 from lightning_native.zenml.handed_over import HOME, STEP, HandedOver
@@ -66,6 +67,7 @@ def _launch(
         run_journal = journal.drive(plan.run_id, plan.name, cloud_name(), os.getpid(), [STEP])
         environments = folder.environments()
         context = RunContext(plan, cloud, cloud_name(), run_journal, folder, environments, cancellation)
+        report_difference(context)
         try:
             studio, operation = _start(context)
         except BaseException:
@@ -121,9 +123,11 @@ def _start(context: RunContext) -> tuple[str, str]:
     specification = {
         "argv": list(step.argv),
         "cwd": f"~/{ready.code}",
-        "env": dict(context.environments[STEP]),
+        # The controller's own journal knows no machine yet.
+        "env": {**context.environments[STEP], ENV_MACHINE_PYTHON: ready.interpreter.python},
         "scratch": list(step.scratch),
         "timeout": None,
+        "bin": ready.interpreter.bin,
     }
     sha256 = upload_specification(ready.agent.upload, operation, specification)
     ready.agent.call("start", operation, "--spec-sha256", sha256, "--offset", "0", "--wait", "0.2")

@@ -14,6 +14,7 @@ from lightning_native.agent import COMMAND as AGENT_COMMAND
 from lightning_native.defaults import DEFAULT_MACHINE
 from lightning_native.engine.environments import Environments, Template, code_archive
 from lightning_native.engine.executor import StepResult
+from lightning_native.engine.interpreter import Interpreter
 from lightning_native.engine.operation import PATIENCE_SECONDS, REMOTE_HOME, Outcome, upload_specification
 from lightning_native.engine.placements.base import RunContext, patiently, quietly, run_safely
 from lightning_native.engine.placements.container import container_job, drive_folder, remove_folder
@@ -59,7 +60,7 @@ class JobPlacement:
         self._stopped: set[str] = set()
         self._releasing = ThreadPoolExecutor(max_workers=_RELEASES_AT_ONCE, thread_name_prefix="release")
         self._submissions = {
-            template.studio_name: Together(
+            template: Together(
                 partial(self._submit_all, template),
                 calls_at_once=1,
                 largest=8 * _SUBMISSIONS_AT_ONCE,
@@ -147,7 +148,7 @@ class JobPlacement:
             template = self._environments.of(step)
             template.prepared.wait()
             # One batch at a time gives the template what its jobs are to run, and has the platform copy its files.
-            answer = self._submissions[template.studio_name].ask(_Submission(step, attempt, name, machine))
+            answer = self._submissions[template].ask(_Submission(step, attempt, name, machine))
         if isinstance(answer, CloudError):
             raise answer
         # Under another name when the submission was delivered twice.
@@ -160,14 +161,14 @@ class JobPlacement:
         """Submit jobs that start from one template, all at once; a submission that fails is a CloudError."""
         if self._context.cancellation.requested:
             raise Cancelled
-        studio = template.prepared.wait()
+        studio, interpreter = template.prepared.wait()
         operations = [self._context.operation_id(each.step.name, each.attempt) for each in submissions]
         bundle = f"{operations[0]}.jobs"
         path = f"{REMOTE_HOME}/ops/{bundle}.json"
         file = f"{template.studio_name}:{path}"
         self._context.journal.lease("job", *(each.name for each in submissions), on_release="delete", file=file)
         steps = {
-            operation: job_specification(self._context, each.step, operation)
+            operation: job_specification(self._context, each.step, operation, interpreter)
             for operation, each in zip(operations, submissions, strict=True)
         }
         sha256 = upload_specification(studio.upload, bundle, {"steps": steps})
@@ -281,7 +282,9 @@ def step_machines(context: RunContext, step: StepPlan) -> tuple[str, ...]:
     return tuple(canonical_machine(machine) for machine in machines)
 
 
-def job_specification(context: RunContext, step: StepPlan, operation: str) -> dict[str, object]:
+def job_specification(
+    context: RunContext, step: StepPlan, operation: str, interpreter: Interpreter
+) -> dict[str, object]:
     """Return what the agent in a step's job is to do. It holds the step's secrets, and the operation's word."""
     code = context.folder.code()
     destination = f"{REMOTE_HOME}/code/{code.digest[:32]}"
@@ -291,6 +294,7 @@ def job_specification(context: RunContext, step: StepPlan, operation: str) -> di
         "env": dict(context.environments.get(step.name, {})),
         "scratch": list(step.scratch),
         "timeout": step.timeout,
+        "bin": interpreter.bin,
         "code": [f"~/{code_archive(code.digest)}", code.sha256, f"~/{destination}"],
         "word": context.folder.word(operation),
     }

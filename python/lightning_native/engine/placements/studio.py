@@ -56,6 +56,7 @@ class StudioPlacement:
                 env=self._context.environments.get(step.name, {}),
                 scratch=step.scratch,
                 timeout=step.timeout,
+                interpreter=ready.interpreter,
                 output=log.append,
                 # What a controller that died had read already is not asked for again.
                 offset=log.size(),

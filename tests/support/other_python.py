@@ -1,0 +1,40 @@
+"""A local cloud whose machines have another Python than this process."""
+
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lightning_native.emulator import environments
+
+OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def other_python() -> tuple[Path, str]:
+    """Return an interpreter of another version that this computer has, and its version, such as `3.12.1`."""
+    for path in _interpreters():
+        answer = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
+        version = re.match(r"Python (3\.(\d+)\.\d+)$", answer.strip())
+        # Of older ones, the installer cannot be sure.
+        if version and int(version[2]) >= 9 and int(version[2]) != sys.version_info.minor:
+            return path, version[1]
+    pytest.skip(f"this computer has no other Python than {OWN}")
+
+
+def _interpreters() -> Iterator[Path]:
+    names = [f"python3.{minor}" for minor in (12, 13, 11, 10, 9) if minor != sys.version_info.minor]
+    yield from (Path(found) for name in names if (found := shutil.which(name)))
+    # Version managers have them side by side.
+    for name in names:
+        yield from sorted(Path(sys.base_prefix).parent.glob(f"*/bin/{name}"))
+
+
+def give_machines(root: Path, interpreter: Path) -> Path:
+    """Have every studio of a local cloud, which has not begun, be made with an interpreter; return its template."""
+    template = root / "templates" / environments._fingerprint()
+    subprocess.run([interpreter, "-m", "venv", "--without-pip", template], check=True, capture_output=True)
+    return template
