@@ -7,6 +7,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,8 @@ from lightning_native import engine
 from lightning_native.emulator.local_cloud import LocalCloud
 from lightning_native.engine.interpreter import python_difference
 from lightning_native.engine.journal import Environment, Journal
-from lightning_native.engine.plan import ContainerImage, PlacementName, RunPlan, Setup, StepPlan
+from lightning_native.engine.plan import ContainerImage, Installer, PlacementName, RunPlan, Setup, StepPlan
+from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import UsageError
 from lightning_native.lightning.machine_python import machine_python
 from lightning_native.lightning.memory import MemoryCloud
@@ -29,7 +31,7 @@ CLOUD = "MemoryCloud"
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[LocalCloud, str]]:
     """A cloud of machines with another Python than it says, and their version."""
-    interpreter, version = other_python()
+    interpreter, other = other_python()
     root = tmp_path / "cloud"
     with LocalCloud(root):
         # It makes the folder its own.
@@ -37,11 +39,36 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple
     give_machines(root, interpreter)
     monkeypatch.setenv("LIGHTNING_NATIVE_HOME", str(tmp_path / "home"))
     with LocalCloud(root) as cloud:
-        yield cloud, version
+        yield cloud, other
 
 
 def minor(version: str) -> str:
     return ".".join(version.split(".")[:2])
+
+
+def package_of(folder: Path, version: str) -> Path:
+    """Make the source of a package whose wheel knows which Python made it, and return its folder."""
+    package = folder / f"package-{version}"
+    package.mkdir()
+    (package / "pyproject.toml").write_text(
+        "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
+        f"[project]\nname = 'tiny-of-ours'\nversion = '{version}'\n"
+    )
+    (package / "backend.py").write_text(
+        "import sys, zipfile\n"
+        "def build_wheel(folder, config_settings=None, metadata_directory=None):\n"
+        f"    name = 'tiny_of_ours-{version}-py3-none-any.whl'\n"
+        "    with zipfile.ZipFile(folder + '/' + name, 'w') as wheel:\n"
+        "        wheel.writestr('tiny_of_ours.py', f'made_by = {sys.version.split()[0]!r}\\n')\n"
+        f"        info = 'tiny_of_ours-{version}.dist-info/'\n"
+        f"        about = 'Metadata-Version: 2.1\\nName: tiny-of-ours\\nVersion: {version}\\n'\n"
+        "        wheel.writestr(info + 'METADATA', about)\n"
+        "        wheel.writestr(info + 'WHEEL', 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n"
+        "        files = ['tiny_of_ours.py', *(info + each for each in ('METADATA', 'WHEEL', 'RECORD'))]\n"
+        "        wheel.writestr(info + 'RECORD', ''.join(f'{each},,\\n' for each in files))\n"
+        "    return name\n"
+    )
+    return package
 
 
 def events(run_id: str) -> str:
@@ -71,7 +98,7 @@ def studios(cloud: LocalCloud) -> list[str]:
 def test_an_environment_is_made_for_the_python_that_its_machine_has(
     elsewhere: tuple[LocalCloud, str], tmp_path: Path
 ) -> None:
-    cloud, version = elsewhere
+    cloud, other = elsewhere
     runner = Runner(cloud, tmp_path)
     (runner.code / "tell.py").write_text(
         f"import pathlib, sys; pathlib.Path({str(runner.results)!r}, sys.argv[1]).write_text(sys.version.split()[0])"
@@ -80,12 +107,12 @@ def test_an_environment_is_made_for_the_python_that_its_machine_has(
     steps[1] = StepPlan("two", ("python", "tell.py", "two"), setup=Setup(commands=("python tell.py setup",)))
     folder = runner.make("job", *steps)
     assert runner.drive(folder) == 0
-    assert [runner.lines(name) for name in ("one", "two", "setup")] == [[version]] * 3
+    assert [runner.lines(name) for name in ("one", "two", "setup")] == [[other]] * 3
     # Of the two that were made for another, nothing is left.
-    assert {environment.version for environment in environments()} == {version}
+    assert {environment.version for environment in environments()} == {other}
     assert sorted(studios(cloud)) == sorted(environment.studio for environment in environments())
     assert all(environment.ready for environment in environments())
-    assert f"has Python {version}" in events(folder.path.name)
+    assert f"has Python {other}" in events(folder.path.name)
     assert f"where {OWN} was expected" in events(folder.path.name)
 
     again = runner.make("job", *steps)
@@ -94,34 +121,16 @@ def test_an_environment_is_made_for_the_python_that_its_machine_has(
     assert len(environments()) == 2
     # By now it is known before anything is created.
     assert "was expected" not in events(again.path.name)
-    assert f"the machines have Python {minor(version)}, and this computer {OWN}" in events(again.path.name)
+    assert f"the machines have Python {minor(other)}, and this computer {OWN}" in events(again.path.name)
 
 
 @pytest.mark.parametrize("installer", ["uv", "pip"])
 def test_requirements_are_installed_for_the_machines_python(
-    elsewhere: tuple[LocalCloud, str], tmp_path: Path, installer: str
+    elsewhere: tuple[LocalCloud, str], tmp_path: Path, installer: Installer
 ) -> None:
-    cloud, version = elsewhere
+    cloud, other = elsewhere
     runner = Runner(cloud, tmp_path)
-    package = tmp_path / "package"
-    package.mkdir()
-    (package / "pyproject.toml").write_text(
-        "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
-        "[project]\nname = 'tiny-of-ours'\nversion = '1.0'\n"
-    )
-    # A wheel that says which Python it was made by.
-    (package / "backend.py").write_text(
-        "import sys, zipfile\n"
-        "def build_wheel(folder, config_settings=None, metadata_directory=None):\n"
-        "    name = 'tiny_of_ours-1.0-py3-none-any.whl'\n"
-        "    with zipfile.ZipFile(folder + '/' + name, 'w') as wheel:\n"
-        "        wheel.writestr('tiny_of_ours.py', f'made_by = {sys.version.split()[0]!r}\\n')\n"
-        "        info = 'tiny_of_ours-1.0.dist-info/'\n"
-        "        wheel.writestr(info + 'METADATA', 'Metadata-Version: 2.1\\nName: tiny-of-ours\\nVersion: 1.0\\n')\n"
-        "        wheel.writestr(info + 'WHEEL', 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n"
-        "        wheel.writestr(info + 'RECORD', '')\n"
-        "    return name\n"
-    )
+    package = package_of(tmp_path, "1.0")
     (runner.code / "tell.py").write_text(
         f"import pathlib, tiny_of_ours as t; pathlib.Path({str(runner.results)!r}, 'made').write_text(t.made_by)"
     )
@@ -129,17 +138,17 @@ def test_requirements_are_installed_for_the_machines_python(
         "use",
         ("python", "tell.py"),
         requirements=(("r.txt", f"tiny-of-ours @ file://{package}\n"),),
-        setup=Setup(installer=installer, installer_arguments=("--no-index",)),  # type: ignore[arg-type]  a parameter
+        setup=Setup(installer=installer, installer_arguments=("--no-index",)),
     )
     folder = runner.make("studio", step)
     assert runner.drive(folder) == 0
-    assert runner.lines("made") == [version]
+    assert runner.lines("made") == [other]
     log = next((folder.path / "logs").glob("setup-*")).read_text()
-    assert log.startswith(f"Python {version} at /")
+    assert log.startswith(f"Python {other} at /")
 
 
 def test_a_machine_that_is_not_ready_is_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    interpreter, version = other_python()
+    interpreter, other = other_python()
     root = tmp_path / "cloud"
     with LocalCloud(root):
         pass
@@ -159,7 +168,45 @@ def test_a_machine_that_is_not_ready_is_asked_again(tmp_path: Path, monkeypatch:
         folder = runner.make("job", StepPlan("a", ("python3", "-c", "pass")), reuse_environments=False)
         assert runner.drive(folder) == 0
     assert len(asked.read_text().split()) == 3
-    assert f"has Python {version} (" in events(folder.path.name)
+    assert f"has Python {other} (" in events(folder.path.name)
+
+
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_a_studio_of_the_users_keeps_what_it_has_and_what_was_replaced_is_reported(
+    runner: Runner, lightning_cloud: LocalCloud, tmp_path: Path, installer: Installer
+) -> None:
+    studio = f"mine-{uuid.uuid4().hex[:8]}"
+    setup = Setup(installer=installer, installer_arguments=("--no-index",))
+
+    def run(*requirements: str) -> RunFolder:
+        step = StepPlan(
+            "use",
+            ("python", "-c", "from importlib.metadata import version as v; print(v('tiny-of-ours'), v('iniconfig'))"),
+            requirements=(("r.txt", "\n".join(requirements)),),
+            setup=setup,
+        )
+        folder = runner.make("studio", step, main_studio=studio)
+        assert runner.drive(folder) == 0
+        return folder
+
+    try:
+        first = run(f"tiny-of-ours @ file://{package_of(tmp_path, '1.0')}")
+        assert "other versions" not in events(first.path.name)
+        # It is there in a version that will do.
+        second = run("tiny-of-ours>=0.5", "iniconfig")
+        assert "other versions" not in events(second.path.name)
+        assert second.log("use").read_text() == f"1.0 {version('iniconfig')}\n"
+        third = run(f"tiny-of-ours @ file://{package_of(tmp_path, '2.0')}")
+        assert f"studio {studio} had other versions: tiny-of-ours 1.0 by 2.0\n" in f"{events(third.path.name)}\n"
+        assert "replaced here: tiny-of-ours 1.0 by 2.0" in third.log(f"setup-{studio}").read_text()
+        assert third.log("use").read_text() == f"2.0 {version('iniconfig')}\n"
+    finally:
+        script = (
+            "import sys; from lightning_native.lightning.session import connect; "
+            "connect().find_studio(sys.argv[1]).release(delete=True)"
+        )
+        command = [sys.executable, "-W", "ignore", "-c", script, studio]
+        subprocess.run(command, env={**os.environ, **lightning_cloud.environ}, check=True)
 
 
 @pytest.mark.parametrize("placement", PLACEMENTS)

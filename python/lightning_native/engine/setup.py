@@ -13,6 +13,7 @@ from lightning_native.engine.interpreter import Interpreter, OtherPython, expect
 from lightning_native.engine.operation import REMOTE_HOME, Agent, Operation
 from lightning_native.engine.placements.base import RunContext
 from lightning_native.engine.plan import Setup
+from lightning_native.engine.replaced_packages import replaced_packages, reporting
 from lightning_native.errors import CloudError
 from lightning_native.home import private, write_private
 from lightning_native.lightning.cloud import StudioHandle
@@ -98,7 +99,8 @@ def set_up(
     ready = ReadyStudio(handle, agent, interpreter, unpacked)
     commands = (*context.plan.custom_commands, *setup.commands)
     if requirements or setup.packages or commands:
-        _install(ready, context, name, requirements, replace(setup, commands=commands), setup_variables(context, steps))
+        setup = replace(setup, commands=commands)
+        _install(ready, context, name, requirements, setup, setup_variables(context, steps), kept=kept)
     return ready
 
 
@@ -151,7 +153,14 @@ def _texts(context: RunContext, step: str) -> list[str]:
 
 
 def _install(
-    ready: ReadyStudio, context: RunContext, name: str, requirements: str, setup: Setup, variables: Mapping[str, str]
+    ready: ReadyStudio,
+    context: RunContext,
+    name: str,
+    requirements: str,
+    setup: Setup,
+    variables: Mapping[str, str],
+    *,
+    kept: bool,
 ) -> None:
     label = f"setup-{name}"
     options, setup = _options_for_file(setup)
@@ -162,20 +171,25 @@ def _install(
         local = context.folder.path / remote
         write_private(local, requirements)
         ready.agent.upload(local, f"{REMOTE_HOME}/{remote}")
+    script = _script(f"../../{remote}" if requirements else "", setup, credentials, ready.interpreter, kept=kept)
     log_path = context.folder.log(label)
+    known = log_path.stat().st_size if log_path.exists() else 0
     shown = Masked(secret_values(variables, _secret_texts(context)))
     with open(log_path, "ab", buffering=0, opener=private) as log:
         try:
             outcome = ready.operation(context.operation_id(label, 1)).run(
-                ["sh", "-c", _script(f"../../{remote}" if requirements else "", setup, credentials, ready.interpreter)],
+                ["sh", "-c", script],
                 cwd=f"~/{ready.code}",
                 env=variables,
                 interpreter=ready.interpreter,
                 output=lambda data: log.write(shown.feed(data)),
-                offset=log_path.stat().st_size,
+                offset=known,
             )
         finally:
             log.write(shown.end())
+    replaced = replaced_packages(log_path.read_bytes()[known:].decode(errors="replace"))
+    if kept and replaced:
+        context.journal.event(f"studio {ready.handle.name} had other versions: {'; '.join(replaced)}")
     if variables:
         # What was printed there has no stars. A run that goes on after this installs once more.
         with suppress(CloudError):
@@ -205,22 +219,21 @@ def _options_for_file(setup: Setup) -> tuple[list[str], Setup]:
     return moved, replace(setup, installer_arguments=rest)
 
 
-def _script(requirements: str, setup: Setup, credentials: InstallCredentials, interpreter: Interpreter) -> str:
+def _script(
+    requirements: str, setup: Setup, credentials: InstallCredentials, interpreter: Interpreter, *, kept: bool
+) -> str:
     lines = ["set -eu", join(["echo", f"Python {interpreter.version} at {interpreter.executable}"])]
     if setup.packages:
         lines.append(_PACKAGES.format(packages=join(setup.packages)))
     if requirements:
-        install = _UV if setup.installer == "uv" else _PIP
-        lines += credentials.before
-        lines.append(
-            install.format(
-                python=quote(interpreter.executable),
-                pip=join(module_arguments("pip")),
-                arguments=join(setup.installer_arguments),
-                file=quote(requirements),
-            )
+        line = (_UV if setup.installer == "uv" else _PIP).format(
+            python=quote(interpreter.executable),
+            pip=join(module_arguments("pip")),
+            arguments=join(setup.installer_arguments),
+            file=quote(requirements),
         )
-        lines += credentials.after
+        install = [*credentials.before, line, *credentials.after]
+        lines += reporting(install, interpreter) if kept else install
     for command in setup.commands:
         lines += [f"printf '+ %s\\n' {quote(command)}", f"sh -euc {quote(command)}"]
     return "\n".join(lines)
