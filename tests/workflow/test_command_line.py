@@ -23,6 +23,7 @@ from lightning_native.emulator import LocalCloud
 from lightning_native.emulator.attach import attach
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.run_folder import RunFolder
+from lightning_native.lightning.session import cloud_name
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "workflow.yaml"
 
@@ -248,6 +249,32 @@ def test_a_plan_learns_durations_from_runs(bench: Bench) -> None:
     (row,) = json.loads(after)["steps"]
     assert row["known"]
     assert 1 <= row["end"] - row["begin"] < 30
+
+
+def test_another_python_of_the_machines_is_told_before_anything_is_created(bench: Bench) -> None:
+    workflow = bench.write("{name: elsewhere, placement: studio, steps: {a: {command: 'true'}}}")
+    line = f"the machines have Python 3.8, and this computer {sys.version_info[0]}.{sys.version_info[1]}"
+    code, output, errors = bench.call("plan", workflow, "--json", LIGHTNING_NATIVE_MACHINE_PYTHON="3.8")
+    assert code == 0, errors
+    assert [note for note in json.loads(output)["notes"] if note.startswith(line)]
+    code, _, errors = bench.call("plan", workflow, LIGHTNING_NATIVE_MACHINE_PYTHON="newest")
+    assert code == 2
+    assert "LIGHTNING_NATIVE_MACHINE_PYTHON is 'newest'" in errors
+    # The running local cloud says what its machines have, and once they were asked, their answers count.
+    assert line not in bench.call("plan", workflow, "--local", LIGHTNING_NATIVE_MACHINE_PYTHON="3.8")[1]
+    with pytest.MonkeyPatch.context() as patch, bench.journal() as journal:
+        for name, value in bench.cloud_environment.items():
+            patch.setenv(name, value)
+        journal.machine_python_found(cloud_name(), "3.8")
+    assert line in bench.call("plan", workflow, "--local")[1]
+    code, _, errors = bench.call("run", workflow, "--local")
+    assert code == 0, errors
+    assert f"warning: {line}" in errors
+    assert f"emulator --strict --python {sys.version_info[0]}.{sys.version_info[1]}" in errors
+    # The run's own studio has said what its machine has.
+    code, _, errors = bench.call("run", workflow, "--local")
+    assert code == 0, errors
+    assert line not in errors
 
 
 def test_a_run_without_credentials_says_what_to_set_and_leaves_nothing(bench: Bench) -> None:

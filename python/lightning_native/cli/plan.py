@@ -8,7 +8,12 @@ from typing import Any
 from lightning_native import select_files
 from lightning_native.cli.table import format_table
 from lightning_native.cli.units import human_dollars, human_seconds
-from lightning_native.cli.workflow_file import add_workflow_arguments, read_offers, read_workflow
+from lightning_native.cli.workflow_file import (
+    add_workflow_arguments,
+    python_difference,
+    read_offers,
+    read_workflow,
+)
 from lightning_native.engine.estimate import Estimate, estimate
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.machines import MachineOffer
@@ -59,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
         boot_seconds=args.boot_seconds,
     )
     notes = [*([no_prices] if no_prices else []), *workflow.warnings, *_notes(result, prices=bool(offers))]
+    notes += filter(None, [python_difference(workflow.plan, local=args.local)])
     requested = {step: str(request) for step, request in requests.items()}
     if args.json:
         print(json.dumps(_described(workflow, result, files, requested, notes), indent=1))

@@ -9,7 +9,12 @@ import time
 
 from lightning_native.cli.table import format_table
 from lightning_native.cli.units import human_bytes
-from lightning_native.cli.workflow_file import add_workflow_arguments, read_offers, read_workflow
+from lightning_native.cli.workflow_file import (
+    add_workflow_arguments,
+    python_difference,
+    read_offers,
+    read_workflow,
+)
 from lightning_native.emulator.attach import default_root
 from lightning_native.engine.journal import Journal, RunRecord, StepRecord
 from lightning_native.engine.run_folder import RunFolder
@@ -34,6 +39,8 @@ def run(args: argparse.Namespace) -> int:
     for warning in workflow.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     environ = {} if args.local else Credentials.from_environment(os.environ).environ()
+    if difference := python_difference(workflow.plan, local=args.local):
+        print(f"warning: {difference}", file=sys.stderr)
     if workflow.needs_offers:
         workflow = resolve_machines(workflow, read_offers(local=args.local))
     watch = _start(workflow, environ, args)

@@ -1,14 +1,19 @@
 """What the commands that take a workflow file share."""
 
 import argparse
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
 from lightning_native.cli.cloud_option import add_cloud_option, chosen_cloud
+from lightning_native.emulator import read_environ
+from lightning_native.emulator.attach import default_root
 from lightning_native.engine.checks import check_plan
+from lightning_native.engine.interpreter import difference_at_submission
 from lightning_native.engine.machines import MachineOffer
-from lightning_native.engine.plan import PlacementName
+from lightning_native.engine.plan import PlacementName, RunPlan
+from lightning_native.engine.watch import controller_environment
 from lightning_native.engine.workflow import Workflow, load_workflow
 from lightning_native.jobs.step import step_command
 
@@ -50,6 +55,22 @@ def read_offers(*, local: bool) -> list[MachineOffer]:
         from lightning_native.lightning.session import open_teamspace
 
         return fetch_offers(open_teamspace())
+
+
+def python_difference(plan: RunPlan, *, local: bool) -> str:
+    """Return what follows from the machines having another Python than this one; nothing where they have not.
+
+    Raises:
+        UsageError: the environment names a version of Python that there cannot be.
+    """
+    if not local:
+        return difference_at_submission(plan, os.environ)
+    root = default_root()
+    environ = read_environ(root)
+    if environ is None:
+        # It will be started with the Python that runs this.
+        return ""
+    return difference_at_submission(plan, controller_environment({**environ, "LIGHTNING_NATIVE_CLOUD_ROOT": str(root)}))
 
 
 def _positive(text: str) -> int:

@@ -1,11 +1,14 @@
 """The Python of the machines, which need not be that of the computer that submits a run."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import RunPlan
+from lightning_native.lightning.machine_python import is_local, machine_python
+from lightning_native.lightning.session import cloud_name
 
 OWN_PYTHON = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -57,3 +60,18 @@ def python_difference(plan: RunPlan, machines: str, *, local: bool) -> str:
         f"here may not load there, and requirements and wheels are taken for {machines}; to have one version, submit "
         f"with Python {machines} (uv venv --python {machines}){there if local else ''}"
     )
+
+
+def difference_at_submission(plan: RunPlan, environ: Mapping[str, str]) -> str:
+    """Return what `python_difference` does, for a run that is about to be driven.
+
+    Args:
+        plan: of the run.
+        environ: of its controller; it names the cloud.
+
+    Raises:
+        UsageError: the environment names a version of Python that there cannot be.
+    """
+    with Journal() as journal:
+        machines = expected_python(journal, cloud_name(environ), machine_python(environ))
+    return python_difference(plan, machines, local=is_local(environ))

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, cast
 
 from zenml.config.global_config import GlobalConfiguration
 from zenml.constants import ENV_ZENML_CUSTOM_SOURCE_ROOT, ENV_ZENML_LOCAL_STORES_PATH
+from zenml.logger import get_logger
 from zenml.utils import source_utils
 
 from lightning_native import ArchiveReport
 from lightning_native.emulator.attach import attach, default_root
+from lightning_native.engine.interpreter import difference_at_submission
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.run_folder import RunFolder
-from lightning_native.engine.watch import Watch
+from lightning_native.engine.watch import Watch, controller_environment
 from lightning_native.lightning.credentials import Credentials
 from lightning_native.zenml.config import LightningNativeStepSettings
 from lightning_native.zenml.entrypoints import ENV_PACKAGING
@@ -24,6 +26,8 @@ from lightning_native.zenml.wheels import made_wheel
 if TYPE_CHECKING:
     from zenml.config import DockerSettings
     from zenml.stack import Stack, StackComponent
+
+logger = get_logger(__name__)
 
 ENV_CLOUD_ROOT = "LIGHTNING_NATIVE_CLOUD_ROOT"
 CONTROLLER = "lightning_native.zenml.controller"
@@ -71,6 +75,21 @@ def reachable(component: "StackComponent", cloud: str, stack: "Stack") -> tuple[
         "cannot reach it; use a remote artifact store (S3, GCS, …), or the local cloud: "
         f"zenml {kind} update {component.name} --cloud=local"
     )
+
+
+def warn_of_python(plan: RunPlan, environ: Mapping[str, str]) -> None:
+    """Log what follows from the machines having another Python than this process, before anything is created.
+
+    Args:
+        plan: of the run.
+        environ: with which a process of ours reaches Lightning.
+
+    Raises:
+        UsageError: the environment names a version of Python that there cannot be.
+    """
+    difference = difference_at_submission(plan, controller_environment(environ))
+    if difference:
+        logger.warning("%s.", difference[0].upper() + difference[1:])
 
 
 def step_environment(

@@ -26,6 +26,7 @@ from lightning_native.zenml.component import (
     next_folder,
     packed_root,
     reached,
+    warn_of_python,
 )
 from lightning_native.zenml.entrypoints import (
     ENV_RUN_ID,
@@ -119,6 +120,7 @@ class DynamicPipelines(LightningOrchestratorBase, ABC):
                 if placeholder_run and not placeholder_run.orchestrator_run_id:
                     self._announce(placeholder_run.id, run_id)
             plan = folder.plan()
+            warn_of_python(plan, environ)
             studio = controller_studio(configuration.name, plan.run_id)
             metadata: dict[str, MetadataType] = {
                 METADATA_ORCHESTRATOR_RUN_ID: run_id,

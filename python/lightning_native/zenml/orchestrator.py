@@ -33,6 +33,7 @@ from lightning_native.zenml.component import (
     reachable,
     reached,
     step_environment,
+    warn_of_python,
     write_folder,
 )
 from lightning_native.zenml.config import LightningNativeOrchestratorSettings
@@ -117,6 +118,7 @@ class LightningNativeOrchestrator(DynamicPipelines, ScheduledPipelines):
                 lambda: read_price_list(environ),
                 partial(self.get_image, snapshot),
             )
+            warn_of_python(plan, environ)
             if snapshot.schedule:
                 return self.submit_schedule(plan, snapshot, settings, environ, base_environment, step_environments)
             environments = {

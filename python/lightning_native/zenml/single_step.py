@@ -18,6 +18,7 @@ from lightning_native.zenml.component import (
     start_again,
     start_controller,
     step_environment,
+    warn_of_python,
     write_folder,
 )
 from lightning_native.zenml.metadata import step_variables
@@ -79,6 +80,7 @@ def submit_step(
             lambda: read_price_list(environ),
             image_of,
         )
+        warn_of_python(plan, environ)
         variables = step_variables(plan, name, environ)
         all_variables = {**step_environment(config.docker_settings, environment, settings), **variables}
         write_folder(folder, plan, settings, {name: all_variables})
