@@ -276,7 +276,7 @@ def test_the_shared_folder_of_a_pipeline_is_on_the_drive(api: Api, cluster: str)
     assert [folder for folder in found if not folder.is_relative_to(drive_of(api))] == []
 
 
-@pytest.mark.parametrize("name", ["..", ".", "a/b", "\n", "x" * 256, "ж" * 128])
+@pytest.mark.parametrize("name", ["..", ".", "/", "\n", "a\nb", "x" * 256, "ж" * 128])
 def test_a_name_of_a_job_is_the_name_of_a_folder(api: Api, name: str) -> None:
     before = sorted(drive_of(api).iterdir())
     status, _ = api.call("POST", f"/v1/projects/{api.project}/jobs", {"name": name, "spec": {"image": "x"}})

@@ -146,6 +146,19 @@ def test_a_taken_name_gets_a_number(sdk: Any, source: Any) -> None:
     assert sdk.Job(first.name).id == first.id
 
 
+@pytest.mark.filterwarnings("ignore:Job name .* was already taken:UserWarning")
+def test_a_name_becomes_what_the_platform_makes_of_it(sdk: Any, source: Any) -> None:
+    """As in the log of Lightning-AI/lightning-thunder#2011."""
+    mark = uuid4().hex[:6]
+    asked = f"ci-2025-05-01|09:45:25_examples/quickstart/MLP.py {mark}"
+    given = f"ci-2025-05-01-09-45-25-examples-quickstart-mlp-py-{mark}"
+    jobs = [sdk.Job.run(name=asked, machine="CPU", command="echo $LIGHTNING_JOB_NAME", studio=source) for _ in range(2)]
+    assert [job.name for job in jobs] == [given, f"{given}-2"]
+    for job in jobs:
+        job.wait(interval=0.02)
+        assert (job.status, str(job.logs).strip()) == (sdk.Status.Completed, job.name)
+
+
 def test_logs_are_followed_line_by_line_and_complete(sdk: Any, source: Any) -> None:
     job = run(sdk, source, "for i in 1 2 3; do echo line $i; sleep 0.2; done; printf 'no newline'", wait=False)
     wait_until_running(sdk, job)

@@ -16,7 +16,7 @@ from lightning_native.emulator.home import drive_folder
 from lightning_native.emulator.job_runner import COMPLETED, FAILED, STOPPED
 from lightning_native.emulator.machines import machine_type
 from lightning_native.emulator.mounts import check_mounts
-from lightning_native.emulator.names import free_name
+from lightning_native.emulator.names import free_name, slug
 from lightning_native.emulator.records import Job
 from lightning_native.emulator.state import new_id
 
@@ -44,7 +44,7 @@ async def create(cloud: Cloud, teamspace_id: str, name: str, specification: dict
         id=new_id(),
         teamspace_id=teamspace_id,
         user_id=cloud.user.id,
-        name=free_name(name, job_names(cloud, teamspace_id)),
+        name=free_name(slug(name), job_names(cloud, teamspace_id)),
         specification={**specification, "instanceName": machine.slug},
         marker=secrets.token_hex(16),
         created_at=cloud.clock.now(),
@@ -156,7 +156,7 @@ async def _update(request: Request) -> Response:
     cloud, job, body = cloud_of(request), job_of(request), await body_of(request)
     if body.get("name"):
         others = [name for name in job_names(cloud, job.teamspace_id) if name != job.name]
-        job.name = free_name(str(body["name"]), others)
+        job.name = free_name(slug(str(body["name"])), others)
         cloud.jobs.save(job)
     if body.get("state") in ("stop", "stopped"):
         await job_runner.stop(cloud, job)

@@ -14,7 +14,7 @@ from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.machines import machine_type
-from lightning_native.emulator.names import free_name
+from lightning_native.emulator.names import free_name, slug
 from lightning_native.emulator.records import Job, MultiMachineJob
 from lightning_native.emulator.state import new_id
 
@@ -67,7 +67,7 @@ async def create(cloud: Cloud, teamspace_id: str, body: dict[str, Any], **fields
         id=new_id(),
         teamspace_id=teamspace_id,
         user_id=cloud.user.id,
-        name=free_name(str(body.get("name") or ""), jobs.job_names(cloud, teamspace_id)),
+        name=free_name(slug(str(body.get("name") or "")), jobs.job_names(cloud, teamspace_id)),
         specification={**specification, "instanceName": machine.slug},
         created_at=cloud.clock.now(),
         machines=count,

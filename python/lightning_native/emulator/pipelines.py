@@ -20,7 +20,7 @@ from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.home import drive_folder
 from lightning_native.emulator.machines import DEFAULT_CLUSTER, machine_type
 from lightning_native.emulator.mounts import check_mounts
-from lightning_native.emulator.names import check_name, free_name
+from lightning_native.emulator.names import slug
 from lightning_native.emulator.records import Job, MultiMachineJob, Pipeline
 from lightning_native.emulator.state import new_id
 
@@ -39,7 +39,7 @@ def create(cloud: Cloud, teamspace_id: str, name: str, steps: list[dict[str, Any
         id=f"pip_{new_id()}",
         teamspace_id=teamspace_id,
         user_id=cloud.user.id,
-        name=free_name(name, ()),
+        name=slug(name),
         steps=steps,
         statuses=[
             {"name": step["name"], "type": step["type"], "state": job_runner.PENDING, "interruptionRetryCount": 0}
@@ -77,7 +77,7 @@ def _check(cloud: Cloud, teamspace_id: str, pipeline: str, steps: list[dict[str,
             raise ApiError(501, f"step {name!r}: the local cloud has job steps only, no {step.get('type')}")
         if not name or name in earlier:
             raise ApiError(400, f"step {name!r}: every step needs a name of its own")
-        check_name(f"{pipeline}-{name}")
+        slug(f"{pipeline}-{name}")
         for other in step.get("waitFor") or []:
             if other not in earlier:
                 raise ApiError(400, f"step {name!r} waits for {other!r}, which is no earlier step")
