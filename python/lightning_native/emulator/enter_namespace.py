@@ -41,8 +41,9 @@ def make(home: str, drive: str, work: str) -> None:
         if os.path.islink(place):  # noqa: PTH114 - as below
             raise OSError(f"{place} is a link")
     os.makedirs(f"{drive}/studios/this_studio", exist_ok=True)  # noqa: PTH103 - pathlib takes longer to import than all this
-    _check(libc.unshare(_CLONE_NEWNS | (_CLONE_NEWUSER if user else 0)), "unshare")
-    if user:
+    # In a container, root may lack CAP_SYS_ADMIN, and has it in a user namespace of its own as anybody has.
+    if user or libc.unshare(_CLONE_NEWNS) != 0:
+        _check(libc.unshare(_CLONE_NEWNS | _CLONE_NEWUSER), "unshare")
         for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
             with open(f"/proc/self/{name}", "w") as file:  # noqa: PTH123 - as above
                 file.write(text)

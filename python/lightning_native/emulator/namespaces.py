@@ -24,7 +24,8 @@ class Namespace:
     """
 
     def __init__(self, pid: int) -> None:
-        kinds = ("mnt",) if os.getuid() == 0 else ("user", "mnt")
+        own_user = not Path(f"/proc/{pid}/ns/user").samefile("/proc/self/ns/user")
+        kinds = ("user", "mnt") if own_user else ("mnt",)
         self._descriptors = {kind: os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in kinds}
         self.descriptors = list(self._descriptors.values())
         self.identity = os.fstat(self._descriptors["mnt"]).st_ino
