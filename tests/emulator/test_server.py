@@ -216,3 +216,38 @@ def test_wrong_usage_exits_with_2() -> None:
     result = subprocess.run(argv, check=False, capture_output=True, text=True)
     assert result.returncode == 2
     assert "argument --clock-rate: invalid rate value: '0'" in result.stderr
+
+
+def test_a_server_is_asked_for_its_variables_and_stopped_by_its_root(tmp_path: Path) -> None:
+    root = tmp_path / "a cloud"
+    tool = [sys.executable, "-m", "lightning_native", "emulator"]
+
+    def call_tool(*arguments: str) -> "subprocess.CompletedProcess[str]":
+        return subprocess.run([*tool, *arguments, "--root", str(root)], capture_output=True, text=True, check=False)
+
+    server = subprocess.Popen(
+        [*tool, "--root", str(root)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    )
+    try:
+        assert server.stdout is not None
+        announced = [server.stdout.readline().strip() for _ in read_when_there(root)]
+        shown = call_tool("env")
+        assert shown.stdout.splitlines() == announced
+        assert json.loads(call_tool("env", "--json").stdout) == read_environ(root)
+        assert call_tool("stop").returncode == 0
+        assert server.wait(60) == 0
+    finally:
+        server.kill()
+        server.communicate()
+    for action in ("env", "stop"):
+        refused = call_tool(action)
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert f"no local cloud runs in {root}" in refused.stderr
+
+
+def read_when_there(root: Path) -> dict[str, str]:
+    deadline = time.monotonic() + 120
+    while (environ := read_environ(root)) is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return environ

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from lightning_native.emulator import Faults, read_environ
 from lightning_native.emulator.attach import default_root
 from lightning_native.emulator.faults import KINDS
+from lightning_native.emulator.local_cloud import exports, stop_server
 from lightning_native.emulator.root import root_folder
 from lightning_native.errors import EmulatorError
 
@@ -76,7 +77,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stop-with-stdin", action="store_true", help="stop when stdin ends")
     parser.add_argument("--verbose", action="store_true", help="log more")
     parser.set_defaults(action=_serve)
-    actions = parser.add_subparsers(metavar="{fault}", title="talk to a server that runs")
+    actions = parser.add_subparsers(metavar="{env,stop,fault}", title="talk to a server that runs")
+    env = actions.add_parser("env", help="print the variables to export", description="Print the variables to export.")
+    env.add_argument("--json", action="store_true", help="as JSON")
+    stop = actions.add_parser("stop", help="stop it, with all studios and jobs", description="Stop a server.")
+    for verb, action in ((env, _print_environ), (stop, _stop)):
+        verb.add_argument("--root", metavar="DIR", default=argparse.SUPPRESS, help="the server's folder")
+        verb.set_defaults(action=action)
     fault = actions.add_parser("fault", help="make something go wrong", description="Make something go wrong.")
     _add_fault_arguments(fault)
 
@@ -111,13 +118,28 @@ def _root(args: argparse.Namespace) -> Path:
     return default_root() if args.root is None else root_folder(args.root)
 
 
+def _environ(args: argparse.Namespace) -> dict[str, str]:
+    environ = read_environ(_root(args))
+    if environ is None:
+        raise EmulatorError(f"no local cloud runs in {_root(args)}; give its --root")
+    return environ
+
+
+def _print_environ(args: argparse.Namespace) -> None:
+    environ = _environ(args)
+    print(json.dumps(environ, indent=2) if args.json else exports(environ))
+
+
+def _stop(args: argparse.Namespace) -> None:
+    _environ(args)
+    stop_server(_root(args))
+
+
 def _faults(args: argparse.Namespace) -> Faults:
     # The environment may name the account, whose key is for nobody else.
     here = urlsplit(os.environ.get("LIGHTNING_CLOUD_URL", "")).hostname in ("127.0.0.1", "localhost")
     named: Mapping[str, str] = os.environ if here and "LIGHTNING_API_KEY" in os.environ and args.root is None else {}
-    environ = named or read_environ(_root(args))
-    if environ is None:
-        raise EmulatorError(f"no local cloud runs in {_root(args)}; give its --root")
+    environ = named or _environ(args)
     return Faults(environ["LIGHTNING_CLOUD_URL"], environ["LIGHTNING_API_KEY"])
 
 

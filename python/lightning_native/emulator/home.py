@@ -7,6 +7,7 @@ from pathlib import Path
 from lightning_native.emulator import namespaces, processes
 from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.namespaces import Namespace
+from lightning_native.emulator.proxies import PROXIES, without_proxy
 from lightning_native.emulator.records import Job, Studio
 
 # Of the server's own environment a command sees only what describes this computer and how it reaches packages.
@@ -16,11 +17,8 @@ _PASSED_ON = (
     "LC_ALL",
     "TZ",
     "TMPDIR",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
+    *PROXIES,
     "NO_PROXY",
-    "http_proxy",
-    "https_proxy",
     "no_proxy",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
@@ -76,6 +74,7 @@ def base_environment(cloud: Cloud, *, home: str, environment: Path, marker: str)
     path = [str(environment / "bin"), sysconfig.get_path("scripts"), os.environ.get("PATH", _DEFAULT_PATH)]
     return {
         **passed,
+        **without_proxy(passed),
         "PATH": os.pathsep.join(path),
         "HOME": home,
         "PWD": home,

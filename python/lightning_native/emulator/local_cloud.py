@@ -4,7 +4,9 @@ import contextlib
 import json
 import logging
 import os
+import shlex
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -16,10 +18,12 @@ from typing import Any
 from lightning_native.child_process import python_module
 from lightning_native.emulator import processes
 from lightning_native.emulator.faults import Faults
+from lightning_native.emulator.proxies import without_proxy
 from lightning_native.emulator.root import (
     LOG_FILE,
     LOST_AND_FOUND,
     SERVER_FILE,
+    lock_root,
     open_private,
     open_root,
     root_folder,
@@ -180,8 +184,32 @@ def read_environ(root: str | os.PathLike[str]) -> dict[str, str] | None:
     # After a crash, another process may have its id, and maybe its port: neither is to get the key.
     if started is None or started != server.get("started", started):
         return None
-    environ: dict[str, str] = server["environ"]
-    return environ
+    return {**server["environ"], **without_proxy(os.environ)}
+
+
+def stop_server(root: Path) -> None:
+    """Stop the server of a root, with all processes of its studios, and wait until it has; without one, do nothing.
+
+    Raises:
+        EmulatorError: it does not end.
+
+    """
+    server = read_server(root)
+    if server is None or read_environ(root) is None:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(server["pid"], signal.SIGTERM)
+    deadline = time.monotonic() + _STOP_SECONDS
+    while (lock := lock_root(root)) is None:
+        if time.monotonic() > deadline:
+            raise EmulatorError(f"process {server['pid']}, the local cloud of {root}, does not end; end it by hand")
+        time.sleep(_POLL_SECONDS)
+    lock.close()
+
+
+def exports(environ: Mapping[str, str]) -> str:
+    """Return the lines with which a shell sets variables."""
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in environ.items())
 
 
 def read_server(root: Path) -> dict[str, Any] | None:

@@ -19,7 +19,8 @@ from lightning_native.emulator import lifecycle, processes
 from lightning_native.emulator.app import create_app
 from lightning_native.emulator.cloud import Cloud, Settings, read_or_create_key
 from lightning_native.emulator.connections import Connection
-from lightning_native.emulator.local_cloud import kept_aside, read_server
+from lightning_native.emulator.local_cloud import exports, kept_aside, read_server
+from lightning_native.emulator.proxies import without_proxy
 from lightning_native.emulator.records import Fact
 from lightning_native.emulator.root import DATABASE_FILE, KEY_FILE, SERVER_FILE, lock_root, make_private, open_root
 from lightning_native.emulator.state import damaged
@@ -190,4 +191,4 @@ def _announce(root: Path, cloud: Cloud, kept: list[str]) -> None:
     }
     partial.write_text(json.dumps(server))
     partial.rename(root / SERVER_FILE)
-    print("\n".join(f"export {name}={value}" for name, value in cloud.environ.items()), flush=True)  # noqa: T201 - the result of the command
+    print(exports({**cloud.environ, **without_proxy(os.environ)}), flush=True)  # noqa: T201 - the result of the command
