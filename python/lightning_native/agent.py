@@ -21,9 +21,11 @@ Every call prints one line of JSON. An operation is a folder `ops/OPID` beside t
 claim: however often `start` is delivered, the command runs once. Its specification `ops/OPID.json` is uploaded
 before `start` and removed as soon as it is claimed, because it carries the step's secrets:
 `{"argv": [...], "cwd": ..., "env": {...}, "scratch": [names of variables that get a private folder], "timeout": s,
-"bin": the folder of the machine's interpreter, which comes first on PATH}`,
-and for a job `"code": [archive, SHA-256, destination]` to unpack first, `"retry": {"count", "delay", "backoff"}`, and
-`"mounted": true` where this file's folder is a mount that outlives the job, as in a container.
+"bin": the folder of the machine's interpreter, which comes first on PATH, "pythonpath": [folders that its Python
+imports from first]}`,
+and for a job `"unpack": [[archive, SHA-256, destination], ...]`, which come first, `"retry": {"count", "delay",
+"backoff"}`, and `"mounted": true` where this file's folder is a mount that outlives the job, as in a container; there,
+what is unpacked and imported from goes by relative names into a private folder that is removed at the end.
 Operations that are started together share one file `ops/ID.json`, `{OPID: specification}`; a request to exchange is
 `{"start": {"file": ID, "sha256": HEX, "operations": {OPID: offset}}, "poll": {OPID: offset}}`, both parts optional, and
 its answer `{"answers": {OPID: answer}}`. The jobs of a pipeline share one file `ops/ID.json`,
@@ -160,6 +162,9 @@ def check_specification(spec: Any) -> dict[str, Any]:
     def texts(value: Any) -> bool:
         return isinstance(value, (list, tuple)) and all(isinstance(text, str) for text in value)
 
+    def archives(value: Any) -> bool:
+        return isinstance(value, (list, tuple)) and all(texts(archive) and len(archive) == 3 for archive in value)
+
     def number(value: Any) -> bool:
         return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < FOR_EVER
 
@@ -174,7 +179,8 @@ def check_specification(spec: Any) -> dict[str, Any]:
             "timeout": timeout is None or number(timeout),
             "retry": not retry
             or (isinstance(retry, dict) and all(number(retry.get(key)) for key in ("count", "delay", "backoff"))),
-            "code": not spec.get("code") or (texts(spec["code"]) and len(spec["code"]) == 3),
+            "unpack": archives(spec.get("unpack") or []),
+            "pythonpath": texts(spec.get("pythonpath") or []),
             "word": isinstance(spec.get("word", ""), str),
             "bin": not spec.get("bin") or (isinstance(spec["bin"], str) and os.path.isabs(spec["bin"])),
         }
@@ -275,6 +281,9 @@ def run_as_job(operation: str, spec_sha256: str, job_name: str | None, step: str
     if job_name and os.environ.get("LIGHTNING_JOB_NAME", job_name) != job_name:
         print("this job is a duplicate of %s, which runs the command" % job_name)
         return 1
+    if job_name:
+        # The command can tell its job also where the platform does not.
+        os.environ.setdefault("LIGHTNING_JOB_NAME", job_name)
     spec_path = specification_path(operation)
     wait_for_upload(spec_path, spec_sha256)
     content: Any = read_specifications(spec_path)
@@ -291,12 +300,31 @@ def run_as_job(operation: str, spec_sha256: str, job_name: str | None, step: str
             os.unlink(spec_path)
         except OSError:
             pass
-    if spec.get("code"):
-        unpack(*spec["code"])
+    if not spec.get("mounted"):
+        return run_unpacked(spec, "")
+    import shutil
+    import tempfile
+
+    # Not every container has a home that it can write to.
+    private = tempfile.mkdtemp(prefix="lightning-native-")
+    try:
+        return run_unpacked(spec, private)
+    finally:
+        shutil.rmtree(private, ignore_errors=True)
+
+
+def run_unpacked(spec: dict[str, Any], private: str) -> int:
+    """Unpack what a job needs, where it says or else in a private folder, and run the command."""
+
+    def place(path: str) -> str:
+        return os.path.join(private, os.path.expanduser(path))
+
+    for archive, sha256, destination in spec.get("unpack") or []:
+        unpack(archive, sha256, place(destination))
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     with open(1, "wb", buffering=0, closefd=False) as output:
-        return run_attempts(spec, output, stopping)
+        return run_attempts(dict(spec, pythonpath=list(map(place, spec.get("pythonpath") or []))), output, stopping)
 
 
 def run_attempts(spec: dict[str, Any], output: FileIO, stopping: threading.Event) -> int:
@@ -376,8 +404,11 @@ def run_command(
 
 
 def command_environment(spec: dict[str, Any]) -> dict[str, str]:
-    """Return a command's variables; the interpreter that the specification names comes first on its PATH."""
+    """Return a command's variables: the specification's, with its interpreter first on PATH and its folders for Python."""
     environment = {**os.environ, **(spec.get("env") or {})}
+    if spec.get("pythonpath"):
+        folders = [*map(os.path.expanduser, spec["pythonpath"]), environment.get("PYTHONPATH", "")]
+        environment["PYTHONPATH"] = os.pathsep.join(filter(None, folders))
     if spec.get("bin"):
         # The machine of a job may have its environment elsewhere than the studio that was asked.
         active = os.path.join(os.environ.get("VIRTUAL_ENV", ""), "bin")

@@ -48,10 +48,11 @@ def specifications(draw: st.DrawFn) -> Any:
         "scratch": st.lists(texts, max_size=2),
         "timeout": st.none() | st.floats(0.05, 0.2),
         "word": texts,
+        "pythonpath": st.lists(texts, max_size=2),
     }
     specification = {key: draw(value) for key, value in right.items() if key == "argv" or draw(st.booleans())}
     if draw(st.booleans()):
-        specification[draw(st.sampled_from([*right, "retry", "code", "x"]))] = draw(values)
+        specification[draw(st.sampled_from([*right, "retry", "unpack", "x"]))] = draw(values)
     # A number that a command's arguments are made of must not name a program by chance.
     return specification if draw(st.integers(0, 9)) else draw(values)
 

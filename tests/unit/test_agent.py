@@ -292,6 +292,55 @@ def test_unpack_is_atomic_and_happens_once(studio: Studio) -> None:
     studio.call("unpack", str(archive), sha256, str(studio.home / "code" / "x"))
 
 
+def test_a_job_unpacks_all_that_it_needs_and_imports_from_there_first(studio: Studio) -> None:
+    archives = []
+    for name in ("code", "package"):
+        with tarfile.open(studio.home / f"{name}.tar.gz", "w:gz") as members:
+            content = f"print('module of {name}')".encode()
+            member = tarfile.TarInfo(f"of_{name}.py")
+            member.size = len(content)
+            members.addfile(member, io.BytesIO(content))
+        sha256 = hashlib.sha256((studio.home / f"{name}.tar.gz").read_bytes()).hexdigest()
+        archives.append([str(studio.home / f"{name}.tar.gz"), sha256, str(studio.home / name / "x")])
+    show = "import os, sys, of_package; print(os.listdir(), os.environ['PYTHONPATH'])"
+    step = {"argv": [sys.executable, "-c", show], "cwd": str(studio.home / "code" / "x"), "word": "w"}
+    step |= {"unpack": archives, "pythonpath": [archives[1][2]], "env": {"PYTHONPATH": "/of/the/user"}}
+    sha256 = studio.upload("run", **step)
+    argv = [sys.executable, str(studio.agent), "job", "run", "--spec-sha256", sha256]
+    job = subprocess.run(argv, check=False, capture_output=True, text=True)
+    assert job.returncode == 0, job.stderr
+    assert job.stdout.splitlines()[:2] == [
+        "module of package",
+        f"['of_code.py'] {studio.home}/package/x:/of/the/user",
+    ]
+
+
+def test_what_a_container_unpacks_is_private_and_gone_with_the_job(studio: Studio) -> None:
+    archive = studio.home / "package.tar.gz"
+    with tarfile.open(archive, "w:gz") as members:
+        members.addfile(tarfile.TarInfo("ours.py"), io.BytesIO())
+    sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
+    show = "import ours, os; print(ours.__file__, oct(os.stat(os.environ['PYTHONPATH'] + '/..').st_mode))"
+    spec = {"argv": [sys.executable, "-c", show], "word": "w", "mounted": True, "pythonpath": ["package"]}
+    sha256 = studio.upload("run", **spec, unpack=[[str(archive), sha256, "package"]])
+    argv = [sys.executable, str(studio.agent), "job", "run", "--spec-sha256", sha256]
+    job = subprocess.run(argv, check=False, capture_output=True, text=True, env={**os.environ, "HOME": "/nowhere"})
+    assert job.returncode == 0, job.stderr
+    file, mode = job.stdout.split()[:2]
+    assert (Path(file).name, mode) == ("ours.py", "0o40700")
+    assert not Path(file).parents[1].exists()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "value"), [("unpack", [["a", "b"]]), ("unpack", ["abc"]), ("pythonpath", "/a"), ("pythonpath", [1])]
+)
+def test_a_wrong_archive_or_folder_is_refused(studio: Studio, wrong: str, value: object) -> None:
+    sha256 = studio.upload("run", argv=["true"], word="w", **{wrong: value})
+    argv = [sys.executable, str(studio.agent), "job", "run", "--spec-sha256", sha256]
+    job = subprocess.run(argv, check=False, capture_output=True, text=True)
+    assert (job.returncode, job.stderr) == (1, f"the specification has a wrong {wrong}\n")
+
+
 def test_code_that_was_not_used_for_long_is_deleted_but_for_the_last_few(studio: Studio) -> None:
     for age, name in enumerate(("now", "week", "month", "quarter", "year")):
         folder = studio.home / "code" / name

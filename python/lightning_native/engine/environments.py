@@ -10,7 +10,8 @@ from lightning_native import unique_studio_name
 from lightning_native.agent import KEPT_CODE_SECONDS, KEPT_CODES
 from lightning_native.engine.interpreter import Interpreter, OtherPython, expected_python
 from lightning_native.engine.layout import merged_requirements
-from lightning_native.engine.operation import AGENT_SOURCE, REMOTE_HOME
+from lightning_native.engine.operation import AGENT_SOURCE, CODE, PACKAGE, REMOTE_HOME, unpacking
+from lightning_native.engine.packed import Packed
 from lightning_native.engine.placements.base import RunContext
 from lightning_native.engine.plan import Setup, StepPlan
 from lightning_native.engine.prepared import Prepared
@@ -79,6 +80,9 @@ class Template:
         variables = described_variables(context, step.name)
         if step.setup != Setup() or variables:
             what += [astuple(step.setup), variables]
+        if step.package:
+            # Not which version of it: a studio takes a new one as it takes new code.
+            what.append(PACKAGE)
         if not context.plan.reuse_environments:
             what.append(context.plan.run_id)
         content = json.dumps(what)
@@ -154,6 +158,8 @@ class Template:
         self._record(ready=True)
         # Not again: a new file would have to be compiled anew in every job.
         self._note_upload(*_AGENT)
+        if self._step.package:
+            self._note_upload(*self._package()[1:])
         self._upload_code(handle)
         return PreparedStudio(handle, interpreter)
 
@@ -164,14 +170,21 @@ class Template:
         journal.environment_used(self._context.cloud_name, self.fingerprint, self.studio_name, ready=ready)
 
     def _upload_code(self, handle: StudioHandle) -> None:
-        """Upload the run's code and the agent, unless this studio has them, and remove old code."""
+        """Upload the run's code, the agent and our own package, unless this studio has them, and remove old code."""
         code = self._context.folder.code()
-        self._upload_once(handle, code.archive, code_archive(code.digest), code.sha256)
+        self._upload_once(handle, code.archive, remote_archive(code), code.sha256)
         self._upload_once(handle, AGENT_SOURCE, *_AGENT)
+        if self._step.package:
+            self._upload_once(handle, *self._package())
         journal, where = self._context.journal.journal, (self._context.cloud_name, self.studio_name)
-        for path in journal.unused_uploads(*where, unused_seconds=KEPT_CODE_SECONDS, keep=KEPT_CODES + 1):
+        for path in journal.unused_uploads(*where, unused_seconds=KEPT_CODE_SECONDS, keep=KEPT_CODES + 2):
             handle.remove(path)
             journal.upload_removed(*where, path)
+
+    def _package(self) -> tuple[Path, str, str]:
+        """Return our own package's archive, where it lies in the studio, and its SHA-256."""
+        package = self._context.folder.own_package()
+        return package.archive, remote_archive(package, PACKAGE), package.sha256
 
     def _upload_once(self, handle: StudioHandle, path: Path, remote: str, sha256: str) -> None:
         journal, where = self._context.journal.journal, (self._context.cloud_name, self.studio_name)
@@ -183,6 +196,6 @@ class Template:
         self._context.journal.journal.uploaded(self._context.cloud_name, self.studio_name, remote, sha256)
 
 
-def code_archive(digest: str) -> str:
+def remote_archive(packed: Packed, room: str = CODE) -> str:
     """Return where an archive lies, relative to a studio's home."""
-    return f"{REMOTE_HOME}/code/{digest[:32]}.tar.gz"
+    return unpacking(packed, room)[0].removeprefix("~/")

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 from lightning_native import agent
 from lightning_native.engine.interpreter import Interpreter
+from lightning_native.engine.packed import Packed
 from lightning_native.engine.together import Together
 from lightning_native.errors import CloudError
 from lightning_native.lightning.cloud import StudioHandle
@@ -22,6 +23,8 @@ from lightning_native.lightning.cloud import StudioHandle
 T = TypeVar("T")
 AGENT_SOURCE = Path(agent.__file__)
 REMOTE_HOME = ".lightning-native"
+# The folders below it for users' code and for our own package, one of each version.
+CODE, PACKAGE = "code", "package"
 POLL_SECONDS = 5.0
 # Commands that take no longer need one call.
 _SHORT_SECONDS = 0.2
@@ -144,17 +147,17 @@ class Agent:
             self.call("stop", *names, "--grace", str(grace))
         return [None] * len(operations)
 
-    def unpack(self, archive: Path, sha256: str, digest: str, *, maybe_there: bool = False) -> str:
+    def unpack(self, packed: Packed, room: str = CODE, *, maybe_there: bool = False) -> str:
         """Upload an archive under its digest, unpack it there, and return the folder, relative to the home.
 
         `maybe_there`: look first whether an earlier run has unpacked it.
         """
-        remote = f"{REMOTE_HOME}/code/{digest[:32]}"
-        call = ("unpack", f"~/{remote}.tar.gz", sha256, f"~/{remote}")
+        archive, sha256, destination = unpacking(packed, room)
+        call = ("unpack", archive, sha256, destination)
         if not maybe_there or self.call(*call, "--only-if-there")["state"] == "missing":
-            self.upload(archive, f"{remote}.tar.gz")
+            self.upload(packed.archive, archive.removeprefix("~/"))
             self.call(*call)
-        return remote
+        return destination.removeprefix("~/")
 
     def interpreter(self) -> Interpreter:
         """Ask the studio for the Python of its environment.
@@ -190,6 +193,7 @@ class Operation:
         scratch: Sequence[str] = (),
         timeout: float | None = None,
         interpreter: Interpreter,
+        pythonpath: Sequence[str] = (),
         output: Callable[[bytes], object],
         offset: int = 0,
         started: Callable[[], object] = lambda: None,
@@ -209,6 +213,7 @@ class Operation:
             "scratch": list(scratch),
             "timeout": timeout,
             "bin": interpreter.bin,
+            "pythonpath": list(pythonpath),
         }
         answer = self._agent.start(self._id, spec, offset)
         started()
@@ -226,6 +231,12 @@ class Operation:
         """Ask the command to end, and end it after `grace` seconds; a command not yet started never starts."""
         if self._stop_once.acquire(blocking=False):
             self._agent.stop(self._id, grace)
+
+
+def unpacking(packed: Packed, room: str = CODE) -> tuple[str, str, str]:
+    """Return what an agent is told to unpack an archive: where it lies below the home, its SHA-256, and where to."""
+    destination = f"~/{REMOTE_HOME}/{room}/{packed.digest[:32]}"
+    return f"{destination}.tar.gz", packed.sha256, destination
 
 
 def read_answer(output: str, code: int) -> dict[str, Any] | None:

@@ -10,7 +10,7 @@ from lightning_native.agent import COMMAND
 from lightning_native.engine.environments import Environments, PreparedStudio
 from lightning_native.engine.operation import REMOTE_HOME, specification_sha256, upload_specification
 from lightning_native.engine.placements.base import RunContext, patiently
-from lightning_native.engine.placements.container import ContainerFolder, container_specification, drive_folder
+from lightning_native.engine.placements.container import ContainerFolder, drive_folder
 from lightning_native.engine.placements.job import job_specification, step_machines
 from lightning_native.engine.plan import StepPlan
 from lightning_native.errors import CloudError
@@ -98,9 +98,10 @@ class PipelinePlan:
         self._in_folders: dict[str, dict[str, dict[str, object]]] = {step: {"steps": {}} for step in self._folders}
         for step in steps:
             operation = pipeline_operation(name, step)
+            folder = self._folders.get(step.name)
             what = (
-                container_specification(context, step, operation)
-                if step.image
+                folder.specification(step, operation)
+                if folder
                 else job_specification(context, step, operation, studios[step.name].interpreter)
             )
             what["retry"] = {"count": step.retry.count, "delay": step.retry.delay, "backoff": step.retry.backoff}
@@ -169,7 +170,9 @@ class PipelinePlan:
         """
         name, cloud = self._request.name, self._context.cloud
         self._lease_folders()
-        self._upload_all(*(folder.upload_agent for folder in self._folders.values()))
+        self._upload_all(
+            *(partial(folder.upload_agent, package=self._steps[step].package) for step, folder in self._folders.items())
+        )
         self._context.journal.lease("pipeline", name, on_release="delete")
         created = False
 

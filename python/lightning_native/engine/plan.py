@@ -97,6 +97,7 @@ class StepPlan:
         scratch: environment variables that get a fresh private folder, removed when the step ends.
         setup: what its environment needs besides the requirements.
         image: it runs in a container of this image, in the image's working folder, not with placement `studio`.
+        package: whether it imports lightning_native, whose Python part its machine then gets.
     """
 
     name: str
@@ -110,6 +111,7 @@ class StepPlan:
     scratch: tuple[str, ...] = ()
     setup: Setup = Setup()
     image: ContainerImage | None = None
+    package: bool = False
 
     @property
     def machine(self) -> str | None:

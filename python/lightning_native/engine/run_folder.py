@@ -9,7 +9,6 @@ import shutil
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, overload
@@ -17,19 +16,21 @@ from typing import Literal, overload
 from lightning_native import ArchiveReport, create_archive, unique_studio_name
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.names import check_folder_name, check_names
+from lightning_native.engine.own_package import pack_own_package
+from lightning_native.engine.packed import Packed
 from lightning_native.engine.plan import RunPlan, load_plan
 from lightning_native.engine.plan_bounds import check_credentials, check_variables
 from lightning_native.errors import PlanError
 from lightning_native.home import home, private, private_folder, write_private
 
-
-@dataclass(frozen=True)
-class Code:
-    """The packed source tree: its archive, the digest that names it, and the SHA-256 that proves an upload."""
-
-    archive: Path
-    digest: str
-    sha256: str
+# Also of a run that is handed over, which is in a folder below, and what was being written when we were killed.
+_DISCARDED = (
+    "environments.json",
+    "*/environments.json",
+    *("code.tar.gz", ".code.tar.gz*"),
+    *("package.tar.gz", ".package.tar.gz*"),
+    "results.key*",
+)
 
 
 class StepLog:
@@ -137,11 +138,8 @@ class RunFolder:
         self._submission = self._end_submission = None
 
     def _describe_code(self, report: ArchiveReport) -> None:
-        with self._archive.open("rb") as stream:
-            sha256 = hashlib.file_digest(stream, "sha256") if hasattr(hashlib, "file_digest") else None
-        if sha256 is None:
-            sha256 = hashlib.sha256(self._archive.read_bytes())
-        write_private(self.path / "code.json", json.dumps({"digest": report.digest, "sha256": sha256.hexdigest()}))
+        code = Packed.of(self._archive, report.digest)
+        write_private(self.path / "code.json", json.dumps({"digest": code.digest, "sha256": code.sha256}))
 
     @property
     def _archive(self) -> Path:
@@ -180,17 +178,29 @@ class RunFolder:
         """Read the plan."""
         return load_plan(self.path)
 
-    def code(self) -> Code:
+    def code(self) -> Packed:
         """Return the packed code."""
         return self._code
 
     @cached_property
-    def _code(self) -> Code:
+    def _code(self) -> Packed:
         try:
             described = json.loads((self.path / "code.json").read_text())
         except (OSError, ValueError) as error:
             raise PlanError(f"{self.path} has no packed code: {error}") from error
-        return Code(self._archive, described["digest"], described["sha256"])
+        return Packed(self._archive, described["digest"], described["sha256"])
+
+    def own_package(self) -> Packed:
+        """Return this package's Python part, packed by the process that drives the run now.
+
+        Raises:
+            ArchiveError: it cannot be packed.
+        """
+        return self._own_package
+
+    @cached_property
+    def _own_package(self) -> Packed:
+        return pack_own_package(self.path / "package.tar.gz")
 
     def environments(self) -> dict[str, dict[str, str]]:
         """Read the steps' environments."""
@@ -221,7 +231,7 @@ class RunFolder:
         return self.path / "results.key"
 
     def discard_secrets(self) -> None:
-        """Delete the steps' environments, the code archive and the run's key: no step will need them again."""
+        """Delete the steps' environments, the archives and the run's key: no step will need them again."""
         for path in self._secrets():
             path.unlink(missing_ok=True)
 
@@ -230,8 +240,7 @@ class RunFolder:
         return any(True for _ in self._secrets())
 
     def _secrets(self) -> Iterator[Path]:
-        # Also of a run that is handed over, which is in a folder below, and what was being written when we were killed.
-        for pattern in ("environments.json", "*/environments.json", "code.tar.gz", ".code.tar.gz*", "results.key*"):
+        for pattern in _DISCARDED:
             yield from self.path.glob(pattern)
 
     def log(self, step: str, attempt: int = 1) -> Path:

@@ -10,7 +10,7 @@ from shlex import join, quote
 from lightning_native.child_process import module_arguments
 from lightning_native.engine.install_credentials import InstallCredentials, Masked, secret_values
 from lightning_native.engine.interpreter import Interpreter, OtherPython, expected_python, python_difference
-from lightning_native.engine.operation import REMOTE_HOME, Agent, Operation
+from lightning_native.engine.operation import PACKAGE, REMOTE_HOME, Agent, Operation
 from lightning_native.engine.placements.base import RunContext
 from lightning_native.engine.plan import Setup
 from lightning_native.engine.replaced_packages import replaced_packages, reporting
@@ -47,12 +47,13 @@ _SHOWN_LINES = 15
 
 @dataclass(frozen=True)
 class ReadyStudio:
-    """A studio that has the agent and the code, at `code` below its home, and what must be installed."""
+    """A studio that has the agent, the code and maybe our package, below its home, and what must be installed."""
 
     handle: StudioHandle
     agent: Agent
     interpreter: Interpreter
     code: str
+    package: str | None = None
 
     def operation(self, operation_id: str) -> Operation:
         """Return the operation of this id in the studio."""
@@ -95,8 +96,10 @@ def set_up(
     if python not in (None, interpreter.python):
         raise OtherPython(interpreter)
     code = context.folder.code()
-    unpacked = agent.unpack(code.archive, code.sha256, code.digest, maybe_there=kept)
-    ready = ReadyStudio(handle, agent, interpreter, unpacked)
+    ready = ReadyStudio(handle, agent, interpreter, agent.unpack(code, maybe_there=kept))
+    if any(context.plan.step(step).package for step in steps):
+        package = agent.unpack(context.folder.own_package(), PACKAGE, maybe_there=kept)
+        ready = replace(ready, package=package)
     commands = (*context.plan.custom_commands, *setup.commands)
     if requirements or setup.packages or commands:
         setup = replace(setup, commands=commands)

@@ -10,10 +10,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from shlex import join as shell_join
 
-from lightning_native.engine.operation import AGENT_SOURCE, REMOTE_HOME, upload_specification
+from lightning_native.engine.operation import AGENT_SOURCE, PACKAGE, REMOTE_HOME, upload_specification
 from lightning_native.engine.placements.base import RunContext
 from lightning_native.engine.plan import ContainerImage, StepPlan
 from lightning_native.lightning.cloud import Cloud, JobRequest
+
+_PACKAGE_ARCHIVE = "package.tar.gz"
 
 
 class ContainerFolder:
@@ -26,13 +28,36 @@ class ContainerFolder:
         # Below a folder that is there in every image, and that a container of the local cloud can be given one in.
         self._mount = f"/tmp/lightning-native-{name.replace('/', '-')}"  # noqa: S108  in a container
 
-    def upload_agent(self) -> None:
-        """Upload the agent.
+    def upload_agent(self, *, package: bool) -> None:
+        """Upload the agent, and our own package for a step that imports it.
 
         Raises:
             CloudError: it cannot be uploaded.
         """
         self._context.cloud.upload_to_drive(AGENT_SOURCE, f"{self._path}/agent.py")
+        if package:
+            archive = self._context.folder.own_package().archive
+            self._context.cloud.upload_to_drive(archive, f"{self._path}/{_PACKAGE_ARCHIVE}")
+
+    def specification(self, step: StepPlan, operation: str) -> dict[str, object]:
+        """Return what the agent in the step's container is to do.
+
+        It holds the step's secrets, and the operation's word.
+        """
+        specification: dict[str, object] = {
+            "argv": list(step.argv),
+            "cwd": ".",
+            "env": dict(self._context.environments.get(step.name, {})),
+            "scratch": list(step.scratch),
+            "timeout": step.timeout,
+            "mounted": True,
+            "word": self._context.folder.word(operation),
+        }
+        if step.package:
+            sha256 = self._context.folder.own_package().sha256
+            specification["unpack"] = [[f"{self._mount}/{_PACKAGE_ARCHIVE}", sha256, PACKAGE]]
+            specification["pythonpath"] = [PACKAGE]
+        return specification
 
     def upload(self, operation: str, specification: Mapping[str, object]) -> str:
         """Upload what an operation is to run, and return its SHA-256.
@@ -75,23 +100,10 @@ def container_job(
     operation = context.operation_id(step.name, attempt)
     context.journal.lease("folder", drive_folder(name))
     folder = ContainerFolder(context, name)
-    folder.upload_agent()
-    sha256 = folder.upload(operation, container_specification(context, step, operation))
+    folder.upload_agent(package=step.package)
+    sha256 = folder.upload(operation, folder.specification(step, operation))
     arguments = (operation, "--spec-sha256", sha256, "--job-name", name)
     return folder.job(step, image, arguments, name=name, machine=machine)
-
-
-def container_specification(context: RunContext, step: StepPlan, operation: str) -> dict[str, object]:
-    """Return what the agent in a step's container is to do. It holds the step's secrets, and the operation's word."""
-    return {
-        "argv": list(step.argv),
-        "cwd": ".",
-        "env": dict(context.environments.get(step.name, {})),
-        "scratch": list(step.scratch),
-        "timeout": step.timeout,
-        "mounted": True,
-        "word": context.folder.word(operation),
-    }
 
 
 def drive_folder(name: str) -> str:

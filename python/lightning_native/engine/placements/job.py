@@ -12,10 +12,17 @@ from typing import NamedTuple
 from lightning_native import unique_studio_name
 from lightning_native.agent import COMMAND as AGENT_COMMAND
 from lightning_native.defaults import DEFAULT_MACHINE
-from lightning_native.engine.environments import Environments, Template, code_archive
+from lightning_native.engine.environments import Environments, Template
 from lightning_native.engine.executor import StepResult
 from lightning_native.engine.interpreter import Interpreter
-from lightning_native.engine.operation import PATIENCE_SECONDS, REMOTE_HOME, Outcome, upload_specification
+from lightning_native.engine.operation import (
+    PACKAGE,
+    PATIENCE_SECONDS,
+    REMOTE_HOME,
+    Outcome,
+    unpacking,
+    upload_specification,
+)
 from lightning_native.engine.placements.base import RunContext, patiently, quietly, run_safely
 from lightning_native.engine.placements.container import container_job, drive_folder, remove_folder
 from lightning_native.engine.placements.job_output import JobOutput
@@ -286,16 +293,17 @@ def job_specification(
     context: RunContext, step: StepPlan, operation: str, interpreter: Interpreter
 ) -> dict[str, object]:
     """Return what the agent in a step's job is to do. It holds the step's secrets, and the operation's word."""
-    code = context.folder.code()
-    destination = f"{REMOTE_HOME}/code/{code.digest[:32]}"
+    code = unpacking(context.folder.code())
+    package = [unpacking(context.folder.own_package(), PACKAGE)] if step.package else []
     return {
         "argv": list(step.argv),
-        "cwd": f"~/{destination}",
+        "cwd": code[-1],
         "env": dict(context.environments.get(step.name, {})),
         "scratch": list(step.scratch),
         "timeout": step.timeout,
         "bin": interpreter.bin,
-        "code": [f"~/{code_archive(code.digest)}", code.sha256, f"~/{destination}"],
+        "unpack": [list(archive) for archive in (code, *package)],
+        "pythonpath": [destination for *_, destination in package],
         "word": context.folder.word(operation),
     }
 

@@ -57,6 +57,7 @@ class StudioPlacement:
                 scratch=step.scratch,
                 timeout=step.timeout,
                 interpreter=ready.interpreter,
+                pythonpath=[f"~/{ready.package}"] if step.package else [],
                 output=log.append,
                 # What a controller that died had read already is not asked for again.
                 offset=log.size(),
