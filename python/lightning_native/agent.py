@@ -404,7 +404,7 @@ def run_command(
 
 
 def command_environment(spec: dict[str, Any]) -> dict[str, str]:
-    """Return a command's variables: the specification's, with its interpreter first on PATH and its folders for Python."""
+    """Return a command's variables: the specification's, with its interpreter and its folders for Python first."""
     environment = {**os.environ, **(spec.get("env") or {})}
     if spec.get("pythonpath"):
         folders = [*map(os.path.expanduser, spec["pythonpath"]), environment.get("PYTHONPATH", "")]
