@@ -150,7 +150,7 @@ def test_a_signal_ends_the_server_with_all_processes_of_studios(tmp_path: Path, 
     argv = [sys.executable, "-m", "lightning_native", "emulator", "--root", str(tmp_path)]
     server = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert server.stdout is not None
-    environ = dict(server.stdout.readline().strip().removeprefix("export ").split("=", 1) for _ in range(7))
+    environ = dict(server.stdout.readline().strip().removeprefix("export ").split("=", 1) for _ in range(8))
     assert environ == read_environ(tmp_path)
     cloud = LocalCloud(tmp_path)
     cloud.url, cloud.environ = environ["LIGHTNING_CLOUD_URL"], environ

@@ -1,5 +1,6 @@
 """The machine's Python is asked for once: environments are named by it, and steps have it first on PATH."""
 
+import hashlib
 import json
 import os
 import sqlite3
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,7 +16,7 @@ import pytest
 from other_python import OWN, give_machines, other_python
 from runner import Runner
 
-from lightning_native import engine
+from lightning_native import engine, unique_studio_name
 from lightning_native.emulator.local_cloud import LocalCloud
 from lightning_native.engine.interpreter import python_difference
 from lightning_native.engine.journal import Environment, Journal
@@ -285,24 +287,25 @@ def test_machines_that_do_not_agree_are_told_of(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.usefixtures("own_home")
-def test_an_environment_of_before_whose_python_was_not_asked_is_made_again() -> None:
+def test_an_environment_of_before_whose_python_was_not_asked_is_neither_used_nor_touched() -> None:
+    fingerprint = hashlib.sha256(json.dumps(["", [], OWN]).encode()).hexdigest()
     cloud = MemoryCloud()
-    memory_run("job", cloud)
-    (environment,) = environments()
-    assert environment.executable == sys.executable
+    with Journal() as journal:
+        before = unique_studio_name("env", fingerprint[:12], journal.home_id())
+        journal.environment_used(CLOUD, fingerprint, before, ready=True)
     path = Path(os.environ["LIGHTNING_NATIVE_HOME"]) / "journal.db"
-    with sqlite3.connect(path) as connection:
+    with closing(sqlite3.connect(path)) as connection:
         # As versions of ours have left it that knew no interpreters.
         connection.execute("DROP TABLE interpreters")
-    connection.close()
-    made = cloud.studios[environment.studio]
-    assert environments()[0].version is None
+    studio = cloud.create_studio(before)
     memory_run("job", cloud)
-    assert cloud.studios[environment.studio] is not made
-    assert environments()[0].version
-    made = cloud.studios[environment.studio]
+    new, old = environments()
+    assert (old.studio, old.version, old.executable) == (before, None, None)
+    assert cloud.studios[before] is studio
+    assert new.executable == sys.executable
+    made = cloud.studios[new.studio]
     memory_run("job", cloud)
-    assert cloud.studios[environment.studio] is made
+    assert cloud.studios[new.studio] is made
 
 
 def test_the_difference_says_what_follows_from_it() -> None:

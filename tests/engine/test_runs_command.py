@@ -54,6 +54,7 @@ def test_environments_are_listed_and_pruned(runner: Runner, lightning_cloud: Loc
     environ = lightning_cloud.environ
     (environment,) = json.loads(command("environments", "list", "--json", environ=environ).stdout)
     assert environment["ready"]
+    assert f"  Python {environment['version']} " in command("environments", environ=environ).stdout
     assert "0 deleted, 1 kept" in command("environments", "prune", "--unused-days", "1", environ=environ).stdout
     unasked = command("environments", "prune", environ=environ)
     assert (unasked.returncode, unasked.stdout) == (2, "")

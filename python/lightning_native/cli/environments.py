@@ -44,7 +44,8 @@ def _list(environments: list[Environment], as_json: bool) -> int:
     for environment in environments:
         state = "ready" if environment.ready else "half prepared"
         used = time.strftime("%Y-%m-%d %H:%M", time.localtime(environment.used))
-        print(f"{environment.fingerprint[:12]}  {state:13}  used {used}  {environment.studio}")
+        python = f"Python {environment.version}" if environment.version else ""
+        print(f"{environment.fingerprint[:12]}  {state:13}  used {used}  {python:14}  {environment.studio}")
     return 0
 
 

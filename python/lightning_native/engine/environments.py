@@ -76,7 +76,8 @@ class Template:
     def _make_for(self, python: str) -> None:
         """Name it by what it has, and by the machine's version of Python, for which that is installed."""
         context, step = self._context, self._step
-        what: list[object] = [self._requirements, context.plan.custom_commands, python]
+        # Environments whose machine was not asked are named by the submitter's version alone: theirs is not known.
+        what: list[object] = [self._requirements, context.plan.custom_commands, {"machine": python}]
         variables = described_variables(context, step.name)
         if step.setup != Setup() or variables:
             what += [astuple(step.setup), variables]
@@ -118,7 +119,6 @@ class Template:
         known = [known for known in journal.environments(self._context.cloud_name) if known.studio == self.studio_name]
         handle = cloud.find_studio(self.studio_name)
         for environment in known:
-            # Versions of ours that asked no machine for its Python do not know for which theirs are.
             if environment.ready and environment.executable and environment.version and handle is not None:
                 self._record(ready=True)
                 self._upload_code(handle)
