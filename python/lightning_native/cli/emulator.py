@@ -74,6 +74,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--no-namespace", action="store_true", help="do not show studios their files at /teamspace/studios/this_studio"
     )
+    parser.add_argument("--strict", action="store_true", help="have machines that know nothing of this computer")
+    parser.add_argument("--python", metavar="3.N", help="the Python of strict machines (default: 3.12, if it is here)")
+    parser.add_argument("--no-index", action="store_true", help="keep strict machines from the package index")
+    parser.add_argument(
+        "--preinstalled",
+        metavar="'REQ …'",
+        help="requirements that strict machines begin with (default: as on the platform, but for torch)",
+    )
     parser.add_argument("--stop-with-stdin", action="store_true", help="stop when stdin ends")
     parser.add_argument("--verbose", action="store_true", help="log more")
     parser.set_defaults(action=_serve)
@@ -167,7 +175,17 @@ def _remove_fault(args: argparse.Namespace) -> None:
         faults.remove(args.number)
 
 
+def _check_strict(args: argparse.Namespace) -> None:
+    given = (("--python", args.python), ("--no-index", args.no_index), ("--preinstalled", args.preinstalled))
+    for name, value in given:
+        if value not in (None, False) and not args.strict:
+            raise EmulatorError(f"{name} is about strict machines; add --strict")
+    if args.strict and args.no_namespace:
+        raise EmulatorError("strict machines have namespaces; give --strict or --no-namespace")
+
+
 def _serve(args: argparse.Namespace) -> None:
+    _check_strict(args)
     try:
         from lightning_native.emulator.cloud import Settings
         from lightning_native.emulator.server import Options, serve
@@ -182,6 +200,10 @@ def _serve(args: argparse.Namespace) -> None:
         clock_rate=args.clock_rate,
         strip_home_prefix=args.strip_home_prefix,
         namespaces=not args.no_namespace,
+        strict=args.strict,
+        python=args.python,
+        index=not args.no_index,
+        preinstalled=None if args.preinstalled is None else tuple(args.preinstalled.split()),
     )
     options = Options(port=args.port, stop_with_stdin=args.stop_with_stdin)
     root = Path(tempfile.mkdtemp(prefix="lightning-native-cloud-")) if args.ephemeral else _root(args)

@@ -10,6 +10,8 @@ from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from lightning_native.emulator.machine_network import HOST
+
 if TYPE_CHECKING:
     from lightning_native.emulator.cloud import Cloud
 
@@ -72,6 +74,13 @@ def status_of(error: OSError) -> int:
     if error.errno in (errno.ENOENT, errno.EACCES):
         return 404
     return 507 if error.errno in _NO_ROOM else 500
+
+
+def address_of(request: Request) -> str:
+    """Return the address of this server for the client of a request, which may be in a machine of its own."""
+    cloud = cloud_of(request)
+    machines = cloud.url.replace("127.0.0.1", HOST)
+    return machines if f"http://{request.headers['host']}" == machines else cloud.url
 
 
 def cloud_of(request: Request) -> "Cloud":

@@ -34,6 +34,7 @@ from lightning_native.emulator import (
 )
 from lightning_native.emulator.api import ApiError, failure, status_of
 from lightning_native.emulator.cloud import Cloud
+from lightning_native.emulator.machine_network import HOST
 from lightning_native.emulator.state import StorageError
 from lightning_native.errors import EmulatorError
 
@@ -60,7 +61,7 @@ _ROUTES = [
 _SUPPORTED = "studios, jobs, pipelines, schedules, files, secrets, machines, teamspaces, users and organizations"
 
 
-_HOST = re.compile(r"(127\.0\.0\.1|localhost)(:(?P<port>[0-9]{1,5}))?", re.IGNORECASE | re.ASCII)
+_HOST = re.compile(r"(?P<name>127\.0\.0\.1|localhost|10\.0\.2\.2)(:(?P<port>[0-9]{1,5}))?", re.IGNORECASE | re.ASCII)
 _SIGNED = re.compile(r"/storage/(logs/)?[^/]+")
 # Of every answer, unless it has its own: nothing of this server is shown in, guessed at or kept by a browser.
 _HEADERS = {
@@ -111,7 +112,7 @@ class Gate:
             return failure(400, "a request has one `Host`, one `Origin` and one `Authorization` at most")
         # A page of another site that resolves its own name to this computer must not reach the server.
         host = _HOST.fullmatch(headers.get("host", ""))
-        if host is None or not 0 < int(host["port"] or 80) < 2**16:
+        if host is None or not 0 < int(host["port"] or 80) < 2**16 or not self._is_ours(host["name"]):
             return failure(400, "this server answers only for 127.0.0.1 and localhost")
         # Nor one that sends its requests here.
         if headers.get("origin", f"http://{host[0]}").lower() != f"http://{host[0]}".lower():
@@ -119,6 +120,10 @@ class Gate:
         if self._may_pass(path, headers):
             return None
         return page.login_form() if page.is_page(path) else failure(401, "the API key is missing or wrong")
+
+    def _is_ours(self, name: str) -> bool:
+        # What this computer is called in machines that have a network of their own.
+        return name != HOST or self._cloud.strict is not None
 
     def _may_pass(self, path: str, headers: Headers) -> bool:
         # Addresses below /storage/ are signed, and the form that asks for the key must be sent without it.

@@ -18,7 +18,7 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from lightning_native.emulator.accounts import teamspace_of
-from lightning_native.emulator.api import ApiError, body_of, cloud_of, number_in, reply
+from lightning_native.emulator.api import ApiError, address_of, body_of, cloud_of, number_in, reply
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.home import drive_folder, home_of
@@ -242,7 +242,7 @@ def _upload(request: Request, blob: dict[str, Any]) -> dict[str, Any]:
     urls = []
     for number in numbers:
         token = sign(cloud, {"scope": scope, "path": path, "upload": upload_id, "part": number})
-        url: dict[str, Any] = {"url": f"{cloud.url}/storage/{token}"}
+        url: dict[str, Any] = {"url": f"{address_of(request)}/storage/{token}"}
         urls.append({**url, "part_number": number} if number else url)
     return {"path": path, "upload_id": upload_id, "urls": urls, "complete_required": False}
 
@@ -269,12 +269,13 @@ async def _receive(request: Request) -> Response:
             raise ApiError(404, "this upload was finished or given up")
         target = folder / str(payload["part"])
     else:
-        target = inside(_folder_of_scope(cloud, payload["scope"]), payload["path"])
-    etag = await _receive_file(request, cloud, target)
+        folder = _folder_of_scope(cloud, payload["scope"])
+        target = inside(folder, payload["path"])
+    etag = await _receive_file(request, cloud, target, folder)
     return Response(headers={"ETag": f'"{etag}"'})
 
 
-async def _receive_file(request: Request, cloud: Cloud, target: Path) -> str:
+async def _receive_file(request: Request, cloud: Cloud, target: Path, folder: Path) -> str:
     """Write a request's body to a file, all of it or nothing; return a digest of it."""
     partial = _partial(cloud)
     digest = hashlib.blake2b(digest_size=16)
@@ -287,7 +288,7 @@ async def _receive_file(request: Request, cloud: Cloud, target: Path) -> str:
                     raise ApiError(413, f"the file is larger than {cloud.settings.upload_limit} bytes")
                 digest.update(chunk)
                 file.write(chunk)
-        _place(partial, target)
+        _place(cloud, partial, target, folder)
     except ClientDisconnect as error:
         raise ApiError(400, "the upload was cut off") from error
     finally:
@@ -301,13 +302,14 @@ def _partial(cloud: Cloud) -> Path:
     return folder / uuid4().hex
 
 
-def _place(partial: Path, target: Path) -> None:
-    """Move a complete file to its place."""
+def _place(cloud: Cloud, partial: Path, target: Path, folder: Path) -> None:
+    """Move a complete file to its place in a folder."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         # Keep the mode of a file that is replaced, such as an executable script.
         partial.chmod(stat.S_IMODE(target.stat().st_mode) if target.is_file() else 0o644)
         partial.replace(target)
+        cloud.give(target, folder)
     except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
         raise ApiError(400, f"cannot write {target.name!r}: a file and a folder have the same path") from error
 
@@ -347,7 +349,7 @@ def _join_parts(request: Request, blob: dict[str, Any]) -> None:
                         raise ApiError(400, f"part {part['part_number']} is not the one that was uploaded")
                     content.seek(0)
                     shutil.copyfileobj(content, file)
-        _place(partial, target)
+        _place(cloud, partial, target, folder)
     finally:
         partial.unlink(missing_ok=True)
     shutil.rmtree(parts_folder, ignore_errors=True)

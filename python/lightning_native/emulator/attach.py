@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from lightning_native.child_process import python_module
-from lightning_native.emulator.local_cloud import read_environ, warn_of_kept
+from lightning_native.emulator.local_cloud import read_environ, read_server, strict_arguments, warn_of_kept
 from lightning_native.emulator.root import LOG_FILE, lock_root, open_private, open_root
 from lightning_native.errors import EmulatorError
 from lightning_native.home import home
@@ -20,9 +20,18 @@ _END_SECONDS = 30.0
 _POLL_SECONDS = 0.01
 
 
+_STRICT, _PYTHON = "LIGHTNING_NATIVE_STRICT", "LIGHTNING_NATIVE_PYTHON"
+_NO_INDEX, _PREINSTALLED = "LIGHTNING_NATIVE_NO_INDEX", "LIGHTNING_NATIVE_PREINSTALLED"
+
+
+def is_strict() -> bool:
+    """Whether the environment asks for a local cloud whose machines know nothing of this computer."""
+    return _is_set(_STRICT)
+
+
 def default_root() -> Path:
     """Return where the shared local cloud keeps its studios: below `LIGHTNING_NATIVE_HOME`."""
-    return home() / "cloud"
+    return home() / ("strict-cloud" if is_strict() else "cloud")
 
 
 @contextmanager
@@ -43,6 +52,8 @@ def attach(root: Path) -> Iterator[dict[str, str]]:
         with open_private(root / "start.lock") as starting:
             fcntl.flock(starting, fcntl.LOCK_EX)
             environ = read_environ(root)
+            if environ is not None:
+                _check_strict(root)
             lifeline = _start(root) if environ is None else _join(root)
         try:
             yield {**(environ or read_environ(root) or {}), "LIGHTNING_NATIVE_CLOUD_ROOT": str(root)}
@@ -83,7 +94,7 @@ def _start(root: Path) -> _Lifeline:
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
     writer = os.open(fifo, os.O_WRONLY)
     log = root / LOG_FILE
-    argv = python_module("lightning_native", "emulator", "--root", str(root), "--stop-with-stdin")
+    argv = python_module("lightning_native", "emulator", "--root", str(root), "--stop-with-stdin", *_arguments())
     with open_private(log, empty=True) as stream:
         server = subprocess.Popen(
             argv, stdin=reader, stdout=subprocess.DEVNULL, stderr=stream, start_new_session=True, env=_own_environment()
@@ -106,6 +117,27 @@ def _join(root: Path) -> _Lifeline | None:
     with suppress(OSError):
         return _Lifeline(os.open(root / "lifeline", os.O_WRONLY | os.O_NONBLOCK))
     return None
+
+
+def _is_set(name: str) -> bool:
+    return os.environ.get(name, "").strip().lower() not in ("", "0", "false", "no")
+
+
+def _arguments() -> list[str]:
+    if not is_strict():
+        return []
+    preinstalled = os.environ.get(_PREINSTALLED)
+    return strict_arguments(
+        strict=True,
+        python=os.environ.get(_PYTHON) or None,
+        index=not _is_set(_NO_INDEX),
+        preinstalled=None if preinstalled is None else preinstalled.split(),
+    )
+
+
+def _check_strict(root: Path) -> None:
+    if is_strict() and not (read_server(root) or {}).get("strict"):
+        raise EmulatorError(f"the local cloud in {root} runs already and is not strict; stop it, or unset {_STRICT}")
 
 
 def _own_environment() -> dict[str, str]:

@@ -2,24 +2,29 @@
 
 import asyncio
 import logging
+import os
 import secrets
 import sys
 from collections import deque
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lightning_native.emulator import processes, records
+from lightning_native.emulator import machine_network, processes, records
 from lightning_native.emulator.clock import Clock
 from lightning_native.emulator.copies import discard, remove
+from lightning_native.emulator.environments import Environments
 from lightning_native.emulator.faults import Fault
 from lightning_native.emulator.namespaces import Namespace
 from lightning_native.emulator.namespaces import create as create_namespace
 from lightning_native.emulator.root import DATABASE_FILE
 from lightning_native.emulator.state import Database, StorageError, Table, new_id
+from lightning_native.emulator.strict_environment import StrictEnvironments
+from lightning_native.emulator.strict_machine import owner_of_files
+from lightning_native.emulator.strict_machines import StrictMachines
 from lightning_native.errors import EmulatorError
 
 logger = logging.getLogger("lightning_native.emulator")
@@ -45,6 +50,10 @@ class Settings:
         strip_home_prefix: whether an upload to `/teamspace/studios/this_studio/X` goes to `X`, as older SDKs sent it.
         namespaces: whether code finds its files at `/teamspace/studios/this_studio`, where the kernel allows it.
         upload_limit: the largest file that is accepted, in bytes.
+        strict: whether machines know nothing of this computer.
+        python: the version of their Python, such as 3.12, in strict mode; the platform's when None.
+        index: whether they reach the package index, in strict mode.
+        preinstalled: the requirements of what they have, in strict mode; what the platform has when None.
 
     """
 
@@ -55,6 +64,10 @@ class Settings:
     strip_home_prefix: bool = False
     namespaces: bool = True
     upload_limit: int = 50 * 1024**3
+    strict: bool = False
+    python: str | None = None
+    index: bool = True
+    preinstalled: tuple[str, ...] | None = None
 
     def boot_seconds_of(self, machine: str) -> float:
         """Return how long a studio's machine takes to boot."""
@@ -100,6 +113,13 @@ class Cloud:
         self.ended_logs: dict[str, asyncio.Event] = {}
         # By job: what makes its machine while it boots.
         self.machines_made: dict[str, asyncio.Task[processes.Process]] = {}
+        self.strict: StrictMachines | None = None
+        self.environments: Environments | StrictEnvironments = Environments()
+        if settings.strict:
+            self.environments = StrictEnvironments(
+                settings.python, settings.preinstalled, index=settings.index, owner=owner_of_files()
+            )
+            self.strict = StrictMachines(root, self.environments, index=settings.index)
         self._namespaces: dict[str, Namespace] = {}
         self._namespace_locks: dict[str, asyncio.Lock] = {}
         self.snapshot_lock = asyncio.Lock()
@@ -202,11 +222,31 @@ class Cloud:
         """Return the folder that holds all of a studio."""
         return self.root / "studios" / studio.id
 
-    async def namespace_of(self, marker: str, home: Path, drive: Path) -> Namespace | None:
-        """Return the namespace of a studio or job, made on first use; None where there are none."""
-        if not self.settings.namespaces:
+    async def namespace_of(
+        self,
+        marker: str,
+        home: Path,
+        drive: Path,
+        *,
+        environment: Path | None = None,
+        mounts: Mapping[str, Path] | None = None,
+        network: str = "",
+    ) -> Namespace | None:
+        """Return the namespace of a studio or job, made on first use; None where there are none.
+
+        What is named is for strict mode, see `StrictMachines.make`.
+
+        Raises:
+            OSError: it cannot be made in strict mode.
+
+        """
+        if not self.settings.namespaces and self.strict is None:
             return None
         async with self._namespace_locks.setdefault(marker, asyncio.Lock()):
+            if self.strict is not None:
+                return await self.strict.make(
+                    marker, home=home, drive=drive, environment=environment, mounts=mounts, network=network
+                )
             if marker not in self._namespaces:
                 try:
                     trash = self.root / "trash"
@@ -219,14 +259,31 @@ class Cloud:
 
     async def end_processes(self, marker: str) -> None:
         """End all processes of a studio or job."""
-        namespace = self._namespaces.get(marker)
-        await asyncio.to_thread(processes.end, marker, namespace.identity if namespace else None)
+        namespace = self.strict.get(marker) if self.strict else self._namespaces.get(marker)
+        identity, keeper = (namespace.identity, namespace.keeper) if namespace else (None, 0)
+        await asyncio.to_thread(processes.end, marker, identity, keeper=keeper)
 
     def forget_namespace(self, marker: str) -> None:
         """Let go of the namespace of a studio or job."""
         self._namespace_locks.pop(marker, None)
+        if self.strict is not None and self.strict.forget(marker):
+            self.discard(self.strict.folder(marker))
         if (namespace := self._namespaces.pop(marker, None)) is not None:
             namespace.close()
+
+    def give(self, path: Path, top: Path) -> None:
+        """Give a file or folder, and the folders above it up to one, to the user whom code in machines runs as."""
+        if self.strict is not None and (owner := self.strict.owner) is not None:
+            for given in (path, *path.parents):
+                if given != top and not given.is_relative_to(top):
+                    break
+                os.chown(given, owner, owner, follow_symlinks=False)
+
+    def address_in(self, namespace: Namespace | None) -> str:
+        """Return the address of this cloud in a namespace."""
+        if namespace is None or not namespace.has_network:
+            return self.url
+        return self.url.replace("127.0.0.1", machine_network.HOST)
 
     def start_task(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run something in the background until it is done or the server ends."""
@@ -256,6 +313,8 @@ class Cloud:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.strict is not None:
+            await self.strict.close()
         self.remember_time()
         self._database.close()
         # What is left is removed by the next server.

@@ -27,7 +27,7 @@ _LOST_EXIT_CODE = 137
 _KEPT_COMMANDS = 100
 # The command is a file, so that its length is not limited, and its exit code is another, so that a restarted
 # server still learns it.
-_SHELL = f'{ENTER_HOME}; bash "$0/command"; printf %s "$?" > "$0/exit_code"'
+_SHELL = f'{ENTER_HOME}; bash "$0"; printf %s "$?" > "$1"'
 
 
 def _folder(cloud: Cloud, command: Command) -> Path:
@@ -43,7 +43,8 @@ async def execute(cloud: Cloud, studio: Studio, text: str) -> Command:
     (folder / "command").write_text(text + "\n", encoding="utf-8", errors="surrogateescape")
     namespace = await namespace_of(cloud, studio)
     process = processes.start(
-        ["bash", "-c", _SHELL, str(folder)],
+        ["bash", "-c", _SHELL],
+        folder=folder,
         directory=home_of(cloud, studio),
         environment=command_environment(cloud, studio, namespace),
         output=folder / "output",

@@ -4,18 +4,18 @@ import asyncio
 import os
 import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
 from lightning_native.emulator.api import ApiError
-from lightning_native.emulator.environments import copy_environment
 from lightning_native.errors import EmulatorError
 
 # As `uuid4().hex` writes it.
 _OURS = re.compile(r"[0-9a-f]{32}")
 
 
-async def copy_folders(source: Path, destination: Path) -> None:
+async def copy_folders(source: Path, destination: Path, copy_environment: Callable[[Path, Path], None]) -> None:
     """Copy the files of a studio, and its environment if there is one yet, into an empty folder."""
     await copy_files(source, destination)
     if (source / "environment").exists():

@@ -119,6 +119,7 @@ async def _create_connection(request: Request) -> Response:
         raise ApiError(400, f"{name!r}: the local cloud has folders and EFS connections, with a name of one word")
     folder = inside(drive_folder(cloud, teamspace.id), f"{CONNECTION_FOLDERS[kind]}/{name}")
     folder.mkdir(parents=True, exist_ok=True)
+    cloud.give(folder, drive_folder(cloud, teamspace.id))
     same = [item for item in _all(request, _CONNECTION) if item.content["name"] == name]
     content = {**_without_credentials(body), "name": name, "accessible": True}
     return reply(_show(same[0] if same else _save(cloud, _CONNECTION, teamspace.id, content)))

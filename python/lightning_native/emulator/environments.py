@@ -44,6 +44,18 @@ exec uv pip "$@"
 """
 
 
+class Environments:
+    """Makes the environments of one local cloud."""
+
+    def create(self, destination: Path, templates: Path) -> None:
+        """Create a studio's environment; does nothing where one exists."""
+        create_environment(destination, templates)
+
+    def copy(self, source: Path, destination: Path) -> None:
+        """Copy an environment, all of it or nothing."""
+        copy_environment(source, destination)
+
+
 def host_packages() -> list[Path]:
     """Return the folders with the packages of the interpreter that runs this, in import order."""
     paths = sysconfig.get_paths()
@@ -71,7 +83,7 @@ def create_environment(destination: Path, templates: Path) -> None:
         return
     template = templates / _fingerprint()
     if not template.exists():
-        _publish(template, _build)
+        publish(template, _build)
     copy_environment(template, destination)
 
 
@@ -93,7 +105,7 @@ def copy_environment(source: Path, destination: Path) -> None:
         _copy("-a", "--remove-destination", f"{source}/bin/.", f"{partial}/bin/")
         _relocate(partial / "bin", str(source).encode(), str(destination).encode())
 
-    _publish(destination, build)
+    publish(destination, build)
 
 
 def _copy(*arguments: str) -> None:
@@ -114,7 +126,7 @@ def _relocate(commands: Path, old: bytes, new: bytes) -> None:
                 path.write_bytes(content.replace(old, new))
 
 
-def _publish(destination: Path, build: Callable[[Path], None]) -> None:
+def publish(destination: Path, build: Callable[[Path], None]) -> None:
     """Build beside the destination, then rename: nothing half-made is ever seen."""
     destination.parent.mkdir(parents=True, exist_ok=True)
     partial = destination.with_name(f".{destination.name}.{uuid.uuid4().hex}")

@@ -4,7 +4,7 @@ import os
 import sysconfig
 from pathlib import Path
 
-from lightning_native.emulator import namespaces, processes
+from lightning_native.emulator import namespaces, processes, strict_variables
 from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.namespaces import Namespace
 from lightning_native.emulator.proxies import PROXIES, without_proxy
@@ -42,6 +42,8 @@ _PASSED_ON = (
 # How every command begins: at home, with what the user has a studio do first.
 STUDIORC = ".lightning_studio/.studiorc"
 ENTER_HOME = f"cd && if [ -f {STUDIORC} ]; then . ./{STUDIORC}; fi"
+# A container knows its account, but has no credentials.
+_OF_CONTAINERS = ("LIGHTNING_CLOUD_URL", "LIGHTNING_USERNAME", "LIGHTNING_CLOUD_PROJECT_ID")
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -57,7 +59,8 @@ def environment_of(cloud: Cloud, studio: Studio) -> Path:
 
 async def namespace_of(cloud: Cloud, studio: Studio) -> Namespace | None:
     """Return the namespace in which a studio's commands run, if there is one."""
-    return await cloud.namespace_of(studio.marker, home_of(cloud, studio), drive_folder(cloud, studio.teamspace_id))
+    home, drive = home_of(cloud, studio), drive_folder(cloud, studio.teamspace_id)
+    return await cloud.namespace_of(studio.marker, home, drive, environment=environment_of(cloud, studio))
 
 
 def drive_folder(cloud: Cloud, teamspace_id: str) -> Path:
@@ -94,23 +97,33 @@ def command_environment(cloud: Cloud, studio: Studio, namespace: Namespace | Non
     """Return the variables of a command in a studio."""
     home = namespaces.HOME if namespace else str(home_of(cloud, studio))
     base = base_environment(cloud, home=home, environment=environment_of(cloud, studio), marker=studio.marker)
+    if cloud.strict is not None:
+        base = _strict(cloud, namespace, studio.marker)
     return {
         **base,
         **_secrets(cloud, studio.teamspace_id, studio),
-        **_account(cloud, studio.teamspace_id),
-        **_studio(studio),
+        **_account(cloud, studio.teamspace_id, namespace),
+        **_studio(cloud, studio),
         "LIGHTNING_INTERACTIVE": "true",
     }
 
 
-def job_environment(cloud: Cloud, job: Job, *, home: str, environment: Path) -> dict[str, str]:
+def job_environment(
+    cloud: Cloud, job: Job, namespace: Namespace | None, *, directory: Path, environment: Path
+) -> dict[str, str]:
     """Return the variables of a job's command."""
+    home = namespaces.HOME if namespace else str(directory)
+    base = base_environment(cloud, home=home, environment=environment, marker=job.marker)
     studio = cloud.studios.get(job.specification.get("cloudspaceId") or "")
     given = job.specification.get("env") or []
+    if cloud.strict is not None:
+        base = _strict(cloud, namespace, job.marker, container=studio is None)
+        base["LIGHTNING_ARTIFACTS_DIR"] = home
+    account = _account(cloud, job.teamspace_id, namespace)
     return {
-        **base_environment(cloud, home=home, environment=environment, marker=job.marker),
+        **base,
         **_secrets(cloud, job.teamspace_id, studio),
-        **({**_account(cloud, job.teamspace_id), **_studio(studio)} if studio else _container(cloud, job.teamspace_id)),
+        **({**account, **_studio(cloud, studio)} if studio else {name: account[name] for name in _OF_CONTAINERS}),
         "LIGHTNING_JOB_ID": job.id,
         "LIGHTNING_JOB_NAME": job.name,
         **job.extra_env,
@@ -124,27 +137,30 @@ def _secrets(cloud: Cloud, teamspace_id: str, studio: Studio | None) -> dict[str
     return cloud.secret_environment(teamspace_id)
 
 
-def _account(cloud: Cloud, teamspace_id: str) -> dict[str, str]:
+def _strict(cloud: Cloud, namespace: Namespace | None, marker: str, *, container: bool = False) -> dict[str, str]:
+    has_network = namespace is not None and namespace.has_network
+    base = strict_variables.base_variables(index=cloud.settings.index, has_network=has_network, container=container)
+    return {**base, processes.MARKER: marker}
+
+
+def _account(cloud: Cloud, teamspace_id: str, namespace: Namespace | None) -> dict[str, str]:
     teamspace = cloud.teamspaces.get(teamspace_id)
     organization = cloud.organizations.get(teamspace.owner_id) if teamspace else None
     return {
         **cloud.environ,
+        "LIGHTNING_CLOUD_URL": cloud.address_in(namespace),
         "LIGHTNING_TEAMSPACE": teamspace.name if teamspace else "",
         "LIGHTNING_CLOUD_PROJECT_ID": teamspace_id,
         **({"LIGHTNING_ORG": organization.name} if organization else {}),
     }
 
 
-def _container(cloud: Cloud, teamspace_id: str) -> dict[str, str]:
-    """Return what a container knows of its account: it has no credentials."""
-    account = _account(cloud, teamspace_id)
-    return {name: account[name] for name in ("LIGHTNING_CLOUD_URL", "LIGHTNING_USERNAME", "LIGHTNING_CLOUD_PROJECT_ID")}
-
-
-def _studio(studio: Studio) -> dict[str, str]:
+def _studio(cloud: Cloud, studio: Studio) -> dict[str, str]:
+    named = {"LIGHTNING_CLOUD_SPACE_NAME": studio.name}
     return {
         "LIGHTNING_CLOUD_SPACE_ID": studio.id,
-        "LIGHTNING_CLOUD_SPACE_NAME": studio.name,
         "LIGHTNING_CLUSTER_ID": studio.cluster_id,
+        # The platform has no such name.
+        **(named if cloud.strict is None else strict_variables.studio_variables(studio)),
         **{item["name"]: item["value"] for item in studio.env},
     }

@@ -14,12 +14,11 @@ import shutil
 import stat
 from pathlib import Path
 
-from lightning_native.emulator import mounts, namespaces, processes
+from lightning_native.emulator import mounts, processes
 from lightning_native.emulator.api import ApiError
 from lightning_native.emulator.artifacts import inside
 from lightning_native.emulator.cloud import Cloud, logger
 from lightning_native.emulator.copies import copy_files, copy_folders
-from lightning_native.emulator.environments import copy_environment, create_environment
 from lightning_native.emulator.home import ENTER_HOME, drive_folder, job_environment
 from lightning_native.emulator.job_log import record_times
 from lightning_native.emulator.machines import MACHINES
@@ -29,7 +28,7 @@ PENDING, RUNNING, RESTARTING, STOPPING = "pending", "running", "restarting", "st
 COMPLETED, FAILED, STOPPED = "completed", "failed", "stopped"
 _FINAL = (COMPLETED, FAILED, STOPPED)
 # It is there when the machine is, and waits until it may begin.
-_SHELL = f'read -r go && exec </dev/null && {{ {ENTER_HOME}; bash "$0/command"; printf %s "$?" > "$0/exit_code"; }}'
+_SHELL = f'read -r go && exec </dev/null && {{ {ENTER_HOME}; bash "$0"; printf %s "$?" > "$1"; }}'
 _NO_COMMAND = 125
 _CAPACITY_POLL_SECONDS = 0.1
 _STOP_AGAIN_SECONDS = 1.0
@@ -74,6 +73,7 @@ async def prepare(cloud: Cloud, job: Job) -> None:
     try:
         if studio is None:
             home_of_job(cloud, job).mkdir()
+            cloud.give(home_of_job(cloud, job), home_of_job(cloud, job))
             return
         run_id = _run_of(job)
         await copy_files(await _snapshot(cloud, studio, run_id), folder)
@@ -103,15 +103,23 @@ async def _make_machine(cloud: Cloud, job: Job) -> processes.Process:
     snapshot = folder / "snapshot.json"
     if not snapshot.exists():
         snapshot.write_text(json.dumps(await asyncio.to_thread(_manifest, directory)))
-    namespace = await cloud.namespace_of(job.marker, directory, drive_folder(cloud, job.teamspace_id))
-    home = namespaces.HOME if namespace else str(directory)
+    environment = environment_of_job(cloud, job)
     (folder / "exit_code").unlink(missing_ok=True)
-    mounts.mount(cloud, job)
+    mounted = mounts.mount(cloud, job)
+    namespace = await cloud.namespace_of(
+        job.marker,
+        directory,
+        drive_folder(cloud, job.teamspace_id),
+        environment=environment if environment.exists() else None,
+        mounts=mounted,
+        network=job.multi_machine_id or "",
+    )
     (folder / "command").write_text(_script(cloud, job), encoding="utf-8", errors="surrogateescape")
     return processes.start(
-        ["bash", "-c", _SHELL, str(folder)],
+        ["bash", "-c", _SHELL],
+        folder=folder,
         directory=directory,
-        environment=job_environment(cloud, job, home=home, environment=environment_of_job(cloud, job)),
+        environment=job_environment(cloud, job, namespace, directory=directory, environment=environment),
         output=output_of(cloud, job),
         namespace=namespace,
         waits=True,
@@ -126,8 +134,9 @@ def _copy_environment(cloud: Cloud, job: Job) -> None:
         run_id = _run_of(job)
         source = _snapshot_folder(cloud, studio, run_id) if run_id else cloud.studio_folder(studio)
         if (source / "environment").exists():
-            copy_environment(source / "environment", destination)
-    create_environment(destination, cloud.root / "templates")
+            cloud.environments.copy(source / "environment", destination)
+    if studio is not None or cloud.strict is None:
+        cloud.environments.create(destination, cloud.root / "templates")
 
 
 def _run_of(job: Job) -> str:
@@ -151,7 +160,7 @@ async def _snapshot(cloud: Cloud, studio: Studio, run_id: str) -> Path:
             partial = folder.with_name(f".{run_id}")
             shutil.rmtree(partial, ignore_errors=True)
             partial.mkdir(parents=True)
-            await copy_folders(cloud.studio_folder(studio), partial)
+            await copy_folders(cloud.studio_folder(studio), partial, cloud.environments.copy)
             partial.rename(folder)
     return folder
 
@@ -324,6 +333,7 @@ def _collect_artifacts(cloud: Cloud, job: Job) -> None:
                 target = inside(drive, f"jobs/{job.name}/{path}")
                 target.parent.mkdir(parents=True, exist_ok=True)
                 (home / path).replace(target)
+                cloud.give(target, drive)
             except (ApiError, OSError) as error:
                 logger.error("a file that job %s wrote cannot be kept: %s", job.name, error)
 

@@ -30,6 +30,8 @@ async def recover(cloud: Cloud) -> list[str]:
 
     """
     kept = _clear_away(cloud)
+    if cloud.strict is not None:
+        cloud.strict.adopt({item.marker for item in (*cloud.studios, *cloud.jobs)}, cloud.discard)
     for command in cloud.commands:
         if command.exit_code is None:
             process = processes.Process(command.pid, command.process)
@@ -50,6 +52,7 @@ def _recover_studios(cloud: Cloud) -> None:
         if not home_of(cloud, studio).is_dir():
             logger.warning("the files of studio %s are gone", studio.name)
             home_of(cloud, studio).mkdir(parents=True)
+            cloud.give(home_of(cloud, studio), home_of(cloud, studio))
         studio.requested = None
         if studio.instance is None:
             continue

@@ -54,6 +54,10 @@ class LocalCloud:
         clock_rate: simulated seconds that pass in one real second.
         strip_home_prefix: whether an upload to `/teamspace/studios/this_studio/X` goes to `X`, as older SDKs sent it.
         namespaces: whether code finds its files at `/teamspace/studios/this_studio`, where the kernel allows it.
+        strict: whether machines know nothing of this computer: user, folders, packages and network are the platform's.
+        python: the version of Python that strict machines have, such as 3.12; the platform's when None.
+        index: whether strict machines reach the package index, or nothing but this computer.
+        preinstalled: the requirements of what strict machines have; what the platform has when None.
 
     Attributes:
         root: the folder.
@@ -77,6 +81,10 @@ class LocalCloud:
         clock_rate: float = 1.0,
         strip_home_prefix: bool = False,
         namespaces: bool = True,
+        strict: bool = False,
+        python: str | None = None,
+        index: bool = True,
+        preinstalled: Sequence[str] | None = None,
     ) -> None:
         self._temporary = Path(tempfile.mkdtemp(prefix="lightning-native-cloud-")) if root is None else None
         self.root = self._temporary or root_folder(root or "").absolute()
@@ -87,6 +95,7 @@ class LocalCloud:
             f"--clock-rate={clock_rate}",
             *([] if namespaces else ["--no-namespace"]),
             *(["--strip-home-prefix"] if strip_home_prefix else []),
+            *strict_arguments(strict=strict, python=python, index=index, preinstalled=preinstalled),
             *(f"--machine-seconds={slug}={seconds}" for slug, seconds in (machine_seconds or {}).items()),
         ]
         self._process: subprocess.Popen[bytes] | None = None
@@ -173,6 +182,16 @@ class LocalCloud:
         self, _kind: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+def strict_arguments(*, strict: bool, python: str | None, index: bool, preinstalled: Sequence[str] | None) -> list[str]:
+    """Return the options of the command that make machines strict."""
+    return [
+        *(["--strict"] if strict else []),
+        *([f"--python={python}"] if python is not None else []),
+        *([] if index else ["--no-index"]),
+        *([f"--preinstalled={' '.join(preinstalled)}"] if preinstalled is not None else []),
+    ]
 
 
 def read_environ(root: str | os.PathLike[str]) -> dict[str, str] | None:

@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from lightning_native.emulator import job_runner
 from lightning_native.emulator.accounts import teamspace_of
-from lightning_native.emulator.api import ApiError, cloud_of, number_in, reply
+from lightning_native.emulator.api import ApiError, address_of, cloud_of, number_in, reply
 from lightning_native.emulator.artifacts import sign, verify
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.cloud import Cloud
@@ -145,7 +145,7 @@ async def _page(request: Request) -> Response:
         kept = [(name, value) for name, value in query.multi_items() if name not in ("pageToken", "pageSize")]
         place = json.dumps(cursor.places)
         path = f"/v1/projects/{teamspace.id}/follow-logs"
-        follow = f"{cloud.url.replace('http', 'ws', 1)}{path}?{urlencode([*kept, ('place', place)])}"
+        follow = f"{address_of(request).replace('http', 'ws', 1)}{path}?{urlencode([*kept, ('place', place)])}"
     return reply({"entries": entries, "nextPageToken": token, "followUrl": follow})
 
 
@@ -216,12 +216,12 @@ async def _download(request: Request) -> Response:
     jobs = [job for job in cloud.jobs if request.path_params["job"] in (job.id, job.multi_machine_id)]
     if not jobs:
         raise ApiError(404, f"job {request.path_params['job']} not found")
-    return reply({"url": f"{cloud.url}/storage/logs/{sign(cloud, {'jobs': [job.id for job in jobs]})}"})
+    return reply({"url": f"{address_of(request)}/storage/logs/{sign(cloud, {'jobs': [job.id for job in jobs]})}"})
 
 
 async def _pages(request: Request) -> Response:
     cloud, job = cloud_of(request), job_of(request)
-    url = f"{cloud.url}/storage/logs/{sign(cloud, {'jobs': [job.id]})}"
+    url = f"{address_of(request)}/storage/logs/{sign(cloud, {'jobs': [job.id]})}"
     return reply({"pages": [{"pageNumber": "0", "url": url}]})
 
 

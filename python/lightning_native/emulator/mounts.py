@@ -22,13 +22,20 @@ def check_mounts(cloud: Cloud, teamspace_id: str, specification: dict[str, Any])
         pass
 
 
-def mount(cloud: Cloud, job: Job) -> None:
-    """Put what a job has mounted where it looks for it."""
+def mount(cloud: Cloud, job: Job) -> dict[str, Path]:
+    """Put what a job has mounted where it looks for it; return what is where, by path."""
+    mounted = {}
     for link, folder in _mounts(cloud, job.teamspace_id, job.specification):
         folder.mkdir(parents=True, exist_ok=True)
+        cloud.give(folder, drive_folder(cloud, job.teamspace_id))
+        mounted[str(link)] = folder
+        if cloud.strict is not None:
+            # Its machine has a `/tmp` of its own.
+            continue
         if _is_ours(cloud, link):
             link.unlink()
         link.symlink_to(folder)
+    return mounted
 
 
 def unmount(cloud: Cloud, job: Job) -> None:
@@ -53,7 +60,7 @@ def _mounts(cloud: Cloud, teamspace_id: str, specification: dict[str, Any]) -> I
         path, name = str(mapping.get("containerPath")), str(mapping.get("connectionName"))
         if PurePosixPath(path).parent != _PLACE or ".." in path or not path.isprintable() or len(path.encode()) > 255:
             raise ApiError(400, f"nothing can be mounted at {path!r}: in the local cloud only right below {_PLACE}")
-        if os.path.lexists(path) and not _is_ours(cloud, Path(path)):
+        if cloud.strict is None and os.path.lexists(path) and not _is_ours(cloud, Path(path)):
             raise ApiError(400, f"nothing can be mounted at {path!r}: there is something else; take another name")
         drive = drive_folder(cloud, teamspace_id)
         connections = (inside(drive, f"{kind}/{name}") for kind in CONNECTION_FOLDERS.values())

@@ -90,7 +90,7 @@ async def _create_machines(cloud: Cloud, several: MultiMachineJob) -> None:
     address = {
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(_free_port()),
-        "WORLD_SIZE": str(several.machines),
+        "WORLD_SIZE": str(several.machines * _devices(cloud, several)),
         "NUM_NODES": str(several.machines),
     }
     await asyncio.gather(
@@ -110,6 +110,12 @@ async def _create_machines(cloud: Cloud, several: MultiMachineJob) -> None:
             for rank in range(several.machines)
         )
     )
+
+
+def _devices(cloud: Cloud, several: MultiMachineJob) -> int:
+    """Return by how many devices of a machine the platform counts."""
+    machine = machine_type(str(several.specification["instanceName"]))
+    return machine.count if cloud.strict is not None and machine.is_gpu else 1
 
 
 def _free_port() -> int:

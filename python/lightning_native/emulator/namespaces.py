@@ -20,8 +20,17 @@ class Namespace:
     Attributes:
         descriptors: open files that stand for it; a process that enters it needs them.
         identity: the number that the kernel shows for it in `/proc`.
+        keeper: the process that keeps it, which is none of those that run in it; 0 where there is none.
+        owner: the user whom files are given to that code inside is to read and write; None for our own.
+        hides_files: whether what is in the cloud's root is not seen inside.
+        has_network: whether 127.0.0.1 inside is not this computer's.
 
     """
+
+    keeper = 0
+    owner: int | None = None
+    hides_files = False
+    has_network = False
 
     def __init__(self, pid: int) -> None:
         own_user = not Path(f"/proc/{pid}/ns/user").samefile("/proc/self/ns/user")
@@ -29,6 +38,10 @@ class Namespace:
         self._descriptors = {kind: os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY | os.O_CLOEXEC) for kind in kinds}
         self.descriptors = list(self._descriptors.values())
         self.identity = os.fstat(self._descriptors["mnt"]).st_ino
+
+    def descriptor(self, kind: str) -> int:
+        """Return the open file that stands for one of its kinds."""
+        return self._descriptors[kind]
 
     def wrap(self, argv: Sequence[str]) -> list[str]:
         """Return the command that runs another one inside, in the root folder."""

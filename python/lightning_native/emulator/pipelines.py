@@ -49,7 +49,9 @@ def create(cloud: Cloud, teamspace_id: str, name: str, steps: list[dict[str, Any
         **fields,
     )
     if pipeline.shared_filesystem.get("enabled"):
-        _shared_folder(cloud, pipeline).mkdir(parents=True, exist_ok=True)
+        shared = _shared_folder(cloud, pipeline)
+        shared.mkdir(parents=True, exist_ok=True)
+        cloud.give(shared, drive_folder(cloud, pipeline.teamspace_id))
     cloud.pipelines.save(pipeline)
     cloud.start_task(run(cloud, pipeline))
     return pipeline

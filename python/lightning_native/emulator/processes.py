@@ -31,6 +31,8 @@ _NICENESS = 10
 # Of the code in studios and jobs: the one that the server was started with. Its own keeps other users out.
 _UMASK = os.umask(0o077)
 os.umask(_UMASK)
+# Of a machine that knows nothing of this computer.
+_THEIR_UMASK = 0o022
 
 
 def require_linux() -> None:
@@ -88,20 +90,28 @@ def start(
     directory: Path,
     environment: Mapping[str, str],
     output: Path,
+    folder: Path | None = None,
     namespace: Namespace | None = None,
     waits: bool = False,
 ) -> Process:
     """Start a process whose output, both streams, goes to a file.
 
+    With a folder, its last two arguments are the names of files: the `command` there, and the `exit_code` to write.
     A file, not a pipe: the end of the process is then the end of the command, whatever it leaves running. One that
     `waits` has a pipe as its input, which ends with this server, and brings a line when it is to `go`.
     """
-    wrapped = namespace.wrap(argv) if namespace else argv
-    with output.open("ab") as stream:
+    with contextlib.ExitStack() as opened, output.open("ab") as stream:
+        passed: list[int] = []
+        if folder and namespace and namespace.hides_files:
+            passed = _open_for(namespace.owner, folder, stream.fileno())
+            opened.callback(_close_all, passed)
+            argv = [*argv, *(f"/dev/fd/{number}" for number in passed)]
+        elif folder:
+            argv = [*argv, str(folder / "command"), str(folder / "exit_code")]
         child = subprocess.Popen(
             # Set from outside, it would miss what the process had started by then.
-            ["nice", "-n", str(_NICENESS), *wrapped],
-            pass_fds=namespace.descriptors if namespace else (),
+            ["nice", "-n", str(_NICENESS), *(namespace.wrap(argv) if namespace else argv)],
+            pass_fds=[*(namespace.descriptors if namespace else ()), *passed],
             stdin=subprocess.PIPE if waits else subprocess.DEVNULL,
             bufsize=0,
             stdout=stream,
@@ -109,12 +119,29 @@ def start(
             cwd=directory,
             env=environment,
             start_new_session=True,
-            umask=_UMASK,
+            umask=_THEIR_UMASK if namespace and namespace.hides_files else _UMASK,
         )
     with contextlib.suppress(OSError):
         # Where each session has a priority of its own, that of its processes matters within it only.
         Path(f"/proc/{child.pid}/autogroup").write_text(str(_NICENESS))
     return Process(child.pid, start_time(child.pid) or "", child)
+
+
+def _open_for(owner: int | None, folder: Path, output: int) -> list[int]:
+    """Open a command and its exit code for a machine that does not see where they are."""
+    command = os.open(folder / "command", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    opened = [command, os.open(folder / "exit_code", flags, 0o600)]
+    if owner is not None:
+        # Programs open `/dev/stdout` and `/dev/fd/N` again, as the user whom they run as.
+        for descriptor in (*opened, output):
+            os.fchown(descriptor, owner, owner)
+    return opened
+
+
+def _close_all(descriptors: Sequence[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def start_time(pid: int) -> str | None:
@@ -194,18 +221,19 @@ def find(marker: str, namespace: int | None = None) -> list[int]:
     return marked + [pid for pid, inside in others if inside in namespaces - {own}]
 
 
-def end(marker: str, namespace: int | None = None, grace: float = _GRACE_SECONDS) -> None:
+def end(marker: str, namespace: int | None = None, *, keeper: int = 0, grace: float = _GRACE_SECONDS) -> None:
     """End all processes that carry a marker: ask them, wait at most `grace` seconds, then kill what is left.
 
     Args:
         marker: the marker.
         namespace: the number of a mount namespace that is held open and in which all are, too.
+        keeper: the process in it that goes on.
         grace: seconds.
 
     """
     deadline = time.monotonic() + grace
     asked: set[int] = set()
-    while running := find(marker, namespace):
+    while running := [pid for pid in find(marker, namespace) if pid != keeper]:
         late = time.monotonic() > deadline
         for pid in running:
             if late or pid not in asked:

@@ -20,7 +20,18 @@ LOG_FILE = "server.log"
 SERVER_FILE = "server.json"
 LOST_AND_FOUND = "lost+found"
 _MARKER_TEXT = "A local Lightning cloud of lightning-native keeps its files here.\n"
-_FOLDERS = ("studios", "jobs", "commands", "snapshots", "drives", "uploads", "templates", "trash", LOST_AND_FOUND)
+_FOLDERS = (
+    "studios",
+    "jobs",
+    "commands",
+    "snapshots",
+    "drives",
+    "uploads",
+    "templates",
+    "machines",
+    "trash",
+    LOST_AND_FOUND,
+)
 _LOCKS = ("lock", "users.lock", "start.lock")
 _FILES = (MARKER, KEY_FILE, DATABASE_FILE, LOG_FILE, SERVER_FILE, "lifeline", *_LOCKS)
 # A large one may lie on another disk.

@@ -142,6 +142,8 @@ async def _serve(root: Path, settings: Settings, options: Options) -> None:
         except PermissionError:
             # A file or /dev/null, which cannot be waited for: nobody will end it.
             cloud.closing.set()
+    if cloud.strict is not None:
+        await cloud.strict.check()
     with _of_the_records(root):
         kept = await lifecycle.recover(cloud)
     if kept:
@@ -188,6 +190,7 @@ def _announce(root: Path, cloud: Cloud, kept: list[str]) -> None:
         "key_file": str(root / KEY_FILE),
         "environ": cloud.environ,
         "kept_aside": kept,
+        "strict": cloud.settings.strict,
     }
     partial.write_text(json.dumps(server))
     partial.rename(root / SERVER_FILE)

@@ -107,6 +107,7 @@ async def _create(request: Request) -> Response:
         path = inside(home_of(cloud, studio), str(seed.get("path") or ""))
         if path.parent == home_of(cloud, studio):
             path.write_text(str(seed.get("contents") or ""), encoding="utf-8", errors="surrogateescape")
+            cloud.give(path, home_of(cloud, studio))
     cloud.studios.save(studio)
     return reply(document(studio))
 
@@ -147,7 +148,7 @@ async def _fork(request: Request) -> Response:
     copy.recorded = dict(studio.recorded)
     try:
         cloud.discard(home_of(cloud, copy))
-        await copy_folders(cloud.studio_folder(studio), cloud.studio_folder(copy))
+        await copy_folders(cloud.studio_folder(studio), cloud.studio_folder(copy), cloud.environments.copy)
     except BaseException:
         await studios.delete(cloud, copy)
         raise

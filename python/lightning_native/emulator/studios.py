@@ -10,7 +10,6 @@ from starlette.requests import Request
 from lightning_native.emulator import processes
 from lightning_native.emulator.api import ApiError, cloud_of
 from lightning_native.emulator.cloud import Cloud
-from lightning_native.emulator.environments import create_environment
 from lightning_native.emulator.home import STUDIORC, environment_of, home_of, namespace_of
 from lightning_native.emulator.machines import DEFAULT_CLUSTER, DEFAULT_MACHINE, MACHINES
 from lightning_native.emulator.names import free_name
@@ -65,7 +64,9 @@ def create(cloud: Cloud, teamspace_id: str, name: str, cluster_id: str | None, *
         **fields,
     )
     with cloud.folder_in_work(studio.id):
-        (home_of(cloud, studio) / STUDIORC).parent.mkdir(parents=True)
+        first = (home_of(cloud, studio) / STUDIORC).parent
+        first.mkdir(parents=True)
+        cloud.give(first, home_of(cloud, studio))
         return cloud.studios.save(studio)
 
 
@@ -112,10 +113,10 @@ async def _make_ready(cloud: Cloud, studio: Studio) -> OSError | None:
     """Make what the commands of a studio need, and return why that cannot be done."""
     await cloud.copied(studio.id)
     try:
-        await asyncio.to_thread(create_environment, environment_of(cloud, studio), cloud.root / "templates")
+        await asyncio.to_thread(cloud.environments.create, environment_of(cloud, studio), cloud.root / "templates")
+        await namespace_of(cloud, studio)
     except OSError as error:
         return error
-    await namespace_of(cloud, studio)
     return None
 
 
@@ -230,6 +231,9 @@ async def confirm_switch(cloud: Cloud, studio: Studio) -> None:
     # The new machine has the same files but none of the processes.
     await cloud.end_processes(studio.marker)
     studio.cost += _cost_of_instance(cloud, studio.instance)
+    if cloud.strict is not None:
+        # Nor has it what the other had outside of home.
+        cloud.forget_namespace(studio.marker)
     studio.instance, studio.requested = requested, None
     save(cloud, studio)
 

@@ -1,0 +1,82 @@
+"""The network of a machine in strict mode: its own, with a way out through this computer by `slirp4netns`.
+
+Inside, 127.0.0.1 is the machine itself; this computer's own 127.0.0.1 is at `HOST`. Without a package index the way out
+ends at this computer: connections begin at its 127.0.0.1, from which nothing else can be reached.
+"""
+
+import asyncio
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+HOST = "10.0.2.2"
+_RESOLVER = "10.0.2.3"
+_LOOPBACK = "127.0.0.1"
+_START_SECONDS = 30.0
+_END_SECONDS = 10.0
+MISSING = "slirp4netns is missing (the Debian package slirp4netns has it)"
+
+
+def is_possible() -> bool:
+    """Whether machines can have a network of their own."""
+    return shutil.which("slirp4netns") is not None
+
+
+def resolver(index: bool) -> str:
+    """Return what `/etc/resolv.conf` says in a machine."""
+    return f"nameserver {_RESOLVER}\n" if index else ""
+
+
+async def connect(keeper: int, lifeline: int, log: Path, *, index: bool, as_root: bool) -> asyncio.subprocess.Process:
+    """Connect the network of a process with this computer until the writing end of a pipe is closed.
+
+    Args:
+        keeper: a process in that network.
+        lifeline: the reading end of the pipe.
+        log: a file for what goes wrong.
+        index: whether more than this computer is reached.
+        as_root: whether the network belongs to no user namespace of its own.
+
+    Raises:
+        OSError: it cannot be connected.
+
+    """
+    reading, writing = os.pipe()
+    errors = log.open("wb")
+    try:
+        process = await asyncio.create_subprocess_exec(
+            "slirp4netns",
+            *("--configure", "--mtu=65520", f"--exit-fd={lifeline}", f"--ready-fd={writing}"),
+            *(() if index else ("--disable-dns", f"--outbound-addr={_LOOPBACK}")),
+            *(() if as_root else (f"--userns-path=/proc/{keeper}/ns/user",)),
+            *(str(keeper), "tap0"),
+            pass_fds=(lifeline, writing),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=errors,
+            env={"PATH": os.environ.get("PATH", os.defpath)},
+            start_new_session=True,
+        )
+        os.close(writing)
+        writing = -1
+        ready = await asyncio.wait_for(asyncio.to_thread(os.read, reading, 1), _START_SECONDS)
+    finally:
+        errors.close()
+        for descriptor in {reading, writing} - {-1}:
+            os.close(descriptor)
+    if not ready:
+        await process.wait()
+        raise OSError(f"slirp4netns: {log.read_text(errors='replace').strip()}")
+    return process
+
+
+async def wait_for_end(processes: Sequence[asyncio.subprocess.Process]) -> None:
+    """Wait until connections have ended, whose machines have; end what does not."""
+    waiting = [asyncio.ensure_future(process.wait()) for process in processes]
+    if waiting:
+        await asyncio.wait(waiting, timeout=_END_SECONDS)
+    for process in processes:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()

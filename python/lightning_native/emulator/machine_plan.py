@@ -1,0 +1,211 @@
+"""The file system of a machine in strict mode, as steps for `enter_machine`: the platform's, not this computer's.
+
+Everything is absent that is not named here. Programs and libraries of the operating system are this computer's, and
+cannot be written to.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lightning_native.emulator import shims
+from lightning_native.emulator.namespaces import HOME
+
+PREFIX = "/system/conda/miniconda3/envs/cloudspace"
+UV = "/system/conda/miniconda3/uv"
+COMMANDS = "/commands"
+HOSTNAME = "studio"
+USER = "zeus"
+# Below the home of the cloud's drive; of the platform's folders those that code in a studio looks for.
+DRIVE_FOLDERS = (
+    "jobs",
+    "studios",
+    "studios/this_studio",
+    "uploads",
+    "artifacts",
+    "datasets",
+    "s3_connections",
+    "gcs_connections",
+    "s3_folders",
+    "gcs_folders",
+    "efs_connections",
+    "efs_folders",
+    "filestore_folders",
+    "lightning_storage",
+    "scratch",
+)
+_SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
+# What programs of the operating system need; nothing that this computer's owner wrote for himself.
+_ETC = (
+    "alternatives",
+    "bash.bashrc",
+    "ca-certificates",
+    "ca-certificates.conf",
+    "crypto-policies",
+    "debian_version",
+    "fonts",
+    "ld.so.cache",
+    "ld.so.conf",
+    "ld.so.conf.d",
+    "localtime",
+    "lsb-release",
+    "magic",
+    "mime.types",
+    "os-release",
+    "pki",
+    "profile",
+    "protocols",
+    "redhat-release",
+    "services",
+    "ssl",
+    "terminfo",
+    "timezone",
+)
+_DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_WORLD = 0o1777
+
+
+@dataclass(frozen=True)
+class Places:
+    """The folders of this computer that a machine shows, or has for itself.
+
+    Attributes:
+        home: the files of the studio or job.
+        drive: the teamspace's drive.
+        scratch: what the machine has for itself, gone with it.
+        environment: the Python environment; None for a container, which has none of ours.
+        version: of that environment's Python, such as 3.12.
+        caches: the folder with what installers have downloaded; None where there is no package index.
+        visible: files and folders of this computer that are seen read-only, by the path at which they are.
+        mounts: further folders, by the path at which they are seen.
+
+    """
+
+    home: Path
+    drive: Path
+    scratch: Path
+    environment: Path | None = None
+    version: str = ""
+    caches: Path | None = None
+    visible: Mapping[str, str] = field(default_factory=dict)
+    mounts: Mapping[str, Path] = field(default_factory=dict)
+
+
+Step = tuple[Any, ...]
+
+
+def steps(places: Places, user: int, hosts: str, resolver: str) -> list[Step]:
+    """Return how to build the machine's file system, in order."""
+    return [
+        *_operating_system(user, hosts, resolver),
+        *_folders(places),
+        *(_conda(places) if places.environment else ()),
+        *_visible(places.visible),
+        *(("bind", path, str(folder), True) for path, folder in places.mounts.items()),
+        ("read-only", "/etc"),
+        ("read-only", "/usr/local"),
+        ("read-only", "/"),
+    ]
+
+
+def _operating_system(user: int, hosts: str, resolver: str) -> Iterator[Step]:
+    yield ("bind", "/usr", "/usr", False)
+    yield ("tmpfs", "/usr/local")
+    for name in ("bin", "etc", "games", "include", "lib", "sbin", "share", "src"):
+        yield ("folder", f"/usr/local/{name}", 0o755, False)
+    for name in _SYSTEM:
+        path = f"/{name}"
+        if Path(path).is_symlink():
+            yield ("link", path, os.readlink(path))  # noqa: PTH115 - the text is what is asked for
+        elif Path(path).is_dir():
+            yield ("bind", path, path, False)
+    yield ("tmpfs", "/etc")
+    for name in _ETC:
+        path = f"/etc/{name}"
+        if Path(path).is_symlink():
+            yield ("link", path, os.readlink(path))  # noqa: PTH115 - as above
+        elif Path(path).exists():
+            yield ("bind", path, path, False)
+    home = HOME
+    yield ("file", "/etc/passwd", f"root:x:0:0:root:/root:/bin/bash\n{USER}:x:{user}:{user}::{home}:/bin/bash\n")
+    yield ("file", "/etc/group", f"root:x:0:\n{USER}:x:{user}:\n")
+    yield ("file", "/etc/hosts", hosts)
+    yield ("file", "/etc/hostname", f"{HOSTNAME}\n")
+    yield ("file", "/etc/resolv.conf", resolver)
+    yield ("file", "/etc/nsswitch.conf", "passwd: files\ngroup: files\nhosts: files dns\n")
+    yield ("proc", "/proc")
+    yield ("bind", "/sys", "/sys", False)
+    yield ("tmpfs", "/dev")
+    for name in _DEVICES:
+        if Path(f"/dev/{name}").exists():
+            yield ("bind", f"/dev/{name}", f"/dev/{name}", True)
+    yield ("pts", "/dev/pts")
+    yield ("shm", "/dev/shm")  # noqa: S108 - the machine's own
+    for name, text in (("fd", "/proc/self/fd"), ("ptmx", "pts/ptmx")):
+        yield ("link", f"/dev/{name}", text)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        yield ("link", f"/dev/{name}", f"/proc/self/fd/{number}")
+
+
+def _folders(places: Places) -> Iterator[Step]:
+    for name in ("run", "var", "var/lib", "home", "teamspace"):
+        yield ("folder", f"/{name}", 0o755, False)
+    yield ("bind", "/tmp", str(places.scratch / "tmp"), True)  # noqa: S108 - the machine's own
+    yield ("link", "/var/tmp", "/tmp")  # noqa: S108 - as above
+    yield ("bind", "/teamspace", str(places.drive), True)
+    yield ("bind", "/teamspace/jobs", str(places.drive / "jobs"), False)
+    yield ("bind", HOME, str(places.home), True)
+    if places.environment is None:
+        # A container's code is unpacked into a folder in `/`.
+        yield ("bind", "/app", str(places.scratch / "app"), True)
+        return
+    yield ("bind", "/cache", str(places.scratch / "cache"), True)
+    yield ("bind", f"/home/{USER}", str(places.scratch / "home"), True)
+
+
+def _conda(places: Places) -> Iterator[Step]:
+    yield ("bind", PREFIX, str(places.environment), True)
+    yield ("bind", UV, str(places.scratch / "uv"), True)
+    if places.caches is not None:
+        yield ("bind", f"{UV}/cache", str(places.caches / "uv"), True)
+        yield ("bind", f"{UV}/pip", str(places.caches / "pip"), True)
+    yield ("folder", COMMANDS, 0o755, False)
+    for name, text in shims.texts(PREFIX, places.version).items():
+        yield ("file", f"{COMMANDS}/{name}", text, 0o755)
+
+
+def _visible(sources: Mapping[str, str]) -> Iterator[Step]:
+    for path, source in sources.items():
+        yield ("bind", path, source, False)
+        # An interpreter's modules do not include the packages that were installed for this computer.
+        for name in ("site-packages", "dist-packages"):
+            if Path(source, name).is_dir():
+                yield ("tmpfs", f"{path}/{name}")
+                yield ("read-only", f"{path}/{name}")
+
+
+def prepare(places: Places, owner: int | None) -> None:
+    """Make the folders that the machine has for itself, and those of the platform on the drive."""
+    for name in ("tmp", "cache", "uv", "uv/cache", "uv/pip", "home", "app", "work"):
+        places.scratch.joinpath(name).mkdir(parents=True, exist_ok=True)
+    places.scratch.joinpath("tmp").chmod(_WORLD)
+    places.scratch.joinpath("cache").chmod(_WORLD)
+    for name, text in (("content", HOME), ("miniconda3", "/system/conda/miniconda3")):
+        path = places.scratch / "home" / name
+        if not path.is_symlink():
+            path.symlink_to(text)
+    made = [places.drive, *(places.drive / name for name in DRIVE_FOLDERS)]
+    for folder in made:
+        if folder.is_symlink():
+            raise OSError(f"{folder} is a link")
+        folder.mkdir(parents=True, exist_ok=True)
+    if places.caches is not None:
+        made += [places.caches / name for name in ("uv", "pip")]
+        for folder in made[-2:]:
+            folder.mkdir(parents=True, exist_ok=True)
+    if owner is not None:
+        made += [places.scratch / name for name in ("tmp", "cache", "uv", "uv/cache", "uv/pip", "home", "app")]
+        for folder in made:
+            os.chown(folder, owner, owner, follow_symlinks=False)

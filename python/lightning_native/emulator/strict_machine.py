@@ -1,0 +1,218 @@
+"""A machine in strict mode: namespaces of its own in which this computer's users, files, processes and network are not.
+
+Its first process, the keeper, stays until the machine is given back, and so do a record of it and what the machine has
+for itself: a server that was killed and started again finds the machines that still run.
+"""
+
+import asyncio
+import contextlib
+import json
+import os
+import select
+import shutil
+import signal
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from lightning_native.emulator import enter_machine, machine_network, machine_plan, processes
+from lightning_native.emulator.machine_plan import Places
+from lightning_native.emulator.namespaces import Namespace
+
+# As root, code runs as a user that this computer has not: ids from 60578 to 61183 are nobody's, as systemd lists them.
+ZEUS = 61_000
+# An ordinary user is this one inside, whatever his id is.
+_INSIDE = 1_000
+_RECORD = "machine.json"
+_KINDS = ("mnt", "pid", "net", "ipc", "uts")
+_NAMES = {"mnt": "mount", "pid": "pid", "net": "net", "ipc": "ipc", "uts": "uts", "user": "user"}
+_END_SECONDS = 10.0
+_FILES_OF_THE_INDEX = (
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "PIP_CERT",
+    "PIP_CONFIG_FILE",
+    "PIP_FIND_LINKS",
+    "UV_FIND_LINKS",
+)
+
+
+def owner_of_files() -> int | None:
+    """Return the user whom the files of studios are given to; None where it is the one who runs the server."""
+    return ZEUS if os.geteuid() == 0 else None
+
+
+@dataclass(frozen=True)
+class _Record:
+    """What finds a machine again.
+
+    Attributes:
+        keeper: its first process.
+        started: when that one started.
+        network: the name of its network, which others may share; empty for this computer's.
+        lifeline: the descriptor of the keeper that keeps the network.
+
+    """
+
+    keeper: int
+    started: str
+    network: str
+    lifeline: int
+
+
+class Machine(Namespace):
+    """A machine that runs as long as its keeper."""
+
+    def __init__(self, folder: Path, record: _Record) -> None:
+        self._folder = folder
+        self.record = record
+        self.is_root = os.geteuid() == 0
+        self.owner = owner_of_files()
+        self.hides_files = True
+        self.keeper = record.keeper
+        self.has_network = bool(record.network)
+        self.connection: asyncio.subprocess.Process | None = None
+        kinds = _KINDS if self.is_root else ("user", *_KINDS)
+        flags = os.O_RDONLY | os.O_CLOEXEC
+        self._descriptors = {kind: os.open(f"/proc/{record.keeper}/ns/{kind}", flags) for kind in kinds}
+        self.descriptors = list(self._descriptors.values())
+        self.identity = os.fstat(self._descriptors["mnt"]).st_ino
+
+    def wrap(self, argv: Sequence[str]) -> list[str]:
+        """Return the command that runs another one inside, as the machine's user, in the root folder."""
+        enter = [f"--{_NAMES[kind]}=/proc/self/fd/{number}" for kind, number in self._descriptors.items()]
+        user = [f"--setuid={ZEUS}", f"--setgid={ZEUS}"] if self.is_root else ["--preserve-credentials"]
+        return ["nsenter", *enter, *user, "--", *argv]
+
+    def close(self) -> None:
+        """End the machine with all that runs in it."""
+        super().close()
+        end(self._folder)
+
+    def shares(self, network: str) -> bool:
+        """Whether its network is one, and others can have it, too."""
+        return self.record.network == network and self.is_alive
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether its keeper still runs."""
+        return processes.start_time(self.record.keeper) == self.record.started
+
+
+async def create(places: Places, *, network: str, index: bool, peer: Machine | None = None) -> Machine:
+    """Make a machine.
+
+    Args:
+        places: what it shows.
+        network: the name of its network; empty for that of this computer.
+        index: whether its network reaches the package index.
+        peer: a machine whose network it is to share.
+
+    Raises:
+        OSError: the kernel does not let this user have one.
+
+    """
+    if shutil.which("nsenter") is None:
+        raise OSError("nsenter is missing; it is part of util-linux")
+    folder = places.scratch
+    owner = owner_of_files()
+    await asyncio.to_thread(machine_plan.prepare, places, owner)
+    user = ZEUS if owner is not None else _INSIDE
+    hosts = f"127.0.0.1 localhost {machine_plan.HOSTNAME}\n::1 localhost\n"
+    resolver = machine_network.resolver(index) if network else Path("/etc/resolv.conf").read_text()
+    reading, lifeline = (-1, _lifeline_of(peer)) if peer else os.pipe()
+    passed = [lifeline, *(peer.descriptors if peer else ())]
+    plan = {
+        "work": str(places.scratch / "work"),
+        "user": user,
+        "map_user": owner is None and peer is None,
+        "join_user": peer.descriptor("user") if peer and owner is None else None,
+        "own_network": bool(network) and peer is None,
+        "join_network": peer.descriptor("net") if peer else None,
+        "lifeline": lifeline,
+        "hostname": machine_plan.HOSTNAME,
+        "steps": machine_plan.steps(places, user, hosts, resolver),
+    }
+    try:
+        keeper = await _start(plan, passed)
+        record = _Record(keeper, processes.start_time(keeper) or "", network, lifeline)
+        folder.joinpath(_RECORD).write_text(json.dumps(asdict(record)))
+        try:
+            machine = Machine(folder, record)
+            if network and peer is None:
+                log = places.scratch / "network.log"
+                machine.connection = await machine_network.connect(
+                    keeper, reading, log, index=index, as_root=owner is not None
+                )
+        except BaseException:
+            end(folder)
+            raise
+    finally:
+        for descriptor in {reading, lifeline} - {-1}:
+            os.close(descriptor)
+    return machine
+
+
+def files_of_the_index() -> dict[str, str]:
+    """Return what a machine sees where it is on this computer, since its variables name it."""
+    named = [os.environ[name] for name in _FILES_OF_THE_INDEX if name in os.environ]
+    files = [path for value in named for path in value.split() if path.startswith("/") and Path(path).exists()]
+    seen = ("/usr/", "/etc/ssl/", "/etc/ca-certificates/", "/etc/pki/")
+    # `/usr/local` is not the operating system's.
+    return {path: path for path in files if not path.startswith(seen) or path.startswith("/usr/local/")}
+
+
+def _lifeline_of(peer: Machine) -> int:
+    """Return a further writing end of the pipe that a machine's network depends on."""
+    return os.open(f"/proc/{peer.record.keeper}/fd/{peer.record.lifeline}", os.O_WRONLY | os.O_CLOEXEC)
+
+
+async def _start(plan: dict[str, object], passed: list[int]) -> int:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", "-S", str(enter_machine.__file__)),
+        pass_fds=passed,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        # Nothing of our environment is to be found in the machine.
+        env={},
+        start_new_session=True,
+    )
+    output, message = await process.communicate(json.dumps(plan).encode())
+    if process.returncode:
+        raise OSError(f"no machine of its own: {message.decode(errors='replace').strip()}")
+    return int(output)
+
+
+def adopt(folder: Path) -> Machine | None:
+    """Return the machine that an earlier server made, if it still runs."""
+    try:
+        machine = Machine(folder, _Record(**json.loads((folder / _RECORD).read_text())))
+    except (OSError, ValueError, TypeError):
+        return None
+    if machine.is_alive:
+        return machine
+    Namespace.close(machine)
+    return None
+
+
+def end(folder: Path) -> None:
+    """End the machine of a folder, if it runs: all of its processes end with the first one."""
+    try:
+        record = _Record(**json.loads((folder / _RECORD).read_text()))
+    except (OSError, ValueError, TypeError):
+        return
+    if processes.start_time(record.keeper) != record.started:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        descriptor = os.pidfd_open(record.keeper)
+        try:
+            os.kill(record.keeper, signal.SIGKILL)
+            ended = select.poll()
+            ended.register(descriptor, select.POLLIN)
+            ended.poll(_END_SECONDS * 1000)
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,159 @@
+"""The machines of one local cloud in strict mode: made for studios and jobs, found again, ended."""
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+from lightning_native.emulator import machine_network, strict_machine
+from lightning_native.emulator.machine_plan import Places
+from lightning_native.emulator.strict_environment import StrictEnvironments
+from lightning_native.emulator.strict_machine import Machine
+from lightning_native.errors import EmulatorError
+
+logger = logging.getLogger("lightning_native.emulator")
+
+_FOLDER = "machines"
+_TRIAL = "trial"
+
+
+class StrictMachines:
+    """All machines of a cloud, by the marker of their studio or job.
+
+    Attributes:
+        environments: what makes their Python environments.
+        owner: the user whom their files belong to; None for the one who runs the server.
+
+    """
+
+    def __init__(self, root: Path, environments: StrictEnvironments, *, index: bool) -> None:
+        self.environments = environments
+        self.owner = strict_machine.owner_of_files()
+        self._root = root
+        self._index = index
+        self._has_network = machine_network.is_possible()
+        self._machines: dict[str, Machine] = {}
+        self._connections: list[asyncio.subprocess.Process] = []
+        self._joining: dict[str, asyncio.Lock] = {}
+
+    def folder(self, marker: str) -> Path:
+        """Return what a machine has for itself."""
+        return self._root / _FOLDER / marker
+
+    async def check(self) -> None:
+        """Make a machine and give it back.
+
+        Raises:
+            EmulatorError: this computer cannot have any, or none without a package index.
+
+        """
+        if not self._has_network:
+            self._go_without_network(machine_network.MISSING)
+        while True:
+            folder = self.folder(_TRIAL)
+            try:
+                for name in ("home", "drive"):
+                    folder.joinpath(name).mkdir(parents=True, exist_ok=True)
+                await self.make(_TRIAL, home=folder / "home", drive=folder / "drive")
+                return
+            except OSError as error:
+                if not (self._has_network and "slirp4netns" in str(error)):
+                    raise EmulatorError(
+                        f"machines cannot be made strict on this computer: {error}. It takes root, or a kernel that "
+                        "lets ordinary users have namespaces; start without --strict"
+                    ) from error
+                self._go_without_network(str(error))
+            finally:
+                self.forget(_TRIAL)
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _go_without_network(self, reason: str) -> None:
+        if not self._index:
+            raise EmulatorError(f"machines cannot be kept from the package index: {reason}; start without --no-index")
+        logger.warning("%s: machines share the network of this computer, and reach what listens at 127.0.0.1", reason)
+        self._has_network = False
+
+    async def make(
+        self,
+        marker: str,
+        *,
+        home: Path,
+        drive: Path,
+        environment: Path | None = None,
+        mounts: Mapping[str, Path] | None = None,
+        network: str = "",
+    ) -> Machine:
+        """Return the machine of a studio or job, made on first use.
+
+        Args:
+            marker: the marker.
+            home: the folder with its files.
+            drive: the folder with the files of its teamspace's drive.
+            environment: the folder of its Python environment; None for a container.
+            mounts: further folders, by the path at which it sees them.
+            network: what it shares its network with others by.
+
+        Raises:
+            OSError: it cannot be made.
+
+        """
+        machine = self._machines.get(marker)
+        if machine is not None and machine.is_alive:
+            return machine
+        self.forget(marker)
+        python = self.environments.interpreter_of(environment) if environment else None
+        places = Places(
+            home=home,
+            drive=drive,
+            scratch=self.folder(marker),
+            environment=environment,
+            version=python.minor if python else "",
+            # A cache would stand for the index.
+            caches=self._root / "cache" if self._index else None,
+            visible={
+                **(python.visible if python else {}),
+                **(strict_machine.files_of_the_index() if self._index else {}),
+            },
+            mounts=mounts or {},
+        )
+        places.scratch.mkdir(parents=True, exist_ok=True)
+        network = (network or marker) if self._has_network else ""
+        async with self._joining.setdefault(network, asyncio.Lock()):
+            peer = next((item for item in self._machines.values() if network and item.shares(network)), None)
+            machine = await strict_machine.create(places, network=network, index=self._index, peer=peer)
+            self._machines[marker] = machine
+        if machine.connection is not None:
+            self._connections = [item for item in self._connections if item.returncode is None]
+            self._connections.append(machine.connection)
+        return machine
+
+    def get(self, marker: str) -> Machine | None:
+        """Return the machine of a studio or job, if it has one."""
+        return self._machines.get(marker)
+
+    def adopt(self, markers: Collection[str], discard: Callable[[Path], None]) -> None:
+        """Take up the machines that an earlier server left, and end those whose studio or job is gone."""
+        folders = self._root / _FOLDER
+        for folder in sorted(folders.iterdir()) if folders.is_dir() else ():
+            machine = strict_machine.adopt(folder) if folder.name in markers else None
+            if machine is not None:
+                self._machines[folder.name] = machine
+            else:
+                strict_machine.end(folder)
+                discard(folder)
+
+    def forget(self, marker: str) -> bool:
+        """End the machine of a studio or job; return whether there was one."""
+        machine = self._machines.pop(marker, None)
+        if machine is None:
+            return False
+        machine.close()
+        self._joining.pop(machine.record.network, None)
+        return True
+
+    async def close(self) -> None:
+        """End what is left, and wait until all networks are gone."""
+        for marker in list(self._machines):
+            self.forget(marker)
+        await machine_network.wait_for_end(self._connections)
