@@ -188,7 +188,9 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_part(value: Any) -> bool:
-    return isinstance(value, dict) and _is_number(value.get("part_number"))
+    # Older clients write it otherwise, or ask for parts by their numbers only.
+    number = value.get("part_number", value.get("partNumber")) if isinstance(value, dict) else value
+    return _is_number(number)
 
 
 def number_in(query: QueryParams, name: str, default: int) -> int:

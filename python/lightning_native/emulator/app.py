@@ -25,6 +25,7 @@ from lightning_native.emulator import (
     logs,
     machines,
     multi_machine,
+    older_clients,
     page,
     pipelines,
     schedules,
@@ -54,6 +55,7 @@ _ROUTES = [
     *schedules.ROUTES,
     *secret_store.ROUTES,
     *documents.ROUTES,
+    *older_clients.ROUTES,
     *fault_gate.ROUTES,
     *history.ROUTES,
     *page.ROUTES,
@@ -99,14 +101,14 @@ class Gate:
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
-        response = self._refusal(scope["path"], Headers(scope=scope))
+        response = self._refusal(scope["path"], Headers(scope=scope), scope["query_string"].decode("latin-1"))
         if scope["type"] == "websocket":
             await (self._app if response is None else WebSocketClose(1008))(scope, receive, send)
         else:
             scope[fault_gate.TRANSPORT] = getattr(getattr(send, "__self__", None), "transport", None)
             await (response or self._app)(scope, receive, _with_headers(send))
 
-    def _refusal(self, path: str, headers: Headers) -> Response | None:
+    def _refusal(self, path: str, headers: Headers, query: str) -> Response | None:
         """Return the answer to a request that is not let in; None for one that is."""
         if any(len(headers.getlist(name)) > 1 for name in ("host", "origin", "authorization")):
             return failure(400, "a request has one `Host`, one `Origin` and one `Authorization` at most")
@@ -117,7 +119,7 @@ class Gate:
         # Nor one that sends its requests here.
         if headers.get("origin", f"http://{host[0]}").lower() != f"http://{host[0]}".lower():
             return failure(403, "this server takes no requests from pages of other sites")
-        if self._may_pass(path, headers):
+        if self._may_pass(path, headers) or older_clients.has_token(self._cloud, path, query):
             return None
         return page.login_form() if page.is_page(path) else failure(401, "the API key is missing or wrong")
 

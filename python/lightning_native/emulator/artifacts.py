@@ -170,20 +170,26 @@ async def _list(request: Request) -> Response:
     return reply({"tree": entries[start:following], "nextCursor": str(following) if following < len(entries) else None})
 
 
-def _file_of(request: Request) -> Path:
-    _, folder, path = _scope_of(request, request.path_params["path"])
-    target = inside(folder, path)
+def file_of(request: Request, path: str) -> Path:
+    """Return the file at a path of what a request is about; 404 when there is none."""
+    _, folder, inner = _scope_of(request, path)
+    target = inside(folder, inner)
     if not target.is_file():
-        raise ApiError(404, f"no file {request.path_params['path']!r}")
+        raise ApiError(404, f"no file {path!r}")
     return target
 
 
+def answer_file(request: Request, path: str) -> Response:
+    """Answer with the content of a file; 404 when there is none."""
+    return FileResponse(file_of(request, path), media_type="application/octet-stream")
+
+
 async def _download(request: Request) -> Response:
-    return FileResponse(_file_of(request), media_type="application/octet-stream")
+    return answer_file(request, request.path_params["path"])
 
 
 async def _delete_file(request: Request) -> Response:
-    _file_of(request).unlink()
+    file_of(request, request.path_params["path"]).unlink()
     return Response(status_code=204)
 
 
@@ -217,14 +223,22 @@ def verify(cloud: Cloud, token: str) -> dict[str, Any]:
 
 async def _request_uploads(request: Request) -> Response:
     body = await body_of(request)
-    return reply({"results": [_upload(request, blob) for blob in body.get("blobs") or []]})
+    return reply({"results": [upload_of(request, blob) for blob in body.get("blobs") or []]})
 
 
-def _upload(request: Request, blob: dict[str, Any]) -> dict[str, Any]:
-    cloud = cloud_of(request)
-    scope, folder, path = _scope_of(request, str(blob.get("path") or ""))
-    if inside(folder, path) == folder:
+def _target_of(request: Request, path: str) -> tuple[str, str, Path]:
+    """Return the scope, the path in it and the place of a file that is uploaded."""
+    scope, folder, inner = _scope_of(request, path)
+    target = inside(folder, inner)
+    if target == folder:
         raise ApiError(400, "a file needs a path")
+    return scope, inner, target
+
+
+def upload_of(request: Request, blob: dict[str, Any]) -> dict[str, Any]:
+    """Return the signed addresses that a file is uploaded to."""
+    cloud = cloud_of(request)
+    scope, path, _ = _target_of(request, str(blob.get("path") or ""))
     if isinstance(blob.get("parts"), list):
         raise ApiError(400, "`parts` is the number of parts")
     parts = int(blob.get("parts") or 1)
@@ -235,7 +249,7 @@ def _upload(request: Request, blob: dict[str, Any]) -> dict[str, Any]:
         raise ApiError(400, f"{parts} parts are more than {_MAX_PARTS}")
     elif parts > 1:
         upload_id = new_id()
-        _parts_folder(cloud, upload_id).mkdir(parents=True)
+        parts_folder(cloud, upload_id).mkdir(parents=True)
         numbers = list(range(1, parts + 1))
     else:
         numbers = [0]
@@ -254,7 +268,8 @@ def _part_number(number: Any) -> int:
     return int(text)
 
 
-def _parts_folder(cloud: Cloud, upload_id: str) -> Path:
+def parts_folder(cloud: Cloud, upload_id: str) -> Path:
+    """Return where the parts of an upload are."""
     if not _UPLOAD.fullmatch(upload_id):
         raise ApiError(400, f"{upload_id[:50]!r} is no upload")
     return cloud.root / "uploads" / upload_id
@@ -264,7 +279,7 @@ async def _receive(request: Request) -> Response:
     cloud = cloud_of(request)
     payload = verify(cloud, request.path_params["token"])
     if payload["upload"]:
-        folder = _parts_folder(cloud, payload["upload"])
+        folder = parts_folder(cloud, payload["upload"])
         if not folder.is_dir():
             raise ApiError(404, "this upload was finished or given up")
         target = folder / str(payload["part"])
@@ -272,6 +287,14 @@ async def _receive(request: Request) -> Response:
         folder = _folder_of_scope(cloud, payload["scope"])
         target = inside(folder, payload["path"])
     etag = await _receive_file(request, cloud, target, folder)
+    return Response(headers={"ETag": f'"{etag}"'})
+
+
+async def receive_at(request: Request, path: str) -> Response:
+    """Take the file that a request's body is, to a path of what it is about."""
+    cloud = cloud_of(request)
+    scope, _, target = _target_of(request, path)
+    etag = await _receive_file(request, cloud, target, _folder_of_scope(cloud, scope))
     return Response(headers={"ETag": f'"{etag}"'})
 
 
@@ -318,16 +341,17 @@ async def _complete_uploads(request: Request) -> Response:
     body = await body_of(request)
     for blob in body.get("blobs") or []:
         if blob.get("upload_id"):
-            _join_parts(request, blob)
+            join_parts(request, blob)
     return reply({})
 
 
-def _join_parts(request: Request, blob: dict[str, Any]) -> None:
+def join_parts(request: Request, blob: dict[str, Any]) -> None:
+    """Make the file of an upload from its parts."""
     cloud = cloud_of(request)
     _, folder, path = _scope_of(request, str(blob.get("path") or ""))
     target = inside(folder, path)
-    parts_folder = _parts_folder(cloud, str(blob["upload_id"]))
-    if not parts_folder.is_dir():
+    received = parts_folder(cloud, str(blob["upload_id"]))
+    if not received.is_dir():
         # The request may come twice: the first one did it.
         if target.is_file():
             return
@@ -340,7 +364,7 @@ def _join_parts(request: Request, blob: dict[str, Any]) -> None:
     try:
         with partial.open("wb") as file:
             for part in parts:
-                source = parts_folder / str(int(part["part_number"]))
+                source = received / str(int(part["part_number"]))
                 if not source.is_file():
                     raise ApiError(400, f"part {part['part_number']} is missing")
                 with source.open("rb") as content:
@@ -352,7 +376,7 @@ def _join_parts(request: Request, blob: dict[str, Any]) -> None:
         _place(cloud, partial, target, folder)
     finally:
         partial.unlink(missing_ok=True)
-    shutil.rmtree(parts_folder, ignore_errors=True)
+    shutil.rmtree(received, ignore_errors=True)
 
 
 def _digest(content: BinaryIO) -> str:

@@ -18,6 +18,7 @@ from lightning_native.emulator.clock import Clock
 from lightning_native.emulator.copies import discard, remove
 from lightning_native.emulator.environments import Environments
 from lightning_native.emulator.faults import Fault
+from lightning_native.emulator.installed_sdk import reads_keep_alive_frequency
 from lightning_native.emulator.namespaces import Namespace
 from lightning_native.emulator.namespaces import create as create_namespace
 from lightning_native.emulator.root import DATABASE_FILE
@@ -150,7 +151,7 @@ class Cloud:
     @property
     def environ(self) -> dict[str, str]:
         """The environment variables with which the SDK reaches this cloud."""
-        return {
+        environ = {
             "LIGHTNING_CLOUD_URL": self.url,
             "LIGHTNING_USER_ID": self.user.id,
             "LIGHTNING_API_KEY": self.api_key,
@@ -158,11 +159,13 @@ class Cloud:
             "LIGHTNING_TEAMSPACE": TEAMSPACE,
             # The SDK would ask the package index for a newer version whenever it is imported.
             "LIGHTNING_DISABLE_VERSION_CHECK": "1",
-            # Its stop() and delete() wait for the thread that sends these, which sleeps this long.
-            "LIGHTNING_KEEPALIVE_FREQUENCY": "0.2",
             # Where no machine was asked yet.
             "LIGHTNING_NATIVE_MACHINE_PYTHON": f"{sys.version_info.major}.{sys.version_info.minor}",
         }
+        if reads_keep_alive_frequency():
+            # Its stop() and delete() wait for the thread that sends these, which sleeps this long.
+            environ["LIGHTNING_KEEPALIVE_FREQUENCY"] = "0.2"
+        return environ
 
     def add_fault(self, fault: Fault) -> None:
         """Add a fault and give it a number."""
