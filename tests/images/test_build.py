@@ -99,11 +99,11 @@ def test_zenml_builds_the_images_that_steps_run_in(engine: Path) -> None:
         assert f"IMAGES {sorted(images.items())}" in output
         workbench.assert_nothing_left()
     # The local cloud runs no containers, so here is what a step's image has to have.
-    imports = "import six, attr, zenml, lightning_native.zenml.entrypoints; print('ALL THERE')"
+    imports = "import six, attr, zenml, lightning_native.zenml.step_process.entrypoints; print('ALL THERE')"
     check = f"""
 FROM localhost/{images["one"]}
 RUN python -c "{imports}"
-RUN python -m lightning_native.zenml.start --help
+RUN python -m lightning_native.zenml.step_process.bootstrap --help
 """
     shown = build(engine / "check", "localhost/check:1", check)
     assert "ALL THERE" in shown

@@ -9,7 +9,7 @@ from workbench import Workbench
 
 import lightning_native
 from lightning_native.emulator.cloud import ORGANIZATION, ORGANIZATION_TEAMSPACE
-from lightning_native.zenml.component import reachable
+from lightning_native.zenml.reachability import reachable
 
 TESTS = Path(__file__).parents[1]
 DEFECTS = {

@@ -40,4 +40,4 @@ def test_the_cloud_decides_whether_zenml_must_be_reachable_from_outside() -> Non
     assert config().is_schedulable
     assert config().handles_step_retries
     assert config().supports_client_side_caching
-    assert {requirement.partition("==")[0] for requirement in own_requirements()} == {"lightning-native", "zenml"}
+    assert {requirement.partition("==")[0] for requirement in own_requirements()} == {"zenml"}

@@ -184,7 +184,7 @@ def kill_entrypoint(workbench: Workbench) -> None:
     mine = [
         int(line.split()[0])
         for line in listed.splitlines()
-        if "lightning_native.zenml.start" in line
+        if "lightning_native.zenml.step_process.bootstrap" in line
         and "DynamicEntrypoint" in line
         and "lightning_native.zenml.hosted" not in line
     ]

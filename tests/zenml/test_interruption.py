@@ -9,7 +9,7 @@ from zenml.exceptions import RunStoppedException
 from zenml.orchestrators import publish_utils, step_runner
 from zenml.orchestrators.signal_handler import SignalHandler
 
-from lightning_native.zenml.interruption import interruption_is_no_failure
+from lightning_native.zenml.step_process.signals import interruption_is_no_failure
 
 
 @pytest.mark.parametrize(("driven", "interruptible"), [(True, False), (True, True), (False, False)])
@@ -38,7 +38,7 @@ def test_a_step_that_saves_its_work_is_not_told_again_to_end() -> None:
     script = """
 import os, signal, subprocess, time, types
 from zenml.orchestrators.signal_handler import SignalHandler
-from lightning_native.zenml.interruption import interruption_is_no_failure
+from lightning_native.zenml.step_process.signals import interruption_is_no_failure
 with interruption_is_no_failure(interruptible=False, driven=True):
     handler = SignalHandler(types.SimpleNamespace(name="step"), None)
     with handler:
@@ -64,7 +64,7 @@ def test_a_step_that_is_told_twice_at_once_to_end_prints_no_error() -> None:
     script = """
 import logging, os, signal, sys, types
 from zenml.orchestrators.signal_handler import SignalHandler, logger
-from lightning_native.zenml.interruption import interruption_is_no_failure
+from lightning_native.zenml.step_process.signals import interruption_is_no_failure
 class Twice:
     told = False
     def write(self, text):
@@ -89,7 +89,7 @@ def test_what_was_registered_for_the_end_is_done_in_a_step_that_is_stopped() -> 
     script = """
 import atexit
 from zenml.exceptions import RunStoppedException
-from lightning_native.zenml.interruption import interruption_is_no_failure
+from lightning_native.zenml.step_process.signals import interruption_is_no_failure
 atexit.register(print, "tidied up")
 with interruption_is_no_failure(interruptible=False, driven=True):
     raise RunStoppedException("by somebody")

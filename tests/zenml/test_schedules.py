@@ -14,8 +14,8 @@ from workbench import Workbench
 
 from lightning_native.emulator.local_cloud import LocalCloud
 from lightning_native.errors import PlanError
-from lightning_native.zenml import schedules
 from lightning_native.zenml.schedules import interval_cron, lightning_schedule, window_variables
+from lightning_native.zenml.step_process import schedule_window
 
 # Five minutes pass in twelve seconds, which leaves a step of ZenML's time to import itself.
 RATE = 25
@@ -235,4 +235,4 @@ def test_a_run_outside_of_its_schedules_start_and_end_does_nothing(
     }
     for name, value in window_variables(schedule(cron_expression="* * * * *", **times), ()).items():
         monkeypatch.setenv(name, value)
-    assert schedules.out_of_window() is out
+    assert schedule_window.out_of_window() is out

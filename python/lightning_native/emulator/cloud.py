@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import secrets
-import sys
 from collections import deque
 from collections.abc import Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -160,7 +159,7 @@ class Cloud:
             # The SDK would ask the package index for a newer version whenever it is imported.
             "LIGHTNING_DISABLE_VERSION_CHECK": "1",
             # Where no machine was asked yet.
-            "LIGHTNING_NATIVE_MACHINE_PYTHON": f"{sys.version_info.major}.{sys.version_info.minor}",
+            "LIGHTNING_NATIVE_MACHINE_PYTHON": self.environments.python,
         }
         if reads_keep_alive_frequency():
             # Its stop() and delete() wait for the thread that sends these, which sleeps this long.

@@ -47,6 +47,11 @@ exec uv pip "$@"
 class Environments:
     """Makes the environments of one local cloud."""
 
+    @property
+    def python(self) -> str:
+        """The version of their Python, such as 3.12."""
+        return f"{sys.version_info.major}.{sys.version_info.minor}"
+
     def create(self, destination: Path, templates: Path) -> None:
         """Create a studio's environment; does nothing where one exists."""
         create_environment(destination, templates)

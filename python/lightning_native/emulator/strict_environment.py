@@ -161,6 +161,11 @@ class StrictEnvironments:
         self._preinstalled = tuple(PREINSTALLED if preinstalled is None else preinstalled) if index else ()
         self._owner = owner
 
+    @property
+    def python(self) -> str:
+        """The version of their Python, such as 3.12."""
+        return self.interpreter.minor
+
     def create(self, destination: Path, templates: Path) -> None:
         """Create a studio's environment; does nothing where one exists.
 

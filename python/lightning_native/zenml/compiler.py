@@ -16,11 +16,12 @@ from lightning_native.zenml.config import (
     LightningNativeOrchestratorSettings,
     LightningNativeStepSettings,
 )
-from lightning_native.zenml.entrypoints import ENV_SCRATCH, LightningNativeStepEntrypointConfiguration
 from lightning_native.zenml.environment import check_packaging, step_requirements, step_setup
 from lightning_native.zenml.machines import resource_request, step_machine
 from lightning_native.zenml.older import get_step_entrypoint_command
 from lightning_native.zenml.runtime import check_runtime
+from lightning_native.zenml.step_process.entrypoints import LightningNativeStepEntrypointConfiguration
+from lightning_native.zenml.variables import ENV_SCRATCH
 
 if TYPE_CHECKING:
     from zenml.config.retry_config import StepRetryConfig
@@ -216,6 +217,7 @@ def _step(
         interruptible=settings.interruptible,
         # Steps that share one configuration folder tear each other's files.
         scratch=("ZENML_CONFIG_PATH", ENV_SCRATCH),
+        package=True,
     )
     if settings.packaging == "image":
         return replace(

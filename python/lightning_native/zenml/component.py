@@ -19,17 +19,16 @@ from lightning_native.engine.run_folder import RunFolder
 from lightning_native.engine.watch import Watch, controller_environment
 from lightning_native.lightning.credentials import Credentials
 from lightning_native.zenml.config import LightningNativeStepSettings
-from lightning_native.zenml.entrypoints import ENV_PACKAGING
 from lightning_native.zenml.environment import image_environment
+from lightning_native.zenml.variables import ENV_CLOUD_ROOT, ENV_PACKAGING
 from lightning_native.zenml.wheels import made_wheel
 
 if TYPE_CHECKING:
     from zenml.config import DockerSettings
-    from zenml.stack import Stack, StackComponent
+    from zenml.stack import StackComponent
 
 logger = get_logger(__name__)
 
-ENV_CLOUD_ROOT = "LIGHTNING_NATIVE_CLOUD_ROOT"
 CONTROLLER = "lightning_native.zenml.controller"
 
 
@@ -50,7 +49,13 @@ def credentials_of(component: "StackComponent", settings: LightningNativeStepSet
     Raises:
         CredentialsError: names what is missing and where to set it.
     """
-    credentials = settings.credentials().or_else(Credentials.from_environment(os.environ))
+    credentials = Credentials(
+        user_id=settings.user_id,
+        api_key=settings.api_key,
+        username=settings.username,
+        organization=settings.organization,
+        teamspace=settings.teamspace,
+    ).or_else(Credentials.from_environment(os.environ))
     kind = component.type.value.replace("_", "-")
     return credentials.environ(settings=f"the {kind} (zenml {kind} update {component.name} --api_key=… )")
 
@@ -63,18 +68,6 @@ def reached(component: "StackComponent", settings: LightningNativeStepSettings) 
             yield environ
     else:
         yield credentials_of(component, settings)
-
-
-def reachable(component: "StackComponent", cloud: str, stack: "Stack") -> tuple[bool, str]:
-    """Tell whether steps on Lightning can reach a stack's data, and why not."""
-    if cloud == "local" or not stack.artifact_store.config.is_local:
-        return True, ""
-    kind = component.type.value.replace("_", "-")
-    return False, (
-        f"the artifact store {stack.artifact_store.name!r} is on this machine, where studios on Lightning AI "
-        "cannot reach it; use a remote artifact store (S3, GCS, …), or the local cloud: "
-        f"zenml {kind} update {component.name} --cloud=local"
-    )
 
 
 def warn_of_python(plan: RunPlan, environ: Mapping[str, str]) -> None:

@@ -8,9 +8,6 @@ from zenml.orchestrators import BaseOrchestratorConfig
 from zenml.step_operators import BaseStepOperatorConfig
 from zenml.utils.secret_utils import SecretField
 
-from lightning_native.engine.plan import PlacementName
-from lightning_native.lightning.credentials import Credentials
-
 
 class LightningNativeStepSettings(BaseSettings):
     """What a single step on Lightning can ask for, whoever brings it there."""
@@ -91,7 +88,7 @@ class LightningNativeStepSettings(BaseSettings):
             raise ValueError("machines is an empty list; name at least one machine, or leave it out")
         return self
 
-    def step_placement(self) -> PlacementName:
+    def step_placement(self) -> Literal["studio", "job", "platform"]:
         """Return how steps run: what is in an image always as jobs."""
         return "job" if self.packaging == "image" and self.placement == "studio" else self.placement
 
@@ -100,16 +97,6 @@ class LightningNativeStepSettings(BaseSettings):
         if self.machines:
             return tuple(self.machines)
         return (self.machine_type,) if self.machine_type else ()
-
-    def credentials(self) -> Credentials:
-        """Return the credentials among the settings."""
-        return Credentials(
-            user_id=self.user_id,
-            api_key=self.api_key,
-            username=self.username,
-            organization=self.organization,
-            teamspace=self.teamspace,
-        )
 
 
 class LightningNativeOrchestratorSettings(LightningNativeStepSettings):

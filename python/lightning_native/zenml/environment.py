@@ -1,7 +1,6 @@
 """From ZenML's Docker settings to what a step's environment needs where no image is built."""
 
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 import zenml
@@ -35,8 +34,8 @@ _IMAGE_ONLY = (
 
 
 def own_requirements() -> list[str]:
-    """Return what every step needs: this package and ZenML, in the versions that plan the run."""
-    return [f"lightning-native=={version('lightning-native')}", f"zenml=={zenml.__version__}"]
+    """Return what every step needs: ZenML in the version that plans the run. Our own package travels with the run."""
+    return [f"zenml=={zenml.__version__}"]
 
 
 def step_requirements(docker: DockerSettings, stack: "Stack") -> tuple[RequirementSource, ...]:

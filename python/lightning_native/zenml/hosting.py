@@ -41,12 +41,13 @@ def hosting_plan(
         machines: in the order of preference; none: the default.
     """
     # It talks to Lightning, which steps do not.
-    sdk = ("lightning-sdk", f"lightning-sdk=={version('lightning-sdk')}")
+    names = ("lightning-native", "lightning-sdk")
+    ours = tuple((name, f"{name}=={version(name)}") for name in names)
     step = StepPlan(
         name=STEP,
         argv=hosted.command(),
         machines=machines,
-        requirements=(*step_requirements(docker, stack), sdk),
+        requirements=(*step_requirements(docker, stack), *ours),
         retry=Retry(0 if hosted.delete else 1),
         scratch=("ZENML_CONFIG_PATH",),
         setup=step_setup(docker, stack, commands),

@@ -1,7 +1,5 @@
 """What a run tells ZenML about itself: where to look, what it runs, what it is expected to cost."""
 
-import json
-import os
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
@@ -15,11 +13,9 @@ from lightning_native.engine.layout import studio_layout
 from lightning_native.engine.machines import MachineOffer
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.run_folder import RunFolder
-from lightning_native.zenml.entrypoints import ENV_INTERRUPTIBLE
+from lightning_native.zenml.step_process.metadata import job_url
+from lightning_native.zenml.variables import ENV_INTERRUPTIBLE, ENV_STEP_URL, ENV_TEAMSPACE_URL
 
-ENV_STEP_URL = "LIGHTNING_NATIVE_STEP_URL"
-ENV_TEAMSPACE_URL = "LIGHTNING_NATIVE_TEAMSPACE_URL"
-ENV_STEP = "LIGHTNING_NATIVE_STEP"
 _LIGHTNING = "https://lightning.ai"
 # What setting up and booting take, as `lightning-native plan` assumes.
 _PREPARE_SECONDS = 60.0
@@ -38,25 +34,21 @@ def studio_url(environ: Mapping[str, str], name: str) -> str:
     return f"{teamspace_url(environ)}/studios/{quote(name)}"
 
 
-def job_url(environ: Mapping[str, str], name: str) -> str:
-    """Return the address of a job."""
-    return f"{teamspace_url(environ)}/jobs/{quote(name)}?app_id=jobs"
-
-
 def pipeline_url(environ: Mapping[str, str], name: str) -> str:
     """Return the address of a pipeline."""
     return f"{teamspace_url(environ)}/pipelines/{quote(name)}?app_id=pipeline"
 
 
-def step_job_name(pipeline: str, step: str, run_id: str, attempt: int) -> str:
-    """Return the name of the job of an attempt at a step."""
-    return unique_studio_name(pipeline, step, run_id[:12], f"attempt-{attempt}")
+def first_job_name(plan: RunPlan, step: str) -> str:
+    """Return the name of the job of the first attempt at a step."""
+    return unique_studio_name(plan.name, step, plan.run_id[:12], "attempt-1")
 
 
 def step_urls(plan: RunPlan, environ: Mapping[str, str]) -> dict[str, str]:
     """Return where each step runs: its studio, the job of its first attempt, or its pipeline."""
     if plan.placement == "job":
-        return {step.name: job_url(environ, step_job_name(plan.name, step.name, plan.run_id, 1)) for step in plan.steps}
+        teamspace = teamspace_url(environ)
+        return {step.name: job_url(teamspace, first_job_name(plan, step.name)) for step in plan.steps}
     if plan.placement == "platform":
         url = pipeline_url(environ, unique_studio_name(plan.name, plan.run_id[:12]))
         return {step.name: url for step in plan.steps}
@@ -112,17 +104,5 @@ def step_variables(plan: RunPlan, step: str, environ: Mapping[str, str]) -> dict
     """Return the variables from which a step knows where it runs."""
     interruptible = {ENV_INTERRUPTIBLE: "1"} if plan.step(step).interruptible else {}
     if plan.placement == "job":
-        named = json.dumps([plan.name, step, plan.run_id])
-        return {ENV_TEAMSPACE_URL: teamspace_url(environ), ENV_STEP: named, **interruptible}
+        return {ENV_TEAMSPACE_URL: teamspace_url(environ), **interruptible}
     return {ENV_STEP_URL: step_urls(plan, environ)[step], **interruptible}
-
-
-def step_run_metadata(attempt: int) -> dict[str, MetadataType]:
-    """Return the metadata of the step that this process runs, at this attempt."""
-    if ENV_STEP in os.environ:
-        pipeline, step, run_id = json.loads(os.environ[ENV_STEP])
-        name = step_job_name(pipeline, step, run_id, attempt)
-        url = f"{os.environ[ENV_TEAMSPACE_URL]}/jobs/{quote(name)}?app_id=jobs"
-    else:
-        url = os.environ.get(ENV_STEP_URL, "")
-    return {METADATA_ORCHESTRATOR_URL: Uri(url)} if url else {}

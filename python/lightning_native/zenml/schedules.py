@@ -5,10 +5,8 @@ A process of its own changes and deletes them, so that the credentials are in no
 
 import argparse
 import json
-import os
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
@@ -21,12 +19,11 @@ from lightning_native.engine.watch import controller_environment
 from lightning_native.errors import CloudError, LightningNativeError, PlanError
 from lightning_native.lightning.session import connect
 from lightning_native.terminal import one_line
+from lightning_native.zenml.variables import ENV_WINDOW
 
 if TYPE_CHECKING:
     from zenml.models import ScheduleResponse
 
-ENV_WINDOW = "LIGHTNING_NATIVE_SCHEDULE_WINDOW"
-ENV_PIPELINE_ID = "LIGHTNING_PIPELINE_ID"
 _ONCE_SECONDS = 3600.0
 _MINUTE, _HOUR, _DAY, _WEEK = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1), timedelta(weeks=1)
 
@@ -114,19 +111,6 @@ def _epoch(moment: datetime | None) -> float | None:
         return None
     # ZenML keeps times in UTC, without saying so.
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
-
-
-def out_of_window() -> bool:
-    """Tell whether this process is a step of a scheduled run that is not to be."""
-    if ENV_WINDOW not in os.environ:
-        return False
-    begin, end, first = json.loads(os.environ[ENV_WINDOW])
-    if first:
-        now = time.time()
-        return (begin is not None and now < begin) or (end is not None and now > end)
-    from zenml.client import Client
-
-    return not Client().list_pipeline_runs(orchestrator_run_id=os.environ[ENV_PIPELINE_ID], size=1).total
 
 
 def change_schedule(environ: Mapping[str, str], *arguments: str) -> None:

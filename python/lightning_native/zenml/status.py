@@ -1,11 +1,23 @@
 """How a run stands, from the journal to ZenML's words."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
+from zenml.client import Client
 from zenml.enums import ExecutionStatus
+from zenml.logger import get_logger
 
 from lightning_native.engine.journal import Journal, RunRecord, RunState, StepRecord, StepState
 from lightning_native.engine.run_folder import RunFolder
+from lightning_native.zenml import remote_calls
+from lightning_native.zenml.component import newest_folder
+from lightning_native.zenml.handed_over import HandedOver
+
+if TYPE_CHECKING:
+    from zenml.models import PipelineRunResponse
+    from zenml.stack import StackComponent
+
+logger = get_logger(__name__)
 
 RUN_STATUS: dict[RunState, ExecutionStatus] = {
     "running": ExecutionStatus.RUNNING,
@@ -44,3 +56,39 @@ def is_unfinished(folder: RunFolder) -> bool:
     with Journal() as journal:
         record = journal.run(folder.path.name)
     return record is not None and record.state == "running"
+
+
+def fetch_status(
+    component: "StackComponent", run: "PipelineRunResponse", *, include_steps: bool
+) -> tuple[ExecutionStatus | None, dict[str, ExecutionStatus] | None]:
+    """Return how a run stands, and its steps: from the journal of this machine, or of its controller."""
+    folder = newest_folder(str(run.orchestrator_run_id))
+    run_id = folder.path.name
+    if HandedOver.read(folder) is not None:
+        return _fetch_remote_status(component, run, run_id, include_steps=include_steps)
+    with Journal() as journal:
+        record = journal.run(run_id)
+        if record is None:
+            logger.warning("Run %s is not in the journal %s of this machine.", run_id, journal.path)
+            return None, None
+        status: ExecutionStatus | None = run_status(journal, record, driven=folder.is_driven())
+        steps = step_statuses(journal.steps(run_id)) if include_steps else None
+    if run.status.is_finished or (run.status == ExecutionStatus.STOPPING and record.state == "running"):
+        status = None
+    return status, steps
+
+
+def _fetch_remote_status(
+    component: "StackComponent", run: "PipelineRunResponse", run_id: str, *, include_steps: bool
+) -> tuple[ExecutionStatus | None, dict[str, ExecutionStatus] | None]:
+    if run.status.is_finished:
+        return None, None
+    answer = remote_calls.status(component, run_id)
+    if answer is None:
+        # It publishes how the run ended before it goes; without that, it was taken away.
+        after = Client().get_pipeline_run(run.id, hydrate=False).status
+        return (None if after.is_finished else ExecutionStatus.FAILED), None
+    if run.status == ExecutionStatus.STOPPING and answer["state"] == "running":
+        return None, None
+    steps = {step["name"]: STEP_STATUS[step["state"]] for step in answer["steps"] if step["state"] != "pending"}
+    return RUN_STATUS[answer["state"]], steps if include_steps else None

@@ -8,13 +8,11 @@ from zenml.stack import StackValidator
 from zenml.step_operators import BaseStepOperator
 
 from lightning_native.errors import RunFailedError
-from lightning_native.zenml.component import reachable
 from lightning_native.zenml.config import LightningNativeStepOperatorConfig, LightningNativeStepSettings
-from lightning_native.zenml.entrypoints import LightningNativeIsolatedStepEntrypointConfiguration
-from lightning_native.zenml.environment import own_requirements
 from lightning_native.zenml.images import check_builds
-from lightning_native.zenml.metadata import step_run_metadata
-from lightning_native.zenml.single_step import step_status, stop_step, submit_step, wait_for_step
+from lightning_native.zenml.reachability import reachability
+from lightning_native.zenml.step_process.entrypoints import LightningNativeIsolatedStepEntrypointConfiguration
+from lightning_native.zenml.step_process.metadata import step_run_metadata
 
 if TYPE_CHECKING:
     from zenml.config.step_run_info import StepRunInfo
@@ -41,12 +39,14 @@ class LightningNativeStepOperator(BaseStepOperator):
     @property
     def requirements(self) -> set[str]:
         """What a step needs to load this component."""
+        from lightning_native.zenml.environment import own_requirements
+
         return set(own_requirements())
 
     @property
     def validator(self) -> StackValidator:
         """Refuses a stack whose data the steps could not reach."""
-        return StackValidator(custom_validation_function=lambda stack: reachable(self, self.config.cloud, stack))
+        return reachability(self, self.config.cloud)
 
     @property
     def entrypoint_config_class(self) -> type[LightningNativeIsolatedStepEntrypointConfiguration]:
@@ -75,6 +75,8 @@ class LightningNativeStepOperator(BaseStepOperator):
             PlanError: the step cannot run as it is written.
             CredentialsError: credentials are missing.
         """
+        from lightning_native.zenml.single_step import submit_step
+
         submit_step(
             self,
             info,
@@ -92,6 +94,8 @@ class LightningNativeStepOperator(BaseStepOperator):
         Raises:
             RunFailedError: it was not submitted from this machine.
         """
+        from lightning_native.zenml.single_step import step_status
+
         status = step_status(self, step_run)
         if status is None:
             raise RunFailedError(f"step {step_run.name!r} ({step_run.id}) was not submitted from this machine")
@@ -99,12 +103,16 @@ class LightningNativeStepOperator(BaseStepOperator):
 
     def wait(self, step_run: "StepRunResponse") -> ExecutionStatus:
         """Wait until a submitted step has ended, and return how."""
+        from lightning_native.zenml.single_step import wait_for_step
+
         return wait_for_step(self, step_run)
 
     def cancel(self, step_run: "StepRunResponse") -> None:
         """Stop a submitted step and release what it holds."""
+        from lightning_native.zenml.single_step import stop_step
+
         stop_step(self, step_run)
 
     def get_step_run_metadata(self, info: "StepRunInfo") -> "dict[str, MetadataType]":  # noqa: ARG002  ZenML's signature
         """Return where the step runs."""
-        return step_run_metadata(1)
+        return step_run_metadata()

@@ -9,7 +9,7 @@ import runpy
 
 MODULE = __name__
 _ZENML = "zenml.entrypoints.entrypoint"
-_LOADED_BY_NAME = ("lightning_native.zenml.entrypoints", "lightning_native.zenml.flavor")
+_LOADED_BY_NAME = ("lightning_native.zenml.step_process.entrypoints", "lightning_native.zenml.flavor")
 
 
 def look_for_garbage() -> None:

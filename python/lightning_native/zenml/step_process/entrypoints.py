@@ -24,21 +24,14 @@ from zenml.step_operators.step_operator_entrypoint_configuration import (
 from zenml.utils import code_utils, source_utils
 
 from lightning_native.child_process import end_of_standard_library, module_arguments
-from lightning_native.zenml.interruption import interruption_is_no_failure, reclaimed_step_run
-from lightning_native.zenml.schedules import out_of_window
-from lightning_native.zenml.start import MODULE, look_for_garbage
-from lightning_native.zenml.wheels import enter_wheel
+from lightning_native.zenml.step_process.bootstrap import MODULE, look_for_garbage
+from lightning_native.zenml.step_process.schedule_window import out_of_window
+from lightning_native.zenml.step_process.signals import interruption_is_no_failure, reclaimed_step_run
+from lightning_native.zenml.step_process.wheel import enter_wheel
+from lightning_native.zenml.variables import ENV_INTERRUPTIBLE, ENV_PACKAGING, ENV_RUN_ID, ENV_SCRATCH
 
 logger = get_logger(__name__)
 
-# The run's id, where it has a controller; each run that a schedule makes gets an id of Lightning's.
-ENV_RUN_ID = "LIGHTNING_NATIVE_RUN_ID"
-# How the code gets there, as the settings name it.
-ENV_PACKAGING = "LIGHTNING_NATIVE_PACKAGING"
-# A folder that is removed when the step ends.
-ENV_SCRATCH = "LIGHTNING_NATIVE_SCRATCH"
-# There where the step's machine may be taken away.
-ENV_INTERRUPTIBLE = "LIGHTNING_NATIVE_INTERRUPTIBLE"
 # Where ZenML puts code into images.
 DOCKER_IMAGE_WORKDIR = Path("/app")
 

@@ -1,0 +1,1 @@
+"""Runs that the orchestrator brings to Lightning, each kind in a module."""
