@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 from workbench import Workbench, new_zenml
 
+from lightning_native import extract_archive
 from lightning_native.emulator.attach import attach
+from lightning_native.engine.own_package import pack_own_package
 
-# Of what is tested: nothing of it is on the package index.
+# Of what is tested, so that images could have it: they are not to ask for it.
 WHEELS = Path(__file__).parents[2] / ".images"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 BASE = "localhost/base:1"
@@ -100,8 +102,15 @@ def test_zenml_builds_the_images_that_steps_run_in(engine: Path) -> None:
         workbench.assert_nothing_left()
     # The local cloud runs no containers, so here is what a step's image has to have.
     imports = "import six, attr, zenml, lightning_native.zenml.step_process.entrypoints; print('ALL THERE')"
+    (engine / "check").mkdir()
+    package = pack_own_package(engine / "package.tar.gz")
+    extract_archive(package.archive, engine / "check" / "package")
     check = f"""
 FROM localhost/{images["one"]}
+RUN ! python -c "import lightning_native" 2> /dev/null
+# As the agent brings it to the container.
+COPY package /tmp/package/
+ENV PYTHONPATH=/tmp/package
 RUN python -c "{imports}"
 RUN python -m lightning_native.zenml.step_process.bootstrap --help
 """
