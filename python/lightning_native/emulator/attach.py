@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import IO
 
 from lightning_native.child_process import python_module
+from lightning_native.emulator.keep_alive import is_kept
 from lightning_native.emulator.local_cloud import read_environ, read_server, strict_arguments, warn_of_kept
-from lightning_native.emulator.root import LOG_FILE, lock_root, open_private, open_root
+from lightning_native.emulator.root import LIFELINE, LOG_FILE, START_LOCK, lock_root, open_private, open_root
 from lightning_native.errors import EmulatorError
 from lightning_native.home import home
 
@@ -38,8 +39,8 @@ def default_root() -> Path:
 def attach(root: Path) -> Iterator[dict[str, str]]:
     """Use the local cloud of a root, and yield the environment variables with which the SDK reaches it.
 
-    A cloud that was started here ends with its last user, also when that one is killed; one that runs on its own
-    stays.
+    A cloud that was started here ends with its last user, also when that one is killed, or with the last controller on
+    its own machines; one that runs on its own stays.
 
     Raises:
         EmulatorError: the root is no root of a local cloud, and nothing was written into it; or the server cannot be
@@ -49,7 +50,7 @@ def attach(root: Path) -> Iterator[dict[str, str]]:
     with open_private(root / "users.lock") as users:
         # The last user holds it alone until the server is gone, so that nobody meets a server that is ending.
         fcntl.flock(users, fcntl.LOCK_SH)
-        with open_private(root / "start.lock") as starting:
+        with open_private(root / START_LOCK) as starting:
             fcntl.flock(starting, fcntl.LOCK_EX)
             environ = read_environ(root)
             if environ is not None:
@@ -81,6 +82,8 @@ class _Lifeline:
             if (lock := lock_root(root)) is not None:
                 lock.close()
                 break
+            if is_kept(root):
+                return
             time.sleep(_POLL_SECONDS)
         if self._server is not None:
             with suppress(subprocess.TimeoutExpired):
@@ -88,7 +91,7 @@ class _Lifeline:
 
 
 def _start(root: Path) -> _Lifeline:
-    fifo = root / "lifeline"
+    fifo = root / LIFELINE
     fifo.unlink(missing_ok=True)
     os.mkfifo(fifo, 0o600)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
@@ -115,7 +118,7 @@ def _start(root: Path) -> _Lifeline:
 def _join(root: Path) -> _Lifeline | None:
     """Hold the lifeline of a running server; None when it runs on its own."""
     with suppress(OSError):
-        return _Lifeline(os.open(root / "lifeline", os.O_WRONLY | os.O_NONBLOCK))
+        return _Lifeline(os.open(root / LIFELINE, os.O_WRONLY | os.O_NONBLOCK))
     return None
 
 

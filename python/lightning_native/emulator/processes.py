@@ -221,6 +221,17 @@ def find(marker: str, namespace: int | None = None) -> list[int]:
     return marked + [pid for pid, inside in others if inside in namespaces - {own}]
 
 
+def any_has(variable: str, value: str) -> bool:
+    """Tell whether a process has a variable with this value in its environment."""
+    wanted = f"{variable}={value}".encode()
+    for name in os.listdir("/proc"):  # noqa: PTH208 - see above
+        if name.isdigit():
+            with contextlib.suppress(OSError):
+                if wanted in _environment(name).split(b"\0"):
+                    return True
+    return False
+
+
 def end(marker: str, namespace: int | None = None, *, keeper: int = 0, grace: float = _GRACE_SECONDS) -> None:
     """End all processes that carry a marker: ask them, wait at most `grace` seconds, then kill what is left.
 

@@ -18,6 +18,8 @@ KEY_FILE = "api_key"
 DATABASE_FILE = "state.sqlite"
 LOG_FILE = "server.log"
 SERVER_FILE = "server.json"
+LIFELINE = "lifeline"
+START_LOCK = "start.lock"
 LOST_AND_FOUND = "lost+found"
 _MARKER_TEXT = "A local Lightning cloud of lightning-native keeps its files here.\n"
 _FOLDERS = (
@@ -32,8 +34,8 @@ _FOLDERS = (
     "trash",
     LOST_AND_FOUND,
 )
-_LOCKS = ("lock", "users.lock", "start.lock")
-_FILES = (MARKER, KEY_FILE, DATABASE_FILE, LOG_FILE, SERVER_FILE, "lifeline", *_LOCKS)
+_LOCKS = ("lock", "users.lock", START_LOCK)
+_FILES = (MARKER, KEY_FILE, DATABASE_FILE, LOG_FILE, SERVER_FILE, LIFELINE, *_LOCKS)
 # A large one may lie on another disk.
 _CACHE = "cache"
 # Such as `read_or_create_key` makes.
@@ -109,7 +111,7 @@ def _check_entry(path: Path) -> None:
         return
     if path.name in _FOLDERS and not stat.S_ISDIR(mode):
         kind = "folder"
-    elif path.name in _FILES and not (stat.S_ISREG(mode) or (path.name == "lifeline" and stat.S_ISFIFO(mode))):
+    elif path.name in _FILES and not (stat.S_ISREG(mode) or (path.name == LIFELINE and stat.S_ISFIFO(mode))):
         kind = "file"
     else:
         return
@@ -119,7 +121,7 @@ def _check_entry(path: Path) -> None:
 def _is_of_an_earlier_version(root: Path, names: list[str]) -> bool:
     """Whether a folder without a marker is a root: earlier versions had none."""
     known = {*_FILES, *_FOLDERS, _CACHE, f"{DATABASE_FILE}-wal", f"{DATABASE_FILE}-shm"}
-    if {"users.lock", "start.lock"} <= set(names) <= known and KEY_FILE not in names:
+    if {"users.lock", START_LOCK} <= set(names) <= known and KEY_FILE not in names:
         # One whose server never came up.
         return not any(root.joinpath(name).exists() for name in _FOLDERS)
     try:

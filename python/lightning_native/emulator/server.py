@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import logging
 import os
@@ -19,15 +20,28 @@ from lightning_native.emulator import lifecycle, processes
 from lightning_native.emulator.app import create_app
 from lightning_native.emulator.cloud import Cloud, Settings, read_or_create_key
 from lightning_native.emulator.connections import Connection
+from lightning_native.emulator.keep_alive import is_kept
 from lightning_native.emulator.local_cloud import exports, kept_aside, read_server
 from lightning_native.emulator.proxies import without_proxy
 from lightning_native.emulator.records import Fact
-from lightning_native.emulator.root import DATABASE_FILE, KEY_FILE, SERVER_FILE, lock_root, make_private, open_root
+from lightning_native.emulator.root import (
+    DATABASE_FILE,
+    KEY_FILE,
+    LIFELINE,
+    SERVER_FILE,
+    START_LOCK,
+    lock_root,
+    make_private,
+    open_private,
+    open_root,
+)
 from lightning_native.emulator.state import damaged
 from lightning_native.errors import EmulatorError
 
 _HOST = "127.0.0.1"
 _OPEN_FILES = 65_536
+# How often a cloud without users looks for what keeps it.
+_KEPT_SECONDS = 0.5
 
 logger = logging.getLogger("lightning_native.emulator")
 
@@ -138,7 +152,7 @@ async def _serve(root: Path, settings: Settings, options: Options) -> None:
         loop.add_signal_handler(number, cloud.closing.set)
     if options.stop_with_stdin:
         try:
-            loop.add_reader(sys.stdin.fileno(), _stop_at_end_of_stdin, loop, cloud)
+            loop.add_reader(sys.stdin.fileno(), _stop_at_end_of_stdin, loop, cloud, root)
         except PermissionError:
             # A file or /dev/null, which cannot be waited for: nobody will end it.
             cloud.closing.set()
@@ -173,10 +187,49 @@ def _of_the_records(root: Path) -> Iterator[None]:
         raise damaged(root / DATABASE_FILE, f"{type(error).__name__}: {error}") from error
 
 
-def _stop_at_end_of_stdin(loop: asyncio.AbstractEventLoop, cloud: Cloud) -> None:
-    if not os.read(sys.stdin.fileno(), 4096):
-        loop.remove_reader(sys.stdin.fileno())
+def _stop_at_end_of_stdin(loop: asyncio.AbstractEventLoop, cloud: Cloud, root: Path) -> None:
+    if os.read(sys.stdin.fileno(), 4096):
+        return
+    loop.remove_reader(sys.stdin.fileno())
+    if _is_lifeline(root):
+        cloud.start_task(_close_when_unused(loop, cloud, root))
+    else:
         cloud.closing.set()
+
+
+def _is_lifeline(root: Path) -> bool:
+    """Tell whether stdin is what users of the root hold open, and new ones can open."""
+    with contextlib.suppress(OSError):
+        return os.path.samestat(os.fstat(sys.stdin.fileno()), (root / LIFELINE).stat())
+    return False
+
+
+async def _close_when_unused(loop: asyncio.AbstractEventLoop, cloud: Cloud, root: Path) -> None:
+    """Close when no controller on a machine of this cloud keeps it, unless somebody uses it again."""
+    was_kept = False
+    while await asyncio.to_thread(is_kept, root):
+        was_kept = True
+        await asyncio.sleep(_KEPT_SECONDS)
+        if _is_used():
+            loop.add_reader(sys.stdin.fileno(), _stop_at_end_of_stdin, loop, cloud, root)
+            return
+    if was_kept:
+        with open_private(root / START_LOCK) as starting:
+            await asyncio.to_thread(fcntl.flock, starting, fcntl.LOCK_EX)
+            if _is_used():
+                loop.add_reader(sys.stdin.fileno(), _stop_at_end_of_stdin, loop, cloud, root)
+                return
+            # Held until this process is gone, so that nobody meets a server that is ending.
+            os.dup(starting.fileno())
+    cloud.closing.set()
+
+
+def _is_used() -> bool:
+    """Tell whether somebody holds the other end of the lifeline."""
+    try:
+        return bool(os.read(sys.stdin.fileno(), 4096))
+    except BlockingIOError:
+        return True
 
 
 def _announce(root: Path, cloud: Cloud, kept: list[str]) -> None:
