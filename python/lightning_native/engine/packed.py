@@ -16,8 +16,13 @@ class Packed:
     @classmethod
     def of(cls, archive: Path, digest: str) -> "Packed":
         """Return an archive with its digest, read once for its SHA-256."""
-        sha256 = hashlib.sha256()
-        with archive.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                sha256.update(block)
-        return cls(archive, digest, sha256.hexdigest())
+        return cls(archive, digest, file_sha256(archive))
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

@@ -9,6 +9,7 @@ import shutil
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal, overload
@@ -17,20 +18,33 @@ from lightning_native import ArchiveReport, create_archive, unique_studio_name
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.names import check_folder_name, check_names
 from lightning_native.engine.own_package import pack_own_package
-from lightning_native.engine.packed import Packed
+from lightning_native.engine.own_wheel import own_wheel
+from lightning_native.engine.packed import Packed, file_sha256
 from lightning_native.engine.plan import RunPlan, load_plan
 from lightning_native.engine.plan_bounds import check_credentials, check_variables
 from lightning_native.errors import PlanError
 from lightning_native.home import home, private, private_folder, write_private
 
-# Also of a run that is handed over, which is in a folder below, and what was being written when we were killed.
+_OWN_WHEEL = "own-wheel.json"
+# What no step needs when the run is over: secrets, and what is large. Also of a run that is handed over, which is in a
+# folder below, and what was being written when we were killed.
 _DISCARDED = (
     "environments.json",
     "*/environments.json",
     *("code.tar.gz", ".code.tar.gz*"),
     *("package.tar.gz", ".package.tar.gz*"),
+    "*.whl",
     "results.key*",
 )
+
+
+@dataclass(frozen=True)
+class OwnWheel:
+    """The wheel of this package that a controller on Lightning installs, with one of its extras."""
+
+    path: Path
+    sha256: str
+    extra: str
 
 
 class StepLog:
@@ -67,22 +81,40 @@ class RunFolder:
         return cls(home() / "runs" / check_folder_name(run_id))
 
     @overload
-    def write(self, plan: RunPlan, root: Path, environments: Mapping[str, Mapping[str, str]]) -> ArchiveReport: ...
+    def write(
+        self,
+        plan: RunPlan,
+        root: Path,
+        environments: Mapping[str, Mapping[str, str]],
+        *,
+        own_extra: str | None = None,
+    ) -> ArchiveReport: ...
 
     @overload
     def write(
-        self, plan: RunPlan, root: Path | None, environments: Mapping[str, Mapping[str, str]]
+        self,
+        plan: RunPlan,
+        root: Path | None,
+        environments: Mapping[str, Mapping[str, str]],
+        *,
+        own_extra: str | None = None,
     ) -> ArchiveReport | None: ...
 
     def write(
-        self, plan: RunPlan, root: Path | None, environments: Mapping[str, Mapping[str, str]]
+        self,
+        plan: RunPlan,
+        root: Path | None,
+        environments: Mapping[str, Mapping[str, str]],
+        *,
+        own_extra: str | None = None,
     ) -> ArchiveReport | None:
         """Make the folder: pack `root`, keep the plan, and the steps' environments in a 0600 file.
 
-        Without a root nothing is packed: for steps in images.
+        Without a root nothing is packed: for steps in images. With `own_extra` there is a wheel of this package, too,
+        which the steps' studios install with that extra.
 
         Raises:
-            PlanError: something has a name that it cannot have, or the plan has credentials in it.
+            PlanError: something has a name that it cannot have, the plan has credentials in it, or no wheel can be had.
             ArchiveError: `root` cannot be packed. Nothing is left behind.
 
         """
@@ -96,17 +128,23 @@ class RunFolder:
             try:
                 private_folder(self.path.parent)
                 self.path.mkdir(mode=0o700)
-                return self._fill(plan, root, environments)
+                return self._fill(plan, root, environments, own_extra)
             except BaseException:
                 if is_new:
                     journal.forget(plan.run_id)
                 raise
 
     def _fill(
-        self, plan: RunPlan, root: Path | None, environments: Mapping[str, Mapping[str, str]]
+        self,
+        plan: RunPlan,
+        root: Path | None,
+        environments: Mapping[str, Mapping[str, str]],
+        own_extra: str | None,
     ) -> ArchiveReport | None:
         try:
             self._begin_submission()
+            if own_extra is not None:
+                self._add_own_wheel(own_extra)
             report = create_archive(root, self._archive) if root is not None else None
             if report is not None:
                 self._archive.chmod(0o600)
@@ -136,6 +174,19 @@ class RunFolder:
         if self._end_submission is not None:
             self._end_submission()
         self._submission = self._end_submission = None
+
+    def _add_own_wheel(self, extra: str) -> None:
+        wheel = own_wheel(self.path)
+        described = {"name": wheel.name, "sha256": file_sha256(wheel), "extra": extra}
+        write_private(self.path / _OWN_WHEEL, json.dumps(described))
+
+    def own_wheel(self) -> OwnWheel | None:
+        """Return the wheel that studios install, None where they need none."""
+        try:
+            described = json.loads((self.path / _OWN_WHEEL).read_text())
+        except FileNotFoundError:
+            return None
+        return OwnWheel(self.path / described["name"], described["sha256"], described["extra"])
 
     def _describe_code(self, report: ArchiveReport) -> None:
         code = Packed.of(self._archive, report.digest)
@@ -231,7 +282,7 @@ class RunFolder:
         return self.path / "results.key"
 
     def discard_secrets(self) -> None:
-        """Delete the steps' environments, the archives and the run's key: no step will need them again."""
+        """Delete the steps' environments, the run's key, and what is uploaded: no step will need them again."""
         for path in self._secrets():
             path.unlink(missing_ok=True)
 

@@ -14,6 +14,7 @@ from lightning_native.engine.operation import PACKAGE, REMOTE_HOME, Agent, Opera
 from lightning_native.engine.placements.base import RunContext
 from lightning_native.engine.plan import Setup
 from lightning_native.engine.replaced_packages import replaced_packages, reporting
+from lightning_native.engine.run_folder import OwnWheel
 from lightning_native.errors import CloudError
 from lightning_native.home import private, write_private
 from lightning_native.lightning.cloud import StudioHandle
@@ -33,14 +34,25 @@ if [ -n "$missing" ]; then
 fi"""
 _UV = """\
 command -v uv >/dev/null 2>&1 || (cd / && {python} -m pip install --quiet uv)
-uv pip install --python {python} {arguments} -r {file}"""
+uv pip install --python {python} {arguments} {what}"""
 # An environment that uv has made has no pip.
 _PIP = """\
 if (cd / && {python} -c 'import pip') 2>/dev/null; then
-    {python} {pip} install {arguments} -r {file}
+    {python} {pip} install {arguments} {what}
 else
-    uv pip install --python {python} {arguments} -r {file}
+    uv pip install --python {python} {arguments} {what}
 fi"""
+_INSTALLERS = {"uv": _UV, "pip": _PIP}
+# An upload is not always visible at once; what is installed is what was sent.
+_OWN_WHEEL_ARRIVED = """\
+i=0
+until printf '%s  %s\\n' {sha256} {file} | sha256sum --check --status 2>/dev/null; do
+    i=$((i+1))
+    [ $i -lt 600 ] || {{ echo "the upload of {file} did not arrive intact" >&2; exit 1; }}
+    sleep 0.1
+done"""
+# No index is asked for this package, whatever that has under its name.
+_OWN_ARGUMENTS = ("--no-deps", "--no-index", "--force-reinstall")
 _FILE_OPTIONS = ("--index-url=", "--extra-index-url=", "--find-links=")
 _SHOWN_LINES = 15
 
@@ -101,7 +113,7 @@ def set_up(
         package = agent.unpack(context.folder.own_package(), PACKAGE, maybe_there=kept)
         ready = replace(ready, package=package)
     commands = (*context.plan.custom_commands, *setup.commands)
-    if requirements or setup.packages or commands:
+    if requirements or setup.packages or commands or context.folder.own_wheel():
         setup = replace(setup, commands=commands)
         _install(ready, context, name, requirements, setup, setup_variables(context, steps), kept=kept)
     return ready
@@ -169,12 +181,22 @@ def _install(
     options, setup = _options_for_file(setup)
     credentials = InstallCredentials.of("".join(f"{option}\n" for option in options) + requirements)
     requirements = credentials.requirements
+    own_wheel = context.folder.own_wheel()
+    install_own: list[str] = []
+    if own_wheel:
+        path = _upload_own_wheel(ready, own_wheel)
+        install_own = [
+            _OWN_WHEEL_ARRIVED.format(sha256=own_wheel.sha256, file=path),
+            _installing(setup.installer, ready.interpreter, _OWN_ARGUMENTS, path),
+        ]
+        requirements = f"{requirements.rstrip()}\n{path}[{own_wheel.extra}]\n"
     remote = f"{hashlib.sha256(requirements.encode()).hexdigest()[:32]}.requirements.txt"
     if requirements:
         local = context.folder.path / remote
         write_private(local, requirements)
         ready.agent.upload(local, f"{REMOTE_HOME}/{remote}")
-    script = _script(f"../../{remote}" if requirements else "", setup, credentials, ready.interpreter, kept=kept)
+    path = f"../../{remote}" if requirements else ""
+    script = _script(path, setup, credentials, ready.interpreter, install_own, kept=kept)
     log_path = context.folder.log(label)
     known = log_path.stat().st_size if log_path.exists() else 0
     shown = Masked(secret_values(variables, _secret_texts(context)))
@@ -222,19 +244,37 @@ def _options_for_file(setup: Setup) -> tuple[list[str], Setup]:
     return moved, replace(setup, installer_arguments=rest)
 
 
+def _upload_own_wheel(ready: ReadyStudio, wheel: OwnWheel) -> str:
+    """Upload the wheel of this package, and return its path from the folder of the code, where installers run."""
+    remote = f"{REMOTE_HOME}/wheels/{wheel.sha256[:32]}/{wheel.path.name}"
+    ready.agent.upload(wheel.path, remote)
+    return os.path.relpath(remote, ready.code)
+
+
+def _installing(installer: str, interpreter: Interpreter, arguments: Sequence[str], what: str) -> str:
+    return _INSTALLERS[installer].format(
+        python=quote(interpreter.executable),
+        pip=join(module_arguments("pip")),
+        arguments=join(arguments),
+        what=what,
+    )
+
+
 def _script(
-    requirements: str, setup: Setup, credentials: InstallCredentials, interpreter: Interpreter, *, kept: bool
+    requirements: str,
+    setup: Setup,
+    credentials: InstallCredentials,
+    interpreter: Interpreter,
+    install_own: Sequence[str],
+    *,
+    kept: bool,
 ) -> str:
     lines = ["set -eu", join(["echo", f"Python {interpreter.version} at {interpreter.executable}"])]
     if setup.packages:
         lines.append(_PACKAGES.format(packages=join(setup.packages)))
+    lines += install_own
     if requirements:
-        line = (_UV if setup.installer == "uv" else _PIP).format(
-            python=quote(interpreter.executable),
-            pip=join(module_arguments("pip")),
-            arguments=join(setup.installer_arguments),
-            file=quote(requirements),
-        )
+        line = _installing(setup.installer, interpreter, setup.installer_arguments, f"-r {quote(requirements)}")
         install = [*credentials.before, line, *credentials.after]
         lines += reporting(install, interpreter) if kept else install
     for command in setup.commands:

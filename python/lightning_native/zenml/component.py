@@ -6,8 +6,10 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from zenml.client import Client
 from zenml.config.global_config import GlobalConfiguration
 from zenml.constants import ENV_ZENML_CUSTOM_SOURCE_ROOT, ENV_ZENML_LOCAL_STORES_PATH
+from zenml.enums import StoreType
 from zenml.logger import get_logger
 from zenml.utils import source_utils
 
@@ -20,7 +22,7 @@ from lightning_native.engine.watch import Watch, controller_environment
 from lightning_native.lightning.credentials import Credentials
 from lightning_native.zenml.config import LightningNativeStepSettings
 from lightning_native.zenml.environment import image_environment
-from lightning_native.zenml.variables import ENV_CLOUD_ROOT, ENV_PACKAGING
+from lightning_native.zenml.variables import ENV_ON_LOCAL_CLOUD, ENV_PACKAGING
 from lightning_native.zenml.wheels import made_wheel
 
 if TYPE_CHECKING:
@@ -37,10 +39,12 @@ def settings_of(component: "StackComponent", container: object) -> LightningNati
     return cast(LightningNativeStepSettings, component.get_settings(container))  # type: ignore[arg-type]  # ZenML checks
 
 
-def local_cloud_root() -> Path:
-    """Return the root of the local cloud: of the one this process runs in, if it does."""
-    named = os.environ.get(ENV_CLOUD_ROOT)
-    return Path(named) if named else default_root()
+def local_cloud_root(settings: LightningNativeStepSettings) -> Path | None:
+    """Return the root of the local cloud that a process attaches to; None: it signs in with variables.
+
+    It does so on Lightning, and on a machine of the local cloud itself.
+    """
+    return default_root() if settings.cloud == "local" and ENV_ON_LOCAL_CLOUD not in os.environ else None
 
 
 def credentials_of(component: "StackComponent", settings: LightningNativeStepSettings) -> dict[str, str]:
@@ -49,13 +53,17 @@ def credentials_of(component: "StackComponent", settings: LightningNativeStepSet
     Raises:
         CredentialsError: names what is missing and where to set it.
     """
+    own = Credentials.from_environment(os.environ)
+    if settings.cloud == "local":
+        # Those of the machine: what is configured is for Lightning.
+        return own.environ() | {name: os.environ[name] for name in ("LIGHTNING_CLOUD_URL",) if name in os.environ}
     credentials = Credentials(
         user_id=settings.user_id,
         api_key=settings.api_key,
         username=settings.username,
         organization=settings.organization,
         teamspace=settings.teamspace,
-    ).or_else(Credentials.from_environment(os.environ))
+    ).or_else(own)
     kind = component.type.value.replace("_", "-")
     return credentials.environ(settings=f"the {kind} (zenml {kind} update {component.name} --api_key=… )")
 
@@ -63,8 +71,9 @@ def credentials_of(component: "StackComponent", settings: LightningNativeStepSet
 @contextmanager
 def reached(component: "StackComponent", settings: LightningNativeStepSettings) -> Iterator[dict[str, str]]:
     """Yield the variables with which a process of ours reaches Lightning; the local cloud runs meanwhile."""
-    if settings.cloud == "local":
-        with attach(local_cloud_root()) as environ:
+    root = local_cloud_root(settings)
+    if root is not None:
+        with attach(root) as environ:
             yield environ
     else:
         yield credentials_of(component, settings)
@@ -91,10 +100,17 @@ def step_environment(
     """Return the environment of a step's command: what an image would set, ZenML's, and ours."""
     ours = {ENV_ZENML_CUSTOM_SOURCE_ROOT: ".", ENV_PACKAGING: settings.packaging}
     if settings.cloud == "local":
-        # Studios of the local cloud share this machine's artifact store, wherever their own configuration is.
-        ours[ENV_ZENML_LOCAL_STORES_PATH] = GlobalConfiguration().local_stores_path
-        ours[ENV_CLOUD_ROOT] = str(local_cloud_root())
+        ours[ENV_ON_LOCAL_CLOUD] = "1"
+        if _has_local_data():
+            # Studios of the local cloud share it, wherever their own configuration is.
+            ours[ENV_ZENML_LOCAL_STORES_PATH] = GlobalConfiguration().local_stores_path
     return {**image_environment(docker), **environment, **ours}
+
+
+def _has_local_data() -> bool:
+    """Tell whether ZenML keeps data in this computer's files, and not on a server and in a remote artifact store."""
+    client = Client()
+    return client.zen_store.type == StoreType.SQL or client.active_stack.artifact_store.config.is_local
 
 
 @contextmanager
@@ -138,12 +154,12 @@ def start_controller(
     stopping: Callable[[], object] = lambda: None,
 ) -> Watch:
     """Start the process that drives a run; `arguments` go to its module, the rest is `Watch`'s."""
-    local = settings.cloud == "local"
+    root = local_cloud_root(settings)
     return Watch(
         folder,
         plan,
-        local_cloud=local_cloud_root() if local else None,
-        environ={} if local else credentials_of(component, settings),
+        local_cloud=root,
+        environ=credentials_of(component, settings) if root is None else {},
         synchronous=synchronous,
         controller=(module, *arguments),
         stopping=stopping,

@@ -27,14 +27,12 @@ class Hosted:
         run_id: of the run.
         argv: the command that drives it; none: the run of the folder that was uploaded.
         pipeline_run: ZenML's id of the run.
-        local_cloud: root of the local cloud it runs on; None: on Lightning.
         delete: the controller's own studio, if it is to delete it at the end; None: whoever started it does.
     """
 
     run_id: str
     argv: tuple[str, ...]
     pipeline_run: str | None
-    local_cloud: str | None
     delete: str | None
 
     def command(self) -> tuple[str, ...]:

@@ -21,7 +21,6 @@ from lightning_native.engine.journal import RunState
 from lightning_native.engine.operation import REMOTE_HOME
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.home import home, private_folder
-from lightning_native.lightning.local import cloud_environ
 from lightning_native.zenml.end_publication import is_promised_elsewhere, wait_for_promise
 from lightning_native.zenml.handed_over import Hosted
 
@@ -36,18 +35,17 @@ def main() -> int:
     hosted = Hosted.from_json(sys.argv[1])
     stop = _Stop()
     signal.signal(signal.SIGTERM, lambda *_: stop.request())
-    with cloud_environ(Path(hosted.local_cloud) if hosted.local_cloud else None):
-        sys.stderr.write(f"the controller of run {hosted.run_id} is up\n")
-        logs = _Logs()
-        try:
-            code = _drive(hosted, stop, logs)
-            _release_isolated_steps(logs)
-        except Exception:
-            traceback.print_exc()
-            code = 1
-        logs.show()
-        if hosted.delete:
-            _leave(hosted, code, stopped=stop.requested)
+    sys.stderr.write(f"the controller of run {hosted.run_id} is up\n")
+    logs = _Logs()
+    try:
+        code = _drive(hosted, stop, logs)
+        _release_isolated_steps(logs)
+    except Exception:
+        traceback.print_exc()
+        code = 1
+    logs.show()
+    if hosted.delete:
+        _leave(hosted, code, stopped=stop.requested)
     return code
 
 
@@ -104,8 +102,7 @@ def _uploaded_run(hosted: Hosted) -> tuple[str, ...]:
     (folder.path / "environments.json").chmod(0o600)
     private_folder(folder.path / "logs")
     published = ("--pipeline-run", hosted.pipeline_run) if hosted.pipeline_run else ()
-    local = ("--local-cloud", hosted.local_cloud) if hosted.local_cloud else ()
-    return module_arguments("lightning_native.zenml.controller", str(folder.path), *published, *local)
+    return module_arguments("lightning_native.zenml.controller", str(folder.path), *published)
 
 
 class _Logs:

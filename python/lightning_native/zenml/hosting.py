@@ -1,14 +1,16 @@
 """The plan of the studio that a controller on Lightning lives in, and the run that it is handed."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from zenml.config import DockerSettings
+from zenml.logger import get_logger
 
 from lightning_native.engine.layout import studio_layout
-from lightning_native.engine.plan import Retry, RunPlan, StepPlan
+from lightning_native.engine.plan import RequirementSource, Retry, RunPlan, StepPlan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.home import write_private
 from lightning_native.zenml.environment import step_requirements, step_setup
@@ -17,6 +19,11 @@ from lightning_native.zenml.handed_over import STEP, Hosted
 if TYPE_CHECKING:
     from zenml.stack import Stack
 
+logger = get_logger(__name__)
+
+# Of this package's extras, the one that a controller needs.
+EXTRA = "zenml"
+_OWN_LINE = re.compile(r"\s*lightning[-_.]+native\b(?![-_.]*\w)", re.IGNORECASE)
 # Below the folder of the run that hosts it: the folder of the run that is handed over.
 INNER = "inner"
 
@@ -41,19 +48,31 @@ def hosting_plan(
         machines: in the order of preference; none: the default.
     """
     # It talks to Lightning, which steps do not.
-    names = ("lightning-native", "lightning-sdk")
-    ours = tuple((name, f"{name}=={version(name)}") for name in names)
+    sdk = ("lightning-sdk", f"lightning-sdk=={version('lightning-sdk')}")
     step = StepPlan(
         name=STEP,
         argv=hosted.command(),
         machines=machines,
-        requirements=(*step_requirements(docker, stack), *ours),
+        requirements=(*_without_own(step_requirements(docker, stack)), sdk),
         retry=Retry(0 if hosted.delete else 1),
         scratch=("ZENML_CONFIG_PATH",),
         setup=step_setup(docker, stack, commands),
     )
     main = machines[0] if machines else None
     return RunPlan(hosted.run_id, _plan_name(pipeline), (step,), main_machine=main)
+
+
+def _without_own(sources: Sequence[RequirementSource]) -> tuple[RequirementSource, ...]:
+    """Return requirements without those of this package, of which the controller gets the wheel of what runs here."""
+    kept = []
+    for name, text in sources:
+        # One that goes on in the next line is read as one.
+        lines = text.replace("\\\n", " ").splitlines()
+        dropped = [line.strip() for line in lines if _OWN_LINE.match(line)]
+        if dropped:
+            logger.info("The controller gets lightning-native as it runs here, not as %s has it: %s", name, dropped[0])
+        kept.append((name, "\n".join(line for line in lines if not _OWN_LINE.match(line)) if dropped else text))
+    return tuple(kept)
 
 
 def controller_studio(pipeline: str, run_id: str) -> str:

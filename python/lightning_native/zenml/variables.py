@@ -13,8 +13,8 @@ ENV_STEP_URL = "LIGHTNING_NATIVE_STEP_URL"
 ENV_TEAMSPACE_URL = "LIGHTNING_NATIVE_TEAMSPACE_URL"
 # When a step of a scheduled run may begin.
 ENV_WINDOW = "LIGHTNING_NATIVE_SCHEDULE_WINDOW"
-# The local cloud that the step runs in.
-ENV_CLOUD_ROOT = "LIGHTNING_NATIVE_CLOUD_ROOT"
+# In a process on a machine of the local cloud: it has the account's variables, and sees no root.
+ENV_ON_LOCAL_CLOUD = "LIGHTNING_NATIVE_ON_LOCAL_CLOUD"
 # Lightning's own.
 ENV_JOB_NAME = "LIGHTNING_JOB_NAME"
 ENV_PIPELINE_ID = "LIGHTNING_PIPELINE_ID"

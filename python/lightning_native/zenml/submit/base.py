@@ -11,6 +11,7 @@ from zenml.constants import (
 )
 from zenml.models import PipelineRunUpdate
 
+from lightning_native.emulator.keep_alive import keeping
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.engine.watch import Watch
@@ -62,13 +63,11 @@ def announce(pipeline_run: UUID, run_id: str) -> None:
 def hosted_controller(
     run_id: str,
     argv: tuple[str, ...],
-    settings: LightningNativeOrchestratorSettings,
     pipeline_run: UUID | None,
     delete: str | None,
 ) -> Hosted:
     """Return what a controller on Lightning is to do."""
-    local = str(local_cloud_root()) if settings.cloud == "local" else None
-    return Hosted(run_id, argv, str(pipeline_run) if pipeline_run else None, local, delete)
+    return Hosted(run_id, argv, str(pipeline_run) if pipeline_run else None, delete)
 
 
 def hosting_environment(
@@ -79,6 +78,8 @@ def hosting_environment(
     run_id: str,
 ) -> dict[str, str]:
     """Return the environment of a controller on Lightning, which signs in by itself."""
+    # On the local cloud it has them from its machine, as any process there, and keeps the cloud running.
+    local_cloud = local_cloud_root(settings)
     credentials = {} if settings.cloud == "local" else credentials_of(orchestrator, settings)
     # A controller needs credentials, which containers do not have, so it is in a studio also where steps are not.
     packaging = {ENV_PACKAGING: "source"} if settings.packaging == "image" else {}
@@ -87,6 +88,7 @@ def hosting_environment(
         **step_environment(docker, environment, settings),
         **packaging,
         **credentials,
+        **(keeping(local_cloud) if local_cloud else {}),
         ENV_RUN_ID: run_id,
         "LIGHTNING_NATIVE_HOME": f"~/{HOME}",
     }

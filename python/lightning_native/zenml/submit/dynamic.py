@@ -30,6 +30,7 @@ from lightning_native.zenml.component import (
 from lightning_native.zenml.environment import check_docker_settings
 from lightning_native.zenml.handed_over import STEP
 from lightning_native.zenml.hosting import (
+    EXTRA,
     controller_studio,
     hosting_plan,
     logs_command,
@@ -102,7 +103,7 @@ def submit_dynamic(
             entrypoint = LightningNativeDynamicEntrypointConfiguration
             _python, *command = entrypoint.get_entrypoint_command()
             arguments = entrypoint.get_entrypoint_arguments(snapshot_id=snapshot.id, run_id=pipeline_run)
-            hosted = hosted_controller(outer_id, (*command, *arguments), settings, pipeline_run, delete)
+            hosted = hosted_controller(outer_id, (*command, *arguments), pipeline_run, delete)
             plan = hosting_plan(
                 hosted,
                 configuration.name,
@@ -115,7 +116,7 @@ def submit_dynamic(
             warn_of_python(plan, environ)
             ours = hosting_environment(orchestrator, configuration.docker_settings, environment, settings, run_id)
             with packed_root(settings) as root:
-                folder.write(plan, root, {STEP: ours})
+                folder.write(plan, root, {STEP: ours}, own_extra=EXTRA)
             if placeholder_run and not placeholder_run.orchestrator_run_id:
                 announce(placeholder_run.id, run_id)
         plan = folder.plan()

@@ -21,6 +21,7 @@ from lightning_native.zenml.component import packed_root, reached, step_environm
 from lightning_native.zenml.config import LightningNativeOrchestratorSettings
 from lightning_native.zenml.handed_over import STEP
 from lightning_native.zenml.hosting import (
+    EXTRA,
     add_inner_run,
     controller_studio,
     hosting_plan,
@@ -132,11 +133,11 @@ def _write_handed_over(
     pipeline_run: UUID | None,
 ) -> ArchiveReport:
     """Write the folder of a run whose controller lives on Lightning."""
-    hosted = hosted_controller(folder.path.name, (), settings, pipeline_run, controller_studio(plan.name, plan.run_id))
+    hosted = hosted_controller(folder.path.name, (), pipeline_run, controller_studio(plan.name, plan.run_id))
     hosting = hosting_plan(hosted, plan.name, stack, docker=DockerSettings())
     environment = hosting_environment(orchestrator, DockerSettings(), base_environment, settings, plan.run_id)
     with packed_root(settings) as root:
-        report = folder.write(hosting, root, {STEP: environment})
+        report = folder.write(hosting, root, {STEP: environment}, own_extra=EXTRA)
     add_inner_run(folder, plan, environments)
     return report
 
