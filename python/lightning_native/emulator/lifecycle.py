@@ -17,7 +17,9 @@ from lightning_native.emulator import (
 from lightning_native.emulator.cloud import Cloud, logger
 from lightning_native.emulator.copies import is_discarded, put_aside
 from lightning_native.emulator.home import home_of
+from lightning_native.emulator.records import Fact
 from lightning_native.emulator.root import LOST_AND_FOUND
+from lightning_native.errors import EmulatorError
 
 _TICK_SECONDS = 1.0
 
@@ -29,6 +31,7 @@ async def recover(cloud: Cloud) -> list[str]:
         what had no record and is kept in `lost+found`, as paths there.
 
     """
+    _check_mode(cloud)
     kept = _clear_away(cloud)
     if cloud.strict is not None:
         cloud.strict.adopt({item.marker for item in (*cloud.studios, *cloud.jobs)}, cloud.discard)
@@ -45,6 +48,20 @@ async def recover(cloud: Cloud) -> list[str]:
         cloud.start_task(schedules.run(cloud, schedule))
     cloud.start_task(_tick(cloud))
     return kept
+
+
+def _check_mode(cloud: Cloud) -> None:
+    """Raise unless the studios of a root were made in the mode in which it is served: their files are others'."""
+    known = cloud.facts.get("strict")
+    strict = cloud.strict is not None
+    if len(cloud.studios) or len(cloud.jobs):
+        was_strict = known is not None and known.value
+        if was_strict != strict:
+            made, hint = ("with", "add it") if was_strict else ("without", "leave it out")
+            raise EmulatorError(
+                f"{cloud.root} has studios that were made {made} --strict; {hint}, or choose another --root"
+            )
+    cloud.facts.save(Fact("strict", strict))
 
 
 def _recover_studios(cloud: Cloud) -> None:

@@ -28,11 +28,13 @@ from lightning_native.errors import EmulatorError
 logger = logging.getLogger("lightning_native.emulator")
 
 # As the platform's studios had them in 2026; torch, which is there as well, is left out for its size.
-PREINSTALLED = ("lightning-sdk", "matplotlib<3.9", "numpy<2", "pandas<2.3", "scikit-learn<1.6", "scipy<1.14")
-_ALWAYS = ("pip", "setuptools", "uv", "wheel")
+PREINSTALLED = (
+    *("lightning-sdk>=2026.10.13,<2026.11", "setuptools", "wheel"),
+    *("matplotlib<3.9", "numpy<2", "pandas<2.3", "scikit-learn<1.6", "scipy<1.14"),
+)
 _PLATFORM_VERSION = "3.12"
 _VERSION = re.compile(r"3\.\d{1,2}")
-_FORMAT = 2
+_FORMAT = 3
 # As conda has it.
 _PLACE = "/system/conda/miniconda3/pkgs"
 _BESIDE = b"$ORIGIN/../lib"
@@ -278,26 +280,32 @@ def _make_prefix(python: Interpreter, prefix: Path) -> None:
 def _install(prefix: Path, python: Interpreter, preinstalled: Sequence[str], *, index: bool) -> None:
     executable = str(prefix / "bin" / f"python{python.minor}")
     log: list[str] = []
-    _try([executable, "-I", "-m", "ensurepip"], log)
+    wanted = list(preinstalled)
+    # These are there without a package index, too: every Python has one of them, and this computer often the other.
+    if not _try([executable, "-I", "-m", "ensurepip"], log):
+        wanted.append("pip")
     uv = shutil.which("uv", path=os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", ""))))
+    if uv is None:
+        wanted.append("uv")
+    else:
+        shutil.copyfile(uv, prefix / "bin" / "uv")
+        (prefix / "bin" / "uv").chmod(0o755)
     if not index:
-        if uv is not None:
-            shutil.copyfile(uv, prefix / "bin" / "uv")
-            (prefix / "bin" / "uv").chmod(0o755)
-        logger.info("without a package index, an environment has nothing but pip and uv")
+        logger.info("machines begin with pip and uv only, as far as they are here: they have no package index")
+    if not index or not wanted:
         return
     install = (
         [uv, "pip", "install", "--quiet", "--no-config", "--link-mode=copy", "--python", executable]
         if uv
         else [executable, "-I", "-m", "pip", "install", "--quiet", "--no-warn-script-location"]
     )
-    everything = [*_ALWAYS, *preinstalled]
-    if _try([*install, *everything], log):
+    if _try([*install, *wanted], log):
         return
-    missing = [name for name in everything if not _try([*install, name], log)]
-    logger.warning("not preinstalled, since the package index does not give it: %s", ", ".join(missing))
-    if log:
-        logger.warning("%s", log[-1])
+    # One may be missing for this version of Python.
+    missing = [name for name in wanted if not _try([*install, name], log)]
+    if missing:
+        reason = log[-1] or "no reason was given"
+        logger.warning("not preinstalled, since the package index does not give %s: %s", ", ".join(missing), reason)
 
 
 def _try(argv: Sequence[str], log: list[str]) -> bool:

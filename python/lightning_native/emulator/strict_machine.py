@@ -87,10 +87,10 @@ class Machine(Namespace):
         user = [f"--setuid={ZEUS}", f"--setgid={ZEUS}"] if self.is_root else ["--preserve-credentials"]
         return ["nsenter", *enter, *user, "--", *argv]
 
-    def close(self) -> None:
-        """End the machine with all that runs in it."""
-        super().close()
-        end(self._folder)
+    def end(self) -> int | None:
+        """End the machine with all that runs in it; return an open file that stands for its first process."""
+        self.close()
+        return end(self._folder)
 
     def shares(self, network: str) -> bool:
         """Whether its network is one, and others can have it, too."""
@@ -148,7 +148,7 @@ async def create(places: Places, *, network: str, index: bool, peer: Machine | N
                     keeper, reading, log, index=index, as_root=owner is not None
                 )
         except BaseException:
-            end(folder)
+            wait_for_end([keeper for keeper in [end(folder)] if keeper is not None])
             raise
     finally:
         for descriptor in {reading, lifeline} - {-1}:
@@ -195,24 +195,35 @@ def adopt(folder: Path) -> Machine | None:
         return None
     if machine.is_alive:
         return machine
-    Namespace.close(machine)
+    machine.close()
     return None
 
 
-def end(folder: Path) -> None:
-    """End the machine of a folder, if it runs: all of its processes end with the first one."""
+def end(folder: Path) -> int | None:
+    """End the machine of a folder, if it runs: all of its processes end with the first one.
+
+    Returns:
+        an open file that stands for that process, to wait for.
+
+    """
     try:
         record = _Record(**json.loads((folder / _RECORD).read_text()))
-    except (OSError, ValueError, TypeError):
-        return
-    if processes.start_time(record.keeper) != record.started:
-        return
-    with contextlib.suppress(ProcessLookupError):
         descriptor = os.pidfd_open(record.keeper)
-        try:
-            os.kill(record.keeper, signal.SIGKILL)
-            ended = select.poll()
-            ended.register(descriptor, select.POLLIN)
-            ended.poll(_END_SECONDS * 1000)
-        finally:
-            os.close(descriptor)
+    except (OSError, ValueError, TypeError):
+        return None
+    # Not before now: the id may be another process's, but not while this is open.
+    if processes.start_time(record.keeper) != record.started:
+        os.close(descriptor)
+        return None
+    with contextlib.suppress(ProcessLookupError):
+        signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+    return descriptor
+
+
+def wait_for_end(keepers: Sequence[int]) -> None:
+    """Wait until processes have ended, and close what stands for them."""
+    for descriptor in keepers:
+        ended = select.poll()
+        ended.register(descriptor, select.POLLIN)
+        ended.poll(_END_SECONDS * 1000)
+        os.close(descriptor)

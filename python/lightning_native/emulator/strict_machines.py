@@ -35,6 +35,8 @@ class StrictMachines:
         self._has_network = machine_network.is_possible()
         self._machines: dict[str, Machine] = {}
         self._connections: list[asyncio.subprocess.Process] = []
+        # Open files that stand for first processes of machines that were ended.
+        self._ended: list[int] = []
         self._joining: dict[str, asyncio.Lock] = {}
 
     def folder(self, marker: str) -> Path:
@@ -140,7 +142,7 @@ class StrictMachines:
             if machine is not None:
                 self._machines[folder.name] = machine
             else:
-                strict_machine.end(folder)
+                self._note(strict_machine.end(folder))
                 discard(folder)
 
     def forget(self, marker: str) -> bool:
@@ -148,12 +150,22 @@ class StrictMachines:
         machine = self._machines.pop(marker, None)
         if machine is None:
             return False
-        machine.close()
+        self._note(machine.end())
         self._joining.pop(machine.record.network, None)
         return True
+
+    def _note(self, keeper: int | None) -> None:
+        if keeper is not None:
+            self._ended.append(keeper)
+
+    async def wait_for_ended(self) -> None:
+        """Wait until nothing runs any more in machines that were ended."""
+        ended, self._ended = self._ended, []
+        await asyncio.to_thread(strict_machine.wait_for_end, ended)
 
     async def close(self) -> None:
         """End what is left, and wait until all networks are gone."""
         for marker in list(self._machines):
             self.forget(marker)
+        await self.wait_for_ended()
         await machine_network.wait_for_end(self._connections)
