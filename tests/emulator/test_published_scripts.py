@@ -166,8 +166,8 @@ print(f"{mmt.name} used {mmt.num_machines} machines")
 """
 
 OLD_STUDIO = """
-# Lightning-AI/sdk, examples/studio.py at 7975986a2d02, and the examples/sdk.py that every new studio had: without a GPU,
-# nvidia-smi is not there
+# Lightning-AI/sdk, examples/studio.py at 7975986a2d02, and the examples/sdk.py that every new studio had. Without a
+# GPU, nvidia-smi is not there
 from lightning_sdk import Machine, Studio
 
 s = Studio(name="my-sdk-studio", teamspace="local-teamspace", user="local-user", create_ok=True)
@@ -257,7 +257,7 @@ memberships = client.projects_service_list_memberships().memberships
 teamspace = next((m.name for m in memberships if m.is_default), memberships[0].name)
 studio = Studio(name="dispatch", teamspace=teamspace, user=user, create_ok=True)
 studio.start()
-command = "set -e; if [ -d repo/.git ]; then cd repo; else mkdir -p repo && cd repo; fi; SPLITS='valid test' NVID='-1' pwd"
+command = "set -e; if [ -d repo/.git ]; then cd repo; else mkdir -p repo && cd repo; fi; SPLITS='valid test' pwd"
 job = Job.run(name="gsr-eval-manual", command=command, studio=studio, machine=getattr(Machine, "L4"))
 print(job.link)
 studio.stop()
@@ -281,7 +281,8 @@ from lightning_sdk.pipeline import JobStep, MMTStep, Pipeline
 
 pipeline = Pipeline(name="first_pipeline")
 hello = dict(image="ubuntu:latest", machine=Machine.CPU, command="echo 'Hello, World!'")
-pipeline.run(steps=[JobStep(name="job-1", **hello), JobStep(name="job-2", wait_for=None, **hello), JobStep(name="job-3", **hello)])
+steps = [JobStep(name="job-1", **hello), JobStep(name="job-2", wait_for=None, **hello), JobStep(name="job-3", **hello)]
+pipeline.run(steps=steps)
 pipeline.delete()
 pipeline = Pipeline(name="second-pipeline")
 pipeline.run(steps=[MMTStep(name="job-1", **hello), MMTStep(name="job-2", wait_for=None, **hello)])

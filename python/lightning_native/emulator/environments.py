@@ -174,6 +174,11 @@ def _build(destination: Path) -> None:
     (destination / "pyvenv.cfg").write_text(
         f"home = {base.parent}\ninclude-system-site-packages = false\nversion = {sys.version.split()[0]}\n"
     )
+    if not any(metadata.name.startswith("pip-") for metadata in _distributions()):
+        # A host that was made by uv has no pip, and code says `python -m pip`. Its scripts are of this folder only.
+        subprocess.run([scripts / "python", "-I", "-m", "ensurepip"], check=False, capture_output=True)
+        for script in scripts.glob("pip*"):
+            script.unlink()
     for name in ("pip", "pip3"):
         _write_command(scripts / name, _PIP)
     host = "".join(f"import site; site.addsitedir({str(folder)!r})\n" for folder in host_packages())
