@@ -230,8 +230,8 @@ def test_a_server_is_asked_for_its_variables_and_stopped_by_its_root(tmp_path: P
     )
     try:
         assert server.stdout is not None
-        announced = [server.stdout.readline().strip() for _ in read_when_there(root)]
-        shown = call_tool("env")
+        shown = call_tool("env", "--wait", "120")
+        announced = [server.stdout.readline().strip() for _ in shown.stdout.splitlines()]
         assert shown.stdout.splitlines() == announced
         assert json.loads(call_tool("env", "--json").stdout) == read_environ(root)
         assert call_tool("stop").returncode == 0
@@ -243,11 +243,3 @@ def test_a_server_is_asked_for_its_variables_and_stopped_by_its_root(tmp_path: P
         refused = call_tool(action)
         assert (refused.returncode, refused.stdout) == (1, "")
         assert f"no local cloud runs in {root}" in refused.stderr
-
-
-def read_when_there(root: Path) -> dict[str, str]:
-    deadline = time.monotonic() + 120
-    while (environ := read_environ(root)) is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return environ

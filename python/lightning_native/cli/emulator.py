@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -21,6 +22,7 @@ from lightning_native.errors import EmulatorError
 
 EXAMPLE = "lightning-native emulator --root ./cloud --clock-rate 60"
 FAULT_EXAMPLE = "lightning-native emulator fault add --match 'POST */execute' --status 503 --after-accept --times 1"
+_POLL_SECONDS = 0.05
 
 
 def _seconds(text: str) -> float:
@@ -88,6 +90,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(metavar="{env,stop,fault}", title="talk to a server that runs")
     env = actions.add_parser("env", help="print the variables to export", description="Print the variables to export.")
     env.add_argument("--json", action="store_true", help="as JSON")
+    env.add_argument("--wait", type=_seconds, default=0.0, metavar="S", help="wait so many seconds for it to be ready")
     stop = actions.add_parser("stop", help="stop it, with all studios and jobs", description="Stop a server.")
     for verb, action in ((env, _print_environ), (stop, _stop)):
         verb.add_argument("--root", metavar="DIR", default=argparse.SUPPRESS, help="the server's folder")
@@ -134,6 +137,9 @@ def _environ(args: argparse.Namespace) -> dict[str, str]:
 
 
 def _print_environ(args: argparse.Namespace) -> None:
+    deadline = time.monotonic() + args.wait
+    while read_environ(_root(args)) is None and time.monotonic() < deadline:
+        time.sleep(_POLL_SECONDS)
     environ = _environ(args)
     print(json.dumps(environ, indent=2) if args.json else exports(environ))
 
