@@ -11,7 +11,7 @@ export LIGHTNING_DISABLE_VERSION_CHECK := 1
 export ZENML_ANALYTICS_OPT_IN := false
 unexport VIRTUAL_ENV
 
-.PHONY: help setup demo test test-rust test-python readers test-repeat test-oldest test-browser test-images lint format bench fuzz fuzz-smoke fuzz-smoke-rust fuzz-smoke-python fuzz-build audit clean
+.PHONY: help setup demo test test-rust test-python readers test-repeat test-oldest test-readme test-moving test-browser test-images lint format bench fuzz fuzz-smoke fuzz-smoke-rust fuzz-smoke-python fuzz-build audit clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -65,6 +65,14 @@ test-oldest: setup ## Run a pipeline with the oldest ZenML that the flavor works
 	$(BIN)/uv pip install --quiet --python .venv-oldest/bin/python --reinstall-package lightning-native \
 	  "$$(echo .venv-oldest/wheels/*.whl)[zenml,emulator]" 'zenml[local]==$(OLDEST_ZENML)'
 	.venv-oldest/bin/python tests/oldest/run.py
+
+test-readme: .venv/.built ## Run README's commands word for word in a fresh environment (asks the package index)
+	$(BIN)/python tests/moving/run_readme.py
+
+test-moving: .venv/.built ## Run the demo as other users, behind a proxy, in odd folders, … (as root; asks the package index)
+	rm -rf .moving
+	$(BIN)/maturin build --quiet --release --out .moving
+	$(BIN)/python -m pytest tests/moving $(MOVING)
 
 test-browser: .venv/.built ## Test the local cloud's page in a real browser
 	command -v chromium > /dev/null || (apt-get update -qq && apt-get install -qq --no-install-recommends chromium > /dev/null)
@@ -127,4 +135,4 @@ bench: setup ## Measure the native verbs beside their peers and write benches/re
 	$(BIN)/python benches/run.py
 
 clean: ## Remove what setup and the demo made
-	rm -rf .venv .venv-oldest .images target .demo
+	rm -rf .venv .venv-oldest .images .moving target .demo

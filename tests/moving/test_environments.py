@@ -1,0 +1,143 @@
+"""The demo where others run it: other users, rights, proxies, folders, umasks (make test-moving)."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from lightning_native.emulator.proxies import PROXIES
+
+ROOT = Path(__file__).parents[2]
+WHEELS = ROOT / ".moving"
+PIPELINE = """
+import os
+import subprocess
+
+from zenml import pipeline, step
+from zenml.client import Client
+
+
+@step(enable_cache=False)
+def one(number: float) -> float:
+    subprocess.run(["python", "-m", "pip", "--version"], check=True)
+    return number
+
+
+@step(enable_cache=False)
+def best(a: float, b: float) -> str:
+    return f"score {max(a, b)} in {os.path.expanduser('~')}"
+
+
+@pipeline
+def small() -> None:
+    best(one(0.5), one(0.7))
+
+
+if __name__ == "__main__":
+    print(Client().get_pipeline_run(small().id).steps["best"].output.load())
+"""
+DEAD_PROXY = dict.fromkeys(PROXIES, "http://127.0.0.1:9")
+# No account has this number.
+NOBODY = ("setpriv", "--reuid=54321", "--regid=54321", "--clear-groups")
+NO_SYS_ADMIN = ("setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin")
+
+pytestmark = pytest.mark.skipif(
+    os.geteuid() != 0 or shutil.which("setpriv") is None or not WHEELS.is_dir(), reason="as root: make test-moving"
+)
+
+
+@dataclass(frozen=True)
+class Place:
+    """One way in which a computer differs from that of whoever wrote this."""
+
+    wrapper: Sequence[str] = ()
+    variables: dict[str, str] = field(default_factory=dict)
+    home: str | None = "home"
+    temporary: str = "tmp"
+    umask: int = 0o022
+    cwd: str | None = None
+
+
+PLACES = {
+    "ordinary-user": Place(NOBODY),
+    "no-sys-admin": Place(NO_SYS_ADMIN),
+    "proxy": Place(variables=DEAD_PROXY),
+    "blanks": Place(home="h ö m e", temporary="t m p"),
+    "umask-077": Place(umask=0o077),
+    "umask-000": Place(umask=0),
+    "no-home": Place(NOBODY, home=None, cwd="/"),
+    "everything": Place(NOBODY, DEAD_PROXY, home="h ö m e", temporary="t m p", umask=0o077, cwd="/"),
+}
+
+
+@pytest.fixture(scope="session")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Python of an environment with our wheel, which every user of this computer can run."""
+    folder = tmp_path_factory.mktemp("installed")
+    for parent in (folder, *folder.parents):
+        if parent.stat().st_uid == os.geteuid() and parent != Path("/"):
+            parent.chmod(parent.stat().st_mode | 0o055)
+    base = next(
+        (each for each in (os.path.realpath(sys.executable), "/usr/bin/python3") if _runs_for_anybody(each)), None
+    )
+    if base is None:
+        pytest.skip("no Python here that an ordinary user can run")
+    uv = Path(sys.executable).with_name("uv")
+    subprocess.run([uv, "venv", "--quiet", "--python", base, folder / "venv"], check=True)
+    python = folder / "venv" / "bin" / "python"
+    (wheel,) = WHEELS.glob("*.whl")
+    requirements = [f"{wheel}[zenml,emulator]"]
+    subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *requirements], check=True)
+    (folder / "pipeline.py").write_text(PIPELINE)
+    return python
+
+
+def _runs_for_anybody(python: str) -> bool:
+    probe = [*NOBODY, python, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]
+    try:
+        return subprocess.run(probe, check=False, capture_output=True, cwd="/").returncode == 0
+    except OSError:
+        return False
+
+
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("name", PLACES)
+def test_the_demo_runs(installed: Path, tmp_path: Path, name: str) -> None:
+    place = PLACES[name]
+    own = tmp_path / "own"
+    folders = {which: own / which for which in ("home", "h ö m e", "tmp", "t m p")}
+    for folder in (own, *folders.values()):
+        folder.mkdir(mode=0o755)
+        if place.wrapper == NOBODY:
+            os.chown(folder, 54321, 54321)
+    # What is on the way there is pytest's own, for its user only.
+    for parent in (tmp_path, *tmp_path.parents):
+        if parent.stat().st_uid == os.geteuid() and parent != Path("/"):
+            parent.chmod(parent.stat().st_mode | 0o055)
+    dropped = ("LIGHTNING_", "ZENML_", "XDG_", "HOME", "TMPDIR", "USER", "LOGNAME", "VIRTUAL_ENV", "PYTHON", "PYTEST")
+    environ = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
+    environ |= {"PATH": "/usr/local/bin:/usr/bin:/bin", "TMPDIR": str(folders[place.temporary]), **place.variables}
+    if place.home:
+        environ["HOME"] = str(folders[place.home])
+    script = installed.parents[2] / "pipeline.py"
+    result = subprocess.run(
+        [*place.wrapper, installed, "-m", "lightning_native", "demo", "--script", script],
+        cwd=place.cwd or folders["home"],
+        env=environ,
+        umask=place.umask,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-4000:]
+    lines = result.stdout.splitlines()
+    # In a namespace wherever a user may have one.
+    assert lines[0] == "score 0.7 in /teamspace/studios/this_studio"
+    assert lines[1].startswith("steps: 3 of 3 done")
+    assert lines[2].endswith(" 0 left")
+    assert list(folders[place.temporary].glob("lightning-native-*")) == []
