@@ -8,19 +8,30 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from lightning_native.errors import LightningNativeError
+
 
 def home() -> Path:
     """Return the folder for journals, runs and the local cloud, made with mode 0700 if missing.
 
     `LIGHTNING_NATIVE_HOME` names it; by default it is `lightning-native` in the user's data folder.
+
+    Raises:
+        LightningNativeError: this user has no home, or may not write where the folder would be.
     """
     named = os.environ.get("LIGHTNING_NATIVE_HOME")
-    if named:
-        folder = Path(named).expanduser().absolute()
-    else:
-        folder = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "lightning-native"
-    # One that was there before may hold what is its user's, who decides who sees that.
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    hint = "set LIGHTNING_NATIVE_HOME to a folder of this user's"
+    try:
+        data = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share")
+        folder = Path(named or data / "lightning-native").expanduser().absolute()
+    except RuntimeError as error:
+        # A container's user, for example, has no entry in /etc/passwd, and maybe no HOME.
+        raise LightningNativeError(f"this user's home is not known: {error} {hint[0].upper()}{hint[1:]}") from error
+    try:
+        # One that was there before may hold what is its user's, who decides who sees that.
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise LightningNativeError(f"cannot make {folder}: {error.strerror}; {hint}") from error
     return folder
 
 

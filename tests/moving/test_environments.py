@@ -4,7 +4,8 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,12 +77,16 @@ PLACES = {
 
 
 @pytest.fixture(scope="session")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder() -> Iterator[Path]:
+    """A folder that every user can look into: those of pytest are for its user only."""
+    with tempfile.TemporaryDirectory(prefix="lightning-native-moving-") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
+@pytest.fixture(scope="session")
+def installed(folder: Path) -> Path:
     """The Python of an environment with our wheel, which every user of this computer can run."""
-    folder = tmp_path_factory.mktemp("installed")
-    for parent in (folder, *folder.parents):
-        if parent.stat().st_uid == os.geteuid() and parent != Path("/"):
-            parent.chmod(parent.stat().st_mode | 0o055)
     base = next(
         (each for each in (os.path.realpath(sys.executable), "/usr/bin/python3") if _runs_for_anybody(each)), None
     )
@@ -98,33 +103,27 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _runs_for_anybody(python: str) -> bool:
-    probe = [*NOBODY, python, "-c", "import sys; sys.exit(sys.version_info < (3, 11))"]
-    try:
-        return subprocess.run(probe, check=False, capture_output=True, cwd="/").returncode == 0
-    except OSError:
-        return False
+    # What `setpriv` itself starts is still opened with the rights of root.
+    probe = [*NOBODY, "sh", "-c", '"$0" -c "import sys; sys.exit(sys.version_info < (3, 11))"', python]
+    return subprocess.run(probe, check=False, capture_output=True, cwd="/").returncode == 0
 
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", PLACES)
-def test_the_demo_runs(installed: Path, tmp_path: Path, name: str) -> None:
+def test_the_demo_runs(installed: Path, folder: Path, name: str) -> None:
     place = PLACES[name]
-    own = tmp_path / "own"
+    own = folder / name
     folders = {which: own / which for which in ("home", "h ö m e", "tmp", "t m p")}
-    for folder in (own, *folders.values()):
-        folder.mkdir(mode=0o755)
+    for each in (own, *folders.values()):
+        each.mkdir(mode=0o755)
         if place.wrapper == NOBODY:
-            os.chown(folder, 54321, 54321)
-    # What is on the way there is pytest's own, for its user only.
-    for parent in (tmp_path, *tmp_path.parents):
-        if parent.stat().st_uid == os.geteuid() and parent != Path("/"):
-            parent.chmod(parent.stat().st_mode | 0o055)
+            os.chown(each, 54321, 54321)
     dropped = ("LIGHTNING_", "ZENML_", "XDG_", "HOME", "TMPDIR", "USER", "LOGNAME", "VIRTUAL_ENV", "PYTHON", "PYTEST")
     environ = {key: value for key, value in os.environ.items() if not key.startswith(dropped)}
     environ |= {"PATH": "/usr/local/bin:/usr/bin:/bin", "TMPDIR": str(folders[place.temporary]), **place.variables}
     if place.home:
         environ["HOME"] = str(folders[place.home])
-    script = installed.parents[2] / "pipeline.py"
+    script = folder / "pipeline.py"
     result = subprocess.run(
         [*place.wrapper, installed, "-m", "lightning_native", "demo", "--script", script],
         cwd=place.cwd or folders["home"],

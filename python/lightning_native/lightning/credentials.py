@@ -58,7 +58,7 @@ class Credentials:
 
         """
         missing = []
-        kept = Path(os.environ.get("LIGHTNING_CREDENTIAL_PATH") or credentials_file(Path.home()))
+        kept = Path(os.environ.get("LIGHTNING_CREDENTIAL_PATH") or credentials_file(_user_home()))
         if self.api_key and not self.auth_token and not self.user_id:
             missing.append("user_id (LIGHTNING_USER_ID)")
         elif not self.api_key and not self.auth_token and not _is_complete(kept):
@@ -102,13 +102,22 @@ def _check(name: str, value: str, *, secret: bool) -> None:
         )
 
 
+def _user_home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:
+        # A container's user may have none: a folder that is not there, as Debian's `nobody` has it.
+        return Path("/nonexistent")
+
+
 def _is_complete(file: Path) -> bool:
     """Tell whether a file of `lightning login` has what it takes; False when there is none.
 
     Raises:
         CredentialsError: it is damaged.
     """
-    if not file.exists():
+    # Not `exists`, which fails where the folder is another user's.
+    if not os.access(file, os.F_OK):
         return False
     if not file.is_file():
         raise CredentialsError(_damaged(file, "it is no regular file"))
