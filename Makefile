@@ -11,7 +11,7 @@ export LIGHTNING_DISABLE_VERSION_CHECK := 1
 export ZENML_ANALYTICS_OPT_IN := false
 unexport VIRTUAL_ENV
 
-.PHONY: help setup demo test test-rust test-python readers test-repeat test-oldest test-readme test-moving test-browser test-images lint format bench fuzz fuzz-smoke fuzz-smoke-rust fuzz-smoke-python fuzz-build audit clean
+.PHONY: help setup demo test test-rust test-python readers test-repeat test-oldest test-readme test-moving test-sdk-range test-browser test-images lint format bench fuzz fuzz-smoke fuzz-smoke-rust fuzz-smoke-python fuzz-build audit clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +74,15 @@ test-moving: .venv/.built ## Run the demo as other users, behind a proxy, in odd
 	$(BIN)/maturin build --quiet --release --out .moving
 	$(BIN)/python -m pytest tests/moving $(MOVING)
 
+# The first of 2026 and one of May, for users' own scripts; then the oldest, a middle and the newest for ours.
+SDK_VERSIONS ?= 2026.1.22 2026.5.21 2026.8.18 2026.9.18 2026.10.13
+SDK_PYTHON ?= $(PYTHON)
+
+test-sdk-range: setup ## Run the local cloud and the engine with versions of lightning-sdk (asks the package index)
+	rm -rf .venv-range/wheels
+	$(BIN)/maturin build --quiet --release --out .venv-range/wheels
+	$(BIN)/python tests/sdk_range/run.py $(BIN)/uv .venv-range/wheels/*.whl .venv-range $(SDK_PYTHON) $(SDK_VERSIONS)
+
 test-browser: .venv/.built ## Test the local cloud's page in a real browser
 	command -v chromium > /dev/null || (apt-get update -qq && apt-get install -qq --no-install-recommends chromium > /dev/null)
 	$(BIN)/python -m pytest tests/browser
@@ -135,4 +144,4 @@ bench: setup ## Measure the native verbs beside their peers and write benches/re
 	$(BIN)/python benches/run.py
 
 clean: ## Remove what setup and the demo made
-	rm -rf .venv .venv-oldest .images .moving target .demo
+	rm -rf .venv .venv-oldest .venv-range .images .moving target .demo

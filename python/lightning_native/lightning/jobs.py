@@ -8,12 +8,15 @@ from lightning_native.errors import CloudError
 from lightning_native.lightning.cloud import JobRequest, JobState
 from lightning_native.lightning.errors import cloud_errors, is_gone
 from lightning_native.lightning.machines import canonical_machine, machine_slugs
+from lightning_native.lightning.sdk_internals import job_specification, raw_job_state
 
 if TYPE_CHECKING:
     from lightning_sdk import Job
 
 # The data connection that stands for our folder of a teamspace's drive.
 DRIVE_CONNECTION = "lightning-native"
+# States of the platform that the SDK before 2026.10.13 takes for pending, though the job has begun.
+_NO_LONGER_PENDING = ("restarting", "stop", "delete", "complete", "fail")
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,7 @@ class LightningJob:
         """Return what the job was submitted with."""
         with cloud_errors(f"read job {self.name!r}"):
             names = {slug: machine for machine, slug in reversed(machine_slugs().items())}
-            # Of what a job was submitted with, the SDK shows image and command only.
-            spec = self._job._guaranteed_job.spec
+            spec = job_specification(self._job)
             return JobDetails(
                 name=self.name,
                 machine=names.get(spec.instance_name, spec.instance_name),
@@ -91,7 +93,10 @@ class LightningJob:
             Status.Stopped: "stopped",
         }
         with cloud_errors(f"see how job {self.name!r} stands"):
-            return states.get(self._job.status, "pending")
+            state = states.get(self._job.status, "pending")
+            if state == "pending" and raw_job_state(self._job) in _NO_LONGER_PENDING:
+                return "running"
+            return state
 
     def output(self) -> str:
         """Return all that the job has printed so far, line by line."""

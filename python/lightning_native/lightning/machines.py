@@ -4,14 +4,13 @@ import difflib
 from functools import cache
 
 from lightning_native.errors import UnknownMachineError
-from lightning_native.lightning.sdk_module import sdk_module
+from lightning_native.lightning.sdk_internals import machine_table
 
 
 @cache
 def machine_slugs() -> dict[str, str]:
     """Return each machine's name and its slug, `{"L4": "lit-l4-1", …}`, in the SDK's order."""
-    machine = sdk_module("machine").Machine
-    return {name: value.slug for name, value in vars(machine).items() if isinstance(value, machine)}
+    return machine_table()
 
 
 def canonical_machine(name: str) -> str:

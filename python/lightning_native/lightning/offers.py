@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightning_native.errors import CloudError
 from lightning_native.lightning.machines import machine_slugs
+from lightning_native.lightning.sdk_internals import cloud_accounts_client, listed_machines, price_list_client
 
 if TYPE_CHECKING:
     from lightning_sdk import Teamspace
@@ -63,8 +64,12 @@ def fetch_offers(teamspace: "Teamspace") -> list[MachineOffer]:
     """
     offers: dict[str, MachineOffer] = {}
     try:
+        client = price_list_client()
+        if client is None:
+            return _public_offers(teamspace)
         for account in _accounts(teamspace):
-            found = [offer for accelerator in _accelerators(teamspace, account) if (offer := _offer(accelerator))]
+            accelerators = _accelerators(teamspace, account, client)
+            found = [offer for accelerator in accelerators if (offer := _offer(accelerator))]
             for offer in sorted(found, key=lambda offer: (not offer.available, offer.hourly_cost)):
                 known = offers.get(offer.name)
                 if known is None or (offer.available and not known.available):
@@ -76,22 +81,53 @@ def fetch_offers(teamspace: "Teamspace") -> list[MachineOffer]:
     return sorted(offers.values(), key=lambda offer: (offer.hourly_cost, offer.name))
 
 
+def _public_offers(teamspace: "Teamspace") -> list[MachineOffer]:
+    """Return what the SDK's public list has: machines with capacity, without their CPUs and memory."""
+    from lightning_sdk import Machine
+
+    offers: dict[str, MachineOffer] = {}
+    for machine in sorted(listed_machines(teamspace), key=lambda machine: float(machine.cost or 0)):
+        name = Machine.from_str(machine.slug).name
+        if name not in machine_slugs() or machine.cost is None:
+            continue
+        # The number is of CPUs where a machine has no GPU.
+        count = int(machine.accelerator_count or 0)
+        kind = _kind(name, count)
+        gpus = count if kind in _GPU_MEMORY_GB else 0
+        spot, wait = machine.interruptible_cost, machine.wait_time
+        offer = MachineOffer(
+            name=name,
+            hourly_cost=float(machine.cost),
+            interruptible_hourly_cost=float(spot) if spot else None,
+            gpus=gpus,
+            gpu_type=kind if gpus else "",
+            gpu_memory_gb=float(_GPU_MEMORY_GB.get(kind, 0)),
+            wait_seconds=float(wait) if wait is not None else None,
+        )
+        offers.setdefault(name, offer)
+    return sorted(offers.values(), key=lambda offer: (offer.hourly_cost, offer.name))
+
+
+def _kind(name: str, gpus: int) -> str:
+    """Return the kind of GPU: the SDK's names carry what tells kinds apart, as A100_80GB_X_4 is four A100_80GB."""
+    return name.removesuffix(f"_X_{gpus}").removesuffix("_SMALL")
+
+
 def _accounts(teamspace: "Teamspace") -> list[str]:
     """Return the cloud accounts to ask, the one that machines come from unless told otherwise first."""
-    from lightning_sdk.api.cloud_account_api import CloudAccountApi
-
+    client = cloud_accounts_client()
     chosen = os.environ.get("LIGHTNING_CLUSTER_ID") or teamspace.default_cloud_account
-    known = [str(account.id) for account in CloudAccountApi().list_global_cloud_accounts(teamspace_id=teamspace.id)]
+    known = (
+        [str(account.id) for account in client.list_global_cloud_accounts(teamspace_id=teamspace.id)] if client else []
+    )
     return [chosen, *(account for account in known if account != chosen)] if chosen else known
 
 
-def _accelerators(teamspace: "Teamspace", account: str) -> Iterator[Any]:
-    # `Teamspace.list_machines` gives no CPUs and no memory, and leaves out what has no capacity now.
+def _accelerators(teamspace: "Teamspace", account: str, client: Any) -> Iterator[Any]:
     from lightning_sdk import Organization
-    from lightning_sdk.api.teamspace_api import TeamspaceApi
 
     owner = teamspace.owner
-    yield from TeamspaceApi().list_machines(
+    yield from client.list_machines(
         teamspace.id, cloud_accounts=[account], org_id=owner.id if isinstance(owner, Organization) else None
     )
 
@@ -107,8 +143,7 @@ def _offer(accelerator: Any) -> MachineOffer | None:
         return None
     resources = accelerator.resources
     gpus = int(resources.gpu or 0)
-    # The SDK's names carry what tells kinds apart: A100_80GB_X_4 is four A100_80GB.
-    kind = name.removesuffix(f"_X_{gpus}").removesuffix("_SMALL") if gpus else ""
+    kind = _kind(name, gpus) if gpus else ""
     wait = accelerator.available_in_seconds
     return MachineOffer(
         name=name,

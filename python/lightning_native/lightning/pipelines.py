@@ -14,10 +14,11 @@ from lightning_native.lightning.cloud import (
 )
 from lightning_native.lightning.errors import cloud_errors, is_gone
 from lightning_native.lightning.jobs import LightningJob, job_options
+from lightning_native.lightning.sdk_internals import created_pipeline, model, pipelines_client, requests_of
+from lightning_native.lightning.sdk_options import fitting_options
 
 if TYPE_CHECKING:
     from lightning_sdk import Teamspace
-    from lightning_sdk.api.pipeline_api import PipelineApi
     from lightning_sdk.lightning_cloud.openapi.models import V1Pipeline, V1Schedule
 
 _PIPELINE_STATES: dict[str, JobState] = {
@@ -92,18 +93,13 @@ class LightningPipeline:
 
     def schedule(self, name: str, cron: str, timezone: str) -> "LightningSchedule":
         """Have Lightning run the pipeline again whenever a cron expression says so in a time zone."""
-        from lightning_sdk.lightning_cloud.openapi.models import (
-            SchedulesServiceCreateScheduleBody,
-            V1ScheduleResourceType,
-        )
-
         # Apart from the pipeline, as the SDK's own `run(steps, schedules=…)` does it right after it.
-        body = SchedulesServiceCreateScheduleBody(
+        body = model("SchedulesServiceCreateScheduleBody")(
             cron_expression=cron,
             display_name=name,
             resource_id=self.id,
             parent_resource_id=self.id,
-            resource_type=V1ScheduleResourceType.PIPELINE,
+            resource_type=model("V1ScheduleResourceType").PIPELINE,
             timezone=_zone(timezone),
             parallel_runs=False,
         )
@@ -193,7 +189,7 @@ class LightningSchedule:
 def find_pipeline(teamspace: "Teamspace", name: str) -> LightningPipeline | None:
     """Return the newest pipeline of this name."""
     with cloud_errors(f"look for pipeline {name!r}"):
-        found = _api().get_pipeline_by_id(teamspace.id, name)
+        found = pipelines_client().get_pipeline_by_id(teamspace.id, name)
         return LightningPipeline(teamspace, found) if found else None
 
 
@@ -224,14 +220,15 @@ def create_pipeline(teamspace: "Teamspace", request: PipelineRequest) -> Lightni
                 studio=studio,
                 cloud=studio.cloud_account if studio else None,
                 wait_for=list(step.wait_for),
-                **job_options(step.job),
+                **fitting_options(JobStep.__init__, job_options(step.job)),
             )
             for step, studio in ((step, studios.get(step.job.studio or "")) for step in request.steps)
         ]
         # It prints a summary for people.
         with contextlib.redirect_stdout(io.StringIO()):
             pipeline.run(steps)
-        return LightningPipeline(teamspace, pipeline._pipeline)
+        created = created_pipeline(pipeline) or pipelines_client().get_pipeline_by_id(teamspace.id, request.name)
+        return LightningPipeline(teamspace, created)
 
 
 def list_schedules(teamspace: "Teamspace") -> list[LightningSchedule]:
@@ -251,11 +248,5 @@ def _zone(name: str) -> str:
     return "" if name == "UTC" else name
 
 
-def _api() -> "PipelineApi":
-    from lightning_sdk.api.pipeline_api import PipelineApi
-
-    return PipelineApi()
-
-
 def _client() -> Any:
-    return _api()._client
+    return requests_of(pipelines_client())

@@ -16,7 +16,8 @@ def sdk_module(path: str) -> ModuleType:
     Importing the package would fix the cloud's URL for this process, cost 0.4 s and ask the package index for news.
 
     Raises:
-        LightningNativeError: lightning-sdk is not installed, or not as a whole.
+        LightningNativeError: lightning-sdk is not installed.
+        FileNotFoundError: it has no such module.
     """
     package = importlib.util.find_spec("lightning_sdk")
     if package is None or not package.submodule_search_locations:
@@ -27,7 +28,7 @@ def sdk_module(path: str) -> ModuleType:
     name = f"lightning_native.lightning._sdk_{path.replace('/', '_')}"
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None or not file.is_file():
-        raise LightningNativeError(f"{file} of the installed lightning-sdk cannot be read; reinstall lightning-sdk")
+        raise FileNotFoundError(f"the installed lightning-sdk has no {file}")
     module = importlib.util.module_from_spec(spec)
     # Data classes look their module up.
     sys.modules[name] = module

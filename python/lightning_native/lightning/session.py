@@ -1,7 +1,6 @@
 """Signing in: from the environment of this process to a teamspace."""
 
 import gc
-import importlib
 import os
 import sys
 import warnings
@@ -11,6 +10,8 @@ from typing import TYPE_CHECKING
 
 from lightning_native.errors import CredentialsError, LightningNativeError
 from lightning_native.lightning.credentials import Credentials
+from lightning_native.lightning.sdk_internals import address_of_process, import_configuration
+from lightning_native.lightning.sdk_version import check_sdk_version
 from lightning_native.lightning.sign_in import sign_in_by_key_only
 from lightning_native.lightning.teamspace import LightningCloud
 
@@ -35,7 +36,7 @@ def connect() -> LightningCloud:
 
     Raises:
         CredentialsError: the credentials or the teamspace are missing or refused.
-        LightningNativeError: lightning-sdk is not installed.
+        LightningNativeError: lightning-sdk is not installed, or too old.
 
     """
     return LightningCloud(open_teamspace())
@@ -46,20 +47,20 @@ def open_teamspace() -> "Teamspace":
 
     Raises:
         CredentialsError: the credentials or the teamspace are missing or refused.
-        LightningNativeError: lightning-sdk is not installed.
+        LightningNativeError: lightning-sdk is not installed, or too old.
 
     """
     # Before the SDK is asked, which would open a browser and wait for somebody to sign in there.
     Credentials.from_environment(os.environ).environ()
     # Importing the SDK would ask the package index for news, without a time limit.
     os.environ.setdefault("LIGHTNING_DISABLE_VERSION_CHECK", "1")
+    check_sdk_version()
     try:
         with warnings.catch_warnings(), _kept_for_good():
             warnings.simplefilter("ignore")
             from lightning_sdk import Teamspace
 
-            # Most calls need it, and the SDK would import it, with a parser of YAML, in the first of them.
-            importlib.import_module("lightning_sdk.utils.config")
+            import_configuration()
     except ImportError as error:
         message = f"lightning-sdk cannot be imported ({error}); install it with: pip install 'lightning-native[engine]'"
         raise LightningNativeError(message) from error
@@ -85,11 +86,10 @@ def open_teamspace() -> "Teamspace":
 
 def _check_address(url: str) -> None:
     """Refuse to talk to another cloud than the environment names: the SDK keeps the address it was imported with."""
-    from lightning_sdk.lightning_cloud import env
-
-    if url != env.LIGHTNING_CLOUD_URL:
+    address = address_of_process(url)
+    if url != address:
         raise LightningNativeError(
-            f"this process talks to {env.LIGHTNING_CLOUD_URL}, since it imported lightning_sdk, and cannot talk to "
+            f"this process talks to {address}, since it imported lightning_sdk, and cannot talk to "
             f"{url}; use another process for each cloud, or set LIGHTNING_CLOUD_URL before the import"
         )
 

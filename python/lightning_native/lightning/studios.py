@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from lightning_native.errors import CloudError
 from lightning_native.lightning.errors import cloud_errors, is_gone
 from lightning_native.lightning.machines import canonical_machine
+from lightning_native.lightning.sdk_internals import end_keep_alive, remove_file
 
 if TYPE_CHECKING:
     from lightning_sdk import Machine, Studio
@@ -102,15 +103,14 @@ class LightningStudio:
     def remove(self, remote_path: str) -> None:
         """Remove a file below the studio's home. Gone already is a success."""
         with cloud_errors(f"remove {remote_path} from studio {self.name!r}"), suppress(FileNotFoundError):
-            # As the SDK's own command line does: `Studio` has no method for it.
-            self._studio._studio_api.remove_file(self._studio.id, self._studio.teamspace.id, remote_path)
+            remove_file(self._studio, remote_path)
 
     def release(self, *, delete: bool) -> None:
         """Stop the studio, and delete it if so asked. Gone already is a success."""
         from lightning_sdk import Status
 
         with cloud_errors(f"{'delete' if delete else 'stop'} studio {self.name!r}"):
-            self._end_keep_alive()
+            end_keep_alive(self._studio)
             try:
                 if delete:
                     self._studio.delete()
@@ -119,11 +119,3 @@ class LightningStudio:
             except Exception as error:
                 if not is_gone(error):
                     raise
-
-    def _end_keep_alive(self) -> None:
-        """Let the SDK's reports of a studio's use end by themselves: `stop` and `delete` would wait for up to 30 s."""
-        api = self._studio._studio_api
-        # What another version of the SDK does not have, it does not wait for, or as this one does.
-        for key in list(getattr(api, "_keep_alive_threads", {})):
-            del api._keep_alive_threads[key]
-            api._keep_alive_events[key].set()

@@ -15,11 +15,12 @@ from lightning_native.lightning.jobs import DRIVE_CONNECTION, LightningJob, job_
 from lightning_native.lightning.machine_python import machine_python
 from lightning_native.lightning.machines import canonical_machine, machine_slugs
 from lightning_native.lightning.offers import fetch_offers
+from lightning_native.lightning.sdk_internals import believe_list, drive_client, share_log_client
+from lightning_native.lightning.sdk_options import fitting_options
 from lightning_native.lightning.studios import LightningStudio
 
 if TYPE_CHECKING:
     from lightning_sdk import Teamspace
-    from lightning_sdk.api.filesystem_api import FilesystemApi
 
 # Our folder of a teamspace's drive.
 _DRIVE = f"lightning_storage/{DRIVE_CONNECTION}"
@@ -39,7 +40,7 @@ class LightningCloud:
         self._known_studios: dict[str, LightningStudio] = {}
         # A taken name is looked for and dealt with by who asked for it.
         warnings.filterwarnings("ignore", message="Job name .* was already taken")
-        _share_log_client()
+        share_log_client()
 
     @property
     def machine_python(self) -> str:
@@ -119,22 +120,20 @@ class LightningCloud:
         with cloud_errors("list the jobs"):
             jobs = self._teamspace.jobs
         for job in jobs:
-            # The list has everything; without this the SDK asks again for each of them.
-            job._prevent_refetch_latest = True
+            believe_list(job)
         return [LightningJob(job) for job in jobs]
 
     def upload_to_drive(self, path: Path, remote_path: str) -> None:
         """Upload a file to a path in our folder of the teamspace's drive, which containers can mount folders of."""
         with cloud_errors(f"upload {remote_path} to the drive"):
-            # As `Filesystem` of the SDK does it, which looks the teamspace up again for each call. A folder in here is
-            # made by the first upload, and is a connection of its name, so that jobs can mount it.
-            _drive().upload_file(self._teamspace.id, str(path), f"{_DRIVE}/{remote_path}", progress_bar=False)
+            # A folder in here is made by the first upload, and is a connection of its name, so that jobs can mount it.
+            drive_client().upload_file(self._teamspace.id, str(path), f"{_DRIVE}/{remote_path}", progress_bar=False)
 
     def remove_from_drive(self, remote_path: str) -> None:
         """Remove a folder in our folder of the drive. Gone already is a success."""
         with cloud_errors(f"remove {remote_path} from the drive"):
             try:
-                _drive().delete_folder(self._teamspace.id, f"{_DRIVE}/{remote_path}")
+                drive_client().delete_folder(self._teamspace.id, f"{_DRIVE}/{remote_path}")
             except Exception as error:
                 if not is_gone(error):
                     raise
@@ -175,9 +174,8 @@ class LightningCloud:
                 studio = self._known_studios.get(request.studio) or self.find_studio(request.studio)
                 if studio is None:
                     raise CloudError(f"there is no studio {request.studio!r} for job {request.name!r} to start from")
-            job = Job.run(
-                studio=studio.sdk_studio if studio else None, teamspace=self._teamspace, **job_options(request)
-            )
+            options = fitting_options(Job.run, job_options(request))
+            job = Job.run(studio=studio.sdk_studio if studio else None, teamspace=self._teamspace, **options)
             return LightningJob(job)
 
     def find_pipeline(self, name: str) -> pipelines.LightningPipeline | None:
@@ -191,21 +189,3 @@ class LightningCloud:
     def schedules(self) -> list[pipelines.LightningSchedule]:
         """Return the schedules of pipelines."""
         return pipelines.list_schedules(self._teamspace)
-
-
-def _drive() -> "FilesystemApi":
-    from lightning_sdk.api.filesystem_api import FilesystemApi
-
-    return FilesystemApi()
-
-
-def _share_log_client() -> None:
-    """Have all jobs of this process read their logs through one client.
-
-    The SDK makes one for each `Job`, also for those of a list: 6 ms each for wrapping 1,200 methods, and a connection.
-    """
-    from lightning_sdk import job
-
-    if isinstance(job.LogsApi, type):
-        client = job.LogsApi()
-        job.LogsApi = lambda: client

@@ -2,10 +2,10 @@
 
 from functools import cache
 
-from lightning_native.lightning.sdk_module import sdk_module
+from lightning_native.lightning.sdk_internals import time_zone_names
 
 
 @cache
 def time_zones() -> tuple[str, ...]:
     """Return the names that the installed `lightning_sdk` lets schedules have, and `UTC`."""
-    return tuple(dict.fromkeys(["UTC", *sdk_module("pipeline/schedule")._TIMEZONES]))
+    return tuple(dict.fromkeys(["UTC", *time_zone_names()]))

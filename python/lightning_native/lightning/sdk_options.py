@@ -1,0 +1,24 @@
+"""Options of the SDK's calls that not every version of it takes."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from typing import Any
+
+from lightning_native.errors import CloudError
+
+
+def fitting_options(call: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options that a call takes, without those that it lacks and that are None.
+
+    Raises:
+        CloudError: the installed SDK lacks an option that is given.
+    """
+    known = inspect.signature(call).parameters
+    for name, value in options.items():
+        if name not in known and value is not None:
+            raise CloudError(
+                f"lightning-sdk {version('lightning-sdk')} has no {name!r} for {call.__qualname__}; leave it out, or "
+                "install a newer one: pip install --upgrade lightning-sdk"
+            )
+    return {name: value for name, value in options.items() if name in known}

@@ -1,0 +1,16 @@
+"""Exits with 0 if an SDK that is too old for the engine is refused in one line that names both versions."""
+
+import sys
+from importlib.metadata import version
+
+from lightning_native.errors import LightningNativeError
+from lightning_native.lightning.sdk_version import OLDEST
+from lightning_native.lightning.session import connect
+
+if __name__ == "__main__":
+    try:
+        connect()
+    except LightningNativeError as error:
+        text = str(error)
+        sys.exit(0 if OLDEST in text and version("lightning-sdk") in text and "\n" not in text else text)
+    sys.exit("it was not refused")
