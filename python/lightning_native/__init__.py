@@ -89,11 +89,15 @@ def _native_module(name: str) -> object:
     module = f"{__name__}._native"
     try:
         return import_module(module)
-    except ModuleNotFoundError:
-        __path__ = extend_path(__path__, __name__)
+    except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
+    __path__ = extend_path(__path__, __name__)
     try:
         return import_module(module)
     except ModuleNotFoundError as error:
+        if error.name != module:
+            raise
         raise ImportError(
             f"lightning_native.{name} needs the native module, which is not here: steps get the Python part of "
             "lightning-native only. Import it where the step does not, or install lightning-native as a requirement of "
