@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import pwd
 import shutil
 import subprocess
 import sys
@@ -37,8 +36,8 @@ except ImportError as error:
 def _pythons() -> dict[tuple[int, int], str]:
     """Return a Python of each version that this machine has, by its version."""
     found = {sys.version_info[:2]: sys.executable}
-    # Not $HOME, which tests have one of their own of.
-    versions = Path(os.environ.get("PYENV_ROOT", f"{pwd.getpwuid(os.getuid()).pw_dir}/.pyenv")) / "versions"
+    # Beside the one that runs this, as pyenv keeps them.
+    versions = Path(sys.base_prefix).parent
     for minor in range(AGENT_FROM[1], NEWEST[1] + 1):
         kept = sorted(str(path) for path in versions.glob(f"3.{minor}.*/bin/python3"))
         for path in filter(None, [*kept, shutil.which(f"python3.{minor}")]):
