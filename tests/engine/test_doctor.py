@@ -31,6 +31,7 @@ def doctor(home: Path, *arguments: str, **environ: str) -> tuple[int, dict[str, 
 def test_all_is_well_until_a_dead_run_holds_something(lightning_cloud: LocalCloud, tmp_path: Path) -> None:
     code, findings = doctor(tmp_path, **lightning_cloud.environ)
     assert code == 0, findings
+    assert findings["wheel"]["found"].startswith("lightning_native-")
     assert findings["teamspace"]["found"].startswith("local-teamspace of ")
     assert not any(finding["remedy"] for finding in findings.values())
 
@@ -46,10 +47,11 @@ def test_all_is_well_until_a_dead_run_holds_something(lightning_cloud: LocalClou
 
 
 def test_what_is_missing_is_named_with_its_remedy(tmp_path: Path) -> None:
-    code, findings = doctor(tmp_path, PATH=str(tmp_path))
+    code, findings = doctor(tmp_path, PATH=str(tmp_path), LIGHTNING_NATIVE_WHEEL=str(tmp_path / "x.whl"))
     assert code == 1
     wrong = {name: finding["remedy"] for name, finding in findings.items() if not finding["ok"]}
-    assert set(wrong) == {"git", "credentials", "teamspace"}
+    assert set(wrong) == {"git", "wheel", "credentials", "teamspace"}
+    assert f"LIGHTNING_NATIVE_WHEEL names {tmp_path / 'x.whl'}" in wrong["wheel"]
     assert "install git" in wrong["git"]
     assert "LIGHTNING_API_KEY" in wrong["credentials"]
 

@@ -1,5 +1,6 @@
 """What an environment needs besides requirements is there when steps run, and studios are kept when asked."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from runner import Runner
 
 from lightning_native.engine.layout import merged_setup
-from lightning_native.engine.plan import PlacementName, Setup, StepPlan
+from lightning_native.engine.plan import Installer, PlacementName, Setup, StepPlan
 from lightning_native.errors import PlanError
 from lightning_native.lightning.session import connect
 
@@ -51,6 +52,37 @@ def test_packages_installer_arguments_commands_and_variables(
     assert (runner.results / "who").read_text() == "it's me\n"
     log = next((folder.path / "logs").glob("setup-*")).read_text()
     assert "+ echo" in log
+
+
+SEE = "import lightning_native as n; from importlib.metadata import distribution as d; print(n.__file__); "
+SEE += "print(d('lightning-native').read_text('direct_url.json'))"
+
+
+@pytest.mark.parametrize("installer", ["uv", "pip"])
+def test_our_own_wheel_is_installed_into_the_environment_without_an_index(
+    runner: Runner, tmp_path: Path, installer: Installer
+) -> None:
+    (tmp_path / "see.py").write_text(SEE)
+    setup = Setup(installer=installer, installer_arguments=("--no-index",))
+    step = shell("see", f"python {tmp_path / 'see.py'} >{runner.results}/seen", setup=setup)
+    folder = runner.make("studio", step, own_extra="emulator")
+    assert runner.drive(folder) == 0, (folder.path, *(folder.path / "logs").iterdir())
+    package, origin = (runner.results / "seen").read_text().splitlines()
+    assert package.endswith("/site-packages/lightning_native/__init__.py")
+    assert not Path(package).is_relative_to(Path(__file__).parents[2])
+    assert json.loads(origin)["url"].startswith("file://")
+    assert "/.lightning-native/wheels/" in origin
+    assert not list(folder.path.glob("*.whl"))
+
+
+def test_a_wheel_that_did_not_arrive_intact_is_not_installed(runner: Runner) -> None:
+    folder = runner.make("studio", shell("never", f"touch {runner.results}/never"), own_extra="emulator")
+    (wheel,) = folder.path.glob("*.whl")
+    wheel.write_bytes(wheel.read_bytes() + b"x")
+    assert runner.drive(folder) == 1
+    assert not (runner.results / "never").exists()
+    (log,) = (folder.path / "logs").glob("setup-*")
+    assert "did not arrive intact" in log.read_text()
 
 
 def test_a_studio_in_which_a_step_failed_is_kept_when_asked(runner: Runner) -> None:

@@ -1,16 +1,23 @@
 """Runs whose controller lives on Lightning: asynchronous ones, and dynamic pipelines."""
 
+import contextlib
+import fcntl
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import pytest
-from workbench import Workbench
+from workbench import Workbench, new_zenml
 
+from lightning_native import _native
+from lightning_native.emulator.attach import attach
+from lightning_native.emulator.local_cloud import read_environ
 from lightning_native.engine.journal import Journal
 
 ASYNCHRONOUS = """
@@ -84,6 +91,83 @@ def test_an_asynchronous_run_is_driven_by_a_studio_that_leaves_nothing_but_its_l
     assert "[good] good says hello" in shown.stdout
     assert "\x1b" not in shown.stdout
     assert "on purpose" in shown.stdout
+
+
+ALONE = ASYNCHRONOUS.replace(
+    '    raise ValueError("on purpose")',
+    "    deadline = time.monotonic() + 400\n    while not os.path.exists(os.environ['GO']):\n"
+    "        assert time.monotonic() < deadline\n        time.sleep(0.1)\n    return 2",
+).replace(
+    "@pipeline(settings={", "@pipeline(settings={'docker': {'runtime_environment': {'GO': os.environ.get('GO', '')}}, "
+)
+
+
+def test_a_controller_runs_from_our_wheel_and_keeps_the_cloud_that_nobody_else_uses(tmp_path: Path) -> None:
+    environment = new_zenml(tmp_path)
+    root = tmp_path / "home" / "cloud"
+    workbench = Workbench(environment, {}, tmp_path / "user")
+    code, output = workbench.run(ALONE, GO=str(tmp_path / "go"))
+    assert code == 0, output
+    with (root / "users.lock").open() as users:
+        wait_until(lambda: can_lock(users))
+        fcntl.flock(users, fcntl.LOCK_UN)
+    wait_until(lambda: workbench.statuses().get("bad") == "running")
+    (controller,) = processes_of(str(root), "lightning_native.zenml.controller")
+    maps = Path(f"/proc/{controller}/maps").read_text()
+    (native,) = {line.split()[-1] for line in maps.splitlines() if "_native.abi3.so" in line}
+    assert native != _native.__file__
+    assert "/site-packages/lightning_native/_native.abi3.so" in native
+    variables = Path(f"/proc/{controller}/environ").read_bytes().decode().split("\0")
+    named = [variable for variable in variables if str(root) in variable]
+    assert not [variable for variable in named if variable.startswith(("LIGHTNING_", "ZENML_"))], named
+    (tmp_path / "go").touch()
+    wait_until(lambda: read_environ(root) is None)
+    with attach(root) as cloud:
+        workbench.cloud_environment = cloud
+        workbench.assert_nothing_left()
+    assert set(workbench.statuses().values()) == {"completed"}
+
+
+def wait_until(so: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 400
+    while not so():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def can_lock(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def processes_of(root: str, words: str) -> list[int]:
+    """Return the processes with these words in their command line that run in studios of a cloud."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            command, environ = (folder / "cmdline").read_bytes(), (folder / "environ").read_bytes()
+            if words.encode() in command.split(b"\0") and f"VIRTUAL_ENV={root}/".encode() in environ:
+                found.append(int(folder.name))
+    return found
+
+
+def test_without_a_wheel_nothing_starts(workbench: Workbench) -> None:
+    for script in (ASYNCHRONOUS, DYNAMIC):
+        before = len(runs_of(workbench))
+        code, output = workbench.run(script, LIGHTNING_NATIVE_WHEEL="/nowhere/x.whl", FOLDER=str(workbench.folder))
+        assert code != 0
+        assert "LIGHTNING_NATIVE_WHEEL names /nowhere/x.whl, where there is no file" in output
+        assert len(runs_of(workbench)) == before
+        assert workbench.statuses()["run"] == "failed"
+        workbench.assert_nothing_left()
+
+
+def runs_of(workbench: Workbench) -> list[str]:
+    with Journal(workbench.journal) as journal:
+        return [record.run_id for record in journal.runs()]
 
 
 def wait_until_nothing_is_left(workbench: Workbench) -> None:

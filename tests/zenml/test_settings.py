@@ -21,6 +21,8 @@ from lightning_native.zenml.environment import (
     step_requirements,
     step_setup,
 )
+from lightning_native.zenml.handed_over import Hosted
+from lightning_native.zenml.hosting import hosting_plan
 from lightning_native.zenml.machines import resource_request, step_machine
 
 Settings = LightningNativeOrchestratorSettings
@@ -50,6 +52,16 @@ def test_requirements_come_in_zenmls_order_and_as_they_are_written() -> None:
     assert texts[0].splitlines() == own_requirements()
     assert any(line.startswith("zenml==") for line in own_requirements())
     assert texts[-1].splitlines() == docker.requirements
+
+
+def test_a_controller_gets_the_wheel_of_what_runs_and_no_other_version_of_it() -> None:
+    named = ["numpy", "Lightning_Native[zenml]>=0.0.1 \\", "  --hash=sha256:00", "lightning-native-more==1", "zenml"]
+    docker = DockerSettings(requirements=[*named, "lightning.native @ https://x.example/a.whl"])
+    plan = hosting_plan(Hosted("1", (), None, None), "p", Stack(), docker=docker)
+    lines = [line for _, text in plan.steps[0].requirements for line in text.splitlines()]
+    assert [line for line in lines if "native" in line.lower()] == ["lightning-native-more==1"]
+    assert not [line for line in lines if "hash" in line]
+    assert {"numpy", "zenml", "of-the-stack"} <= set(lines)
 
 
 def test_no_requirements_of_the_user_are_no_source_at_all() -> None:

@@ -3,14 +3,17 @@
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
 
 from lightning_native import merge_requirements
 from lightning_native.engine.journal import Journal
+from lightning_native.engine.own_wheel import own_wheel
 from lightning_native.engine.reconcile import dead_leases
-from lightning_native.errors import ConflictError, CredentialsError, LightningNativeError
+from lightning_native.errors import ConflictError, CredentialsError, LightningNativeError, PlanError
 from lightning_native.home import home
 from lightning_native.lightning.credentials import Credentials
 from lightning_native.lightning.session import cloud_name, open_teamspace
@@ -39,6 +42,7 @@ def diagnose() -> list[Finding]:
         "disk": _disk,
         "lightning-sdk": lambda name: _package(name, name, "engine"),
         "zenml": lambda name: _package(name, name, "zenml", optional=True),
+        "wheel": _wheel,
         "credentials": _credentials,
         "teamspace": _teamspace,
         "leftovers": _leftovers,
@@ -95,6 +99,16 @@ def _package(name: str, package: str, extra: str, *, optional: bool = False) -> 
     except ConflictError:
         return Finding(name, False, f"{installed}, which was not tested ({tested} was)", remedy)
     return Finding(name, True, installed)
+
+
+def _wheel(name: str) -> Finding:
+    try:
+        with tempfile.TemporaryDirectory(prefix="lightning-native-wheel-") as folder:
+            found = own_wheel(Path(folder)).name
+    except PlanError as error:
+        remedy = f"asynchronous and dynamic pipelines on Lightning need it: {error}"
+        return Finding(name, False, "none for Linux on x86_64 can be had", remedy)
+    return Finding(name, True, found)
 
 
 def _tested_range(package: str) -> str:
