@@ -11,7 +11,7 @@ export LIGHTNING_DISABLE_VERSION_CHECK := 1
 export ZENML_ANALYTICS_OPT_IN := false
 unexport VIRTUAL_ENV
 
-.PHONY: help setup demo test test-rust test-python readers test-repeat test-oldest test-readme test-moving test-sdk-range test-browser test-images lint format bench fuzz fuzz-smoke fuzz-smoke-rust fuzz-smoke-python fuzz-build audit clean
+.PHONY: help setup demo test test-rust test-python readers test-repeat test-strict test-oldest test-readme test-moving test-sdk-range test-browser test-images lint format bench fuzz fuzz-smoke fuzz-smoke-rust fuzz-smoke-python fuzz-build audit clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,11 +42,11 @@ TEST_PROCESSES ?= $(shell expr $$(nproc) + 1)
 test-python: .venv/.built readers
 	$(BIN)/python -m pytest --numprocesses=$(TEST_PROCESSES) --dist=worksteal
 
-# Programs that tests read archives with; who may not install them has those tests skipped.
+# Programs that tests read archives and connect machines with; who may not install them has those tests skipped.
 readers:
-	@which bsdtar busybox pigz igzip > /dev/null || test $$(id -u) != 0 || \
-	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends libarchive-tools busybox pigz isal; } \
-	    > /dev/null || echo "tests that need bsdtar, busybox, pigz or igzip are skipped"
+	@which bsdtar busybox pigz igzip slirp4netns > /dev/null || test $$(id -u) != 0 || \
+	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends libarchive-tools busybox pigz isal slirp4netns; } \
+	    > /dev/null || echo "tests that need bsdtar, busybox, pigz, igzip or slirp4netns are skipped"
 
 REPETITIONS ?= 10
 
@@ -55,6 +55,9 @@ test-repeat: .venv/.built ## Run eight parallel steps with each store of ZenML, 
 	  if $(BIN)/python -m pytest --quiet tests/zenml/test_server.py; then passed=$$((passed + 1)); fi; \
 	  echo "$$passed of $$number passed, of $(REPETITIONS)"; \
 	done; test $$passed = $(REPETITIONS)
+
+test-strict: .venv/.built readers ## Test machines that have what the platform preinstalls (asks the package index)
+	$(BIN)/python -m pytest -m strict
 
 OLDEST_ZENML ?= 0.94.0
 

@@ -233,6 +233,7 @@ class Cloud:
         environment: Path | None = None,
         mounts: Mapping[str, Path] | None = None,
         network: str = "",
+        ports: Mapping[int, int] | None = None,
     ) -> Namespace | None:
         """Return the namespace of a studio or job, made on first use; None where there are none.
 
@@ -247,7 +248,13 @@ class Cloud:
         async with self._namespace_locks.setdefault(marker, asyncio.Lock()):
             if self.strict is not None:
                 return await self.strict.make(
-                    marker, home=home, drive=drive, environment=environment, mounts=mounts, network=network
+                    marker,
+                    home=home,
+                    drive=drive,
+                    environment=environment,
+                    mounts=mounts,
+                    network=network,
+                    ports=ports,
                 )
             if marker not in self._namespaces:
                 try:

@@ -14,11 +14,12 @@ from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.home import drive_folder
 from lightning_native.emulator.names import check_name
+from lightning_native.emulator.ports import PORT, close_ports, open_port
 from lightning_native.emulator.records import Document
 from lightning_native.emulator.state import new_id
 
 _CREDENTIAL = re.compile(r"key|token|secret|passw|credential|auth(?!or)", re.IGNORECASE)
-_PORT, _ASSISTANT, _MANAGED, _CONNECTION = "port", "assistant", "managed_endpoint", "data_connection"
+_PORT, _ASSISTANT, _MANAGED, _CONNECTION = PORT, "assistant", "managed_endpoint", "data_connection"
 # Kind of connection → folder of the drive that stands for it.
 CONNECTION_FOLDERS = {
     "r2": "lightning_storage",
@@ -65,8 +66,8 @@ async def _create_port(request: Request) -> Response:
     if studio and cloud.studios.get(str(studio)) is None:
         raise ApiError(404, f"studio {studio} not found")
     ports = [str(port) for port in body.get("ports") or []]
-    # Commands run on this computer: what listens there is reached directly.
-    content = {**_without_credentials(body), "ports": ports, "urls": [f"http://127.0.0.1:{port}" for port in ports]}
+    here = ports if cloud.strict is None else [await open_port(cloud, str(studio or ""), port) for port in ports]
+    content = {**_without_credentials(body), "ports": ports, "urls": [f"http://127.0.0.1:{port}" for port in here]}
     return reply(_show(_save(cloud, _PORT, teamspace.id, content)))
 
 
@@ -85,7 +86,10 @@ async def _get_port(request: Request) -> Response:
 
 
 async def _delete_port(request: Request) -> Response:
-    cloud_of(request).documents.delete(_of(request, _PORT, "document").id)
+    cloud, port = cloud_of(request), _of(request, _PORT, "document")
+    cloud.documents.delete(port.id)
+    if cloud.strict is not None:
+        await close_ports(cloud, port.content)
     return reply({})
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from lightning_native.emulator import namespaces, processes, strict_variables
 from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.namespaces import Namespace
+from lightning_native.emulator.ports import ports_of
 from lightning_native.emulator.proxies import PROXIES, without_proxy
 from lightning_native.emulator.records import Job, Studio
 
@@ -60,7 +61,8 @@ def environment_of(cloud: Cloud, studio: Studio) -> Path:
 async def namespace_of(cloud: Cloud, studio: Studio) -> Namespace | None:
     """Return the namespace in which a studio's commands run, if there is one."""
     home, drive = home_of(cloud, studio), drive_folder(cloud, studio.teamspace_id)
-    return await cloud.namespace_of(studio.marker, home, drive, environment=environment_of(cloud, studio))
+    environment, ports = environment_of(cloud, studio), ports_of(cloud, studio.id) if cloud.strict else None
+    return await cloud.namespace_of(studio.marker, home, drive, environment=environment, ports=ports)
 
 
 def drive_folder(cloud: Cloud, teamspace_id: str) -> Path:

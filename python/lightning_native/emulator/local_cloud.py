@@ -131,8 +131,8 @@ class LocalCloud:
         deadline = time.monotonic() + _START_SECONDS
         while (server := self._read_server_file()) is None:
             if self._process.poll() is not None or time.monotonic() > deadline:
-                self.stop()
                 lines = log_path.read_bytes()[offset:].decode(errors="replace").strip().splitlines()
+                self.stop()
                 message = "\n".join(lines[-_LOG_LINES:]).removeprefix("error: ") or "no reason was logged"
                 raise EmulatorError(f"the local cloud did not start: {message}")
             time.sleep(_POLL_SECONDS)

@@ -5,14 +5,18 @@ ends at this computer: connections begin at its 127.0.0.1, from which nothing el
 """
 
 import asyncio
+import json
 import os
 import shutil
+import socket
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 HOST = "10.0.2.2"
 _RESOLVER = "10.0.2.3"
 _LOOPBACK = "127.0.0.1"
+_SOCKET = "network.sock"
 _START_SECONDS = 30.0
 _END_SECONDS = 10.0
 MISSING = "slirp4netns is missing (the Debian package slirp4netns has it)"
@@ -28,13 +32,15 @@ def resolver(index: bool) -> str:
     return f"nameserver {_RESOLVER}\n" if index else ""
 
 
-async def connect(keeper: int, lifeline: int, log: Path, *, index: bool, as_root: bool) -> asyncio.subprocess.Process:
+async def connect(
+    keeper: int, lifeline: int, folder: Path, *, index: bool, as_root: bool
+) -> asyncio.subprocess.Process:
     """Connect the network of a process with this computer until the writing end of a pipe is closed.
 
     Args:
         keeper: a process in that network.
         lifeline: the reading end of the pipe.
-        log: a file for what goes wrong.
+        folder: where it has its files.
         index: whether more than this computer is reached.
         as_root: whether the network belongs to no user namespace of its own.
 
@@ -43,11 +49,18 @@ async def connect(keeper: int, lifeline: int, log: Path, *, index: bool, as_root
 
     """
     reading, writing = os.pipe()
+    log = folder / "network.log"
     errors = log.open("wb")
     try:
         process = await asyncio.create_subprocess_exec(
             "slirp4netns",
-            *("--configure", "--mtu=65520", f"--exit-fd={lifeline}", f"--ready-fd={writing}"),
+            *(
+                "--configure",
+                "--mtu=65520",
+                f"--exit-fd={lifeline}",
+                f"--ready-fd={writing}",
+                f"--api-socket={_SOCKET}",
+            ),
             *(() if index else ("--disable-dns", f"--outbound-addr={_LOOPBACK}")),
             *(() if as_root else (f"--userns-path=/proc/{keeper}/ns/user",)),
             *(str(keeper), "tap0"),
@@ -56,6 +69,8 @@ async def connect(keeper: int, lifeline: int, log: Path, *, index: bool, as_root
             stdout=asyncio.subprocess.DEVNULL,
             stderr=errors,
             env={"PATH": os.environ.get("PATH", os.defpath)},
+            # The path of a socket is short.
+            cwd=folder,
             start_new_session=True,
         )
         os.close(writing)
@@ -67,8 +82,50 @@ async def connect(keeper: int, lifeline: int, log: Path, *, index: bool, as_root
             os.close(descriptor)
     if not ready:
         await process.wait()
-        raise OSError(f"slirp4netns: {log.read_text(errors='replace').strip()}")
+        raise OSError("slirp4netns: " + "; ".join(log.read_text(errors="replace").split("\n")).strip("; "))
     return process
+
+
+def forward(folder: Path, port: int, host_port: int) -> None:
+    """Have a port of the machine of a folder be reached at one of this computer's 127.0.0.1.
+
+    Raises:
+        OSError: it cannot be.
+
+    """
+    where = {"proto": "tcp", "host_addr": _LOOPBACK, "host_port": host_port, "guest_port": port}
+    _ask(folder, {"execute": "add_hostfwd", "arguments": where})
+
+
+def stop_forwarding(folder: Path, host_port: int) -> None:
+    """Give a port of this computer back.
+
+    Raises:
+        OSError: it cannot be done.
+
+    """
+    for entry in _ask(folder, {"execute": "list_hostfwd"})["entries"]:
+        if entry["host_port"] == host_port:
+            _ask(folder, {"execute": "remove_hostfwd", "arguments": {"id": entry["id"]}})
+
+
+def _ask(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
+    place = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(_START_SECONDS)
+            # The path of a socket is short; that of the folder need not be.
+            connection.connect(f"/proc/self/fd/{place}/{_SOCKET}")
+            connection.sendall(json.dumps(request).encode())
+            connection.shutdown(socket.SHUT_WR)
+            with connection.makefile("rb") as stream:
+                answer: dict[str, Any] = json.loads(stream.read())
+    finally:
+        os.close(place)
+    if "error" in answer:
+        raise OSError(f"slirp4netns: {answer['error'].get('desc')}")
+    # Of a list, the entries are there themselves.
+    return {**answer, **answer.get("return", {})}
 
 
 async def wait_for_end(processes: Sequence[asyncio.subprocess.Process]) -> None:

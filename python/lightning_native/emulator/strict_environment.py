@@ -8,6 +8,7 @@ write into a shared file, only replace it, as installers do.
 
 import fcntl
 import functools
+import glob
 import hashlib
 import json
 import logging
@@ -137,10 +138,11 @@ def _candidates(version: str) -> Iterator[str]:
     name = f"python{version}"
     for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
         # A shim of pyenv runs whatever was chosen.
-        if folder.startswith("/") and not folder.endswith("/shims") and Path(folder, name).is_file():
-            yield str(Path(folder, name))
+        if folder.startswith("/") and not folder.endswith("/shims"):
+            yield f"{folder}/{name}"
     for home in homes:
-        yield from (str(path) for path in sorted(home.glob(f"*/bin/{name}"), reverse=True))
+        # Of a folder that cannot be read it finds nothing.
+        yield from sorted(glob.glob(f"{glob.escape(str(home))}/*/bin/{name}"), reverse=True)  # noqa: PTH207 - see above
 
 
 def _ask(executable: str) -> Interpreter | None:

@@ -25,8 +25,8 @@ ZEUS = 61_000
 # An ordinary user is this one inside, whatever his id is.
 _INSIDE = 1_000
 _RECORD = "machine.json"
-_KINDS = ("mnt", "pid", "net", "ipc", "uts")
-_NAMES = {"mnt": "mount", "pid": "pid", "net": "net", "ipc": "ipc", "uts": "uts", "user": "user"}
+# Kinds of namespaces, by the options of `nsenter` for them.
+_NAMES = {"user": "user", "mnt": "mount", "pid": "pid", "net": "net", "ipc": "ipc", "uts": "uts"}
 _END_SECONDS = 10.0
 _FILES_OF_THE_INDEX = (
     "SSL_CERT_FILE",
@@ -75,7 +75,9 @@ class Machine(Namespace):
         self.keeper = record.keeper
         self.has_network = bool(record.network)
         self.connection: asyncio.subprocess.Process | None = None
-        kinds = _KINDS if self.is_root else ("user", *_KINDS)
+        # Root has no user namespace of its own, and the network of this computer is no ordinary user's to enter.
+        missing = {"user": self.is_root, "net": not record.network}
+        kinds = [kind for kind in _NAMES if not missing.get(kind)]
         flags = os.O_RDONLY | os.O_CLOEXEC
         self._descriptors = {kind: os.open(f"/proc/{record.keeper}/ns/{kind}", flags) for kind in kinds}
         self.descriptors = list(self._descriptors.values())
@@ -86,6 +88,34 @@ class Machine(Namespace):
         enter = [f"--{_NAMES[kind]}=/proc/self/fd/{number}" for kind, number in self._descriptors.items()]
         user = [f"--setuid={ZEUS}", f"--setgid={ZEUS}"] if self.is_root else ["--preserve-credentials"]
         return ["nsenter", *enter, *user, "--", *argv]
+
+    async def check(self) -> None:
+        """Run a command inside.
+
+        Raises:
+            OSError: it cannot be run.
+
+        """
+        process = await asyncio.create_subprocess_exec(
+            *self.wrap(["true"]), pass_fds=self.descriptors, stderr=asyncio.subprocess.PIPE
+        )
+        _, message = await process.communicate()
+        if process.returncode:
+            raise OSError(f"no command runs in a machine: {message.decode(errors='replace').strip()}")
+
+    async def forward(self, port: int, host_port: int) -> None:
+        """Have a port of the machine be reached at one of this computer.
+
+        Raises:
+            OSError: it cannot be.
+
+        """
+        await asyncio.to_thread(machine_network.forward, self._folder, port, host_port)
+
+    async def stop_forwarding(self, host_port: int) -> None:
+        """Give a port of this computer back."""
+        with contextlib.suppress(OSError):
+            await asyncio.to_thread(machine_network.stop_forwarding, self._folder, host_port)
 
     def end(self) -> int | None:
         """End the machine with all that runs in it; return an open file that stands for its first process."""
@@ -143,9 +173,8 @@ async def create(places: Places, *, network: str, index: bool, peer: Machine | N
         try:
             machine = Machine(folder, record)
             if network and peer is None:
-                log = places.scratch / "network.log"
                 machine.connection = await machine_network.connect(
-                    keeper, reading, log, index=index, as_root=owner is not None
+                    keeper, reading, folder, index=index, as_root=owner is not None
                 )
         except BaseException:
             wait_for_end([keeper for keeper in [end(folder)] if keeper is not None])

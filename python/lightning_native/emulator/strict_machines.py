@@ -24,6 +24,7 @@ class StrictMachines:
     Attributes:
         environments: what makes their Python environments.
         owner: the user whom their files belong to; None for the one who runs the server.
+        has_network: whether each has a network of its own.
 
     """
 
@@ -32,7 +33,7 @@ class StrictMachines:
         self.owner = strict_machine.owner_of_files()
         self._root = root
         self._index = index
-        self._has_network = machine_network.is_possible()
+        self.has_network = machine_network.is_possible()
         self._machines: dict[str, Machine] = {}
         self._connections: list[asyncio.subprocess.Process] = []
         # Open files that stand for first processes of machines that were ended.
@@ -50,17 +51,18 @@ class StrictMachines:
             EmulatorError: this computer cannot have any, or none without a package index.
 
         """
-        if not self._has_network:
+        if not self.has_network:
             self._go_without_network(machine_network.MISSING)
         while True:
             folder = self.folder(_TRIAL)
             try:
                 for name in ("home", "drive"):
                     folder.joinpath(name).mkdir(parents=True, exist_ok=True)
-                await self.make(_TRIAL, home=folder / "home", drive=folder / "drive")
+                machine = await self.make(_TRIAL, home=folder / "home", drive=folder / "drive")
+                await machine.check()
                 return
             except OSError as error:
-                if not (self._has_network and "slirp4netns" in str(error)):
+                if not (self.has_network and "slirp4netns" in str(error)):
                     raise EmulatorError(
                         f"machines cannot be made strict on this computer: {error}. It takes root, or a kernel that "
                         "lets ordinary users have namespaces; start without --strict"
@@ -74,7 +76,7 @@ class StrictMachines:
         if not self._index:
             raise EmulatorError(f"machines cannot be kept from the package index: {reason}; start without --no-index")
         logger.warning("%s: machines share the network of this computer, and reach what listens at 127.0.0.1", reason)
-        self._has_network = False
+        self.has_network = False
 
     async def make(
         self,
@@ -85,6 +87,7 @@ class StrictMachines:
         environment: Path | None = None,
         mounts: Mapping[str, Path] | None = None,
         network: str = "",
+        ports: Mapping[int, int] | None = None,
     ) -> Machine:
         """Return the machine of a studio or job, made on first use.
 
@@ -95,6 +98,7 @@ class StrictMachines:
             environment: the folder of its Python environment; None for a container.
             mounts: further folders, by the path at which it sees them.
             network: what it shares its network with others by.
+            ports: ports of this computer at which ports of it are reached, by those.
 
         Raises:
             OSError: it cannot be made.
@@ -120,7 +124,7 @@ class StrictMachines:
             mounts=mounts or {},
         )
         places.scratch.mkdir(parents=True, exist_ok=True)
-        network = (network or marker) if self._has_network else ""
+        network = (network or marker) if self.has_network else ""
         async with self._joining.setdefault(network, asyncio.Lock()):
             peer = next((item for item in self._machines.values() if network and item.shares(network)), None)
             machine = await strict_machine.create(places, network=network, index=self._index, peer=peer)
@@ -128,6 +132,11 @@ class StrictMachines:
         if machine.connection is not None:
             self._connections = [item for item in self._connections if item.returncode is None]
             self._connections.append(machine.connection)
+        for port, host_port in ports.items() if ports and machine.has_network else ():
+            try:
+                await machine.forward(port, host_port)
+            except OSError as error:
+                logger.warning("port %d is not reached at %d any more: %s", port, host_port, error)
         return machine
 
     def get(self, marker: str) -> Machine | None:
