@@ -14,7 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from strict_cloud import StrictCloud
+from strict_cloud import StrictCloud, shared_address
 
 from lightning_native.emulator import LocalCloud
 from lightning_native.emulator.attach import attach, default_root
@@ -272,6 +272,13 @@ print(urllib.request.urlopen(request).status)
     assert cloud.output(studio, f"python - <<'END'\n{ask}\nEND") == "200"
 
 
+def test_an_address_of_this_computer_is_reached_from_both(cloud: StrictCloud, studio: str) -> None:
+    with shared_address() as address, listening(address) as port:
+        reach = f"import socket; socket.create_connection(('{address}', {port}), 300)"
+        subprocess.run([sys.executable, "-c", reach], check=True)
+        assert cloud.output(studio, f'python -c "{reach}"') == ""
+
+
 def test_a_port_of_a_studio_is_reached_from_here(cloud: StrictCloud) -> None:
     studio = cloud.studio()
     with socket.socket() as taken:
@@ -472,6 +479,19 @@ def test_the_shared_cloud_is_strict_by_a_variable(tmp_path: Path, monkeypatch: p
         assert cloud.output(cloud.studio(), "id -un") == "zeus"
     with LocalCloud(plain), pytest.raises(EmulatorError, match="runs already and is not strict"), attach(plain):
         pass
+
+
+def test_where_no_machine_can_be_strict_none_is_made(tmp_path: Path) -> None:
+    argv = [sys.executable, "-m", "lightning_native", "emulator", "--strict", "--preinstalled=", "--root", "root"]
+    # There is no program that enters namespaces.
+    environ = {**os.environ, "PATH": str(tmp_path)}
+    result = subprocess.run(
+        [*argv, "--stop-with-stdin"], check=False, capture_output=True, text=True, cwd=tmp_path, env=environ
+    )
+    assert result.returncode == 1
+    assert "error: machines cannot be made strict on this computer: nsenter is missing" in result.stderr
+    assert "start without --strict" in result.stderr
+    assert not (tmp_path / "root" / "server.json").exists()
 
 
 @pytest.mark.parametrize("option", ["--python=3.12", "--no-index", "--preinstalled=six"])
