@@ -175,16 +175,24 @@ def _build(destination: Path) -> None:
         f"home = {base.parent}\ninclude-system-site-packages = false\nversion = {sys.version.split()[0]}\n"
     )
     if not any(metadata.name.startswith("pip-") for metadata in _distributions()):
-        # A host that was made by uv has no pip, and code says `python -m pip`. Its scripts are of this folder only.
-        subprocess.run([scripts / "python", "-I", "-m", "ensurepip"], check=False, capture_output=True)
-        for script in scripts.glob("pip*"):
-            script.unlink()
+        _make_pip(scripts)
     for name in ("pip", "pip3"):
         _write_command(scripts / name, _PIP)
     host = "".join(f"import site; site.addsitedir({str(folder)!r})\n" for folder in host_packages())
     (packages / _HOST_PTH).write_text(host)
     for metadata in _distributions():
         _shadow(metadata, packages, scripts)
+
+
+def _make_pip(scripts: Path) -> None:
+    """Let `python -m pip` work where the host, made by uv, has no pip; without Python's own copy of it, do nothing."""
+    python = [str(scripts / "python"), "-I", "-m"]
+    # Before Python 3.12 an old setuptools comes with it, which would hide the host's.
+    for arguments in (["ensurepip"], ["pip", "uninstall", "--quiet", "--yes", "setuptools"]):
+        subprocess.run([*python, *arguments], check=False, capture_output=True)
+    # They name this folder, which is renamed.
+    for script in scripts.glob("pip*"):
+        script.unlink()
 
 
 def _shadow(metadata: Path, packages: Path, scripts: Path) -> None:
