@@ -44,6 +44,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _run(argv)
 
 
+def _how_to_install(command: str) -> str:
+    extras = EXTRAS.get(command, "engine")
+    if extras == "emulator":
+        return f"install it with: pip install 'lightning-native[{extras}]'"
+    from lightning_native.lightning.sdk_version import how_to_install
+
+    return how_to_install(extras)
+
+
 def _run(argv: Sequence[str] | None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser = argparse.ArgumentParser(prog="lightning-native", description=(__doc__ or "").split("\n")[0])
@@ -57,8 +66,7 @@ def _run(argv: Sequence[str] | None) -> int:
             try:
                 module = importlib.import_module(f"lightning_native.cli.{name}")
             except ModuleNotFoundError as error:
-                extras = EXTRAS.get(name, "engine")
-                print(f"error: {error}; install it with: pip install 'lightning-native[{extras}]'", file=sys.stderr)
+                print(f"error: {error}; {_how_to_install(name)}", file=sys.stderr)
                 return 1
             subparser.epilog = f"example:\n  {module.EXAMPLE}"
             module.add_arguments(subparser)

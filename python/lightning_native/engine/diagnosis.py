@@ -16,6 +16,7 @@ from lightning_native.engine.reconcile import dead_leases
 from lightning_native.errors import ConflictError, CredentialsError, LightningNativeError, PlanError
 from lightning_native.home import home
 from lightning_native.lightning.credentials import Credentials
+from lightning_native.lightning.sdk_version import how_to_install
 from lightning_native.lightning.session import cloud_name, open_teamspace
 
 _OLDEST_PYTHON, _FIRST_UNTESTED_PYTHON = (3, 10), (3, 14)
@@ -87,12 +88,12 @@ def _disk(name: str) -> Finding:
 
 def _package(name: str, package: str, extra: str, *, optional: bool = False) -> Finding:
     tested = _tested_range(package)
-    remedy = f"pip install 'lightning-native[{extra}]'"
+    remedy = how_to_install(extra)
     try:
         installed = version(package)
     except PackageNotFoundError:
         if optional:
-            return Finding(name, True, f"not installed; only pipelines of ZenML need it ({remedy})")
+            return Finding(name, True, f"not installed; only pipelines of ZenML need it; {remedy}")
         return Finding(name, False, "not installed", remedy)
     try:
         merge_requirements([("installed", f"{package}=={installed}"), ("tested", f"{package}{tested}")])

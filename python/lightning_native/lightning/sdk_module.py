@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 from lightning_native.errors import LightningNativeError
+from lightning_native.lightning.sdk_version import how_to_install
 
 
 @cache
@@ -21,9 +22,7 @@ def sdk_module(path: str) -> ModuleType:
     """
     package = importlib.util.find_spec("lightning_sdk")
     if package is None or not package.submodule_search_locations:
-        raise LightningNativeError(
-            "lightning-sdk is not installed; install it with: pip install 'lightning-native[engine]'"
-        )
+        raise LightningNativeError(f"lightning-sdk is not installed; {how_to_install()}")
     file = Path(package.submodule_search_locations[0]) / f"{path}.py"
     name = f"lightning_native.lightning._sdk_{path.replace('/', '_')}"
     spec = importlib.util.spec_from_file_location(name, file)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from lightning_native.errors import CredentialsError, LightningNativeError
 from lightning_native.lightning.credentials import Credentials
 from lightning_native.lightning.sdk_internals import address_of_process, import_configuration
-from lightning_native.lightning.sdk_version import check_sdk_version
+from lightning_native.lightning.sdk_version import check_sdk_version, how_to_install
 from lightning_native.lightning.sign_in import sign_in_by_key_only
 from lightning_native.lightning.teamspace import LightningCloud
 
@@ -62,8 +62,7 @@ def open_teamspace() -> "Teamspace":
 
             import_configuration()
     except ImportError as error:
-        message = f"lightning-sdk cannot be imported ({error}); install it with: pip install 'lightning-native[engine]'"
-        raise LightningNativeError(message) from error
+        raise LightningNativeError(f"lightning-sdk cannot be imported ({error}); {how_to_install()}") from error
     sign_in_by_key_only()
     organization = os.environ.get("LIGHTNING_ORG")
     name = os.environ.get("LIGHTNING_TEAMSPACE")
