@@ -11,6 +11,7 @@ from lightning_native.engine.checks import check_plan
 from lightning_native.engine.machines import MachineOffer, ResourceRequest, cheapest
 from lightning_native.engine.plan import ContainerImage, FailureMode, Retry, RunPlan, StepPlan
 from lightning_native.errors import PlanError
+from lightning_native.zenml.compat import get_step_entrypoint_command
 from lightning_native.zenml.config import (
     STEP_SETTINGS,
     LightningNativeOrchestratorSettings,
@@ -18,7 +19,6 @@ from lightning_native.zenml.config import (
 )
 from lightning_native.zenml.environment import check_packaging, step_requirements, step_setup
 from lightning_native.zenml.machines import resource_request, step_machine
-from lightning_native.zenml.older import get_step_entrypoint_command
 from lightning_native.zenml.runtime import check_runtime
 from lightning_native.zenml.step_process.entrypoints import LightningNativeStepEntrypointConfiguration
 from lightning_native.zenml.variables import ENV_SCRATCH

@@ -4,8 +4,8 @@ from zenml.config import ResourceSettings
 
 from lightning_native.engine.machines import ResourceRequest, gpu_kinds, known_gpu
 from lightning_native.errors import PlanError
+from lightning_native.zenml.compat import gpu_class_of, pool_demands
 from lightning_native.zenml.config import LightningNativeStepSettings
-from lightning_native.zenml.older import gpu_class_of, pool_demands
 
 
 def resource_request(who: str, resources: ResourceSettings) -> ResourceRequest | None:

@@ -6,24 +6,16 @@ import os
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from zenml.entrypoints.base_entrypoint_configuration import (
-    ENTRYPOINT_CONFIG_SOURCE_OPTION,
-    BaseEntrypointConfiguration,
-)
-from zenml.entrypoints.pipeline_entrypoint_configuration import PipelineEntrypointConfiguration
-from zenml.entrypoints.step_entrypoint_configuration import STEP_NAME_OPTION, StepEntrypointConfiguration
+from zenml.entrypoints.base_entrypoint_configuration import BaseEntrypointConfiguration
+from zenml.entrypoints.step_entrypoint_configuration import StepEntrypointConfiguration
 from zenml.logger import get_logger
-from zenml.pipelines.dynamic.entrypoint_configuration import DynamicPipelineEntrypointConfiguration
-from zenml.step_operators.step_operator_entrypoint_configuration import (
-    STEP_RUN_ID_OPTION,
-    StepOperatorEntrypointConfiguration,
-)
 from zenml.utils import code_utils, source_utils
 
 from lightning_native.child_process import end_of_standard_library, module_arguments
+from lightning_native.zenml.compat import artifact_store_of, entrypoint_class, option_name
 from lightning_native.zenml.step_process.bootstrap import MODULE, look_for_garbage
 from lightning_native.zenml.step_process.schedule_window import out_of_window
 from lightning_native.zenml.step_process.signals import interruption_is_no_failure, reclaimed_step_run
@@ -31,6 +23,26 @@ from lightning_native.zenml.step_process.wheel import enter_wheel
 from lightning_native.zenml.variables import ENV_INTERRUPTIBLE, ENV_PACKAGING, ENV_RUN_ID, ENV_SCRATCH
 
 logger = get_logger(__name__)
+
+_SOURCE_OPTION = option_name(
+    "entrypoints.base_entrypoint_configuration", "ENTRYPOINT_CONFIG_SOURCE_OPTION", "entrypoint_config_source"
+)
+_STEP_NAME_OPTION = option_name("entrypoints.step_entrypoint_configuration", "STEP_NAME_OPTION", "step_name")
+_OPERATOR = "step_operators.step_operator_entrypoint_configuration"
+_STEP_RUN_ID_OPTION = option_name(_OPERATOR, "STEP_RUN_ID_OPTION", "step_run_id")
+
+if TYPE_CHECKING:
+    from zenml.entrypoints.pipeline_entrypoint_configuration import PipelineEntrypointConfiguration
+    from zenml.pipelines.dynamic.entrypoint_configuration import DynamicPipelineEntrypointConfiguration
+    from zenml.step_operators.step_operator_entrypoint_configuration import StepOperatorEntrypointConfiguration
+else:
+    StepOperatorEntrypointConfiguration = entrypoint_class(_OPERATOR, "StepOperatorEntrypointConfiguration")
+    PipelineEntrypointConfiguration = entrypoint_class(
+        "entrypoints.pipeline_entrypoint_configuration", "PipelineEntrypointConfiguration"
+    )
+    DynamicPipelineEntrypointConfiguration = entrypoint_class(
+        "pipelines.dynamic.entrypoint_configuration", "DynamicPipelineEntrypointConfiguration"
+    )
 
 # Where ZenML puts code into images.
 DOCKER_IMAGE_WORKDIR = Path("/app")
@@ -54,7 +66,7 @@ class PackagedCode(BaseEntrypointConfiguration):
         ZenML names it relative to the user's code when both share a folder, as in a checkout of this project.
         """
         arguments = super().get_entrypoint_arguments(**kwargs)
-        option = arguments.index(f"--{ENTRYPOINT_CONFIG_SOURCE_OPTION}")
+        option = arguments.index(f"--{_SOURCE_OPTION}")
         arguments[option + 1] = f"{cls.__module__}.{cls.__qualname__}"
         return arguments
 
@@ -81,7 +93,7 @@ class PackagedCode(BaseEntrypointConfiguration):
             return
         os.chdir(tempfile.mkdtemp(prefix="code-", dir=os.environ.get(ENV_SCRATCH)))
         if self.snapshot.code_path:
-            code_utils.download_code_from_artifact_store(self.snapshot.code_path, self._load_active_artifact_store())
+            code_utils.download_code_from_artifact_store(self.snapshot.code_path, artifact_store_of(self))
         elif self.snapshot.code_reference:
             self.download_code_from_code_repository(self.snapshot.code_reference)
             os.chdir(source_utils.get_source_root())
@@ -97,7 +109,7 @@ class LightningNativeStepEntrypointConfiguration(PackagedCode, StepEntrypointCon
             return
         interruptible = ENV_INTERRUPTIBLE in os.environ
         with interruption_is_no_failure(interruptible=interruptible, driven=ENV_RUN_ID in os.environ):
-            reclaimed = reclaimed_step_run(self.entrypoint_args[STEP_NAME_OPTION]) if interruptible else None
+            reclaimed = reclaimed_step_run(self.entrypoint_args[_STEP_NAME_OPTION]) if interruptible else None
             if reclaimed is None:
                 super().run()
             else:
@@ -105,7 +117,7 @@ class LightningNativeStepEntrypointConfiguration(PackagedCode, StepEntrypointCon
 
     def _go_on_with(self, step_run: UUID) -> None:
         logger.info("The step's machine was taken away: it starts again.")
-        options = {**self.entrypoint_args, STEP_RUN_ID_OPTION: str(step_run)}
+        options = {**self.entrypoint_args, _STEP_RUN_ID_OPTION: str(step_run)}
         arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
         LightningNativeIsolatedStepEntrypointConfiguration(arguments).run()
 

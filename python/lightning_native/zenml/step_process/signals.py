@@ -11,17 +11,16 @@ from uuid import UUID
 
 from zenml.client import Client
 from zenml.enums import ExecutionStatus
-from zenml.exceptions import RunInterruptedException, RunStoppedException
 from zenml.logger import get_logger
-from zenml.orchestrators import publish_utils, step_runner
 
-from lightning_native.zenml.older import signal_handler
+from lightning_native.zenml.compat import (
+    RunInterruptedException,
+    RunStoppedException,
+    handle_signals_with,
+    publish_failures_with,
+)
 
 logger = get_logger(__name__)
-
-_PUBLISH_FAILURE = "publish_failed_step_run"
-_HANDLE = "_handle"
-_WHAT_TO_RAISE = "_finalize_shutdown"
 
 
 class _MachineTakenAway(BaseException):
@@ -38,25 +37,22 @@ def interruption_is_no_failure(*, interruptible: bool, driven: bool) -> Iterator
     as ZenML raises an exception in it, once: all processes of a job get the signal from Lightning, and again from
     what they were started by.
     """
-    publish_failure = getattr(publish_utils, _PUBLISH_FAILURE)
 
-    def publish(step_run_id: UUID) -> Any:
-        error = sys.exc_info()[1]
-        if isinstance(error, RunStoppedException):
-            raise error
-        if interruptible and isinstance(error, RunInterruptedException | _MachineTakenAway):
-            raise _MachineTakenAway
-        return publish_failure(step_run_id)
+    def publish_with(own: Callable[[UUID], Any]) -> Callable[[UUID], Any]:
+        def publish(step_run_id: UUID) -> Any:
+            error = sys.exc_info()[1]
+            if isinstance(error, RunStoppedException):
+                raise error
+            if interruptible and isinstance(error, (RunInterruptedException, _MachineTakenAway)):
+                raise _MachineTakenAway
+            return own(step_run_id)
 
-    handler_class = signal_handler()
-    if handler_class is not None:
-        setattr(handler_class, _HANDLE, _once(getattr(handler_class, _HANDLE)))
-        if driven and not interruptible:
-            # Otherwise each step would ask ZenML, and tell it, by itself.
-            setattr(handler_class, _WHAT_TO_RAISE, lambda _handler: RunStoppedException("The step is stopped."))
-    # It is ZenML's own name for it in both places.
-    for module in (publish_utils, step_runner):
-        setattr(module, _PUBLISH_FAILURE, publish)
+        return publish
+
+    # Otherwise each step would ask ZenML, and tell it, by itself.
+    stopped = driven and not interruptible
+    handle_signals_with(_once, (lambda _handler: RunStoppedException("The step is stopped.")) if stopped else None)
+    publish_failures_with(publish_with)
     if interruptible:
         signal.signal(signal.SIGTERM, _interrupt)
     try:
@@ -102,7 +98,7 @@ def _do_what_is_left() -> None:
 
 def _interrupt(_number: int, _frame: object) -> None:
     # ZenML's handler calls this one while it raises its own exception.
-    if not isinstance(sys.exc_info()[1], RunInterruptedException | RunStoppedException):
+    if not isinstance(sys.exc_info()[1], (RunInterruptedException, RunStoppedException)):
         raise RunInterruptedException("The machine is being taken away.")
 
 

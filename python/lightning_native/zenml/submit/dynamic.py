@@ -19,6 +19,7 @@ from zenml.utils.env_utils import get_runtime_environment
 
 from lightning_native.engine.checks import check_plan
 from lightning_native.errors import PlanError
+from lightning_native.zenml.compat import get_step_entrypoint_command
 from lightning_native.zenml.compiler import main_machines
 from lightning_native.zenml.component import (
     newest_folder,
@@ -39,7 +40,6 @@ from lightning_native.zenml.images import isolated_image
 from lightning_native.zenml.metadata import (
     studio_url,
 )
-from lightning_native.zenml.older import get_step_entrypoint_command
 from lightning_native.zenml.price_list import read_price_list
 from lightning_native.zenml.single_step import step_status, submit_step
 from lightning_native.zenml.status import is_unfinished

@@ -1,0 +1,153 @@
+"""Names of ZenML that another version may lack: private ones, and those that older versions do not have yet.
+
+Each has a fallback, so that a rename in ZenML's next version costs a mend of ours, and no step its start.
+"""
+
+import importlib
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import zenml
+from zenml.client import Client
+from zenml.entrypoints.base_entrypoint_configuration import BaseEntrypointConfiguration
+from zenml.entrypoints.step_entrypoint_configuration import StepEntrypointConfiguration
+from zenml.logger import get_logger
+
+if TYPE_CHECKING:
+    from zenml.artifact_stores import BaseArtifactStore
+    from zenml.config import ResourceSettings
+    from zenml.config.resource_settings import PoolResourceDemand
+    from zenml.config.step_configurations import StepConfiguration
+
+logger = get_logger(__name__)
+
+_PUBLISHERS = ("orchestrators.publish_utils", "orchestrators.step_runner")
+_PUBLISH_FAILURE = "publish_failed_step_run"
+_HANDLE = "_handle"
+_WHAT_TO_RAISE = "_finalize_shutdown"
+
+try:
+    from zenml.orchestrators.utils import get_step_entrypoint_command
+except ImportError:  # before 0.95
+
+    def get_step_entrypoint_command(
+        invocation_id: str,
+        config: "StepConfiguration",  # noqa: ARG001  of the signature
+        entrypoint_config_class: type[StepEntrypointConfiguration],
+        snapshot_id: UUID,
+        **options: Any,
+    ) -> tuple[list[str], list[str]]:
+        """Return the command and the arguments that run a step."""
+        command = entrypoint_config_class.get_entrypoint_command()
+        return command, entrypoint_config_class.get_entrypoint_arguments(
+            step_name=invocation_id, snapshot_id=snapshot_id, **options
+        )
+
+
+def _find(module: str, name: str) -> Any:
+    """Return what ZenML calls so; None where it does not."""
+    try:
+        return getattr(importlib.import_module(f"zenml.{module}"), name, None)
+    except ImportError:
+        return None
+
+
+@cache
+def _say_lacking(name: str, consequence: str) -> None:
+    logger.warning("ZenML %s has no %s: %s.", zenml.__version__, name, consequence)
+
+
+class _NeverRaised(BaseException):
+    """Stands for an exception that ZenML does not have, so that nothing raises it."""
+
+
+RunStoppedException: type[BaseException] = _find("exceptions", "RunStoppedException") or _NeverRaised
+RunInterruptedException: type[BaseException] = _find("exceptions", "RunInterruptedException") or _NeverRaised
+
+
+def publish_failures_with(stand_in: Callable[[Callable[[UUID], Any]], Callable[[UUID], Any]]) -> None:
+    """Have ZenML publish a step as failed through a function of ours, made from its own.
+
+    `publish_failed_step_run` is its name in both places that a step's process calls it from.
+    Fallback: ZenML publishes by itself.
+    """
+    modules = [module for name in _PUBLISHERS if (module := _module(name)) and hasattr(module, _PUBLISH_FAILURE)]
+    for module in modules:
+        setattr(module, _PUBLISH_FAILURE, stand_in(getattr(module, _PUBLISH_FAILURE)))
+    if len(modules) < len(_PUBLISHERS):
+        _say_lacking(_PUBLISH_FAILURE, "a step that is stopped, or loses its machine, may be shown as failed")
+
+
+def handle_signals_with(
+    stand_in: Callable[[Callable[..., None]], Callable[..., None]], raised: Callable[[Any], BaseException] | None
+) -> None:
+    """Have ZenML handle a step's signals through a function of ours, made from its own.
+
+    `raised` returns the exception that ends the step; None leaves ZenML's. The names are private to the class that
+    handles signals since 0.95; before that, no class does.
+    Fallback: ZenML handles each signal by itself.
+    """
+    if zenml.__version__.startswith("0.94."):
+        return
+    handler = _find("orchestrators.signal_handler", "SignalHandler")
+    if hasattr(handler, _HANDLE):
+        setattr(handler, _HANDLE, stand_in(getattr(handler, _HANDLE)))
+    else:
+        _say_lacking(f"SignalHandler.{_HANDLE}", "a step that saves its work when it is to end may be told so again")
+    if hasattr(handler, _WHAT_TO_RAISE):
+        if raised is not None:
+            setattr(handler, _WHAT_TO_RAISE, raised)
+    else:
+        _say_lacking(f"SignalHandler.{_WHAT_TO_RAISE}", "a step that is to end asks ZenML why, which takes a moment")
+
+
+def _module(name: str) -> Any:
+    try:
+        return importlib.import_module(f"zenml.{name}")
+    except ImportError:
+        return None
+
+
+def artifact_store_of(configuration: BaseEntrypointConfiguration) -> "BaseArtifactStore":
+    """Return the artifact store that an entrypoint's code is in.
+
+    ZenML's own method loads no other component of the stack. Fallback: the whole stack.
+    """
+    load = getattr(configuration, "_load_active_artifact_store", None)
+    store: BaseArtifactStore = load() if load else Client().active_stack.artifact_store
+    return store
+
+
+def entrypoint_class(module: str, name: str) -> Any:
+    """Return an entrypoint configuration of ZenML's to derive from.
+
+    Fallback: one that raises when it is run, so that the others can be imported.
+    """
+
+    class Lacking(BaseEntrypointConfiguration):
+        def run(self) -> None:
+            raise NotImplementedError(f"ZenML {zenml.__version__} has no {name}; install a version that was tested")
+
+    return _find(module, name) or Lacking
+
+
+def option_name(module: str, constant: str, fallback: str) -> str:
+    """Return the name of an option of ZenML's entrypoints."""
+    return str(_find(module, constant) or fallback)
+
+
+def pool_demands(resources: "ResourceSettings") -> list["PoolResourceDemand"]:
+    """Return what resource settings ask of resource pools."""
+    demands: list[PoolResourceDemand] = getattr(resources, "normalized_resources", [])
+    return demands
+
+
+def gpu_class_of(resources: "ResourceSettings") -> str | None:
+    """Return the kind of GPU that resource settings ask for."""
+    kind: str | None = getattr(resources, "gpu_class", None)
+    return kind
+
+
+__all__ = ["get_step_entrypoint_command", "gpu_class_of", "pool_demands"]
