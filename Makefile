@@ -11,7 +11,9 @@ export LIGHTNING_DISABLE_VERSION_CHECK := 1
 export ZENML_ANALYTICS_OPT_IN := false
 unexport VIRTUAL_ENV
 
-.PHONY: help setup demo test test-rust test-python readers test-repeat test-strict test-oldest test-readme test-moving test-sdk-range test-browser test-images lint format bench fuzz fuzz-smoke fuzz-smoke-rust fuzz-smoke-python fuzz-build audit clean
+.PHONY: help setup demo test test-rust test-python readers test-repeat test-strict test-oldest test-readme test-moving \
+	test-sdk-range test-python-range test-browser test-images lint format bench \
+	fuzz fuzz-smoke fuzz-smoke-rust fuzz-smoke-python fuzz-build audit clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -85,6 +87,11 @@ test-sdk-range: setup ## Run the local cloud and the engine with versions of lig
 	rm -rf .venv-range/wheels
 	$(BIN)/maturin build --quiet --release --out .venv-range/wheels
 	$(BIN)/python tests/sdk_range/run.py $(BIN)/uv .venv-range/wheels/*.whl .venv-range $(SDK_PYTHON) $(SDK_VERSIONS)
+
+test-python-range: setup ## Run one wheel with the oldest and the newest Python that are here (asks the package index)
+	rm -rf .venv-range/wheels
+	$(BIN)/maturin build --quiet --release --out .venv-range/wheels
+	$(BIN)/python tests/python_range/run.py $(BIN)/uv .venv-range/wheels/*.whl .venv-range 3.10 3.13
 
 test-browser: .venv/.built ## Test the local cloud's page in a real browser
 	command -v chromium > /dev/null || (apt-get update -qq && apt-get install -qq --no-install-recommends chromium > /dev/null)
