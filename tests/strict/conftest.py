@@ -1,0 +1,30 @@
+"""One strict local cloud, one ZenML server and one artifact store for the tests of this folder."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from abroad import abroad
+from workbench import Workbench
+
+from lightning_native.emulator.local_cloud import LocalCloud
+
+# That of Lightning's machines in 2026, and not the one that the tests run with.
+PYTHON = "3.12"
+
+
+@pytest.fixture(scope="session")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    with LocalCloud(tmp_path_factory.mktemp("cloud"), strict=True, python=PYTHON, preinstalled=()) as cloud:
+        yield cloud
+
+
+@pytest.fixture(scope="session")
+def user(cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    with abroad(cloud, tmp_path_factory.mktemp("user")) as environment:
+        yield environment
+
+
+@pytest.fixture
+def workbench(user: dict[str, str], cloud: LocalCloud, tmp_path: Path) -> Workbench:
+    return Workbench(user, dict(cloud.environ), tmp_path)
