@@ -102,6 +102,7 @@ ALONE = ASYNCHRONOUS.replace(
 )
 
 
+@pytest.mark.timeout(1200)
 def test_a_controller_runs_from_our_wheel_and_keeps_the_cloud_that_nobody_else_uses(tmp_path: Path) -> None:
     environment = new_zenml(tmp_path)
     root = tmp_path / "home" / "cloud"
