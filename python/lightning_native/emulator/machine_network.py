@@ -27,9 +27,12 @@ def is_possible() -> bool:
     return shutil.which("slirp4netns") is not None
 
 
-def resolver(index: bool) -> str:
+def resolver(*, index: bool, has_network: bool) -> str:
     """Return what `/etc/resolv.conf` says in a machine."""
-    return f"nameserver {_RESOLVER}\n" if index else ""
+    if has_network:
+        return f"nameserver {_RESOLVER}\n" if index else ""
+    ours = Path("/etc/resolv.conf")
+    return ours.read_text() if ours.is_file() else ""
 
 
 async def connect(

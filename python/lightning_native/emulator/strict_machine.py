@@ -152,7 +152,7 @@ async def create(places: Places, *, network: str, index: bool, peer: Machine | N
     await asyncio.to_thread(machine_plan.prepare, places, owner)
     user = ZEUS if owner is not None else _INSIDE
     hosts = f"127.0.0.1 localhost {machine_plan.HOSTNAME}\n::1 localhost\n"
-    resolver = machine_network.resolver(index) if network else Path("/etc/resolv.conf").read_text()
+    resolver = machine_network.resolver(index=index, has_network=bool(network))
     reading, lifeline = (-1, _lifeline_of(peer)) if peer else os.pipe()
     passed = [lifeline, *(peer.descriptors if peer else ())]
     plan = {
