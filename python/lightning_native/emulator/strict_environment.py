@@ -28,11 +28,14 @@ from lightning_native.errors import EmulatorError
 
 logger = logging.getLogger("lightning_native.emulator")
 
-# As the platform's studios had them in 2026; torch, which is there as well, is left out for its size.
+# As the platform's studios had them in 2026; torch, which is there as well, is left out for its size. Later versions of
+# these packages were built for NumPy 2, too, and would hide what breaks there when NumPy is upgraded.
 PREINSTALLED = (
     *("lightning-sdk>=2026.10.13,<2026.11", "setuptools", "wheel"),
-    *("matplotlib<3.9", "numpy<2", "pandas<2.3", "scikit-learn<1.6", "scipy<1.14"),
+    *("matplotlib<3.8.4", "numpy<2", "pandas<2.2.2", "scikit-learn<1.4.2", "scipy<1.13"),
 )
+# What was never built for a version of Python is missing there; it is not built here, which takes an hour.
+_BUILT = ("matplotlib", "numpy", "pandas", "scikit-learn", "scipy")
 _PLATFORM_VERSION = "3.12"
 _VERSION = re.compile(r"3\.\d{1,2}")
 _FORMAT = 3
@@ -301,6 +304,7 @@ def _install(prefix: Path, python: Interpreter, preinstalled: Sequence[str], *, 
         if uv
         else [executable, "-I", "-m", "pip", "install", "--quiet", "--no-warn-script-location"]
     )
+    install += [word for name in _BUILT for word in ("--only-binary", name)]
     if _try([*install, *wanted], log):
         return
     # One may be missing for this version of Python.
