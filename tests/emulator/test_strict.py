@@ -1,6 +1,7 @@
 """Machines in strict mode know nothing of this computer: observed from commands and jobs in them."""
 
 import contextlib
+import http.client
 import http.server
 import os
 import socket
@@ -313,6 +314,16 @@ def fetched(url: str) -> bytes:
         except OSError:
             assert time.monotonic() < deadline
             time.sleep(0.1)
+
+
+def test_only_a_strict_cloud_answers_to_its_name_in_machines(cloud: StrictCloud, lightning_cloud: LocalCloud) -> None:
+    for running, status in ((lightning_cloud, 400), (cloud.cloud, 200)):
+        connection = http.client.HTTPConnection(running.url.removeprefix("http://"))
+        name = running.url.removeprefix("http://").replace("127.0.0.1", "10.0.2.2")
+        key = f"Bearer {running.environ['LIGHTNING_API_KEY']}"
+        connection.request("GET", "/v1/auth/user", headers={"Host": name, "Authorization": key})
+        assert connection.getresponse().status == status
+        connection.close()
 
 
 def test_without_an_index_nothing_but_this_computer_is_reached(cloud: StrictCloud, studio: str) -> None:

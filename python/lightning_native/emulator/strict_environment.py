@@ -38,6 +38,7 @@ PREINSTALLED = (
 _BUILT = ("matplotlib", "numpy", "pandas", "scikit-learn", "scipy")
 _PLATFORM_VERSION = "3.12"
 _VERSION = re.compile(r"3\.\d{1,2}")
+_LONGEST_REASON = 300
 _FORMAT = 3
 # As conda has it.
 _PLACE = "/system/conda/miniconda3/pkgs"
@@ -310,7 +311,7 @@ def _install(prefix: Path, python: Interpreter, preinstalled: Sequence[str], *, 
     # One may be missing for this version of Python.
     missing = [name for name in wanted if not _try([*install, name], log)]
     if missing:
-        reason = log[-1] or "no reason was given"
+        reason = " ".join(log[-1].split())[:_LONGEST_REASON] or "no reason was given"
         logger.warning("not preinstalled, since the package index does not give %s: %s", ", ".join(missing), reason)
 
 
