@@ -48,7 +48,9 @@ def main(uv: str, wheel: str, folder: str, *pythons: str) -> int:
         has_engine = tuple(map(int, python.split("."))) >= OLDEST_OF_ENGINE
         executable = str(Path(folder, python, "bin", "python"))
         if not Path(executable).exists():
-            subprocess.run([uv, "venv", "--quiet", "--python", interpreter, str(Path(folder, python))], check=True)
+            subprocess.run(
+                [uv, "venv", "--quiet", "--seed", "--python", interpreter, str(Path(folder, python))], check=True
+            )
         ours = f"lightning-native{'[zenml,emulator]' if has_engine else ''} @ file://{Path(wheel).resolve()}"
         install = [uv, "pip", "install", "--quiet", "--python", executable, "--reinstall-package", "lightning-native"]
         subprocess.run([*install, ours], check=True)
