@@ -15,7 +15,8 @@ from pathlib import Path
 
 import psutil
 import pytest
-from strict_cloud import StrictCloud, shared_address
+from host_address import host_address
+from strict_cloud import StrictCloud
 
 from lightning_native.emulator import LocalCloud
 from lightning_native.emulator.attach import attach, default_root
@@ -274,7 +275,7 @@ print(urllib.request.urlopen(request).status)
 
 
 def test_an_address_of_this_computer_is_reached_from_both(cloud: StrictCloud, studio: str) -> None:
-    with shared_address() as address, listening(address) as port:
+    with host_address() as address, listening(address) as port:
         reach = f"import socket; socket.create_connection(('{address}', {port}), 300)"
         subprocess.run([sys.executable, "-c", reach], check=True)
         assert cloud.output(studio, f'python -c "{reach}"') == ""

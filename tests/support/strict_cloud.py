@@ -1,40 +1,15 @@
 """A strict local cloud by its API: what tests send to its studios and jobs, and what comes back."""
 
-import contextlib
 import json
-import os
-import shutil
-import subprocess
 import time
 import urllib.request
-from collections.abc import Iterator
 from typing import Any
 from uuid import uuid4
-
-import pytest
 
 from lightning_native.emulator import LocalCloud
 
 WAIT_SECONDS = 300.0
 FINAL = ("completed", "failed", "stopped")
-
-
-@contextlib.contextmanager
-def shared_address() -> Iterator[str]:
-    """An address at which this computer and machines with a network of their own both reach what listens there.
-
-    It is this computer's loopback device's, as only root can have it; machines reach it as they reach any other.
-    """
-    if os.getuid() != 0 or shutil.which("ip") is None:
-        pytest.skip("only root can give this computer a further address")
-    number = os.getpid()
-    address = f"10.77.{number >> 8 & 255}.{number & 255}"
-    add, remove = ([*("ip", "address", verb, f"{address}/32", "dev", "lo")] for verb in ("add", "del"))
-    subprocess.run(add, check=True)
-    try:
-        yield address
-    finally:
-        subprocess.run(remove, check=True)
 
 
 class StrictCloud:
