@@ -184,6 +184,8 @@ def test_packages_are_the_studios_own(cloud: StrictCloud, studio: str) -> None:
     package = "mkdir -p /tmp/p/own && cd /tmp/p && echo 'VALUE = 7' > own/__init__.py"
     site = f"{PREFIX}/lib/python3*/site-packages"
     cloud.output(studio, f"{package} && cp -r own {site}/ && python -c 'import own; assert own.VALUE == 7'")
+    # As greenlet does it.
+    cloud.output(studio, f"cd {PREFIX}/include/python3* && mkdir own")
     other = cloud.studio()
     assert cloud.run(other, "python -c 'import own'")[0] == 1
     job = cloud.submit("python -c 'import own; print(own.VALUE)'", cloudspaceId=studio)

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from workbench import Workbench
 
+from lightning_native.engine.journal import Journal
+
 pytestmark = pytest.mark.strict
 
 # What a step sees of its machine.
@@ -76,7 +78,7 @@ def test_a_static_pipeline_runs(workbench: Workbench, placement: str) -> None:
     code, output = workbench.run(script)
     assert code == 0, output
     assert found(output) == {**ABROAD, "sum": 6}
-    workbench.assert_nothing_left()
+    wait_until_nothing_runs(workbench)
 
 
 def test_a_pipeline_that_travels_as_a_wheel_runs(workbench: Workbench) -> None:
@@ -84,7 +86,7 @@ def test_a_pipeline_that_travels_as_a_wheel_runs(workbench: Workbench) -> None:
     code, output = workbench.run(script)
     assert code == 0, output
     assert found(output) == {**ABROAD, "sum": 6}
-    workbench.assert_nothing_left()
+    wait_until_nothing_runs(workbench)
 
 
 def wait_for_end(workbench: Workbench) -> dict[str, str]:
@@ -95,17 +97,22 @@ def wait_for_end(workbench: Workbench) -> dict[str, str]:
     return statuses
 
 
-def wait_until_nothing_is_left(workbench: Workbench) -> None:
-    """The controller publishes the end before it deletes its own studio."""
+RUNNING = """
+from lightning_native.lightning.session import connect
+cloud = connect()
+studios = [name for name in cloud.studio_names() if (studio := cloud.find_studio(name)) and studio.is_running()]
+print("RUNNING", len(studios), len(cloud.job_names()))
+"""
+
+
+def wait_until_nothing_runs(workbench: Workbench) -> None:
+    """Environments are kept for the next run, stopped; a controller publishes the end before it deletes its studio."""
+    with Journal(workbench.journal) as journal:
+        assert journal.open_leases() == []
     deadline = time.monotonic() + 240
-    while True:
-        try:
-            workbench.assert_nothing_left()
-        except AssertionError:
-            assert time.monotonic() < deadline
-            time.sleep(1)
-        else:
-            return
+    while "RUNNING 0 0" not in (running := workbench.python(RUNNING, workbench.cloud_environment)):
+        assert time.monotonic() < deadline, running
+        time.sleep(1)
 
 
 def test_an_asynchronous_run_is_driven_by_a_studio(workbench: Workbench) -> None:
@@ -115,7 +122,7 @@ def test_an_asynchronous_run_is_driven_by_a_studio(workbench: Workbench) -> None
     assert code == 0, output
     statuses = wait_for_end(workbench)
     assert set(statuses.values()) == {"completed"}, statuses
-    wait_until_nothing_is_left(workbench)
+    wait_until_nothing_runs(workbench)
 
 
 DYNAMIC = (
@@ -145,7 +152,7 @@ def test_a_dynamic_pipeline_with_an_isolated_step_runs(workbench: Workbench) -> 
     code, output = workbench.run(DYNAMIC)
     assert code == 0, output
     assert found(output) == {**ABROAD, "sum": 6}
-    workbench.assert_nothing_left()
+    wait_until_nothing_runs(workbench)
 
 
 OPERATOR = (
@@ -179,7 +186,7 @@ def test_the_step_operator_runs_a_step_of_a_pipeline_that_runs_here(workbench: W
     code, output = workbench.run(OPERATOR)
     assert code == 0, output
     assert found(output) == {**ABROAD, "sum": 6}
-    workbench.assert_nothing_left()
+    wait_until_nothing_runs(workbench)
 
 
 SCHEDULED = STATIC[: STATIC.index("@pipeline")] + (

@@ -39,7 +39,7 @@ _BUILT = ("matplotlib", "numpy", "pandas", "scikit-learn", "scipy")
 _PLATFORM_VERSION = "3.12"
 _VERSION = re.compile(r"3\.\d{1,2}")
 _LONGEST_REASON = 300
-_FORMAT = 3
+_FORMAT = 4
 # As conda has it.
 _PLACE = "/system/conda/miniconda3/pkgs"
 _BESIDE = b"$ORIGIN/../lib"
@@ -270,8 +270,10 @@ def _make_prefix(python: Interpreter, prefix: Path) -> None:
         for entry in Path(python.stdlib).iterdir():
             if entry.name not in _NOT_THE_INTERPRETER:
                 (modules / entry.name).symlink_to(entry)
-        (prefix / "include").mkdir()
-        (prefix / "include" / name).symlink_to(python.include)
+        # Packages bring headers of their own, and so cannot do with a link to a folder.
+        (prefix / "include" / name).mkdir(parents=True)
+        for entry in Path(python.include).iterdir():
+            (prefix / "include" / name / entry.name).symlink_to(entry)
     else:
         # A distribution's Python looks for packages in places of its own, but for those in such an environment.
         (scripts / name).symlink_to(python.executable)
@@ -353,8 +355,9 @@ def _finish(prefix: Path, python: Interpreter, owner: int | None) -> None:
 
 def _move_links(prefix: Path, python: Interpreter) -> None:
     """Let what an environment has of its interpreter lead to where machines see that."""
+    name = f"python{python.minor}"
     for place, source in python.visible.items():
-        for folder in (prefix / "include", prefix / python.lib, prefix / python.lib / f"python{python.minor}"):
+        for folder in (prefix / "include" / name, prefix / python.lib, prefix / python.lib / name):
             for path in folder.iterdir():
                 if path.is_symlink() and path.readlink().is_relative_to(source):
                     target = Path(place) / path.readlink().relative_to(source)
