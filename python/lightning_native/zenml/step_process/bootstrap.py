@@ -3,8 +3,10 @@
 What ZenML makes when it starts lasts until the end: looking through it again and again takes half a second.
 """
 
+import atexit
 import gc
 import importlib
+import logging
 import runpy
 
 MODULE = __name__
@@ -18,10 +20,22 @@ def look_for_garbage() -> None:
     gc.enable()
 
 
+def _end_logging() -> None:
+    """Write what is still to be logged, while threads can begin: what ZenML brings does it in one.
+
+    Python 3.12 lets none begin at its end, and would print the traceback of that in the log of every step.
+    """
+    logging.shutdown()
+    atexit.unregister(logging.shutdown)
+
+
 if __name__ == "__main__":
     gc.disable()
     # ZenML would import these with the user's folder first on the path, and a `difflib.py` there instead of Python's.
     for module in _LOADED_BY_NAME:
         importlib.import_module(module)
-    # In the place of this module, as if it had been started itself: ZenML looks at the main module.
-    runpy.run_module(_ZENML, run_name="__main__", alter_sys=True)
+    try:
+        # In the place of this module, as if it had been started itself: ZenML looks at the main module.
+        runpy.run_module(_ZENML, run_name="__main__", alter_sys=True)
+    finally:
+        _end_logging()
