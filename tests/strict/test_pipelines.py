@@ -2,13 +2,11 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
+from abroad import wait_for_end, wait_until_nothing_runs
 from workbench import Workbench
-
-from lightning_native.engine.journal import Journal
 
 pytestmark = pytest.mark.strict
 
@@ -89,34 +87,6 @@ def test_a_pipeline_that_travels_as_a_wheel_runs(workbench: Workbench) -> None:
     assert code == 0, output
     assert found(output) == {**ABROAD, "sum": 6}
     wait_until_nothing_runs(workbench)
-
-
-def wait_for_end(workbench: Workbench) -> dict[str, str]:
-    deadline = time.monotonic() + 500
-    while (statuses := workbench.statuses())["run"] not in ("completed", "failed", "stopped"):
-        assert time.monotonic() < deadline, statuses
-        time.sleep(1)
-    return statuses
-
-
-RUNNING = """
-from lightning_native.lightning.session import connect
-cloud = connect()
-studios = [name for name in cloud.studio_names() if (studio := cloud.find_studio(name)) and studio.is_running()]
-print("RUNNING", studios)
-"""
-FINAL = ("completed", "failed", "stopped")
-
-
-def wait_until_nothing_runs(workbench: Workbench) -> None:
-    """Environments are kept for the next run, stopped; a controller publishes the end before it deletes its studio."""
-    with Journal(workbench.journal) as journal:
-        assert journal.open_leases() == []
-    deadline = time.monotonic() + 240
-    while "RUNNING []" not in (running := workbench.python(RUNNING, workbench.cloud_environment)):
-        assert time.monotonic() < deadline, running
-        time.sleep(1)
-    assert [job["name"] for job in workbench.job_records() if job["state"] not in FINAL] == []
 
 
 def test_an_asynchronous_run_is_driven_by_a_studio(workbench: Workbench) -> None:

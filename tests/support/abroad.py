@@ -7,15 +7,18 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from host_address import host_address
 from object_store import BUCKET, KEY, SECRET, serve_object_store
+from workbench import Workbench
 from zenml_server import serve_zenml
 
 from lightning_native.emulator.local_cloud import LocalCloud
+from lightning_native.engine.journal import Journal
 
 _STACK = """
 import json, os
@@ -40,6 +43,13 @@ client.create_stack(
 )
 client.activate_stack("lightning")
 """
+_RUNNING = """
+from lightning_native.lightning.session import connect
+cloud = connect()
+studios = [name for name in cloud.studio_names() if (studio := cloud.find_studio(name)) and studio.is_running()]
+print("RUNNING", studios)
+"""
+_FINAL = ("completed", "failed", "stopped")
 
 
 @contextmanager
@@ -70,3 +80,22 @@ def abroad(cloud: LocalCloud, folder: Path) -> Iterator[dict[str, str]]:
 
         with serve_zenml(environment, folder, address=address, register=register) as user:
             yield user
+
+
+def wait_for_end(workbench: Workbench) -> dict[str, str]:
+    deadline = time.monotonic() + 500
+    while (statuses := workbench.statuses())["run"] not in ("completed", "failed", "stopped"):
+        assert time.monotonic() < deadline, statuses
+        time.sleep(1)
+    return statuses
+
+
+def wait_until_nothing_runs(workbench: Workbench) -> None:
+    """Environments are kept for the next run, stopped; a controller publishes the end before it deletes its studio."""
+    with Journal(workbench.journal) as journal:
+        assert journal.open_leases() == []
+    deadline = time.monotonic() + 240
+    while "RUNNING []" not in (running := workbench.python(_RUNNING, workbench.cloud_environment)):
+        assert time.monotonic() < deadline, running
+        time.sleep(1)
+    assert [job["name"] for job in workbench.job_records() if job["state"] not in _FINAL] == []
