@@ -20,7 +20,7 @@ from strict_cloud import StrictCloud
 
 from lightning_native.emulator import LocalCloud
 from lightning_native.emulator.attach import attach, default_root
-from lightning_native.emulator.strict_environment import find_interpreter
+from lightning_native.emulator.strict.environment import find_interpreter
 from lightning_native.errors import EmulatorError
 
 HOME = "/teamspace/studios/this_studio"

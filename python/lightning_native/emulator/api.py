@@ -10,7 +10,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
-from lightning_native.emulator.machine_network import HOST
+from lightning_native.emulator.strict.network import HOST
 
 if TYPE_CHECKING:
     from lightning_native.emulator.cloud import Cloud

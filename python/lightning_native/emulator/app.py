@@ -35,8 +35,8 @@ from lightning_native.emulator import (
 )
 from lightning_native.emulator.api import ApiError, failure, status_of
 from lightning_native.emulator.cloud import Cloud
-from lightning_native.emulator.machine_network import HOST
 from lightning_native.emulator.state import StorageError
+from lightning_native.emulator.strict.network import HOST
 from lightning_native.errors import EmulatorError
 
 logger = logging.getLogger("lightning_native.emulator")

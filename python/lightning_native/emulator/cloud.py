@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lightning_native.emulator import machine_network, processes, records
+from lightning_native.emulator import processes, records
 from lightning_native.emulator.clock import Clock
 from lightning_native.emulator.copies import discard, remove
 from lightning_native.emulator.environments import Environments
@@ -22,9 +22,10 @@ from lightning_native.emulator.namespaces import Namespace
 from lightning_native.emulator.namespaces import create as create_namespace
 from lightning_native.emulator.root import DATABASE_FILE
 from lightning_native.emulator.state import Database, StorageError, Table, new_id
-from lightning_native.emulator.strict_environment import StrictEnvironments
-from lightning_native.emulator.strict_machine import owner_of_files
-from lightning_native.emulator.strict_machines import StrictMachines
+from lightning_native.emulator.strict import network
+from lightning_native.emulator.strict.environment import StrictEnvironments
+from lightning_native.emulator.strict.machine import owner_of_files
+from lightning_native.emulator.strict.machines import StrictMachines
 from lightning_native.errors import EmulatorError
 
 logger = logging.getLogger("lightning_native.emulator")
@@ -292,7 +293,7 @@ class Cloud:
         """Return the address of this cloud in a namespace."""
         if namespace is None or not namespace.has_network:
             return self.url
-        return self.url.replace("127.0.0.1", machine_network.HOST)
+        return self.url.replace("127.0.0.1", network.HOST)
 
     def start_task(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run something in the background until it is done or the server ends."""

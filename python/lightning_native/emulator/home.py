@@ -4,12 +4,14 @@ import os
 import sysconfig
 from pathlib import Path
 
-from lightning_native.emulator import namespaces, processes, strict_variables
+from lightning_native.emulator import namespaces, processes
 from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.namespaces import Namespace
+from lightning_native.emulator.package_index import INDEX_VARIABLES
 from lightning_native.emulator.ports import ports_of
-from lightning_native.emulator.proxies import PROXIES, without_proxy
+from lightning_native.emulator.proxies import without_proxy
 from lightning_native.emulator.records import Job, Studio
+from lightning_native.emulator.strict import variables
 
 # Of the server's own environment a command sees only what describes this computer and how it reaches packages.
 _PASSED_ON = (
@@ -18,27 +20,10 @@ _PASSED_ON = (
     "LC_ALL",
     "TZ",
     "TMPDIR",
-    *PROXIES,
-    "NO_PROXY",
-    "no_proxy",
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-    "PIP_CERT",
-    "PIP_CONFIG_FILE",
-    "PIP_DEFAULT_TIMEOUT",
+    *INDEX_VARIABLES,
     "PIP_DISABLE_PIP_VERSION_CHECK",
-    "PIP_FIND_LINKS",
-    "PIP_INDEX_URL",
     "PIP_NO_INDEX",
-    "UV_DEFAULT_INDEX",
-    "UV_FIND_LINKS",
-    "UV_HTTP_TIMEOUT",
-    "UV_INDEX_URL",
-    "UV_NATIVE_TLS",
     "UV_OFFLINE",
-    "UV_SYSTEM_CERTS",
 )
 # How every command begins: at home, with what the user has a studio do first.
 STUDIORC = ".lightning_studio/.studiorc"
@@ -141,7 +126,7 @@ def _secrets(cloud: Cloud, teamspace_id: str, studio: Studio | None) -> dict[str
 
 def _strict(cloud: Cloud, namespace: Namespace | None, marker: str, *, container: bool = False) -> dict[str, str]:
     has_network = namespace is not None and namespace.has_network
-    base = strict_variables.base_variables(index=cloud.settings.index, has_network=has_network, container=container)
+    base = variables.base_variables(index=cloud.settings.index, has_network=has_network, container=container)
     return {**base, processes.MARKER: marker}
 
 
@@ -163,6 +148,6 @@ def _studio(cloud: Cloud, studio: Studio) -> dict[str, str]:
         "LIGHTNING_CLOUD_SPACE_ID": studio.id,
         "LIGHTNING_CLUSTER_ID": studio.cluster_id,
         # The platform has no such name.
-        **(named if cloud.strict is None else strict_variables.studio_variables(studio)),
+        **(named if cloud.strict is None else variables.studio_variables(studio)),
         **{item["name"]: item["value"] for item in studio.env},
     }

@@ -1,6 +1,6 @@
 """Make the namespaces of a machine that knows nothing of this computer, and keep them until this process is killed.
 
-Run as a script that reads a plan in JSON, see `machine_plan`. Prints the id of the process that stays, which is
+Run as a script that reads a plan in JSON, see `file_system`. Prints the id of the process that stays, which is
 process 1 of the machine. The standard library only: it starts once for each studio and job, and must start fast.
 """
 

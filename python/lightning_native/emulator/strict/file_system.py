@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lightning_native.emulator import shims
 from lightning_native.emulator.namespaces import HOME
+from lightning_native.emulator.strict import shims
 
 PREFIX = "/system/conda/miniconda3/envs/cloudspace"
 UV = "/system/conda/miniconda3/uv"

@@ -23,7 +23,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from lightning_native.emulator.environments import publish
-from lightning_native.emulator.machine_plan import PREFIX
+from lightning_native.emulator.strict.file_system import PREFIX
 from lightning_native.errors import EmulatorError
 
 logger = logging.getLogger("lightning_native.emulator")

@@ -6,10 +6,18 @@ import shutil
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from lightning_native.emulator import machine_network, strict_machine
-from lightning_native.emulator.machine_plan import Places
-from lightning_native.emulator.strict_environment import StrictEnvironments
-from lightning_native.emulator.strict_machine import Machine
+from lightning_native.emulator.strict import network
+from lightning_native.emulator.strict.environment import StrictEnvironments
+from lightning_native.emulator.strict.file_system import Places
+from lightning_native.emulator.strict.machine import (
+    Machine,
+    adopt,
+    create,
+    end,
+    files_of_the_index,
+    owner_of_files,
+    wait_for_end,
+)
 from lightning_native.errors import EmulatorError
 
 logger = logging.getLogger("lightning_native.emulator")
@@ -30,10 +38,10 @@ class StrictMachines:
 
     def __init__(self, root: Path, environments: StrictEnvironments, *, index: bool) -> None:
         self.environments = environments
-        self.owner = strict_machine.owner_of_files()
+        self.owner = owner_of_files()
         self._root = root
         self._index = index
-        self.has_network = machine_network.is_possible()
+        self.has_network = network.is_possible()
         self._machines: dict[str, Machine] = {}
         self._connections: list[asyncio.subprocess.Process] = []
         # Open files that stand for first processes of machines that were ended.
@@ -52,7 +60,7 @@ class StrictMachines:
 
         """
         if not self.has_network:
-            self._go_without_network(machine_network.MISSING)
+            self._go_without_network(network.MISSING)
         while True:
             folder = self.folder(_TRIAL)
             try:
@@ -119,7 +127,7 @@ class StrictMachines:
             caches=self._root / "cache" if self._index else None,
             visible={
                 **(python.visible if python else {}),
-                **(strict_machine.files_of_the_index() if self._index else {}),
+                **(files_of_the_index() if self._index else {}),
             },
             mounts=mounts or {},
         )
@@ -127,7 +135,7 @@ class StrictMachines:
         network = (network or marker) if self.has_network else ""
         async with self._joining.setdefault(network, asyncio.Lock()):
             peer = next((item for item in self._machines.values() if network and item.shares(network)), None)
-            machine = await strict_machine.create(places, network=network, index=self._index, peer=peer)
+            machine = await create(places, network=network, index=self._index, peer=peer)
             self._machines[marker] = machine
         if machine.connection is not None:
             self._connections = [item for item in self._connections if item.returncode is None]
@@ -147,11 +155,11 @@ class StrictMachines:
         """Take up the machines that an earlier server left, and end those whose studio or job is gone."""
         folders = self._root / _FOLDER
         for folder in sorted(folders.iterdir()) if folders.is_dir() else ():
-            machine = strict_machine.adopt(folder) if folder.name in markers else None
+            machine = adopt(folder) if folder.name in markers else None
             if machine is not None:
                 self._machines[folder.name] = machine
             else:
-                self._note(strict_machine.end(folder))
+                self._note(end(folder))
                 discard(folder)
 
     def forget(self, marker: str) -> bool:
@@ -170,11 +178,11 @@ class StrictMachines:
     async def wait_for_ended(self) -> None:
         """Wait until nothing runs any more in machines that were ended."""
         ended, self._ended = self._ended, []
-        await asyncio.to_thread(strict_machine.wait_for_end, ended)
+        await asyncio.to_thread(wait_for_end, ended)
 
     async def close(self) -> None:
         """End what is left, and wait until all networks are gone."""
         for marker in list(self._machines):
             self.forget(marker)
         await self.wait_for_ended()
-        await machine_network.wait_for_end(self._connections)
+        await network.wait_for_end(self._connections)

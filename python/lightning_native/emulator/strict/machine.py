@@ -16,9 +16,12 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lightning_native.emulator import enter_machine, machine_network, machine_plan, processes
-from lightning_native.emulator.machine_plan import Places
+from lightning_native.emulator import processes
 from lightning_native.emulator.namespaces import Namespace
+from lightning_native.emulator.package_index import INDEX_FILES
+from lightning_native.emulator.strict import enter_machine, file_system
+from lightning_native.emulator.strict.file_system import Places
+from lightning_native.emulator.strict.network import connect, forward, resolver, stop_forwarding
 
 # As root, code runs as a user that this computer has not: ids from 60578 to 61183 are nobody's, as systemd lists them.
 ZEUS = 61_000
@@ -28,16 +31,6 @@ _RECORD = "machine.json"
 # Kinds of namespaces, by the options of `nsenter` for them.
 _NAMES = {"user": "user", "mnt": "mount", "pid": "pid", "net": "net", "ipc": "ipc", "uts": "uts"}
 _END_SECONDS = 10.0
-_FILES_OF_THE_INDEX = (
-    "SSL_CERT_FILE",
-    "SSL_CERT_DIR",
-    "REQUESTS_CA_BUNDLE",
-    "CURL_CA_BUNDLE",
-    "PIP_CERT",
-    "PIP_CONFIG_FILE",
-    "PIP_FIND_LINKS",
-    "UV_FIND_LINKS",
-)
 
 
 def owner_of_files() -> int | None:
@@ -110,12 +103,12 @@ class Machine(Namespace):
             OSError: it cannot be.
 
         """
-        await asyncio.to_thread(machine_network.forward, self._folder, port, host_port)
+        await asyncio.to_thread(forward, self._folder, port, host_port)
 
     async def stop_forwarding(self, host_port: int) -> None:
         """Give a port of this computer back."""
         with contextlib.suppress(OSError):
-            await asyncio.to_thread(machine_network.stop_forwarding, self._folder, host_port)
+            await asyncio.to_thread(stop_forwarding, self._folder, host_port)
 
     def end(self) -> int | None:
         """End the machine with all that runs in it; return an open file that stands for its first process."""
@@ -149,10 +142,10 @@ async def create(places: Places, *, network: str, index: bool, peer: Machine | N
         raise OSError("nsenter is missing; it is part of util-linux")
     folder = places.scratch
     owner = owner_of_files()
-    await asyncio.to_thread(machine_plan.prepare, places, owner)
+    await asyncio.to_thread(file_system.prepare, places, owner)
     user = ZEUS if owner is not None else _INSIDE
-    hosts = f"127.0.0.1 localhost {machine_plan.HOSTNAME}\n::1 localhost\n"
-    resolver = machine_network.resolver(index=index, has_network=bool(network))
+    hosts = f"127.0.0.1 localhost {file_system.HOSTNAME}\n::1 localhost\n"
+    resolv = resolver(index=index, has_network=bool(network))
     reading, lifeline = (-1, _lifeline_of(peer)) if peer else os.pipe()
     passed = [lifeline, *(peer.descriptors if peer else ())]
     plan = {
@@ -163,8 +156,8 @@ async def create(places: Places, *, network: str, index: bool, peer: Machine | N
         "own_network": bool(network) and peer is None,
         "join_network": peer.descriptor("net") if peer else None,
         "lifeline": lifeline,
-        "hostname": machine_plan.HOSTNAME,
-        "steps": machine_plan.steps(places, user, hosts, resolver),
+        "hostname": file_system.HOSTNAME,
+        "steps": file_system.steps(places, user, hosts, resolv),
     }
     try:
         keeper = await _start(plan, passed)
@@ -173,9 +166,7 @@ async def create(places: Places, *, network: str, index: bool, peer: Machine | N
         try:
             machine = Machine(folder, record)
             if network and peer is None:
-                machine.connection = await machine_network.connect(
-                    keeper, reading, folder, index=index, as_root=owner is not None
-                )
+                machine.connection = await connect(keeper, reading, folder, index=index, as_root=owner is not None)
         except BaseException:
             wait_for_end([keeper for keeper in [end(folder)] if keeper is not None])
             raise
@@ -187,7 +178,7 @@ async def create(places: Places, *, network: str, index: bool, peer: Machine | N
 
 def files_of_the_index() -> dict[str, str]:
     """Return what a machine sees where it is on this computer, since its variables name it."""
-    named = [os.environ[name] for name in _FILES_OF_THE_INDEX if name in os.environ]
+    named = [os.environ[name] for name in INDEX_FILES if name in os.environ]
     files = [path for value in named for path in value.split() if path.startswith("/") and Path(path).exists()]
     seen = ("/usr/", "/etc/ssl/", "/etc/ca-certificates/", "/etc/pki/")
     # `/usr/local` is not the operating system's.

@@ -1,0 +1,33 @@
+"""What of the server's environment names a package index, and how one is reached."""
+
+from lightning_native.emulator.proxies import PROXIES
+
+# Those that name files of this computer, or may.
+INDEX_FILES = (
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+    "CURL_CA_BUNDLE",
+    "PIP_CERT",
+    "PIP_CONFIG_FILE",
+    "PIP_FIND_LINKS",
+    "UV_FIND_LINKS",
+)
+INDEX_VARIABLES = (
+    *PROXIES,
+    "NO_PROXY",
+    "no_proxy",
+    *INDEX_FILES,
+    "PIP_DEFAULT_TIMEOUT",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_INDEX_URL",
+    "PIP_TRUSTED_HOST",
+    "UV_DEFAULT_INDEX",
+    "UV_EXTRA_INDEX_URL",
+    "UV_HTTP_TIMEOUT",
+    "UV_INDEX",
+    "UV_INDEX_URL",
+    "UV_INSECURE_HOST",
+    "UV_NATIVE_TLS",
+    "UV_SYSTEM_CERTS",
+)
