@@ -13,9 +13,9 @@ from runner import Runner
 
 import lightning_native
 from lightning_native import engine, extract_archive
-from lightning_native.engine import own_package
 from lightning_native.engine.journal import Journal
-from lightning_native.engine.own_package import pack_own_package
+from lightning_native.engine.own import package as own_package
+from lightning_native.engine.own.package import pack_own_package
 from lightning_native.engine.plan import ContainerImage, PlacementName, Retry, RunPlan, StepPlan
 from lightning_native.lightning.memory import MemoryCloud
 
@@ -57,7 +57,7 @@ def test_it_is_the_same_from_a_checkout_a_read_only_installation_and_a_zip_file(
     code = (
         f"import sys; sys.path.insert(0, {str(tmp_path / 'package.zip')!r})\n"
         "from pathlib import Path\n"
-        "from lightning_native.engine import own_package\n"
+        "from lightning_native.engine.own import package as own_package\n"
         "print(own_package.__file__, own_package.pack_own_package(Path(sys.argv[1])).digest)\n"
     )
     argv = [sys.executable, "-c", code, str(tmp_path / "zip.tar.gz")]

@@ -15,11 +15,11 @@ import pytest
 from private_index import Index
 
 from lightning_native import _native
-from lightning_native.engine import own_wheel as module
-from lightning_native.engine.own_wheel import ENV_WHEEL, own_wheel
-from lightning_native.engine.running_package import LIBRARY, RunningPackage, running_package
-from lightning_native.engine.shared_library import OtherPlatformError, platform_tag
-from lightning_native.engine.wheel_file import write_wheel
+from lightning_native.engine.own import wheel as module
+from lightning_native.engine.own.running_package import LIBRARY, RunningPackage, running_package
+from lightning_native.engine.own.shared_library import OtherPlatformError, platform_tag
+from lightning_native.engine.own.wheel import ENV_WHEEL, own_wheel
+from lightning_native.engine.own.wheel_file import write_wheel
 from lightning_native.errors import PlanError
 
 AARCH64 = b"\x7fELF\x02\x01" + bytes(12) + b"\xb7\x00" + bytes(64)
@@ -112,7 +112,7 @@ def installation(wheel: Path, tmp_path: Path) -> Path:
 MAKE = """
 import sys
 from pathlib import Path
-from lightning_native.engine.own_wheel import own_wheel
+from lightning_native.engine.own.wheel import own_wheel
 from lightning_native.errors import PlanError
 try:
     print(own_wheel(Path(sys.argv[1])))

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lightning_native import agent
-from lightning_native.engine.own_package import pack_own_package
+from lightning_native.engine.own.package import pack_own_package
 from lightning_native.jobs.driver.code import CODE_VARIABLE
 from lightning_native.jobs.lightning.program import driver_program
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lightning_native import merge_requirements
 from lightning_native.engine.journal import Journal
-from lightning_native.engine.own_wheel import own_wheel
+from lightning_native.engine.own.wheel import own_wheel
 from lightning_native.engine.reconcile import dead_leases
 from lightning_native.errors import ConflictError, CredentialsError, LightningNativeError, PlanError
 from lightning_native.home import home

@@ -17,8 +17,8 @@ from typing import Literal, overload
 from lightning_native import ArchiveReport, create_archive, unique_studio_name
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.names import check_folder_name, check_names
-from lightning_native.engine.own_package import pack_own_package
-from lightning_native.engine.own_wheel import own_wheel
+from lightning_native.engine.own.package import pack_own_package
+from lightning_native.engine.own.wheel import own_wheel
 from lightning_native.engine.packed import Packed, file_sha256
 from lightning_native.engine.plan import RunPlan, load_plan
 from lightning_native.engine.plan_bounds import check_credentials, check_variables

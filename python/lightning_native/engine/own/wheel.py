@@ -13,9 +13,9 @@ import tempfile
 from pathlib import Path
 
 from lightning_native.child_process import python_module
-from lightning_native.engine.running_package import RunningPackage, running_package
-from lightning_native.engine.shared_library import OtherPlatformError
-from lightning_native.engine.wheel_file import check_wheel, write_wheel
+from lightning_native.engine.own.running_package import RunningPackage, running_package
+from lightning_native.engine.own.shared_library import OtherPlatformError
+from lightning_native.engine.own.wheel_file import check_wheel, write_wheel
 from lightning_native.errors import PlanError
 
 ENV_WHEEL = "LIGHTNING_NATIVE_WHEEL"

@@ -8,8 +8,8 @@ import zlib
 from email.parser import Parser
 from pathlib import Path
 
-from lightning_native.engine.running_package import LIBRARY, PACKAGE, RunningPackage, is_source, record_hash
-from lightning_native.engine.shared_library import OtherPlatformError, platform_tag
+from lightning_native.engine.own.running_package import LIBRARY, PACKAGE, RunningPackage, is_source, record_hash
+from lightning_native.engine.own.shared_library import OtherPlatformError, platform_tag
 from lightning_native.errors import PlanError
 
 _PYTHON = "cp310-abi3"

@@ -1,0 +1,1 @@
+"""This package itself, on its way to machines that have nothing of it."""
