@@ -4,7 +4,7 @@ Made of what is installed here where that is for Linux on x86_64, so that no pac
 platform it is the one that the user names, or the one of the index that this version was installed from.
 """
 
-import importlib.util
+import importlib.metadata
 import os
 import platform
 import shutil
@@ -100,8 +100,11 @@ def _of_another_platform(running: RunningPackage, folder: Path, problem: str) ->
 
 
 def _pip() -> list[str] | None:
-    if importlib.util.find_spec("pip"):
-        return python_module("pip")
-    # Environments that uv made have none.
-    uv = shutil.which("uv")
-    return [uv, "tool", "run", "pip"] if uv else None
+    try:
+        # Not by its module: where setuptools is installed, looking for that alters what is imported here.
+        importlib.metadata.distribution("pip")
+    except importlib.metadata.PackageNotFoundError:
+        # Environments that uv made have none.
+        uv = shutil.which("uv")
+        return [uv, "tool", "run", "pip"] if uv else None
+    return python_module("pip")
