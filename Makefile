@@ -58,8 +58,10 @@ test-repeat: .venv/.built ## Run eight parallel steps with each store of ZenML, 
 	  echo "$$passed of $$number passed, of $(REPETITIONS)"; \
 	done; test $$passed = $(REPETITIONS)
 
-test-strict: .venv/.built readers ## Test machines that have what the platform preinstalls (asks the package index)
-	$(BIN)/python -m pytest -m strict
+STRICT ?= tests
+
+test-strict: .venv/.built readers ## Run pipelines, schedules, workflows and jobs on machines that know nothing of this computer (asks the package index)
+	$(BIN)/python -m pytest -m strict --numprocesses=$(TEST_PROCESSES) --dist=worksteal $(STRICT)
 
 OLDEST_ZENML ?= 0.94.0
 
