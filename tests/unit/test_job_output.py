@@ -50,7 +50,11 @@ def test_what_is_no_whole_line_with_the_mark_is_output(printed: str, end: str) -
     ]
 
 
-@given(st.lists(st.text(st.characters(exclude_characters="\r")), min_size=1, max_size=4), st.data())
+# What was printed is decoded with replacements, so there is no half a character in it.
+PRINTED = st.text(st.characters(exclude_characters="\r", exclude_categories=["Cs"]))
+
+
+@given(st.lists(PRINTED, min_size=1, max_size=4), st.data())
 def test_the_log_is_the_same_in_whatever_pieces_the_output_is_read(outputs: list[str], data: st.DataObject) -> None:
     text = "".join(f"{output}\n{result(number, 3)}\n" for number, output in enumerate(outputs, start=1))
     cuts = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=5)))

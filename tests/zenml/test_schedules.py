@@ -140,11 +140,11 @@ def second(x: str) -> str:
 base = DockerSettings(parent_image="registry.example/base:1", skip_build=True)
 
 @pipeline(settings={"docker": base, "orchestrator": {"packaging": "image", "image_credentials": "registry-login"}})
-def in_images() -> None:
+def scheduled_images() -> None:
     second(first())
 
 if __name__ == "__main__":
-    in_images.with_options(schedule=Schedule(name="in images", cron_expression="*/5 * * * *"))()
+    scheduled_images.with_options(schedule=Schedule(name="in images", cron_expression="*/5 * * * *"))()
 """
 
 
@@ -158,10 +158,10 @@ def test_steps_of_a_schedule_run_in_their_images_and_what_they_mount_goes_with_i
         workbench.write("helper.py", "ANSWER = 'from the code'")
         code, output = workbench.run(IN_IMAGES)
         assert code == 0, output
-        completed(workbench, 1, "in_images")
+        completed(workbench, 1, "scheduled_images")
         values = workbench.python(
             "from zenml.client import Client\n"
-            "run = Client().list_pipeline_runs(pipeline='in_images', status='completed', hydrate=True)[0]\n"
+            "run = Client().list_pipeline_runs(pipeline='scheduled_images', status='completed', hydrate=True)[0]\n"
             "print('VALUE', run.steps['second'].output.load())\n"
         )
         assert "VALUE from the code!" in values
