@@ -98,7 +98,9 @@ def installed(folder: Path) -> Path:
     (wheel,) = WHEELS.glob("*.whl")
     requirements = [f"{wheel}[zenml,emulator]"]
     subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *requirements], check=True)
-    (folder / "pipeline.py").write_text(PIPELINE)
+    # A folder of its own is packed: not every user can read those of the others.
+    (folder / "code").mkdir()
+    (folder / "code" / "pipeline.py").write_text(PIPELINE)
     return python
 
 
@@ -123,7 +125,7 @@ def test_the_demo_runs(installed: Path, folder: Path, name: str) -> None:
     environ |= {"PATH": "/usr/local/bin:/usr/bin:/bin", "TMPDIR": str(folders[place.temporary]), **place.variables}
     if place.home:
         environ["HOME"] = str(folders[place.home])
-    script = folder / "pipeline.py"
+    script = folder / "code" / "pipeline.py"
     result = subprocess.run(
         [*place.wrapper, installed, "-m", "lightning_native", "demo", "--script", script],
         cwd=place.cwd or folders["home"],

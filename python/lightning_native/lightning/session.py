@@ -6,9 +6,11 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lightning_native.errors import CredentialsError, LightningNativeError
+from lightning_native.home import home
 from lightning_native.lightning.credentials import Credentials
 from lightning_native.lightning.sdk_internals import address_of_process, import_configuration
 from lightning_native.lightning.sdk_version import check_sdk_version, how_to_install
@@ -42,6 +44,14 @@ def connect() -> LightningCloud:
     return LightningCloud(open_teamspace())
 
 
+def _have_home() -> None:
+    """Give this process a home where its user has none: importing the SDK fails without."""
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = str(home())
+
+
 def open_teamspace() -> "Teamspace":
     """Sign in, and return the SDK's own teamspace.
 
@@ -55,6 +65,7 @@ def open_teamspace() -> "Teamspace":
     # Importing the SDK would ask the package index for news, without a time limit.
     os.environ.setdefault("LIGHTNING_DISABLE_VERSION_CHECK", "1")
     check_sdk_version()
+    _have_home()
     try:
         with warnings.catch_warnings(), _kept_for_good():
             warnings.simplefilter("ignore")
