@@ -1,4 +1,4 @@
-"""What is promised for the oldest and the newest Python, with one wheel (make test-python-range).
+"""The promises for the oldest and the newest Python, with one wheel (make test-python-range).
 
 `python run.py UV WHEEL FOLDER PYTHON…`: 3.10 has the native verbs and no engine, newer ones run a pipeline of ZenML.
 """

@@ -1,4 +1,4 @@
-"""What of the server's environment names a package index, and how one is reached."""
+"""The variables of the server that name a package index, or how one is reached."""
 
 from lightning_native.emulator.proxies import PROXIES
 

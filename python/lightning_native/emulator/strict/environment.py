@@ -95,12 +95,12 @@ class Interpreter:
 
     @property
     def place(self) -> str:
-        """Where a machine sees what it needs of this computer to run it."""
+        """The folder in which a machine sees what it needs of this computer to run it."""
         return f"{_PLACE}/python-{self.version}"
 
     @property
     def visible(self) -> dict[str, str]:
-        """What it sees there, by path; nothing of one that the operating system has."""
+        """The files that it sees there, by path; none of an interpreter that the operating system has."""
         if not self.is_plain:
             return {}
         parts = {f"lib/python{self.minor}": self.stdlib, "include": self.include}

@@ -40,7 +40,7 @@ def owner_of_files() -> int | None:
 
 @dataclass(frozen=True)
 class _Record:
-    """What finds a machine again.
+    """The record by which a machine is found again.
 
     Attributes:
         keeper: its first process.
