@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -149,9 +150,18 @@ def watched_place(folder: Path, clock_rate: float = 1.0) -> Iterator[WatchedPlac
         yield WatchedPlace(environment, cloud, folders)
 
 
+def _wait_for_empty(trash: Path) -> None:
+    """Wait until the local cloud has removed what was deleted, which it does in the background."""
+    deadline = time.monotonic() + 240
+    while left := [name for _, _, names in os.walk(trash) for name in names]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)
+
+
 def assert_kept(watch: CanaryWatch, printed: str) -> None:
     """No secret was seen where the documentation does not say that it may be."""
     assert watch.looks, "nothing was watched"
+    _wait_for_empty(watch.folders["home"] / "cloud" / "trash")
     seen = {
         "in the arguments of a process": unexpected(watch.arguments, []),
         "in a file while it ran": unexpected(watch.files, allowed(during=True)),
