@@ -16,12 +16,12 @@ from pathlib import Path
 from lightning_native.emulator.attach import attach
 from lightning_native.engine.journal import Journal
 
-TESTS = Path(__file__).parents[1] / "tests"
-sys.path[:0] = [str(TESTS / "support"), str(TESTS / "zenml")]
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from test_stop import wait_until_up, with_settings  # noqa: E402  the pipeline whose stop is tested is measured
-from workbench import Workbench, new_zenml  # noqa: E402  as above
-from zenml_server import serve_zenml  # noqa: E402  as above
+# The pipeline whose stop is tested is measured.
+from tests.support.servers.zenml_server import serve_zenml
+from tests.support.workbench import Workbench, new_zenml
+from tests.zenml.submit.test_stop import wait_until_up, with_settings
 
 ZENML = str(Path(sys.executable).parent / "zenml")
 # How many steps are up when the run is stopped, none while the studio is prepared; and the settings of the run.

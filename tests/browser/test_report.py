@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from chromium import Page, open_page
+from tests.support.chromium import Page, open_page
 
 from lightning_native.cli import main
 from lightning_native.engine.journal import Journal

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from runner import Runner
+from tests.support.runner import Runner
 
 from lightning_native.emulator.local_cloud import LocalCloud
 from lightning_native.engine.journal import Journal

@@ -4,8 +4,8 @@ import signal
 import time
 
 import pytest
-from runner import Runner
-from search import files_with
+from tests.support.runner import Runner
+from tests.support.search import files_with
 
 from lightning_native.emulator.local_cloud import LocalCloud
 from lightning_native.engine.journal import Journal

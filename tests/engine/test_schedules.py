@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from runner import Runner
-from search import files_with
+from tests.support.runner import Runner
+from tests.support.search import files_with
 
 from lightning_native.emulator.local_cloud import LocalCloud
 from lightning_native.engine.checks import check_plan

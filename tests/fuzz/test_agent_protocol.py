@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from lightning_native import agent
 
-SERVER = Path(__file__).parents[1] / "support" / "agent_server.py"
+SERVER = Path(__file__).parents[1] / "support" / "servers" / "agent_server.py"
 COMMANDS = [["true"], ["sh", "-c", "echo x"], ["sleep", "0.1"], ["/no such", "x"], ["sh", "-c", "exit 3"]]
 
 texts = st.text(max_size=20)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from workbench import Workbench, new_zenml
+from tests.support.workbench import Workbench, new_zenml
 
 from lightning_native import extract_archive
 from lightning_native.emulator.attach import attach

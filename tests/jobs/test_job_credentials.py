@@ -9,8 +9,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from canary import CanaryWatch
-from private_index import Index
+from tests.support.canary import CanaryWatch
+from tests.support.servers.private_index import Index
 
 from lightning_native.cli import main
 from lightning_native.errors import JobError

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from person import run_on_terminal
+from tests.support.person import run_on_terminal
 
 from lightning_native.engine.workflow import load_workflow
 from lightning_native.errors import JobError, PlanError

@@ -9,9 +9,9 @@ import venv
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests" / "support"))
+sys.path.insert(0, str(ROOT))
 
-from readme import shell_script  # noqa: E402  found by the line above
+from tests.support.readme import shell_script  # noqa: E402  found by the line above
 
 # The lines that the commands print when they have done what README promises.
 EXPECTED = ("largest: 3", "[report] report done", "numpy>=1.26,<3", "my-run", "hello")

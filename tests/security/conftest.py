@@ -2,7 +2,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from watched_place import WatchedPlace, watched_place
+from tests.support.watched_place import WatchedPlace, watched_place
 
 
 @pytest.fixture

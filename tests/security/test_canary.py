@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import yaml
-from canary import new_canary
-from private_index import Index
-from watched_place import WatchedPlace, assert_kept
+from tests.support.canary import new_canary
+from tests.support.servers.private_index import Index
+from tests.support.watched_place import WatchedPlace, assert_kept
 
 KINDS = ("workflow-env", "step-env", "setup-secret", "index-password", "git-token")
 # Tells that the secrets were there without telling them.

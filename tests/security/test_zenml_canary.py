@@ -5,9 +5,9 @@ import sys
 from collections.abc import Iterator
 
 import pytest
-from canary import new_canary
-from watched_place import WatchedPlace, assert_kept, watched_place
-from zenml_server import serve_zenml
+from tests.support.canary import new_canary
+from tests.support.servers.zenml_server import serve_zenml
+from tests.support.watched_place import WatchedPlace, assert_kept, watched_place
 
 PIPELINE = """
 import hashlib, os, sys

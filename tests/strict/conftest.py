@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from abroad import abroad
-from workbench import Workbench
+from tests.support.abroad import abroad
+from tests.support.workbench import Workbench
 
 from lightning_native.emulator.local_cloud import LocalCloud
 

@@ -4,8 +4,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from abroad import abroad, wait_until_nothing_runs
-from workbench import Workbench
+from tests.support.abroad import abroad, wait_until_nothing_runs
+from tests.support.workbench import Workbench
 
 from lightning_native.emulator.local_cloud import LocalCloud
 from lightning_native.emulator.strict.environment import find_interpreter

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from host_address import host_address
+from tests.support.servers.host_address import host_address
 
 from lightning_native.emulator.local_cloud import LocalCloud
 

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from abroad import wait_for_end, wait_until_nothing_runs
-from workbench import Workbench
+from tests.support.abroad import wait_for_end, wait_until_nothing_runs
+from tests.support.workbench import Workbench
 
 pytestmark = pytest.mark.strict
 

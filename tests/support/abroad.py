@@ -12,13 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from host_address import host_address
-from object_store import BUCKET, KEY, SECRET, serve_object_store
-from workbench import Workbench
-from zenml_server import serve_zenml
-
 from lightning_native.emulator.local_cloud import LocalCloud
 from lightning_native.engine.journal import Journal
+from tests.support.servers.host_address import host_address
+from tests.support.servers.object_store import BUCKET, KEY, SECRET, serve_object_store
+from tests.support.servers.zenml_server import serve_zenml
+from tests.support.workbench import Workbench
 
 _STACK = """
 import json, os

@@ -9,12 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from zygote import Zygote
-
 from lightning_native.emulator.local_cloud import LocalCloud
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import PlacementName, RunPlan, StepPlan
 from lightning_native.engine.run_folder import RunFolder
+from tests.support.zygote import Zygote
 
 DRIVER = Path(__file__).parent / "driver.py"
 

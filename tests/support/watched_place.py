@@ -12,9 +12,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from canary import CanaryWatch, unexpected
-
 from lightning_native.emulator import LocalCloud
+from tests.support.canary import CanaryWatch, unexpected
 
 SECURITY = Path(__file__).parents[2] / "docs" / "security.md"
 # | kinds | `place` `place` | until | why |

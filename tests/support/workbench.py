@@ -14,9 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from zygote import Zygote
-
 from lightning_native.engine.journal import Journal
+from tests.support.zygote import Zygote
 
 # The processes of a studio end after it is gone from the list.
 _END_SECONDS = 10.0

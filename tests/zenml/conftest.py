@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from workbench import Workbench, new_zenml
+from tests.support.servers.zenml_server import serve_zenml
+from tests.support.workbench import Workbench, new_zenml
 from zenml.utils.source_utils import set_custom_source_root
-from zenml_server import serve_zenml
 
 from lightning_native.emulator.attach import attach
 

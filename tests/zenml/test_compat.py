@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from workbench import Workbench
+from tests.support.workbench import Workbench
 
 # With the consequence that the step's log names, where there is one.
 NAMES = {

@@ -3,7 +3,7 @@
 import json
 import textwrap
 
-from workbench import Workbench
+from tests.support.workbench import Workbench
 
 from lightning_native.engine.journal import Journal
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from workbench import Workbench
+from tests.support.workbench import Workbench
 
 import lightning_native
 from lightning_native.emulator.cloud import ORGANIZATION, ORGANIZATION_TEAMSPACE
@@ -15,12 +15,12 @@ TESTS = Path(__file__).parents[1]
 DEFECTS = {
     "1 any machine_type raises": ["zenml/test_orchestrator:test_steps_run_at_the_same_time_each_on_the_machine"],
     "2 the main studio is never started": ["zenml/test_moving_over:test_the_same_file_runs_on_both"],
-    "3 asynchronous runs die": ["zenml/test_hosting:test_an_asynchronous_run_is_driven_by_a_studio"],
+    "3 asynchronous runs die": ["zenml/remote_controller/test_launch:test_an_asynchronous_run_is_driven_by_a_studio"],
     "4 steps run one after another": ["zenml/test_orchestrator:test_steps_run_at_the_same_time_each_on_the_machine"],
     "5 a failure aborts independent steps": ["zenml/test_orchestrator:test_a_failing_step_stops_its_downstream_steps"],
     "6 studios leak": [
         "zenml/test_orchestrator:test_a_failing_step_stops_its_downstream_steps",
-        "zenml/test_hosting:test_an_asynchronous_run_is_driven_by_a_studio",
+        "zenml/remote_controller/test_launch:test_an_asynchronous_run_is_driven_by_a_studio",
         "zenml/test_orchestrator:test_ctrl_c_stops_the_run_and_leaves_nothing",
     ],
     "7 archive and secrets stay": [
@@ -33,7 +33,7 @@ DEFECTS = {
     "11 requirements mangled": [
         "zenml/test_settings:test_requirements_come_in_zenmls_order",
         "zenml/test_settings:test_no_requirements_of_the_user_are_no_source",
-        "unit/test_requirements:test_options_keep_their_order_and_hashes_their_line",
+        "core/test_requirements:test_options_keep_their_order_and_hashes_their_line",
     ],
     "12 fixed sleeps": ["zenml/test_defects:test_nothing_sleeps_for_a_fixed_while"],
     "13 .studiorc overwritten": ["zenml/test_moving_over:test_the_same_file_runs_on_both"],
@@ -47,25 +47,27 @@ DEFECTS = {
     ],
     "17 blocks, no metadata, no early id": [
         "zenml/test_contract:test_settings_retries_metadata_status_and_a_cached_run",
-        "zenml/test_hosting:test_an_asynchronous_run_is_driven_by_a_studio",
-        "zenml/test_stop:test_a_forced_stop_ends_everything",
+        "zenml/remote_controller/test_launch:test_an_asynchronous_run_is_driven_by_a_studio",
+        "zenml/submit/test_stop:test_a_forced_stop_ends_everything",
     ],
     "18 local stores accepted": ["zenml/test_defects:test_a_local_artifact_store_is_for_the_local_cloud_only"],
     "19 a cached run still calls": ["zenml/test_contract:test_settings_retries_metadata_status_and_a_cached_run"],
     "20 names unsanitized": [
-        "unit/test_names:test_any_other_name_keeps_what_is_readable",
-        "unit/test_plan:test_two_runs_of_one_pipeline_get_different_studios",
+        "core/test_names:test_any_other_name_keeps_what_is_readable",
+        "engine/test_plan:test_two_runs_of_one_pipeline_get_different_studios",
     ],
     "21 double delete": ["engine/test_faults:test_a_request_that_is_carried_out_but_answered_with_503"],
     "22 failures unpublished, exit 0": ["zenml/test_orchestrator:test_a_step_that_dies_before_it_registers_is_shown"],
     "23 no status, stop, dynamic, schedules, modes": [
         "zenml/test_contract:test_settings_retries_metadata_status_and_a_cached_run",
-        "zenml/test_stop:test_a_graceful_stop_lets_running_steps_end",
-        "zenml/test_hosting:test_a_dynamic_pipeline_goes_on_after_its_controller_was_killed",
-        "zenml/test_schedules:test_a_schedule_runs_three_times_is_paused_changed_and_deleted",
+        "zenml/submit/test_stop:test_a_graceful_stop_lets_running_steps_end",
+        "zenml/remote_controller/test_launch:test_a_dynamic_pipeline_goes_on_after_its_controller_was_killed",
+        "zenml/submit/test_schedules:test_a_schedule_runs_three_times_is_paused_changed_and_deleted",
         "zenml/test_settings:test_all_of_zenmls_execution_modes_are_supported",
     ],
-    "24 a hint that names somebody's teamspace": ["zenml/test_hosting:test_an_asynchronous_run_is_driven_by_a_studio"],
+    "24 a hint that names somebody's teamspace": [
+        "zenml/remote_controller/test_launch:test_an_asynchronous_run_is_driven_by_a_studio"
+    ],
 }
 
 

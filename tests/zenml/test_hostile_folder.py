@@ -5,8 +5,8 @@ import sys
 import time
 
 import pytest
-from hostile import HostileFolder
-from workbench import Workbench
+from tests.support.hostile import HostileFolder
+from tests.support.workbench import Workbench
 
 STEPS = """
 from zenml import step

@@ -3,7 +3,7 @@
 import sys
 
 import pytest
-from workbench import Workbench
+from tests.support.workbench import Workbench
 
 from lightning_native.engine.journal import Journal
 from lightning_native.lightning.session import cloud_name

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import yaml
-from workbench import Workbench
+from tests.support.workbench import Workbench
 
 from lightning_native.emulator.local_cloud import LocalCloud
 

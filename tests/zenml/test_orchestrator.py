@@ -6,8 +6,8 @@ import time
 from pathlib import Path
 
 import pytest
-from search import files_below
-from workbench import Workbench
+from tests.support.search import files_below
+from tests.support.workbench import Workbench
 
 from lightning_native.engine.journal import Journal
 

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import pytest
-from search import files_with
-from workbench import Workbench
+from tests.support.search import files_with
+from tests.support.workbench import Workbench
 
 PIPELINE = """
 import time

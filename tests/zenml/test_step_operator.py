@@ -2,7 +2,7 @@
 
 import json
 
-from workbench import Workbench
+from tests.support.workbench import Workbench
 
 from lightning_native.engine.journal import Journal
 

@@ -1,0 +1,139 @@
+"""`lightning-native runs` and `environments` tell what ran, what it printed and what is kept."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import pytest
+from tests.support.person import answer_at_terminal
+from tests.support.runner import Runner
+
+from lightning_native.emulator.attach import attach, default_root
+from lightning_native.emulator.local_cloud import LocalCloud
+from lightning_native.engine.plan import Retry, StepPlan
+
+
+def command(
+    *arguments: str, environ: dict[str, str] | None = None, answer: str | None = None
+) -> "subprocess.CompletedProcess[str]":
+    argv = [sys.executable, "-m", "lightning_native", *arguments]
+    env = {**os.environ, **(environ or {})}
+    if answer is not None:
+        return answer_at_terminal(argv, answer, env=env)
+    return subprocess.run(
+        argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=240, env=env
+    )
+
+
+def test_a_run_is_listed_shown_and_its_logs_are_printed(runner: Runner) -> None:
+    count = runner.results / "count"
+    twice = f"echo try; echo x >>'{count}'; test $(wc -l <'{count}') -ge 2"
+    folder = runner.make(
+        "job",
+        StepPlan("hello", ("echo", "hello there")),
+        StepPlan("flaky", ("sh", "-c", twice), retry=Retry(1)),
+    )
+    assert runner.drive(folder) == 0
+    run_id = folder.path.name
+    assert f"{run_id}  completed" in command("runs").stdout
+    shown = command("runs", "show", run_id[:8]).stdout
+    for words in ("hello", "attempt 2", "cost of 2 steps: $", "trying again", ": released"):
+        assert words in shown
+    as_json = json.loads(command("runs", "show", run_id, "--json").stdout)
+    assert [step["state"] for step in as_json["steps"]] == ["succeeded", "succeeded"]
+    logs = command("runs", "logs", run_id).stdout.splitlines()
+    assert sorted(logs) == ["[flaky] try", "[flaky] try", "[hello] hello there"]
+    assert command("runs", "logs", run_id, "--step", "hello").stdout == "hello there\n"
+
+
+def test_environments_are_listed_and_pruned(runner: Runner, lightning_cloud: LocalCloud) -> None:
+    assert runner.drive(runner.make("job", StepPlan("a", ("true",)))) == 0
+    environ = lightning_cloud.environ
+    (environment,) = json.loads(command("environments", "list", "--json", environ=environ).stdout)
+    assert environment["ready"]
+    assert f"  Python {environment['version']} " in command("environments", environ=environ).stdout
+    assert "0 deleted, 1 kept" in command("environments", "prune", "--unused-days", "1", environ=environ).stdout
+    unasked = command("environments", "prune", environ=environ)
+    assert (unasked.returncode, unasked.stdout) == (2, "")
+    assert f"studio {environment['studio']}: to delete" in unasked.stderr
+    assert "1 deleted, 0 kept" in command("environments", "prune", environ=environ, answer="y\n").stdout
+    assert json.loads(command("environments", "list", "--json", environ=environ).stdout) == []
+
+
+def test_what_a_dead_run_holds_is_shown_with_age_and_cost_and_released_after_a_yes(
+    runner: Runner, lightning_cloud: LocalCloud
+) -> None:
+    folder = runner.make("studio", StepPlan("a", ("true",), machines=("L4",)))
+    assert runner.drive(folder, "after run 3") == -signal.SIGKILL
+    environ = lightning_cloud.environ
+    unasked = command("gc", "--json", environ=environ)
+    assert (unasked.returncode, unasked.stdout) == (2, "")
+    assert "say --yes" in unasked.stderr
+    refused = command("gc", "--json", environ=environ, answer="n\n")
+    nothing: dict[str, list[str]] = {"released": [], "failed": [], "secrets_deleted": []}
+    assert (refused.returncode, json.loads(refused.stdout)) == (1, nothing)
+    assert re.search(r"studio engine-test-a-\S+ of run \w+ \([\d.]+ s, \$[\d.]+\): to delete", refused.stderr)
+    accepted = command("gc", environ=environ, answer="y\n")
+    assert "1 released, 0 could not be released" in accepted.stdout
+    assert command("gc", environ=environ).stdout == "0 released, 0 could not be released\n"
+
+
+@pytest.mark.usefixtures("runner")
+def test_a_run_that_is_not_there_is_one_clear_error() -> None:
+    result = command("runs", "show", "nope")
+    assert result.returncode == 1
+    assert result.stderr.startswith("error: no run in ")
+    assert "'nope'" in result.stderr
+
+
+def test_a_detached_run_is_followed_killed_resumed_and_not_resumed_again(runner: Runner) -> None:
+    workflow = runner.code / "workflow.yaml"
+    workflow.write_text(
+        f"""
+        name: resumable
+        placement: studio
+        steps:
+          one: {{command: "echo one >>'{runner.results}/one'; echo first"}}
+          two: {{command: "echo two >>'{runner.results}/two'; sleep 3; echo second", needs: [one]}}
+        """
+    )
+    # A second user, so that the local cloud does not end with the controller.
+    with attach(default_root()):
+        run_id = command("run", str(workflow), "--local", "--detach").stdout.strip()
+        runner.wait_for("two")
+        controller = json.loads(command("runs", "show", run_id, "--json").stdout)["controller"]
+        os.kill(controller, signal.SIGKILL)
+        resumed = command("runs", "resume", run_id)
+    assert resumed.returncode == 0, resumed.stderr
+    assert "resumable  completed" in resumed.stdout
+    assert (runner.lines("one"), runner.lines("two")) == (["one"], ["two"])
+    assert command("runs", "logs", run_id).stdout == "[one] first\n[two] second\n"
+    again = command("runs", "resume", run_id)
+    assert again.returncode == 1
+    assert "has ended" in again.stderr
+
+
+def test_a_run_is_waited_for_in_vain_and_stopped_from_another_terminal(runner: Runner) -> None:
+    workflow = runner.code / "workflow.yaml"
+    workflow.write_text(f"steps: {{long: {{command: \"echo x >>'{runner.results}/long'; sleep 600\"}}}}\n")
+    run_id = command("run", str(workflow), "--local", "--detach").stdout.strip()
+    runner.wait_for("long")
+    waited = command("runs", "wait", run_id, "--timeout", "0.1", "--json")
+    assert (waited.returncode, json.loads(waited.stdout)["state"]) == (1, "running")
+    assert command("runs", "stop", run_id).returncode == 2
+    assert command("runs", "stop", run_id, answer="no\n").returncode == 1
+    assert json.loads(command("runs", "show", run_id, "--json").stdout)["state"] == "running"
+    assert f"run {run_id} is stopped" in command("runs", "stop", run_id, "--yes").stdout
+
+
+@pytest.mark.parametrize(("code", "state"), [(0, "completed"), (1, "failed")])
+def test_a_run_that_was_just_started_is_waited_for_until_it_has_ended(runner: Runner, code: int, state: str) -> None:
+    workflow = runner.code / "workflow.yaml"
+    workflow.write_text(f"steps: {{one: {{command: 'exit {code}'}}}}\n")
+    run_id = command("run", str(workflow), "--local", "--detach").stdout.strip()
+    waited = command("runs", "wait", run_id)
+    assert waited.returncode == code
+    assert state in waited.stdout.splitlines()[0]

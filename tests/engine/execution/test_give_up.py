@@ -1,0 +1,64 @@
+"""An attempt that is given up has failed, is ended, and is tried again where it may be."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from tests.support.runner import Runner
+
+from lightning_native.emulator.local_cloud import LocalCloud
+from lightning_native.engine.journal import Journal
+from lightning_native.engine.plan import PlacementName, Retry, StepPlan
+
+# In a process of its own, as a controller is: the SDK leaves its sockets to the collector.
+DRIVE = """
+import sys, threading, time
+from pathlib import Path
+from lightning_native.engine.journal import Journal
+from lightning_native.engine.driving import drive
+from lightning_native.engine.run_folder import RunFolder
+from lightning_native.lightning.session import cloud_name, connect
+
+folder, flags = RunFolder(Path(sys.argv[1])), sys.argv[2:]
+
+def begun(give_up):
+    def watch():
+        for flag in map(Path, flags):
+            while not flag.exists():
+                time.sleep(0.05)
+            # That a job has begun is seen a moment after it has.
+            time.sleep(0.5)
+            give_up(flag.name, "it was silent")
+    threading.Thread(target=watch, daemon=True).start()
+
+with folder.driven(), Journal() as journal:
+    result = drive(folder, cloud=connect(), cloud_name=cloud_name(), journal=journal, begun=begun)
+print("RESULT", result.state, result.message)
+"""
+
+
+@pytest.mark.parametrize("placement", ["studio", "job"])
+def test_a_silent_attempt_is_ended_and_the_step_tried_again(
+    runner: Runner, lightning_cloud: LocalCloud, placement: PlacementName
+) -> None:
+    silent, hopeless = runner.results / "silent", runner.results / "hopeless"
+    folder = runner.make(
+        placement,
+        StepPlan("silent", ("sh", "-c", f"test -f {silent} || {{ echo x >{silent}; sleep 600; }}"), retry=Retry(1)),
+        StepPlan("hopeless", ("sh", "-c", f"echo x >{hopeless}; sleep 600")),
+    )
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", DRIVE, str(folder.path), str(silent), str(hopeless)],
+        env={**os.environ, **lightning_cloud.environ},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=400,
+    )
+    assert "RESULT failed step hopeless: it was silent" in result.stdout, result.stderr
+    with Journal() as journal:
+        steps = {step.name: step for step in journal.steps(folder.path.name)}
+    assert (steps["silent"].state, steps["silent"].attempt) == ("succeeded", 2)
+    assert (steps["hopeless"].state, steps["hopeless"].message) == ("failed", "it was silent")
+    assert "lightning-native: it was silent" in folder.log("hopeless").read_text()

@@ -1,0 +1,49 @@
+"""Commands that stop or delete something name it and ask; without anybody to ask they refuse."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lightning_native.engine.run_folder import RunFolder
+from lightning_native.zenml.handed_over import HandedOver
+from tests.support.person import END_OF_INPUT, answer_at_terminal
+
+ASK = """
+import sys
+from lightning_native.confirmation import confirmed
+print(confirmed(["studio a\\x1b[2J\\nb: to delete"], yes="--yes" in sys.argv))
+"""
+
+
+@pytest.mark.parametrize(
+    ("answer", "wanted"),
+    [("y\n", True), ("YES\n", True), ("n\n", False), ("\n", False), ("yellow\n", False), (END_OF_INPUT, False)],
+)
+def test_only_a_yes_is_a_yes(answer: str, wanted: bool) -> None:
+    done = answer_at_terminal([sys.executable, "-c", ASK], answer, env=os.environ)
+    assert done.stdout == f"{wanted}\n"
+    assert done.stderr.startswith("studio a b: to delete\nGo ahead? [y/N] ")
+    assert ("nothing was changed" in done.stderr) is not wanted
+
+
+def test_nobody_is_asked_where_the_answer_was_given() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", ASK, "--yes"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("True\n", "studio a b: to delete\n")
+
+
+def test_a_run_on_lightning_is_not_stopped_without_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIGHTNING_NATIVE_HOME", str(tmp_path))
+    folder = RunFolder.of("ab12")
+    folder.path.mkdir(parents=True)
+    HandedOver("a-studio", "ab12.controller.1", "no component", None).write(folder)
+    stop = [sys.executable, "-m", "lightning_native.zenml.remote", "stop", "ab12"]
+    unasked = subprocess.run(stop, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+    assert unasked.returncode == 2
+    assert unasked.stderr.startswith("run ab12: to stop\nerror: ")
+    assert "--yes" in unasked.stderr
+    assert answer_at_terminal(stop, "n\n", env=os.environ).returncode == 1
