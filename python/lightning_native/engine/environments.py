@@ -6,7 +6,6 @@ from dataclasses import astuple
 from pathlib import Path
 from typing import NamedTuple
 
-from lightning_native import unique_studio_name
 from lightning_native.agent import KEPT_CODE_SECONDS, KEPT_CODES
 from lightning_native.engine.interpreter import Interpreter, OtherPython, expected_python
 from lightning_native.engine.layout import merged_requirements
@@ -15,6 +14,7 @@ from lightning_native.engine.packed import Packed
 from lightning_native.engine.placements.base import RunContext
 from lightning_native.engine.plan import Setup, StepPlan
 from lightning_native.engine.prepared import Prepared
+from lightning_native.engine.resource_names import template_studio_name
 from lightning_native.engine.setup import described_variables, set_up
 from lightning_native.errors import CloudError
 from lightning_native.home import locked
@@ -89,9 +89,7 @@ class Template:
         content = json.dumps(what)
         self._python = python
         self.fingerprint = hashlib.sha256(content.encode()).hexdigest()
-        self.studio_name = unique_studio_name(
-            self._owner or "env", self.fingerprint[:12], context.journal.journal.home_id()
-        )
+        self.studio_name = template_studio_name(self.fingerprint, context.journal.journal.home_id(), self._owner)
 
     def _prepare(self) -> PreparedStudio:
         expected = self._python

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from lightning_native import merge_requirements, unique_studio_name
+from lightning_native import merge_requirements
 from lightning_native.defaults import DEFAULT_MACHINE
 from lightning_native.engine.plan import RunPlan, Setup, StepPlan
+from lightning_native.engine.resource_names import studio_name
 from lightning_native.errors import PlanError, RequirementError
 from lightning_native.lightning.machines import canonical_machine, same_machine
 from lightning_native.url_credentials import has_credentials, refusal
@@ -37,10 +38,8 @@ def studio_layout(plan: RunPlan) -> tuple[StudioPlan, ...]:
     in_main = [step for step in plan.steps if _runs_in_main(step, main_machine)]
     apart = [step for step in plan.steps if not _runs_in_main(step, main_machine)]
     studios = []
-    # Enough of the id to tell runs apart at a glance; what makes the name unique is its hash.
-    short_id = plan.run_id[:12]
     if in_main:
-        name = plan.main_studio or unique_studio_name(plan.name, short_id)
+        name = plan.main_studio or studio_name(plan)
         kept = plan.main_studio is not None
         steps = tuple(step.name for step in in_main)
         fallbacks = next((step.machines[1:] for step in in_main if len(step.machines) > 1), ())
@@ -48,7 +47,7 @@ def studio_layout(plan: RunPlan) -> tuple[StudioPlan, ...]:
         studios.append(StudioPlan(name, machines, kept, steps, merged_requirements(in_main), merged_setup(in_main)))
     studios += [
         StudioPlan(
-            unique_studio_name(plan.name, step.name, short_id),
+            studio_name(plan, step.name),
             tuple(canonical_machine(machine) for machine in step.machines),
             False,
             (step.name,),

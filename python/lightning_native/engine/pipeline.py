@@ -5,14 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from shlex import join as shell_join
 
-from lightning_native import unique_studio_name
 from lightning_native.agent import COMMAND
 from lightning_native.engine.environments import Environments, PreparedStudio
 from lightning_native.engine.operation import REMOTE_HOME, specification_sha256, upload_specification
 from lightning_native.engine.placements.base import RunContext, patiently
-from lightning_native.engine.placements.container import ContainerFolder, drive_folder
+from lightning_native.engine.placements.container import ContainerFolder
 from lightning_native.engine.placements.job import job_specification, step_machines
 from lightning_native.engine.plan import StepPlan
+from lightning_native.engine.resource_names import drive_folder, pipeline_operation_id, pipeline_step_name
 from lightning_native.errors import CloudError
 from lightning_native.lightning.cloud import (
     JobRequest,
@@ -24,16 +24,6 @@ from lightning_native.lightning.cloud import (
 # A machine that is reclaimed this often will not be had for long enough.
 INTERRUPTION_RETRIES = 20
 _UPLOADS_AT_ONCE = 8
-
-
-def pipeline_step_name(step: StepPlan) -> str:
-    """Return what a step is called in a pipeline."""
-    return unique_studio_name(step.name)
-
-
-def pipeline_operation(pipeline: str, step: StepPlan) -> str:
-    """Return what a step is known by as an operation in all jobs that a pipeline gives it."""
-    return f"{pipeline}.{pipeline_step_name(step)}"
 
 
 def prepare_studios(
@@ -92,12 +82,14 @@ class PipelinePlan:
         self._studios = {studio.handle.name: studio.handle for studio in studios.values()}
         self._studio_of = {step.name: studios[step.name].handle.name for step in steps if not step.image}
         self._folders = {
-            step.name: ContainerFolder(context, f"{name}/{pipeline_step_name(step)}") for step in steps if step.image
+            step.name: ContainerFolder(context, f"{name}/{pipeline_step_name(step.name)}")
+            for step in steps
+            if step.image
         }
         self._in_studios: dict[str, dict[str, dict[str, object]]] = {studio: {"steps": {}} for studio in self._studios}
         self._in_folders: dict[str, dict[str, dict[str, object]]] = {step: {"steps": {}} for step in self._folders}
         for step in steps:
-            operation = pipeline_operation(name, step)
+            operation = pipeline_operation_id(name, step.name)
             folder = self._folders.get(step.name)
             what = (
                 folder.specification(step, operation)
@@ -106,7 +98,7 @@ class PipelinePlan:
             )
             what["retry"] = {"count": step.retry.count, "delay": step.retry.delay, "backoff": step.retry.backoff}
             file = self._in_folders[step.name] if step.image else self._in_studios[self._studio_of[step.name]]
-            file["steps"][pipeline_step_name(step)] = what
+            file["steps"][pipeline_step_name(step.name)] = what
         self._sha256 = {studio: specification_sha256(file) for studio, file in self._in_studios.items()}
         self._request = PipelineRequest(
             name,
@@ -116,7 +108,7 @@ class PipelinePlan:
         )
 
     def _step_request(self, step: StepPlan) -> PipelineStepRequest:
-        name, machine = pipeline_step_name(step), step_machines(self._context, step)[0]
+        name, machine = pipeline_step_name(step.name), step_machines(self._context, step)[0]
 
         def arguments(sha256: str) -> tuple[str, ...]:
             return (self._context.plan.run_id, "--spec-sha256", sha256, "--step", name)
@@ -128,7 +120,7 @@ class PipelinePlan:
             studio = self._studio_of[step.name]
             command = shell_join([*COMMAND, "job", *arguments(self._sha256[studio])])
             job = JobRequest(name, machine, command, studio, step.interruptible, self._context.plan.tags)
-        waits = (self._steps[other] for other in self._waits[step.name] if other in self._steps)
+        waits = (other for other in self._waits[step.name] if other in self._steps)
         return PipelineStepRequest(job, tuple(map(pipeline_step_name, waits)))
 
     def create(self) -> PipelineHandle:

@@ -14,7 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal, overload
 
-from lightning_native import ArchiveReport, create_archive, unique_studio_name
+from lightning_native import ArchiveReport, create_archive
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.names import check_folder_name, check_names
 from lightning_native.engine.own.package import pack_own_package
@@ -22,6 +22,7 @@ from lightning_native.engine.own.wheel import own_wheel
 from lightning_native.engine.packed import Packed, file_sha256
 from lightning_native.engine.plan import RunPlan, load_plan
 from lightning_native.engine.plan_bounds import check_credentials, check_variables
+from lightning_native.engine.resource_names import log_name
 from lightning_native.errors import PlanError
 from lightning_native.home import home, private, private_folder, write_private
 
@@ -296,8 +297,7 @@ class RunFolder:
 
     def log(self, step: str, attempt: int = 1) -> Path:
         """Return where the output of one attempt at a step is kept."""
-        suffix = f".{attempt}" if attempt > 1 else ""
-        return self.path / "logs" / f"{unique_studio_name(step)}{suffix}.log"
+        return self.path / "logs" / log_name(step, attempt)
 
     def request_stop(self, *, graceful: bool) -> None:
         """Ask whoever drives the run, now or later, to stop it: at once, or when the running steps have ended."""

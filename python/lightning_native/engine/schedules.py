@@ -29,7 +29,6 @@ latter in files of mode 0600, for as long as there is the schedule; those of ste
 that only the jobs of one step mount.
 """
 
-from lightning_native import unique_studio_name
 from lightning_native.engine.checks import check_schedule
 from lightning_native.engine.lanes import limits_as_order
 from lightning_native.engine.pipeline import PipelinePlan, prepare_studios
@@ -37,6 +36,7 @@ from lightning_native.engine.placements.base import RunContext
 from lightning_native.engine.placements.container import remove_folder
 from lightning_native.engine.placements.job_output import without_results
 from lightning_native.engine.plan import Schedule
+from lightning_native.engine.resource_names import pipeline_step_name, schedule_owner, schedule_pipeline_name
 from lightning_native.errors import CloudError
 from lightning_native.lightning.cloud import (
     Cloud,
@@ -86,7 +86,7 @@ class ScheduledRun:
         self._pipeline.release()
 
     def _step(self, step: str) -> PipelineStepStatus:
-        return self._pipeline.status().steps.get(unique_studio_name(step), PipelineStepStatus("pending"))
+        return self._pipeline.status().steps.get(pipeline_step_name(step), PipelineStepStatus("pending"))
 
 
 class ScheduledPlan:
@@ -138,7 +138,7 @@ class ScheduledPlan:
 
 def list_schedules(cloud: Cloud) -> list[ScheduledPlan]:
     """Return every plan of ours that is scheduled in the teamspace."""
-    found = ((schedule, cloud.find_pipeline(_pipeline_name(schedule.name))) for schedule in cloud.schedules())
+    found = ((schedule, cloud.find_pipeline(schedule_pipeline_name(schedule.name))) for schedule in cloud.schedules())
     return [
         ScheduledPlan(cloud, pipeline, schedule)
         for schedule, pipeline in found
@@ -160,10 +160,10 @@ def create_schedule(context: RunContext, schedule: Schedule) -> ScheduledPlan:
         Cancelled: the run was stopped meanwhile.
     """
     plan, cloud = context.plan, context.cloud
-    studios, problems = prepare_studios(context, plan.steps, owner=f"{schedule.name} {plan.run_id[:12]}")
+    studios, problems = prepare_studios(context, plan.steps, owner=schedule_owner(schedule.name, plan.run_id))
     for step, problem in problems.items():
         raise CloudError(f"the environment of step {step!r} cannot be prepared: {problem}")
-    name = _pipeline_name(schedule.name)
+    name = schedule_pipeline_name(schedule.name)
     # The old one of this name, or what a controller that died had made.
     delete_pipeline(cloud, cloud.find_pipeline(name), keep={studio.handle.name for studio in studios.values()})
     waits = limits_as_order(plan, context.journal.journal.step_durations(plan.name))
@@ -195,7 +195,3 @@ def delete_pipeline(
         studio = cloud.find_studio(name)
         if studio is not None:
             studio.release(delete=True)
-
-
-def _pipeline_name(schedule: str) -> str:
-    return unique_studio_name("schedule", schedule)

@@ -4,11 +4,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Protocol, TypeVar
 
-from lightning_native import unique_studio_name
 from lightning_native.engine.executor import Cancellation, StepResult
 from lightning_native.engine.journal import RunJournal
 from lightning_native.engine.plan import RunPlan, StepPlan
 from lightning_native.engine.prepared import Cancelled
+from lightning_native.engine.resource_names import operation_id
 from lightning_native.engine.run_folder import RunFolder, StepLog
 from lightning_native.errors import CloudError, OutOfCapacityError, StaleControllerError
 from lightning_native.lightning.cloud import Cloud
@@ -34,7 +34,7 @@ class RunContext:
 
     def operation_id(self, name: str, attempt: int) -> str:
         """Return the id under which an attempt is known to the agent, the same after a restart of the controller."""
-        return f"{self.plan.run_id}.{unique_studio_name(name)}.{attempt}"
+        return operation_id(self.plan.run_id, name, attempt)
 
     def note(self, step: str, attempt: int, message: str) -> None:
         """Add a line of our own to a step's log."""

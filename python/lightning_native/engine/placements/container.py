@@ -13,6 +13,7 @@ from shlex import join as shell_join
 from lightning_native.engine.operation import AGENT_SOURCE, PACKAGE, REMOTE_HOME, upload_specification
 from lightning_native.engine.placements.base import RunContext
 from lightning_native.engine.plan import ContainerImage, StepPlan
+from lightning_native.engine.resource_names import drive_folder
 from lightning_native.lightning.cloud import Cloud, JobRequest
 
 _PACKAGE_ARCHIVE = "package.tar.gz"
@@ -104,11 +105,6 @@ def container_job(
     sha256 = folder.upload(operation, folder.specification(step, operation))
     arguments = (operation, "--spec-sha256", sha256, "--job-name", name)
     return folder.job(step, image, arguments, name=name, machine=machine)
-
-
-def drive_folder(name: str) -> str:
-    """Return the folder of the drive with what a job mounts, or with the folders of a pipeline's steps."""
-    return f"jobs/{name}"
 
 
 def remove_folder(cloud: Cloud, name: str) -> None:

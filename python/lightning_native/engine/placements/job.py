@@ -9,7 +9,6 @@ from functools import partial
 from shlex import join as shell_join
 from typing import NamedTuple
 
-from lightning_native import unique_studio_name
 from lightning_native.agent import COMMAND as AGENT_COMMAND
 from lightning_native.defaults import DEFAULT_MACHINE
 from lightning_native.engine.environments import Environments, Template
@@ -24,11 +23,12 @@ from lightning_native.engine.operation import (
     upload_specification,
 )
 from lightning_native.engine.placements.base import RunContext, patiently, quietly, run_safely
-from lightning_native.engine.placements.container import container_job, drive_folder, remove_folder
+from lightning_native.engine.placements.container import container_job, remove_folder
 from lightning_native.engine.placements.job_output import JobOutput
 from lightning_native.engine.placements.outcome import result_of
 from lightning_native.engine.plan import StepPlan
 from lightning_native.engine.prepared import Cancelled
+from lightning_native.engine.resource_names import drive_folder, job_name
 from lightning_native.engine.together import Together
 from lightning_native.errors import CloudError, OutOfCapacityError
 from lightning_native.lightning.cloud import JobHandle, JobRequest, JobState
@@ -89,7 +89,7 @@ class JobPlacement:
 
     def _run_job(self, step: StepPlan, attempt: int) -> StepResult:
         plan = self._context.plan
-        name = unique_studio_name(plan.name, step.name, plan.run_id[:12], f"attempt-{attempt}")
+        name = job_name(plan, step.name, attempt)
         machines = step_machines(self._context, step)
         self._context.journal.step_preparing(step.name, attempt, name, machines[0])
         job = patiently(self._context, lambda: self._find(name)) if name in self._leased else None

@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from lightning_native import unique_studio_name
 from lightning_native.engine.executor import StepResult
 from lightning_native.engine.journal import StepState
 from lightning_native.engine.lanes import limits_as_order
@@ -15,8 +14,6 @@ from lightning_native.engine.operation import PATIENCE_SECONDS
 from lightning_native.engine.pipeline import (
     INTERRUPTION_RETRIES,
     PipelinePlan,
-    pipeline_operation,
-    pipeline_step_name,
     prepare_studios,
 )
 from lightning_native.engine.placements.base import RunContext, patiently, quietly
@@ -25,6 +22,7 @@ from lightning_native.engine.placements.job_output import JobOutput
 from lightning_native.engine.placements.outcome import result_of
 from lightning_native.engine.plan import StepPlan
 from lightning_native.engine.prepared import Cancelled
+from lightning_native.engine.resource_names import pipeline_name, pipeline_operation_id, pipeline_step_name
 from lightning_native.errors import CloudError, StaleControllerError
 from lightning_native.lightning.cloud import JobHandle, PipelineHandle, PipelineStatus, PipelineStepStatus
 
@@ -84,7 +82,7 @@ def _run(
     runs_again = waits is not None and context.plan.on_failure == "continue"
     number = 1
     while steps:
-        name = unique_studio_name(context.plan.name, context.plan.run_id[:12], *([f"{number}"] if number > 1 else []))
+        name = pipeline_name(context.plan, number)
         # A controller that died may have created it.
         pipeline = patiently(context, partial(context.cloud.find_pipeline, name))
         if pipeline is None:
@@ -179,7 +177,7 @@ class _Follower:
         self._pipeline = pipeline
         self._settle_skipped = settle_skipped
         self.skipped: list[str] = []
-        self._open = {pipeline_step_name(step): step for step in steps}
+        self._open = {pipeline_step_name(step.name): step for step in steps}
         self._settle = settle
         self._followed: dict[str, _Followed] = {}
         self._results: queue.SimpleQueue[tuple[str, StepResult | StaleControllerError]] = queue.SimpleQueue()
@@ -302,7 +300,7 @@ class _Follower:
 
     def _copy(self, followed: _Followed) -> StepResult | None:
         """Copy the output of a step's job until the step has ended, and return its result; None: it runs again."""
-        word = self._context.folder.word(pipeline_operation(self._pipeline.name, followed.step))
+        word = self._context.folder.word(pipeline_operation_id(self._pipeline.name, followed.step.name))
         output = JobOutput(self._context.folder, followed.step.name, followed.interruptions + 1, word)
         delay = _SHORTEST_POLL
         job: JobHandle | None = None

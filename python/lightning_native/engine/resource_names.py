@@ -1,0 +1,79 @@
+"""Names by which jobs, pipelines, studios, folders and operations are found again, whoever drives the run by then.
+
+Each depends on nothing but its arguments. A run whose controller died is found by these names, so a change of one of
+them orphans what is running: tests pin every function.
+"""
+
+from lightning_native import unique_studio_name
+from lightning_native.engine.plan import RunPlan
+
+# Enough of an id to tell two runs apart at a glance; the hash at a name's end makes it unique.
+_SHOWN_CHARACTERS = 12
+
+
+def job_name(plan: RunPlan, step: str, attempt: int) -> str:
+    """Return the name of the job of an attempt at a step."""
+    return unique_studio_name(plan.name, step, _short(plan.run_id), f"attempt-{attempt}")
+
+
+def studio_name(plan: RunPlan, step: str | None = None) -> str:
+    """Return the name of a run's main studio, or of the studio that one step has for itself."""
+    steps = () if step is None else (step,)
+    return unique_studio_name(plan.name, *steps, _short(plan.run_id))
+
+
+def pipeline_name(plan: RunPlan, part: int = 1) -> str:
+    """Return the name of a run's Lightning pipeline; a run that needs several numbers them from 1."""
+    parts = () if part == 1 else (str(part),)
+    return unique_studio_name(plan.name, _short(plan.run_id), *parts)
+
+
+def pipeline_step_name(step: str) -> str:
+    """Return the name of a step within its Lightning pipeline."""
+    return unique_studio_name(step)
+
+
+def schedule_pipeline_name(schedule: str) -> str:
+    """Return the name of the Lightning pipeline that a schedule runs."""
+    return unique_studio_name("schedule", schedule)
+
+
+def schedule_owner(schedule: str, run_id: str) -> str:
+    """Return the first part of the names of the studios that one version of a schedule has for itself."""
+    return f"{schedule} {_short(run_id)}"
+
+
+def template_studio_name(fingerprint: str, home_id: str, owner: str | None = None) -> str:
+    """Return the name of the template studio for an environment's fingerprint.
+
+    Args:
+        fingerprint: of the environment, hexadecimal.
+        home_id: of the journal that records it: two computers have a template studio each.
+        owner: the only one who uses it; None: every run of this home.
+    """
+    return unique_studio_name(owner or "env", _short(fingerprint), home_id)
+
+
+def operation_id(run_id: str, step: str, attempt: int) -> str:
+    """Return the id by which the agent knows an attempt at a step."""
+    return f"{run_id}.{unique_studio_name(step)}.{attempt}"
+
+
+def pipeline_operation_id(pipeline: str, step: str) -> str:
+    """Return the id by which the agents know a step in all the jobs that a Lightning pipeline starts for it."""
+    return f"{pipeline}.{pipeline_step_name(step)}"
+
+
+def log_name(step: str, attempt: int) -> str:
+    """Return the name of the file that keeps the output of an attempt at a step."""
+    suffix = f".{attempt}" if attempt > 1 else ""
+    return f"{unique_studio_name(step)}{suffix}.log"
+
+
+def drive_folder(name: str) -> str:
+    """Return the folder of the drive that a job mounts, or that holds the folders of a pipeline's steps."""
+    return f"jobs/{name}"
+
+
+def _short(name: str) -> str:
+    return name[:_SHOWN_CHARACTERS]
