@@ -105,7 +105,7 @@ def test_there_are_no_plugins(client: Client, project: str, studio: str) -> None
 
 
 def test_an_old_client_is_given_no_frequency_that_ends_its_thread() -> None:
-    from lightning_native.emulator import installed_sdk
+    from lightning_native.emulator.host import installed_sdk
 
     with pytest.MonkeyPatch.context() as patch:
         for installed, reads in (

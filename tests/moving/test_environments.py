@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from lightning_native.emulator.proxies import PROXIES
+from lightning_native.emulator.host.proxies import PROXIES
 
 ROOT = Path(__file__).parents[2]
 WHEELS = ROOT / ".moving"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lightning_native.emulator import environments
+from lightning_native.emulator.host import python_environment
 
 OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
 
@@ -35,6 +35,6 @@ def _interpreters() -> Iterator[Path]:
 
 def give_machines(root: Path, interpreter: Path) -> Path:
     """Have every studio of a local cloud, which has not begun, be made with an interpreter; return its template."""
-    template = root / "templates" / environments._fingerprint()
+    template = root / "templates" / python_environment._fingerprint()
     subprocess.run([interpreter, "-m", "venv", "--without-pip", template], check=True, capture_output=True)
     return template

@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lightning_native.emulator import processes, records
+from lightning_native.emulator import records
 from lightning_native.emulator.clock import Clock
-from lightning_native.emulator.copies import discard, remove
-from lightning_native.emulator.environments import Environments
 from lightning_native.emulator.faults import Fault
-from lightning_native.emulator.installed_sdk import reads_keep_alive_frequency
-from lightning_native.emulator.namespaces import Namespace
-from lightning_native.emulator.namespaces import create as create_namespace
+from lightning_native.emulator.host import processes
+from lightning_native.emulator.host.copies import discard, remove
+from lightning_native.emulator.host.installed_sdk import reads_keep_alive_frequency
+from lightning_native.emulator.host.namespaces import Namespace
+from lightning_native.emulator.host.namespaces import create as create_namespace
+from lightning_native.emulator.host.python_environment import Environments
 from lightning_native.emulator.root import DATABASE_FILE
 from lightning_native.emulator.state import Database, StorageError, Table, new_id
 from lightning_native.emulator.strict import network

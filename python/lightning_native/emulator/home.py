@@ -4,12 +4,12 @@ import os
 import sysconfig
 from pathlib import Path
 
-from lightning_native.emulator import namespaces, processes
 from lightning_native.emulator.cloud import Cloud
-from lightning_native.emulator.namespaces import Namespace
-from lightning_native.emulator.package_index import INDEX_VARIABLES
+from lightning_native.emulator.host import namespaces, processes
+from lightning_native.emulator.host.namespaces import Namespace
+from lightning_native.emulator.host.package_index import INDEX_VARIABLES
+from lightning_native.emulator.host.proxies import without_proxy
 from lightning_native.emulator.ports import ports_of
-from lightning_native.emulator.proxies import without_proxy
 from lightning_native.emulator.records import Job, Studio
 from lightning_native.emulator.strict import variables
 

@@ -4,19 +4,11 @@ import asyncio
 import contextlib
 from pathlib import Path
 
-from lightning_native.emulator import (
-    commands,
-    job_runner,
-    jobs,
-    multi_machine,
-    pipelines,
-    processes,
-    schedules,
-    studios,
-)
+from lightning_native.emulator import commands, job_runner, jobs, multi_machine, pipelines, schedules, studios
 from lightning_native.emulator.cloud import Cloud, logger
-from lightning_native.emulator.copies import is_discarded, put_aside
 from lightning_native.emulator.home import home_of
+from lightning_native.emulator.host import processes
+from lightning_native.emulator.host.copies import is_discarded, put_aside
 from lightning_native.emulator.records import Fact
 from lightning_native.emulator.root import LOST_AND_FOUND
 from lightning_native.errors import EmulatorError

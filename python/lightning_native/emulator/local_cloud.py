@@ -16,9 +16,9 @@ from types import TracebackType
 from typing import Any
 
 from lightning_native.child_process import python_module
-from lightning_native.emulator import processes
 from lightning_native.emulator.faults import Faults
-from lightning_native.emulator.proxies import without_proxy
+from lightning_native.emulator.host import processes
+from lightning_native.emulator.host.proxies import without_proxy
 from lightning_native.emulator.root import (
     LOG_FILE,
     LOST_AND_FOUND,

@@ -19,7 +19,7 @@ from lightning_native.emulator.api import ApiError, address_of, cloud_of, number
 from lightning_native.emulator.artifacts import sign, verify
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.cloud import Cloud
-from lightning_native.emulator.job_log import POLL_SECONDS, Line, read_lines
+from lightning_native.emulator.host.log_file import POLL_SECONDS, Line, read_lines
 from lightning_native.emulator.jobs import is_final, job_of
 from lightning_native.emulator.records import Job
 

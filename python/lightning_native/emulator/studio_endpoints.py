@@ -11,8 +11,8 @@ from lightning_native.emulator.accounts import teamspace_of
 from lightning_native.emulator.api import ApiError, body_of, check_variable, cloud_of, reply
 from lightning_native.emulator.artifacts import inside
 from lightning_native.emulator.clock import timestamp
-from lightning_native.emulator.copies import copy_folders
 from lightning_native.emulator.home import home_of
+from lightning_native.emulator.host.copies import copy_folders
 from lightning_native.emulator.machines import CLUSTERS, DEFAULT_MACHINE, machine_type
 from lightning_native.emulator.names import free_name
 from lightning_native.emulator.records import Studio

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lightning_native.emulator import processes
+from lightning_native.emulator.host import processes
 
 
 def test_a_process_whose_program_is_still_being_loaded_is_found(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.emulator.proxies import PROXIES, without_proxy
+from lightning_native.emulator.host.proxies import PROXIES, without_proxy
 
 # Nothing listens there: whoever asks it fails at once.
 DEAD = "http://127.0.0.1:9"

@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lightning_native.emulator.environments import publish
+from lightning_native.emulator.host.python_environment import publish
 from lightning_native.emulator.strict.file_system import PREFIX
 from lightning_native.errors import EmulatorError
 

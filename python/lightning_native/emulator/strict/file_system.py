@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lightning_native.emulator.namespaces import HOME
+from lightning_native.emulator.host.namespaces import HOME
 from lightning_native.emulator.strict import shims
 
 PREFIX = "/system/conda/miniconda3/envs/cloudspace"

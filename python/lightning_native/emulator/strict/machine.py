@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lightning_native.emulator import processes
-from lightning_native.emulator.namespaces import Namespace
-from lightning_native.emulator.package_index import INDEX_FILES
+from lightning_native.emulator.host import processes
+from lightning_native.emulator.host.namespaces import Namespace
+from lightning_native.emulator.host.package_index import INDEX_FILES
 from lightning_native.emulator.strict import enter_machine, file_system
 from lightning_native.emulator.strict.file_system import Places
 from lightning_native.emulator.strict.network import connect, forward, resolver, stop_forwarding

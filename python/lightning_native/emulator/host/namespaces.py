@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from lightning_native.emulator import enter_namespace
+from lightning_native.emulator.host import enter_namespace
 
 HOME = "/teamspace/studios/this_studio"
 

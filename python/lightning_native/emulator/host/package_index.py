@@ -1,6 +1,6 @@
 """The variables of the server that name a package index, or how one is reached."""
 
-from lightning_native.emulator.proxies import PROXIES
+from lightning_native.emulator.host.proxies import PROXIES
 
 # Those that name files of this computer, or may.
 INDEX_FILES = (

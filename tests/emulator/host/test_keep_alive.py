@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lightning_native.emulator.attach import attach
-from lightning_native.emulator.keep_alive import keeping
+from lightning_native.emulator.host.keep_alive import keeping
 from lightning_native.emulator.local_cloud import read_environ
 from lightning_native.emulator.root import lock_root
 

@@ -6,7 +6,7 @@ Such a process is known by a variable in its environment, because it sees neithe
 import hashlib
 from pathlib import Path
 
-from lightning_native.emulator import processes
+from lightning_native.emulator.host import processes
 
 _VARIABLE = "LIGHTNING_NATIVE_KEEPS_CLOUD"
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from lightning_native.emulator.namespaces import Namespace
+from lightning_native.emulator.host.namespaces import Namespace
 from lightning_native.errors import EmulatorError
 
 MARKER = "LIGHTNING_NATIVE_EMULATOR_MARKER"

@@ -1,0 +1,1 @@
+"""The Linux below a local cloud: its processes, namespaces, files and Python environments."""
