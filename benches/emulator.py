@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from lightning_native.emulator import server
-from lightning_native.emulator.cloud import Cloud, Settings
 from lightning_native.emulator.local_cloud import read_environ
+from lightning_native.emulator.state.cloud import Cloud, Settings
 
 LIVES = Path(__file__).parents[1] / "tests" / "emulator" / "test_load.py"
 # Around the script, which knows nothing of it.

@@ -8,7 +8,7 @@ import pytest
 from tests.support.workbench import Workbench
 
 import lightning_native
-from lightning_native.emulator.cloud import ORGANIZATION, ORGANIZATION_TEAMSPACE
+from lightning_native.emulator.state.cloud import ORGANIZATION, ORGANIZATION_TEAMSPACE
 from lightning_native.zenml.reachability import reachable
 
 TESTS = Path(__file__).parents[1]

@@ -15,9 +15,9 @@ from urllib.parse import urlsplit
 
 from lightning_native.emulator import Faults, read_environ
 from lightning_native.emulator.attach import default_root
-from lightning_native.emulator.faults import KINDS
 from lightning_native.emulator.local_cloud import exports, stop_server
-from lightning_native.emulator.root import root_folder
+from lightning_native.emulator.state.faults import KINDS
+from lightning_native.emulator.state.root import root_folder
 from lightning_native.errors import EmulatorError
 
 EXAMPLE = "lightning-native emulator --root ./cloud --clock-rate 60"
@@ -193,8 +193,8 @@ def _check_strict(args: argparse.Namespace) -> None:
 def _serve(args: argparse.Namespace) -> None:
     _check_strict(args)
     try:
-        from lightning_native.emulator.cloud import Settings
         from lightning_native.emulator.server import Options, serve
+        from lightning_native.emulator.state.cloud import Settings
     except ModuleNotFoundError as error:
         raise EmulatorError(f"the local cloud needs {error.name}: pip install 'lightning-native[emulator]'") from error
     level = logging.DEBUG if args.verbose else logging.INFO

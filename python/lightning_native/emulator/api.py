@@ -13,7 +13,7 @@ from starlette.responses import Response
 from lightning_native.emulator.strict.network import HOST
 
 if TYPE_CHECKING:
-    from lightning_native.emulator.cloud import Cloud
+    from lightning_native.emulator.state.cloud import Cloud
 
 # Status codes of gRPC, which the platform's error bodies carry.
 _CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 6, 429: 8, 501: 12, 503: 14}

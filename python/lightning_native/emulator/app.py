@@ -34,8 +34,8 @@ from lightning_native.emulator import (
     tags,
 )
 from lightning_native.emulator.api import ApiError, failure, status_of
-from lightning_native.emulator.cloud import Cloud
-from lightning_native.emulator.state import StorageError
+from lightning_native.emulator.state.cloud import Cloud
+from lightning_native.emulator.state.store import StorageError
 from lightning_native.emulator.strict.network import HOST
 from lightning_native.errors import EmulatorError
 

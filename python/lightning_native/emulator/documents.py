@@ -11,12 +11,12 @@ from lightning_native.emulator.accounts import teamspace_of
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
 from lightning_native.emulator.artifacts import inside
 from lightning_native.emulator.clock import timestamp
-from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.home import drive_folder
 from lightning_native.emulator.names import check_name
 from lightning_native.emulator.ports import PORT, close_ports, open_port
-from lightning_native.emulator.records import Document
-from lightning_native.emulator.state import new_id
+from lightning_native.emulator.state.cloud import Cloud
+from lightning_native.emulator.state.records import Document
+from lightning_native.emulator.state.store import new_id
 
 _CREDENTIAL = re.compile(r"key|token|secret|passw|credential|auth(?!or)", re.IGNORECASE)
 _PORT, _ASSISTANT, _MANAGED, _CONNECTION = PORT, "assistant", "managed_endpoint", "data_connection"

@@ -11,8 +11,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, failure, reply
-from lightning_native.emulator.cloud import Cloud
-from lightning_native.emulator.faults import REQUEST_KINDS, Fault
+from lightning_native.emulator.state.cloud import Cloud
+from lightning_native.emulator.state.faults import REQUEST_KINDS, Fault
 from lightning_native.errors import EmulatorError
 
 # No part of ASGI breaks a connection; the server's own object behind `send` has the transport.

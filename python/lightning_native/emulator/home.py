@@ -4,13 +4,13 @@ import os
 import sysconfig
 from pathlib import Path
 
-from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.host import namespaces, processes
 from lightning_native.emulator.host.namespaces import Namespace
 from lightning_native.emulator.host.package_index import INDEX_VARIABLES
 from lightning_native.emulator.host.proxies import without_proxy
 from lightning_native.emulator.ports import ports_of
-from lightning_native.emulator.records import Job, Studio
+from lightning_native.emulator.state.cloud import Cloud
+from lightning_native.emulator.state.records import Job, Studio
 from lightning_native.emulator.strict import variables
 
 # Of the server's own environment a command sees only what describes this computer and how it reaches packages.

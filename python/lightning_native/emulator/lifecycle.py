@@ -5,12 +5,12 @@ import contextlib
 from pathlib import Path
 
 from lightning_native.emulator import commands, job_runner, jobs, multi_machine, pipelines, schedules, studios
-from lightning_native.emulator.cloud import Cloud, logger
 from lightning_native.emulator.home import home_of
 from lightning_native.emulator.host import processes
 from lightning_native.emulator.host.copies import is_discarded, put_aside
-from lightning_native.emulator.records import Fact
-from lightning_native.emulator.root import LOST_AND_FOUND
+from lightning_native.emulator.state.cloud import Cloud, logger
+from lightning_native.emulator.state.records import Fact
+from lightning_native.emulator.state.root import LOST_AND_FOUND
 from lightning_native.errors import EmulatorError
 
 _TICK_SECONDS = 1.0

@@ -16,10 +16,10 @@ from types import TracebackType
 from typing import Any
 
 from lightning_native.child_process import python_module
-from lightning_native.emulator.faults import Faults
 from lightning_native.emulator.host import processes
 from lightning_native.emulator.host.proxies import without_proxy
-from lightning_native.emulator.root import (
+from lightning_native.emulator.state.faults import Faults
+from lightning_native.emulator.state.root import (
     LOG_FILE,
     LOST_AND_FOUND,
     SERVER_FILE,

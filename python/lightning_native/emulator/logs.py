@@ -18,10 +18,10 @@ from lightning_native.emulator.accounts import teamspace_of
 from lightning_native.emulator.api import ApiError, address_of, cloud_of, number_in, reply
 from lightning_native.emulator.artifacts import sign, verify
 from lightning_native.emulator.clock import timestamp
-from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.host.log_file import POLL_SECONDS, Line, read_lines
 from lightning_native.emulator.jobs import is_final, job_of
-from lightning_native.emulator.records import Job
+from lightning_native.emulator.state.cloud import Cloud
+from lightning_native.emulator.state.records import Job
 
 _PAGE = 1000
 _MAX_PLACE = 2**53

@@ -7,10 +7,10 @@ from typing import Any
 
 from lightning_native.emulator.api import ApiError
 from lightning_native.emulator.artifacts import inside
-from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.documents import CONNECTION_FOLDERS
 from lightning_native.emulator.home import drive_folder
-from lightning_native.emulator.records import Job
+from lightning_native.emulator.state.cloud import Cloud
+from lightning_native.emulator.state.records import Job
 
 # Every user may make links here, and only here may a job put something outside of the cloud's root.
 _PLACE = PurePosixPath("/tmp")  # noqa: S108  in a container

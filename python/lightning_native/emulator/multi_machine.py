@@ -12,11 +12,11 @@ from lightning_native.emulator import job_runner, jobs, tags
 from lightning_native.emulator.accounts import teamspace_of
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
 from lightning_native.emulator.clock import timestamp
-from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.machines import machine_type
 from lightning_native.emulator.names import free_name, slug
-from lightning_native.emulator.records import Job, MultiMachineJob
-from lightning_native.emulator.state import new_id
+from lightning_native.emulator.state.cloud import Cloud
+from lightning_native.emulator.state.records import Job, MultiMachineJob
+from lightning_native.emulator.state.store import new_id
 
 _STATE = "MultiMachineJob_STATE_"
 _MAX_MACHINES = 64

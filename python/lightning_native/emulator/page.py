@@ -14,9 +14,9 @@ from starlette.routing import Route
 from lightning_native.emulator import job_runner, jobs, studios
 from lightning_native.emulator.api import ApiError, cloud_of, content_of
 from lightning_native.emulator.clock import timestamp
-from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.commands import output_of
-from lightning_native.emulator.records import Teamspace
+from lightning_native.emulator.state.cloud import Cloud
+from lightning_native.emulator.state.records import Teamspace
 
 COOKIE = "lightning_native_session"
 _TAIL_BYTES = 200_000

@@ -16,13 +16,13 @@ from lightning_native.emulator.accounts import teamspace_of
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
 from lightning_native.emulator.artifacts import inside
 from lightning_native.emulator.clock import timestamp
-from lightning_native.emulator.cloud import Cloud
 from lightning_native.emulator.home import drive_folder
 from lightning_native.emulator.machines import DEFAULT_CLUSTER, machine_type
 from lightning_native.emulator.mounts import check_mounts
 from lightning_native.emulator.names import slug
-from lightning_native.emulator.records import Job, MultiMachineJob, Pipeline
-from lightning_native.emulator.state import new_id
+from lightning_native.emulator.state.cloud import Cloud
+from lightning_native.emulator.state.records import Job, MultiMachineJob, Pipeline
+from lightning_native.emulator.state.store import new_id
 
 _STATE = "PIPELINE_STATE_"
 _JOB, _MMT = "PIPELINE_STEP_TYPE_JOB", "PIPELINE_STEP_TYPE_MMT"

@@ -3,7 +3,7 @@
 import socket
 
 from lightning_native.emulator.api import ApiError
-from lightning_native.emulator.cloud import Cloud
+from lightning_native.emulator.state.cloud import Cloud
 
 PORT = "port"
 _LOOPBACK = "127.0.0.1"

@@ -13,10 +13,10 @@ from lightning_native.emulator import pipelines, studios
 from lightning_native.emulator.accounts import teamspace_of
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
 from lightning_native.emulator.clock import timestamp
-from lightning_native.emulator.cloud import Cloud, logger
 from lightning_native.emulator.names import check_name
-from lightning_native.emulator.records import Schedule
-from lightning_native.emulator.state import new_id
+from lightning_native.emulator.state.cloud import Cloud, logger
+from lightning_native.emulator.state.records import Schedule
+from lightning_native.emulator.state.store import new_id
 
 _PIPELINE, _STUDIO = "PIPELINE", "CLOUDSPACE_STUDIO"
 _ACTIVE, _PAUSED = "active", "paused"

@@ -15,8 +15,8 @@ from lightning_native.emulator.home import home_of
 from lightning_native.emulator.host.copies import copy_folders
 from lightning_native.emulator.machines import CLUSTERS, DEFAULT_MACHINE, machine_type
 from lightning_native.emulator.names import free_name
-from lightning_native.emulator.records import Studio
-from lightning_native.emulator.state import new_id
+from lightning_native.emulator.state.records import Studio
+from lightning_native.emulator.state.store import new_id
 from lightning_native.emulator.studios import studio_of
 
 

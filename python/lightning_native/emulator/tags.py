@@ -10,9 +10,9 @@ from starlette.routing import Route
 from lightning_native.emulator.accounts import teamspace_of
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
 from lightning_native.emulator.clock import timestamp
-from lightning_native.emulator.cloud import Cloud
-from lightning_native.emulator.records import Tag
-from lightning_native.emulator.state import new_id
+from lightning_native.emulator.state.cloud import Cloud
+from lightning_native.emulator.state.records import Tag
+from lightning_native.emulator.state.store import new_id
 
 
 def ensure(cloud: Cloud, teamspace_id: str, names: Iterable[str]) -> list[str]:

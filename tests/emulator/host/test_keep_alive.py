@@ -14,7 +14,7 @@ import pytest
 from lightning_native.emulator.attach import attach
 from lightning_native.emulator.host.keep_alive import keeping
 from lightning_native.emulator.local_cloud import read_environ
-from lightning_native.emulator.root import lock_root
+from lightning_native.emulator.state.root import lock_root
 
 CONTROLLER = """
 import os, sys

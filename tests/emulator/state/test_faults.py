@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from lightning_native.emulator import Faults
-from lightning_native.emulator.faults import KINDS
+from lightning_native.emulator.state.faults import KINDS
 from lightning_native.errors import EmulatorError
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from lightning_native.emulator import LocalCloud
 from lightning_native.emulator.attach import attach
-from lightning_native.emulator.root import MARKER
+from lightning_native.emulator.state.root import MARKER
 from lightning_native.errors import EmulatorError
 
 

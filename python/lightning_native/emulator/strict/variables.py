@@ -6,7 +6,7 @@ import re
 from lightning_native.emulator.host.namespaces import HOME
 from lightning_native.emulator.host.package_index import INDEX_VARIABLES
 from lightning_native.emulator.machines import CLUSTERS
-from lightning_native.emulator.records import Studio
+from lightning_native.emulator.state.records import Studio
 from lightning_native.emulator.strict import file_system, network
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -12,17 +12,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lightning_native.emulator import records
 from lightning_native.emulator.clock import Clock
-from lightning_native.emulator.faults import Fault
 from lightning_native.emulator.host import processes
 from lightning_native.emulator.host.copies import discard, remove
 from lightning_native.emulator.host.installed_sdk import reads_keep_alive_frequency
 from lightning_native.emulator.host.namespaces import Namespace
 from lightning_native.emulator.host.namespaces import create as create_namespace
 from lightning_native.emulator.host.python_environment import Environments
-from lightning_native.emulator.root import DATABASE_FILE
-from lightning_native.emulator.state import Database, StorageError, Table, new_id
+from lightning_native.emulator.state import records
+from lightning_native.emulator.state.faults import Fault
+from lightning_native.emulator.state.root import DATABASE_FILE
+from lightning_native.emulator.state.store import Database, StorageError, Table, new_id
 from lightning_native.emulator.strict import network
 from lightning_native.emulator.strict.environment import StrictEnvironments
 from lightning_native.emulator.strict.machine import owner_of_files

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar
 
-from lightning_native.emulator.root import LOST_AND_FOUND
+from lightning_native.emulator.state.root import LOST_AND_FOUND
 from lightning_native.errors import EmulatorError
 
 _ID_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
