@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning_native.emulator import server
-from lightning_native.emulator.local_cloud import read_environ
+from lightning_native.emulator.client.local_cloud import read_environ
 from lightning_native.emulator.state.cloud import Cloud, Settings
 
 LIVES = Path(__file__).parents[1] / "tests" / "emulator" / "test_load.py"

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from lightning_native.emulator.attach import attach
+from lightning_native.emulator.client.attach import attach
 from lightning_native.engine.journal import Journal
 
 sys.path.insert(0, str(Path(__file__).parents[1]))

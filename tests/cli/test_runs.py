@@ -11,8 +11,8 @@ import pytest
 from tests.support.person import answer_at_terminal
 from tests.support.runner import Runner
 
-from lightning_native.emulator.attach import attach, default_root
-from lightning_native.emulator.local_cloud import LocalCloud
+from lightning_native.emulator.client.attach import attach, default_root
+from lightning_native.emulator.client.local_cloud import LocalCloud
 from lightning_native.engine.plan import Retry, StepPlan
 
 

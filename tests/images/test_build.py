@@ -9,7 +9,7 @@ import pytest
 from tests.support.workbench import Workbench, new_zenml
 
 from lightning_native import extract_archive
-from lightning_native.emulator.attach import attach
+from lightning_native.emulator.client.attach import attach
 from lightning_native.engine.own.package import pack_own_package
 
 # Of what is tested, so that images could have it: they are not to ask for it.

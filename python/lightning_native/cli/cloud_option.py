@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lightning_native.emulator.attach import default_root
+from lightning_native.emulator.client.attach import default_root
 from lightning_native.lightning.credentials import Credentials
 from lightning_native.lightning.local import cloud_environ
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from lightning_native.emulator import Faults, read_environ
-from lightning_native.emulator.attach import default_root
-from lightning_native.emulator.local_cloud import exports, stop_server
+from lightning_native.emulator.client.attach import default_root
+from lightning_native.emulator.client.local_cloud import exports, stop_server
 from lightning_native.emulator.state.faults import KINDS
 from lightning_native.emulator.state.root import root_folder
 from lightning_native.errors import EmulatorError

@@ -15,7 +15,7 @@ from lightning_native.cli.workflow_file import (
     read_offers,
     read_workflow,
 )
-from lightning_native.emulator.attach import default_root
+from lightning_native.emulator.client.attach import default_root
 from lightning_native.engine.journal import Journal, RunRecord, StepRecord
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.engine.watch import Watch

@@ -8,7 +8,7 @@ from typing import get_args
 
 from lightning_native.cli.cloud_option import add_cloud_option, chosen_cloud
 from lightning_native.emulator import read_environ
-from lightning_native.emulator.attach import default_root
+from lightning_native.emulator.client.attach import default_root
 from lightning_native.engine.checks import check_plan
 from lightning_native.engine.interpreter import difference_at_submission
 from lightning_native.engine.machines import MachineOffer

@@ -3,7 +3,7 @@
 `LocalCloud` runs one for the length of a `with` block; `python -m lightning_native emulator` runs one in a terminal.
 """
 
-from lightning_native.emulator.local_cloud import LocalCloud, read_environ
+from lightning_native.emulator.client.local_cloud import LocalCloud, read_environ
 from lightning_native.emulator.state.faults import Fault, Faults
 
 __all__ = ["Fault", "Faults", "LocalCloud", "read_environ"]

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lightning_native.emulator.local_cloud import LocalCloud
+from lightning_native.emulator.client.local_cloud import LocalCloud
 
 
 @pytest.fixture(scope="session")

@@ -48,7 +48,7 @@ def run(
         CredentialsError: credentials are missing.
         ArchiveError: `root` cannot be packed.
     """
-    from lightning_native.emulator.attach import default_root
+    from lightning_native.emulator.client.attach import default_root
     from lightning_native.engine.checks import check_plan
     from lightning_native.engine.driving import RunResult, drive
     from lightning_native.engine.journal import Journal

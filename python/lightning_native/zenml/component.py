@@ -14,7 +14,7 @@ from zenml.logger import get_logger
 from zenml.utils import source_utils
 
 from lightning_native import ArchiveReport
-from lightning_native.emulator.attach import attach, default_root
+from lightning_native.emulator.client.attach import attach, default_root
 from lightning_native.engine.interpreter import difference_at_submission
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.run_folder import RunFolder

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from lightning_native.emulator import LocalCloud, read_environ
-from lightning_native.emulator.attach import attach
+from lightning_native.emulator.client.attach import attach
 from lightning_native.errors import EmulatorError
 
 WORK = """

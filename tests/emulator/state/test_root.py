@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.emulator.attach import attach
+from lightning_native.emulator.client.attach import attach
 from lightning_native.emulator.state.root import MARKER
 from lightning_native.errors import EmulatorError
 

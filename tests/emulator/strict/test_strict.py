@@ -19,7 +19,7 @@ from tests.support.servers.host_address import host_address
 from tests.support.servers.strict_cloud import StrictCloud
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.emulator.attach import attach, default_root
+from lightning_native.emulator.client.attach import attach, default_root
 from lightning_native.emulator.strict.environment import find_interpreter
 from lightning_native.errors import EmulatorError
 
