@@ -14,26 +14,20 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from lightning_native.emulator import (
+from lightning_native.emulator import commands, jobs, machines, multi_machine, pipelines, schedules, tags
+from lightning_native.emulator.api import ApiError, failure, status_of
+from lightning_native.emulator.endpoints import (
     accounts,
     artifacts,
-    commands,
     documents,
-    fault_gate,
-    history,
-    jobs,
+    faults,
     logs,
-    machines,
-    multi_machine,
     older_clients,
     page,
-    pipelines,
-    schedules,
+    sdk_history,
     secret_store,
-    studio_endpoints,
-    tags,
+    studios,
 )
-from lightning_native.emulator.api import ApiError, failure, status_of
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.store import StorageError
 from lightning_native.emulator.strict.network import HOST
@@ -44,7 +38,7 @@ logger = logging.getLogger("lightning_native.emulator")
 _ROUTES = [
     *accounts.ROUTES,
     *machines.ROUTES,
-    *studio_endpoints.ROUTES,
+    *studios.ROUTES,
     *commands.ROUTES,
     *artifacts.ROUTES,
     *jobs.ROUTES,
@@ -56,8 +50,8 @@ _ROUTES = [
     *secret_store.ROUTES,
     *documents.ROUTES,
     *older_clients.ROUTES,
-    *fault_gate.ROUTES,
-    *history.ROUTES,
+    *faults.ROUTES,
+    *sdk_history.ROUTES,
     *page.ROUTES,
 ]
 _SUPPORTED = "studios, jobs, pipelines, schedules, files, secrets, machines, teamspaces, users and organizations"
@@ -105,7 +99,7 @@ class Gate:
         if scope["type"] == "websocket":
             await (self._app if response is None else WebSocketClose(1008))(scope, receive, send)
         else:
-            scope[fault_gate.TRANSPORT] = getattr(getattr(send, "__self__", None), "transport", None)
+            scope[faults.TRANSPORT] = getattr(getattr(send, "__self__", None), "transport", None)
             await (response or self._app)(scope, receive, _with_headers(send))
 
     def _refusal(self, path: str, headers: Headers, query: str) -> Response | None:
@@ -190,4 +184,4 @@ def create_app(cloud: Cloud) -> ASGIApp:
     )
     app.router.redirect_slashes = False
     app.state.cloud = cloud
-    return Gate(fault_gate.FaultGate(app, cloud), cloud)
+    return Gate(faults.FaultGate(app, cloud), cloud)

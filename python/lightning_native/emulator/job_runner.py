@@ -16,7 +16,7 @@ from pathlib import Path
 
 from lightning_native.emulator import mounts
 from lightning_native.emulator.api import ApiError
-from lightning_native.emulator.artifacts import inside
+from lightning_native.emulator.endpoints.artifacts import inside
 from lightning_native.emulator.home import ENTER_HOME, drive_folder, job_environment
 from lightning_native.emulator.host import processes
 from lightning_native.emulator.host.copies import copy_files, copy_folders

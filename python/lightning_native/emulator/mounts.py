@@ -6,8 +6,8 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lightning_native.emulator.api import ApiError
-from lightning_native.emulator.artifacts import inside
-from lightning_native.emulator.documents import CONNECTION_FOLDERS
+from lightning_native.emulator.endpoints.artifacts import inside
+from lightning_native.emulator.endpoints.documents import CONNECTION_FOLDERS
 from lightning_native.emulator.home import drive_folder
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Job

@@ -12,10 +12,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lightning_native.emulator import job_runner, jobs, multi_machine
-from lightning_native.emulator.accounts import teamspace_of
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
-from lightning_native.emulator.artifacts import inside
 from lightning_native.emulator.clock import timestamp
+from lightning_native.emulator.endpoints.accounts import teamspace_of
+from lightning_native.emulator.endpoints.artifacts import inside
 from lightning_native.emulator.home import drive_folder
 from lightning_native.emulator.machines import DEFAULT_CLUSTER, machine_type
 from lightning_native.emulator.mounts import check_mounts

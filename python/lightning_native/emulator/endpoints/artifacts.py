@@ -17,9 +17,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from lightning_native.emulator.accounts import teamspace_of
 from lightning_native.emulator.api import ApiError, address_of, body_of, cloud_of, number_in, reply
 from lightning_native.emulator.clock import timestamp
+from lightning_native.emulator.endpoints.accounts import teamspace_of
 from lightning_native.emulator.home import drive_folder, home_of
 from lightning_native.emulator.machines import DEFAULT_CLUSTER
 from lightning_native.emulator.state.cloud import Cloud

@@ -7,10 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lightning_native.emulator.accounts import teamspace_of
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
-from lightning_native.emulator.artifacts import inside
 from lightning_native.emulator.clock import timestamp
+from lightning_native.emulator.endpoints.accounts import teamspace_of
+from lightning_native.emulator.endpoints.artifacts import inside
 from lightning_native.emulator.home import drive_folder
 from lightning_native.emulator.names import check_name
 from lightning_native.emulator.ports import PORT, close_ports, open_port

@@ -7,10 +7,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lightning_native.emulator import studios
-from lightning_native.emulator.accounts import teamspace_of
 from lightning_native.emulator.api import ApiError, body_of, check_variable, cloud_of, reply
-from lightning_native.emulator.artifacts import inside
 from lightning_native.emulator.clock import timestamp
+from lightning_native.emulator.endpoints.accounts import teamspace_of
+from lightning_native.emulator.endpoints.artifacts import inside
 from lightning_native.emulator.home import home_of
 from lightning_native.emulator.host.copies import copy_folders
 from lightning_native.emulator.machines import CLUSTERS, DEFAULT_MACHINE, machine_type

@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lightning_native.emulator import artifacts
-from lightning_native.emulator.accounts import teamspace_of
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
+from lightning_native.emulator.endpoints import artifacts
+from lightning_native.emulator.endpoints.accounts import teamspace_of
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.store import new_id
 from lightning_native.emulator.studios import studio_of

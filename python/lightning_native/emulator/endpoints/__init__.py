@@ -1,0 +1,1 @@
+"""The HTTP endpoints of a local cloud, one file a resource: requests in, answers out."""
