@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from lightning_native.emulator import commands, jobs, machines, multi_machine, pipelines, schedules, tags
+from lightning_native.emulator import machines
 from lightning_native.emulator.api import ApiError, failure, status_of
 from lightning_native.emulator.endpoints import (
     accounts,
@@ -28,6 +28,8 @@ from lightning_native.emulator.endpoints import (
     secret_store,
     studios,
 )
+from lightning_native.emulator.services import commands, pipelines, schedules
+from lightning_native.emulator.services.jobs import multi_machine, single_machine, tags
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.store import StorageError
 from lightning_native.emulator.strict.network import HOST
@@ -41,7 +43,7 @@ _ROUTES = [
     *studios.ROUTES,
     *commands.ROUTES,
     *artifacts.ROUTES,
-    *jobs.ROUTES,
+    *single_machine.ROUTES,
     *multi_machine.ROUTES,
     *logs.ROUTES,
     *tags.ROUTES,

@@ -16,13 +16,13 @@ from pathlib import Path
 
 import uvicorn
 
-from lightning_native.emulator import lifecycle
 from lightning_native.emulator.app import create_app
 from lightning_native.emulator.client.local_cloud import exports, kept_aside, read_server
 from lightning_native.emulator.connections import Connection
 from lightning_native.emulator.host import processes
 from lightning_native.emulator.host.keep_alive import is_kept
 from lightning_native.emulator.host.proxies import without_proxy
+from lightning_native.emulator.services import lifecycle
 from lightning_native.emulator.state.cloud import Cloud, Settings, read_or_create_key
 from lightning_native.emulator.state.records import Fact
 from lightning_native.emulator.state.root import (

@@ -9,7 +9,7 @@ from starlette.routing import Route
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.machines import DEFAULT_CLUSTER
-from lightning_native.emulator.names import check_name
+from lightning_native.emulator.services.names import check_name
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Organization, Teamspace, User
 from lightning_native.emulator.state.store import new_id

@@ -20,12 +20,12 @@ from starlette.routing import Route
 from lightning_native.emulator.api import ApiError, address_of, body_of, cloud_of, number_in, reply
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
-from lightning_native.emulator.home import drive_folder, home_of
 from lightning_native.emulator.machines import DEFAULT_CLUSTER
+from lightning_native.emulator.services.studios import studio_of
+from lightning_native.emulator.services.variables import drive_folder, home_of
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Studio
 from lightning_native.emulator.state.store import new_id
-from lightning_native.emulator.studios import studio_of
 
 _PAGE = 1000
 _MAX_PARTS = 10_000

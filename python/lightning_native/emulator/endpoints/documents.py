@@ -11,9 +11,9 @@ from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
 from lightning_native.emulator.endpoints.artifacts import inside
-from lightning_native.emulator.home import drive_folder
-from lightning_native.emulator.names import check_name
-from lightning_native.emulator.ports import PORT, close_ports, open_port
+from lightning_native.emulator.services.names import check_name
+from lightning_native.emulator.services.ports import PORT, close_ports, open_port
+from lightning_native.emulator.services.variables import drive_folder
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Document
 from lightning_native.emulator.state.store import new_id

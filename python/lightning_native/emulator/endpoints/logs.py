@@ -13,13 +13,13 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from lightning_native.emulator import job_runner
 from lightning_native.emulator.api import ApiError, address_of, cloud_of, number_in, reply
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
 from lightning_native.emulator.endpoints.artifacts import sign, verify
 from lightning_native.emulator.host.log_file import POLL_SECONDS, Line, read_lines
-from lightning_native.emulator.jobs import is_final, job_of
+from lightning_native.emulator.services.jobs import job_runner
+from lightning_native.emulator.services.jobs.single_machine import is_final, job_of
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Job
 

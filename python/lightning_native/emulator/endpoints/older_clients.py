@@ -16,9 +16,9 @@ from starlette.routing import Route
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
 from lightning_native.emulator.endpoints import artifacts
 from lightning_native.emulator.endpoints.accounts import teamspace_of
+from lightning_native.emulator.services.studios import studio_of
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.store import new_id
-from lightning_native.emulator.studios import studio_of
 
 # Where a studio's files and the drive's uploads are, in the addresses of uploads in parts.
 _HOME_OF_STUDIO = ("cloudspaces", "code/content/")

@@ -11,10 +11,11 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from lightning_native.emulator import job_runner, jobs, studios
 from lightning_native.emulator.api import ApiError, cloud_of, content_of
 from lightning_native.emulator.clock import timestamp
-from lightning_native.emulator.commands import output_of
+from lightning_native.emulator.services import studios
+from lightning_native.emulator.services.commands import output_of
+from lightning_native.emulator.services.jobs import job_runner, single_machine
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Teamspace
 
@@ -187,7 +188,7 @@ async def _job(request: Request) -> Response:
     state = f'<p><a href="/">All</a> · <b id="state">{escape(job.state)}</b>{message} · {escape(job.machine)} · attempt'
     cost = _money(job_runner.cost(cloud, job))
     log = _tail(output.read_bytes() if output.exists() else b"")
-    running = not jobs.is_final(job.state)
+    running = not single_machine.is_final(job.state)
     return _html(f"Job {job.name}", f"{state} {job.attempt} · {cost}</p>{log}", refresh=running)
 
 

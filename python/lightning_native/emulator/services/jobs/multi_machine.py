@@ -8,12 +8,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lightning_native.emulator import job_runner, jobs, tags
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
 from lightning_native.emulator.machines import machine_type
-from lightning_native.emulator.names import free_name, slug
+from lightning_native.emulator.services.jobs import job_runner, single_machine, tags
+from lightning_native.emulator.services.names import free_name, slug
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Job, MultiMachineJob
 from lightning_native.emulator.state.store import new_id
@@ -59,7 +59,7 @@ async def create(cloud: Cloud, teamspace_id: str, body: dict[str, Any], **fields
     """Create a job on several machines and start it."""
     specification = body.get("spec") or {}
     machine = machine_type(str(specification.get("instanceName") or "cpu-4"))
-    jobs.check_source(cloud, specification)
+    single_machine.check_source(cloud, specification)
     count = int(body.get("machines") or 0)
     if not 1 <= count <= _MAX_MACHINES:
         raise ApiError(400, f"a job runs on 1 to {_MAX_MACHINES} machines, not {count}")
@@ -67,7 +67,7 @@ async def create(cloud: Cloud, teamspace_id: str, body: dict[str, Any], **fields
         id=new_id(),
         teamspace_id=teamspace_id,
         user_id=cloud.user.id,
-        name=free_name(slug(str(body.get("name") or "")), jobs.job_names(cloud, teamspace_id)),
+        name=free_name(slug(str(body.get("name") or "")), single_machine.job_names(cloud, teamspace_id)),
         specification={**specification, "instanceName": machine.slug},
         created_at=cloud.clock.now(),
         machines=count,
@@ -95,7 +95,7 @@ async def _create_machines(cloud: Cloud, several: MultiMachineJob) -> None:
     }
     await asyncio.gather(
         *(
-            jobs.create(
+            single_machine.create(
                 cloud,
                 several.teamspace_id,
                 f"{several.name}-{rank}",
@@ -142,7 +142,7 @@ async def watch(cloud: Cloud, several: MultiMachineJob) -> None:
         several.attempt += 1
         several.spent += sum(job_runner.cost(cloud, job) for job in machines)
         for job in machines:
-            await jobs.delete(cloud, job)
+            await single_machine.delete(cloud, job)
         if cloud.multi_machine_jobs.get(several.id) is not several:
             return
         await _create_machines(cloud, several)
@@ -176,7 +176,7 @@ async def delete(cloud: Cloud, several: MultiMachineJob) -> None:
     await stop(cloud, several)
     cloud.multi_machine_jobs.delete(several.id)
     for job in machines_of(cloud, several):
-        await jobs.delete(cloud, job)
+        await single_machine.delete(cloud, job)
 
 
 def document(cloud: Cloud, several: MultiMachineJob) -> dict[str, Any]:

@@ -4,10 +4,11 @@ import asyncio
 import contextlib
 from pathlib import Path
 
-from lightning_native.emulator import commands, job_runner, jobs, multi_machine, pipelines, schedules, studios
-from lightning_native.emulator.home import home_of
 from lightning_native.emulator.host import processes
 from lightning_native.emulator.host.copies import is_discarded, put_aside
+from lightning_native.emulator.services import commands, pipelines, schedules, studios
+from lightning_native.emulator.services.jobs import job_runner, multi_machine, single_machine
+from lightning_native.emulator.services.variables import home_of
 from lightning_native.emulator.state.cloud import Cloud, logger
 from lightning_native.emulator.state.records import Fact
 from lightning_native.emulator.state.root import LOST_AND_FOUND
@@ -77,7 +78,7 @@ async def _recover_jobs(cloud: Cloud) -> None:
             several.has_ended = True
             await multi_machine.delete(cloud, several)
     for job in cloud.jobs:
-        if jobs.is_final(job.state):
+        if single_machine.is_final(job.state):
             job_runner.finished(cloud, job.id).set()
         elif job.multi_machine_id and cloud.multi_machine_jobs.get(job.multi_machine_id) is None:
             cloud.jobs.delete(job.id)

@@ -11,15 +11,15 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lightning_native.emulator import job_runner, jobs, multi_machine
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
 from lightning_native.emulator.endpoints.artifacts import inside
-from lightning_native.emulator.home import drive_folder
 from lightning_native.emulator.machines import DEFAULT_CLUSTER, machine_type
-from lightning_native.emulator.mounts import check_mounts
-from lightning_native.emulator.names import slug
+from lightning_native.emulator.services.jobs import job_runner, multi_machine, single_machine
+from lightning_native.emulator.services.jobs.mounts import check_mounts
+from lightning_native.emulator.services.names import slug
+from lightning_native.emulator.services.variables import drive_folder
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Job, MultiMachineJob, Pipeline
 from lightning_native.emulator.state.store import new_id
@@ -85,7 +85,7 @@ def _check(cloud: Cloud, teamspace_id: str, pipeline: str, steps: list[dict[str,
                 raise ApiError(400, f"step {name!r} waits for {other!r}, which is no earlier step")
         specification = _specification(step)
         machine_type(str(specification.get("instanceName") or "cpu-4"))
-        jobs.check_source(cloud, specification)
+        single_machine.check_source(cloud, specification)
         check_mounts(cloud, teamspace_id, specification)
         earlier.add(name)
 
@@ -181,7 +181,7 @@ async def _start_step(cloud: Cloud, pipeline: Pipeline, step: dict[str, Any]) ->
     fields: dict[str, Any] = {"pipeline_id": pipeline.id, "extra_env": environment}
     if step["type"] == _MMT:
         return await multi_machine.create(cloud, pipeline.teamspace_id, {**step["mmt"], "name": name}, **fields)
-    return await jobs.create(cloud, pipeline.teamspace_id, name, step["job"].get("spec") or {}, **fields)
+    return await single_machine.create(cloud, pipeline.teamspace_id, name, step["job"].get("spec") or {}, **fields)
 
 
 def _update(cloud: Cloud, status: dict[str, Any], resource: Job | MultiMachineJob) -> None:
@@ -202,7 +202,7 @@ def _update(cloud: Cloud, status: dict[str, Any], resource: Job | MultiMachineJo
 
 async def _delete(cloud: Cloud, resource: Job | MultiMachineJob) -> None:
     if isinstance(resource, Job):
-        await jobs.delete(cloud, resource)
+        await single_machine.delete(cloud, resource)
     else:
         await multi_machine.delete(cloud, resource)
 

@@ -8,7 +8,7 @@ from lightning_native.emulator.host import namespaces, processes
 from lightning_native.emulator.host.namespaces import Namespace
 from lightning_native.emulator.host.package_index import INDEX_VARIABLES
 from lightning_native.emulator.host.proxies import without_proxy
-from lightning_native.emulator.ports import ports_of
+from lightning_native.emulator.services.ports import ports_of
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Job, Studio
 from lightning_native.emulator.strict import variables

@@ -9,11 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lightning_native.emulator import pipelines, studios
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
-from lightning_native.emulator.names import check_name
+from lightning_native.emulator.services import pipelines, studios
+from lightning_native.emulator.services.names import check_name
 from lightning_native.emulator.state.cloud import Cloud, logger
 from lightning_native.emulator.state.records import Schedule
 from lightning_native.emulator.state.store import new_id

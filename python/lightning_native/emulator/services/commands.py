@@ -12,12 +12,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
-from lightning_native.emulator.home import ENTER_HOME, command_environment, home_of, namespace_of
 from lightning_native.emulator.host import processes
+from lightning_native.emulator.services.studios import lose_machine, require_running, studio_of
+from lightning_native.emulator.services.variables import ENTER_HOME, command_environment, home_of, namespace_of
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Command, Studio
 from lightning_native.emulator.state.store import new_id
-from lightning_native.emulator.studios import lose_machine, require_running, studio_of
 
 # The first answer to a command that still runs comes when `Studio.run_and_detach` stops waiting by default,
 # further ones well before the SDK's read timeout of 30 s. The SDK sleeps 1 s after each.

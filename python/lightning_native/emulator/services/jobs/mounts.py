@@ -8,7 +8,7 @@ from typing import Any
 from lightning_native.emulator.api import ApiError
 from lightning_native.emulator.endpoints.artifacts import inside
 from lightning_native.emulator.endpoints.documents import CONNECTION_FOLDERS
-from lightning_native.emulator.home import drive_folder
+from lightning_native.emulator.services.variables import drive_folder
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Job
 
