@@ -251,9 +251,9 @@ def test_a_client_that_does_not_get_to_the_point_is_cut_off(tmp_path: Path) -> N
     # The server of a process of its own, with less patience.
     script = f"""
 import sys
-from lightning_native.emulator import connections
-connections._PATIENCE_SECONDS = 0.2
-connections.MAX_CONNECTIONS = 20
+from lightning_native.emulator import connection_limits
+connection_limits._PATIENCE_SECONDS = 0.2
+connection_limits.MAX_CONNECTIONS = 20
 from lightning_native.__main__ import main
 sys.exit(main(["emulator", "--root", {str(tmp_path / "root")!r}, "--stop-with-stdin", "--no-namespace"]))
 """

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from lightning_native.emulator import machines
+from lightning_native.emulator import catalog
 from lightning_native.emulator.api import ApiError, failure, status_of
 from lightning_native.emulator.endpoints import (
     accounts,
@@ -39,7 +39,7 @@ logger = logging.getLogger("lightning_native.emulator")
 
 _ROUTES = [
     *accounts.ROUTES,
-    *machines.ROUTES,
+    *catalog.ROUTES,
     *studios.ROUTES,
     *commands.ROUTES,
     *artifacts.ROUTES,

@@ -18,7 +18,7 @@ import uvicorn
 
 from lightning_native.emulator.app import create_app
 from lightning_native.emulator.client.local_cloud import exports, kept_aside, read_server
-from lightning_native.emulator.connections import Connection
+from lightning_native.emulator.connection_limits import Connection
 from lightning_native.emulator.host import processes
 from lightning_native.emulator.host.keep_alive import is_kept
 from lightning_native.emulator.host.proxies import without_proxy

@@ -7,8 +7,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
+from lightning_native.emulator.catalog import DEFAULT_CLUSTER
 from lightning_native.emulator.clock import timestamp
-from lightning_native.emulator.machines import DEFAULT_CLUSTER
 from lightning_native.emulator.services.names import check_name
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Organization, Teamspace, User

@@ -18,9 +18,9 @@ from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
 from lightning_native.emulator.api import ApiError, address_of, body_of, cloud_of, number_in, reply
+from lightning_native.emulator.catalog import DEFAULT_CLUSTER
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
-from lightning_native.emulator.machines import DEFAULT_CLUSTER
 from lightning_native.emulator.services.studios import studio_of
 from lightning_native.emulator.services.variables import drive_folder, home_of
 from lightning_native.emulator.state.cloud import Cloud

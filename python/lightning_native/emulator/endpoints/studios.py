@@ -7,11 +7,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lightning_native.emulator.api import ApiError, body_of, check_variable, cloud_of, reply
+from lightning_native.emulator.catalog import CLUSTERS, DEFAULT_MACHINE, machine_type
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
 from lightning_native.emulator.endpoints.artifacts import inside
 from lightning_native.emulator.host.copies import copy_folders
-from lightning_native.emulator.machines import CLUSTERS, DEFAULT_MACHINE, machine_type
 from lightning_native.emulator.services import studios
 from lightning_native.emulator.services.names import free_name
 from lightning_native.emulator.services.studios import studio_of

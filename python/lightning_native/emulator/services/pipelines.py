@@ -12,10 +12,10 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
+from lightning_native.emulator.catalog import DEFAULT_CLUSTER, machine_type
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
 from lightning_native.emulator.endpoints.artifacts import inside
-from lightning_native.emulator.machines import DEFAULT_CLUSTER, machine_type
 from lightning_native.emulator.services.jobs import job_runner, multi_machine, single_machine
 from lightning_native.emulator.services.jobs.mounts import check_mounts
 from lightning_native.emulator.services.names import slug

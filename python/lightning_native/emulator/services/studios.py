@@ -8,8 +8,8 @@ from typing import Any
 from starlette.requests import Request
 
 from lightning_native.emulator.api import ApiError, cloud_of
+from lightning_native.emulator.catalog import DEFAULT_CLUSTER, DEFAULT_MACHINE, MACHINES
 from lightning_native.emulator.host import processes
-from lightning_native.emulator.machines import DEFAULT_CLUSTER, DEFAULT_MACHINE, MACHINES
 from lightning_native.emulator.services.names import free_name
 from lightning_native.emulator.services.variables import STUDIORC, environment_of, home_of, namespace_of
 from lightning_native.emulator.state.cloud import Cloud

@@ -3,9 +3,9 @@
 import os
 import re
 
+from lightning_native.emulator.catalog import CLUSTERS
 from lightning_native.emulator.host.namespaces import HOME
 from lightning_native.emulator.host.package_index import INDEX_VARIABLES
-from lightning_native.emulator.machines import CLUSTERS
 from lightning_native.emulator.state.records import Studio
 from lightning_native.emulator.strict import file_system, network
 

@@ -9,9 +9,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
+from lightning_native.emulator.catalog import machine_type
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
-from lightning_native.emulator.machines import machine_type
 from lightning_native.emulator.services.jobs import job_runner, single_machine, tags
 from lightning_native.emulator.services.names import free_name, slug
 from lightning_native.emulator.state.cloud import Cloud

@@ -8,9 +8,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from lightning_native.emulator.api import ApiError, body_of, check_variable, cloud_of, reply
+from lightning_native.emulator.catalog import machine_type
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
-from lightning_native.emulator.machines import machine_type
 from lightning_native.emulator.services.jobs import job_runner, tags
 from lightning_native.emulator.services.jobs.job_runner import COMPLETED, FAILED, STOPPED
 from lightning_native.emulator.services.jobs.mounts import check_mounts
