@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from lightning_native.emulator import server
-from lightning_native.emulator.client.local_cloud import read_environ
-from lightning_native.emulator.state.cloud import Cloud, Settings
+from lightning_native.emulator.state.cloud import Cloud
+from lightning_native.emulator.state.server_file import read_environ
+from lightning_native.emulator.state.settings import Settings
 
 LIVES = Path(__file__).parents[1] / "tests" / "emulator" / "test_load.py"
 # Around the script, which knows nothing of it.

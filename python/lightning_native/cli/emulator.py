@@ -15,9 +15,10 @@ from urllib.parse import urlsplit
 
 from lightning_native.emulator import Faults, read_environ
 from lightning_native.emulator.client.attach import default_root
-from lightning_native.emulator.client.local_cloud import exports, stop_server
+from lightning_native.emulator.client.local_cloud import stop_server
 from lightning_native.emulator.state.faults import KINDS
 from lightning_native.emulator.state.root import root_folder
+from lightning_native.emulator.state.server_file import exports
 from lightning_native.errors import EmulatorError
 
 EXAMPLE = "lightning-native emulator --root ./cloud --clock-rate 60"
@@ -194,7 +195,7 @@ def _serve(args: argparse.Namespace) -> None:
     _check_strict(args)
     try:
         from lightning_native.emulator.server import Options, serve
-        from lightning_native.emulator.state.cloud import Settings
+        from lightning_native.emulator.state.settings import Settings
     except ModuleNotFoundError as error:
         raise EmulatorError(f"the local cloud needs {error.name}: pip install 'lightning-native[emulator]'") from error
     level = logging.DEBUG if args.verbose else logging.INFO

@@ -10,6 +10,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.strict.network import HOST
 
 if TYPE_CHECKING:
@@ -45,14 +46,6 @@ _TEXTS = {
 }
 # Half a character, but for those that stand for a byte in file names.
 _HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")
-
-
-class ApiError(Exception):
-    """A request that is answered with an error."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
 
 
 def reply(value: Any, status: int = 200) -> Response:
@@ -199,11 +192,3 @@ def number_in(query: QueryParams, name: str, default: int) -> int:
     if not (_is_number(text) and int(text) >= 0):
         raise ApiError(400, f"`{name}` is no number from 0 on: {text[:50]!r}")
     return int(text)
-
-
-def check_variable(name: str, value: str) -> None:
-    """Raise unless a process can have this environment variable."""
-    if not name or "=" in name or "\0" in name:
-        raise ApiError(400, f"{name[:50]!r} is no name for a variable")
-    if "\0" in value:
-        raise ApiError(400, f"the value of the variable {name!r} has a NUL")

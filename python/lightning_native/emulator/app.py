@@ -15,7 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
 from lightning_native.emulator import catalog
-from lightning_native.emulator.api import ApiError, failure, status_of
+from lightning_native.emulator.api import failure, status_of
+from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.endpoints import (
     accounts,
     artifacts,

@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lightning_native.emulator.api import ApiError, cloud_of, reply
+from lightning_native.emulator.api import cloud_of, reply
+from lightning_native.emulator.api_error import ApiError
 
 DEFAULT_MACHINE = "cpu-4"
 DEFAULT_CLUSTER = "lightning-public-prod"

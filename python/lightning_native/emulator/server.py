@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import fcntl
-import json
 import logging
 import os
 import resource
@@ -17,13 +16,13 @@ from pathlib import Path
 import uvicorn
 
 from lightning_native.emulator.app import create_app
-from lightning_native.emulator.client.local_cloud import exports, kept_aside, read_server
 from lightning_native.emulator.connection_limits import Connection
 from lightning_native.emulator.host import processes
 from lightning_native.emulator.host.keep_alive import is_kept
 from lightning_native.emulator.host.proxies import without_proxy
 from lightning_native.emulator.services import lifecycle
-from lightning_native.emulator.state.cloud import Cloud, Settings, read_or_create_key
+from lightning_native.emulator.state.cloud import Cloud
+from lightning_native.emulator.state.key_file import read_or_create_key
 from lightning_native.emulator.state.records import Fact
 from lightning_native.emulator.state.root import (
     DATABASE_FILE,
@@ -36,6 +35,8 @@ from lightning_native.emulator.state.root import (
     open_private,
     open_root,
 )
+from lightning_native.emulator.state.server_file import announce, exports, kept_aside, read_server
+from lightning_native.emulator.state.settings import Settings
 from lightning_native.emulator.state.store import damaged
 from lightning_native.errors import EmulatorError
 
@@ -234,18 +235,5 @@ def _is_used() -> bool:
 
 
 def _announce(root: Path, cloud: Cloud, kept: list[str]) -> None:
-    partial = root / f"{SERVER_FILE}.new"
-    partial.unlink(missing_ok=True)
-    partial.touch(mode=0o600)
-    server = {
-        "url": cloud.url,
-        "pid": os.getpid(),
-        "started": processes.start_time(os.getpid()),
-        "key_file": str(root / KEY_FILE),
-        "environ": cloud.environ,
-        "kept_aside": kept,
-        "strict": cloud.settings.strict,
-    }
-    partial.write_text(json.dumps(server))
-    partial.rename(root / SERVER_FILE)
+    announce(root, cloud.url, cloud.environ, kept, strict=cloud.settings.strict)
     print(exports({**cloud.environ, **without_proxy(os.environ)}), flush=True)  # noqa: T201 - the result of the command

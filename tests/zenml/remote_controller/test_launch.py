@@ -17,7 +17,7 @@ from tests.support.workbench import Workbench, new_zenml
 
 from lightning_native import _native
 from lightning_native.emulator.client.attach import attach
-from lightning_native.emulator.client.local_cloud import read_environ
+from lightning_native.emulator.state.server_file import read_environ
 from lightning_native.engine.journal import Journal
 
 ASYNCHRONOUS = """

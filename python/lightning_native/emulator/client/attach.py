@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import IO
 
 from lightning_native.child_process import python_module
-from lightning_native.emulator.client.local_cloud import read_environ, read_server, strict_arguments, warn_of_kept
+from lightning_native.emulator.client.local_cloud import strict_arguments
 from lightning_native.emulator.host.keep_alive import is_kept
 from lightning_native.emulator.state.root import LIFELINE, LOG_FILE, START_LOCK, lock_root, open_private, open_root
+from lightning_native.emulator.state.server_file import read_environ, read_server, warn_of_kept
 from lightning_native.errors import EmulatorError
 from lightning_native.home import home
 

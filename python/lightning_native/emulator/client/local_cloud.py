@@ -1,10 +1,8 @@
 """A local cloud for the length of a `with` block, in a process of its own."""
 
 import contextlib
-import json
 import logging
 import os
-import shlex
 import shutil
 import signal
 import subprocess
@@ -16,25 +14,21 @@ from types import TracebackType
 from typing import Any
 
 from lightning_native.child_process import python_module
-from lightning_native.emulator.host import processes
-from lightning_native.emulator.host.proxies import without_proxy
 from lightning_native.emulator.state.faults import Faults
 from lightning_native.emulator.state.root import (
     LOG_FILE,
-    LOST_AND_FOUND,
-    SERVER_FILE,
     lock_root,
     open_private,
     open_root,
     root_folder,
 )
+from lightning_native.emulator.state.server_file import read_environ, read_server, warn_of_kept
 from lightning_native.errors import EmulatorError
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
 _POLL_SECONDS = 0.01
 _LOG_LINES = 20
-_NAMED = 5
 
 logger = logging.getLogger("lightning_native.emulator")
 
@@ -194,18 +188,6 @@ def strict_arguments(*, strict: bool, python: str | None, index: bool, preinstal
     ]
 
 
-def read_environ(root: str | os.PathLike[str]) -> dict[str, str] | None:
-    """Return the environment variables that reach the server of a root; None when none is running."""
-    server = read_server(Path(root))
-    if server is None:
-        return None
-    started = processes.start_time(server["pid"])
-    # After a crash, another process may have its id, and maybe its port: neither is to get the key.
-    if started is None or started != server.get("started", started):
-        return None
-    return {**server["environ"], **without_proxy(os.environ)}
-
-
 def stop_server(root: Path) -> None:
     """Stop the server of a root, with all processes of its studios, and wait until it has; without one, do nothing.
 
@@ -224,38 +206,3 @@ def stop_server(root: Path) -> None:
             raise EmulatorError(f"process {server['pid']}, the local cloud of {root}, does not end; end it by hand")
         time.sleep(_POLL_SECONDS)
     lock.close()
-
-
-def exports(environ: Mapping[str, str]) -> str:
-    """Return the lines with which a shell sets variables."""
-    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in environ.items())
-
-
-def read_server(root: Path) -> dict[str, Any] | None:
-    """Return what the server of a root announced; None when it did not, or the file is damaged."""
-    try:
-        server = json.loads((root / SERVER_FILE).read_text())
-        whole = (
-            isinstance(server["url"], str)
-            and isinstance(server["pid"], int)
-            and server["pid"] > 0
-            and {"LIGHTNING_CLOUD_URL", "LIGHTNING_API_KEY"} <= set(server["environ"])
-            and all(isinstance(value, str) for value in server["environ"].values())
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return None
-    return server if whole else None
-
-
-def warn_of_kept(root: Path) -> None:
-    """Log what the server of a root kept aside when it started."""
-    server = read_server(root)
-    if server and server.get("kept_aside"):
-        logger.warning("%s", kept_aside(root, server["kept_aside"]))
-
-
-def kept_aside(root: Path, kept: Sequence[str]) -> str:
-    """Return a sentence about files without a record."""
-    named = ", ".join(str(name) for name in kept[:_NAMED]) + (", …" if len(kept) > _NAMED else "")
-    folder = root / LOST_AND_FOUND
-    return f"{len(kept)} folders had no record and are kept in {folder}: {named}; delete there what is not needed"

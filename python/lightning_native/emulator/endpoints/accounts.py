@@ -6,7 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
+from lightning_native.emulator.api import body_of, cloud_of, reply
+from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.catalog import DEFAULT_CLUSTER
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.services.names import check_name

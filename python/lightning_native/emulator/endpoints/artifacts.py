@@ -17,7 +17,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, Response
 from starlette.routing import Route
 
-from lightning_native.emulator.api import ApiError, address_of, body_of, cloud_of, number_in, reply
+from lightning_native.emulator.api import address_of, body_of, cloud_of, number_in, reply
+from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.catalog import DEFAULT_CLUSTER
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of

@@ -10,7 +10,8 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from lightning_native.emulator.api import ApiError, body_of, cloud_of, failure, reply
+from lightning_native.emulator.api import body_of, cloud_of, failure, reply
+from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.faults import REQUEST_KINDS, Fault
 from lightning_native.errors import EmulatorError

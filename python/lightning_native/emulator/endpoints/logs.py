@@ -13,7 +13,8 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from lightning_native.emulator.api import ApiError, address_of, cloud_of, number_in, reply
+from lightning_native.emulator.api import address_of, cloud_of, number_in, reply
+from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
 from lightning_native.emulator.endpoints.artifacts import sign, verify

@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import Route
 
-from lightning_native.emulator.api import ApiError, cloud_of, content_of
+from lightning_native.emulator.api import cloud_of, content_of
+from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.services import studios
 from lightning_native.emulator.services.commands import output_of

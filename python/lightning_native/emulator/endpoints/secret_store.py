@@ -7,9 +7,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lightning_native.emulator.api import ApiError, body_of, check_variable, cloud_of, reply
+from lightning_native.emulator.api import body_of, cloud_of, reply
+from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
+from lightning_native.emulator.services.variables import check_variable
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import GENERIC_SECRET, Secret
 from lightning_native.emulator.state.store import new_id

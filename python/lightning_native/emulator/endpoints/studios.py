@@ -6,7 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lightning_native.emulator.api import ApiError, body_of, check_variable, cloud_of, reply
+from lightning_native.emulator.api import body_of, cloud_of, reply
+from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.catalog import CLUSTERS, DEFAULT_MACHINE, machine_type
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
@@ -15,7 +16,7 @@ from lightning_native.emulator.host.copies import copy_folders
 from lightning_native.emulator.services import studios
 from lightning_native.emulator.services.names import free_name
 from lightning_native.emulator.services.studios import studio_of
-from lightning_native.emulator.services.variables import home_of
+from lightning_native.emulator.services.variables import check_variable, home_of
 from lightning_native.emulator.state.records import Studio
 from lightning_native.emulator.state.store import new_id
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from uuid import uuid4
 
-from lightning_native.emulator.api import ApiError
+from lightning_native.emulator.api_error import ApiError
 from lightning_native.errors import EmulatorError
 
 # As `uuid4().hex` writes it.

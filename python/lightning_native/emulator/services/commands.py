@@ -11,7 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lightning_native.emulator.api import ApiError, body_of, cloud_of, reply
+from lightning_native.emulator.api import body_of, cloud_of, reply
+from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.host import processes
 from lightning_native.emulator.services.studios import lose_machine, require_running, studio_of
 from lightning_native.emulator.services.variables import ENTER_HOME, command_environment, home_of, namespace_of

@@ -4,7 +4,7 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-from lightning_native.emulator.api import ApiError
+from lightning_native.emulator.api_error import ApiError
 
 # A name is a folder of the drive.
 _MAX_BYTES = 255

@@ -2,7 +2,7 @@
 
 import socket
 
-from lightning_native.emulator.api import ApiError
+from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.state.cloud import Cloud
 
 PORT = "port"

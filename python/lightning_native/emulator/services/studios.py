@@ -7,7 +7,8 @@ from typing import Any
 
 from starlette.requests import Request
 
-from lightning_native.emulator.api import ApiError, cloud_of
+from lightning_native.emulator.api import cloud_of
+from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.catalog import DEFAULT_CLUSTER, DEFAULT_MACHINE, MACHINES
 from lightning_native.emulator.host import processes
 from lightning_native.emulator.services.names import free_name

@@ -4,6 +4,7 @@ import os
 import sysconfig
 from pathlib import Path
 
+from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.host import namespaces, processes
 from lightning_native.emulator.host.namespaces import Namespace
 from lightning_native.emulator.host.package_index import INDEX_VARIABLES
@@ -151,3 +152,11 @@ def _studio(cloud: Cloud, studio: Studio) -> dict[str, str]:
         **(named if cloud.strict is None else variables.studio_variables(studio)),
         **{item["name"]: item["value"] for item in studio.env},
     }
+
+
+def check_variable(name: str, value: str) -> None:
+    """Raise unless a process can have this environment variable."""
+    if not name or "=" in name or "\0" in name:
+        raise ApiError(400, f"{name[:50]!r} is no name for a variable")
+    if "\0" in value:
+        raise ApiError(400, f"the value of the variable {name!r} has a NUL")

@@ -3,12 +3,10 @@
 import asyncio
 import logging
 import os
-import secrets
 from collections import deque
 from collections.abc import Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,12 +20,12 @@ from lightning_native.emulator.host.python_environment import Environments
 from lightning_native.emulator.state import records
 from lightning_native.emulator.state.faults import Fault
 from lightning_native.emulator.state.root import DATABASE_FILE
+from lightning_native.emulator.state.settings import Settings
 from lightning_native.emulator.state.store import Database, StorageError, Table, new_id
 from lightning_native.emulator.strict import network
 from lightning_native.emulator.strict.environment import StrictEnvironments
 from lightning_native.emulator.strict.machine import owner_of_files
 from lightning_native.emulator.strict.machines import StrictMachines
-from lightning_native.errors import EmulatorError
 
 logger = logging.getLogger("lightning_native.emulator")
 
@@ -36,48 +34,6 @@ USERNAME = "local-user"
 TEAMSPACE = "local-teamspace"
 ORGANIZATION = "local-org"
 ORGANIZATION_TEAMSPACE = "org-teamspace"
-# Ours have 43 characters; one that a user chose is to be no guess either.
-_MIN_KEY_LENGTH = 16
-
-
-@dataclass
-class Settings:
-    """How a local cloud behaves; all durations in simulated seconds.
-
-    Attributes:
-        boot_seconds: from the request for a studio's machine until it runs.
-        job_start_seconds: from the submission of a job until its command runs.
-        machine_seconds: other durations than these two for single machines, by slug.
-        clock_rate: simulated seconds for each real second.
-        strip_home_prefix: whether an upload to `/teamspace/studios/this_studio/X` goes to `X`, as older SDKs sent it.
-        namespaces: whether code finds its files at `/teamspace/studios/this_studio`, where the kernel allows it.
-        upload_limit: the largest file that is accepted, in bytes.
-        strict: whether machines know nothing of this computer.
-        python: the version of their Python, such as 3.12, in strict mode; the platform's when None.
-        index: whether they reach the package index, in strict mode.
-        preinstalled: the requirements of what they have, in strict mode; what the platform has when None.
-
-    """
-
-    boot_seconds: float = 0.0
-    job_start_seconds: float = 0.0
-    machine_seconds: dict[str, float] = field(default_factory=dict)
-    clock_rate: float = 1.0
-    strip_home_prefix: bool = False
-    namespaces: bool = True
-    upload_limit: int = 50 * 1024**3
-    strict: bool = False
-    python: str | None = None
-    index: bool = True
-    preinstalled: tuple[str, ...] | None = None
-
-    def boot_seconds_of(self, machine: str) -> float:
-        """Return how long a studio's machine takes to boot."""
-        return self.machine_seconds.get(machine, self.boot_seconds)
-
-    def job_start_seconds_of(self, machine: str) -> float:
-        """Return how long a job waits for its machine."""
-        return self.machine_seconds.get(machine, self.job_start_seconds)
 
 
 class Cloud:
@@ -337,30 +293,3 @@ class Cloud:
             self.facts.save(records.Fact("clock", self.clock.now()))
         except StorageError as error:
             logger.warning("%s", error)
-
-
-def read_or_create_key(path: Path) -> str:
-    """Return the API key in a file that only its owner can read; a new random one where there is none.
-
-    Raises:
-        EmulatorError: the file has no key, with which everybody would be let in, or cannot be read.
-
-    """
-    if path.exists():
-        hint = f"delete {path} and start again: the local cloud then has a new key"
-        try:
-            key = path.read_text(encoding="ascii").strip()
-        except OSError as error:
-            raise EmulatorError(f"cannot read the key in {path}: {error.strerror}; {hint}") from error
-        except UnicodeDecodeError:
-            key = ""
-        if len(key) < _MIN_KEY_LENGTH or not all(character.isalnum() or character in "-_" for character in key):
-            raise EmulatorError(f"{path} has no key of a local cloud; {hint}")
-        return key
-    key = secrets.token_urlsafe(32)
-    partial = path.with_suffix(".new")
-    partial.unlink(missing_ok=True)
-    partial.touch(mode=0o600)
-    partial.write_text(key + "\n")
-    partial.rename(path)
-    return key

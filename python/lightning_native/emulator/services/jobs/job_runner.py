@@ -14,7 +14,7 @@ import shutil
 import stat
 from pathlib import Path
 
-from lightning_native.emulator.api import ApiError
+from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.catalog import MACHINES
 from lightning_native.emulator.endpoints.artifacts import inside
 from lightning_native.emulator.host import processes

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from lightning_native.emulator.api import ApiError
+from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.endpoints.artifacts import inside
 from lightning_native.emulator.endpoints.documents import CONNECTION_FOLDERS
 from lightning_native.emulator.services.variables import drive_folder

@@ -7,7 +7,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lightning_native.emulator.api import ApiError, body_of, check_variable, cloud_of, reply
+from lightning_native.emulator.api import body_of, cloud_of, reply
+from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.catalog import machine_type
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
@@ -15,7 +16,7 @@ from lightning_native.emulator.services.jobs import job_runner, tags
 from lightning_native.emulator.services.jobs.job_runner import COMPLETED, FAILED, STOPPED
 from lightning_native.emulator.services.jobs.mounts import check_mounts
 from lightning_native.emulator.services.names import free_name, slug
-from lightning_native.emulator.services.variables import drive_folder
+from lightning_native.emulator.services.variables import check_variable, drive_folder
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Job
 from lightning_native.emulator.state.store import new_id
