@@ -3,8 +3,9 @@
 `LocalCloud` runs one for the length of a `with` block; `python -m lightning_native emulator` runs one in a terminal.
 """
 
+from lightning_native.emulator.client.fault_client import Faults
 from lightning_native.emulator.client.local_cloud import LocalCloud
-from lightning_native.emulator.state.faults import Fault, Faults
+from lightning_native.emulator.state.faults import Fault
 from lightning_native.emulator.state.server_file import read_environ
 
 __all__ = ["Fault", "Faults", "LocalCloud", "read_environ"]

@@ -157,7 +157,7 @@ def _accelerators(request: Request, provider: str, cluster: str) -> Response:
                     provider,
                     cluster,
                     cloud.settings.boot_seconds_of(machine.slug),
-                    cloud.out_of_capacity(machine.slug),
+                    cloud.faults.is_out_of_capacity(machine.slug),
                 )
                 for machine in MACHINES.values()
             ]

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from lightning_native.child_process import python_module
-from lightning_native.emulator.state.faults import Faults
+from lightning_native.emulator.client.fault_client import Faults
 from lightning_native.emulator.state.root import (
     LOG_FILE,
     lock_root,

@@ -40,9 +40,9 @@ class FaultGate:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, unless a fault takes it."""
         if scope["type"] == "http" and not scope["path"].startswith(_OWN_PATHS):
-            for fault in self._cloud.active_faults():
+            for fault in self._cloud.faults:
                 if fault.kind in REQUEST_KINDS and _matches(fault, scope["method"], scope["path"]):
-                    self._cloud.fire(fault)
+                    self._cloud.faults.fire(fault)
                     await self._fail(fault, scope, receive, send)
                     return
         await self._app(scope, receive, send)
@@ -105,7 +105,7 @@ async def _damaged(kind: str, receive: Receive) -> Receive | None:
 
 
 async def _list(request: Request) -> Response:
-    return reply({"faults": [asdict(fault) for fault in cloud_of(request).active_faults()]})
+    return reply({"faults": [asdict(fault) for fault in cloud_of(request).faults]})
 
 
 async def _add(request: Request) -> Response:
@@ -116,7 +116,7 @@ async def _add(request: Request) -> Response:
         fault.check()
     except (TypeError, EmulatorError) as error:
         raise ApiError(400, str(error)) from None
-    cloud.add_fault(fault)
+    cloud.faults.add(fault)
     return reply(asdict(fault))
 
 
@@ -126,11 +126,9 @@ async def _clear(request: Request) -> Response:
 
 
 async def _remove(request: Request) -> Response:
-    cloud, number = cloud_of(request), request.path_params["number"]
-    left = [fault for fault in cloud.faults if str(fault.id) != number]
-    if len(left) == len(cloud.faults):
+    number = request.path_params["number"]
+    if not cloud_of(request).faults.remove(number):
         raise ApiError(404, f"fault {number[:50]} not found")
-    cloud.faults[:] = left
     return reply({})
 
 

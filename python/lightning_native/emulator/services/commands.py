@@ -55,7 +55,7 @@ async def execute(cloud: Cloud, studio: Studio, text: str) -> Command:
     cloud.commands.save(command)
     studio.active_at = cloud.clock.now()
     cloud.start_task(follow(cloud, command, process))
-    if fault := cloud.take_fault("studio-dies", machine=instance["machine"], name=studio.name):
+    if fault := cloud.faults.take("studio-dies", machine=instance["machine"], name=studio.name):
         cloud.start_task(lose_machine(cloud, studio, instance["id"], fault.seconds))
     return command
 

@@ -82,7 +82,7 @@ async def boot(cloud: Cloud, studio: Studio, instance: dict[str, Any]) -> None:
         (
             found
             for kind in ("boot-hangs", "boot-fails", "out-of-capacity")
-            if (found := cloud.take_fault(kind, machine=instance["machine"], name=studio.name))
+            if (found := cloud.faults.take(kind, machine=instance["machine"], name=studio.name))
         ),
         None,
     )

@@ -18,7 +18,7 @@ from lightning_native.emulator.host.namespaces import Namespace
 from lightning_native.emulator.host.namespaces import create as create_namespace
 from lightning_native.emulator.host.python_environment import Environments
 from lightning_native.emulator.state import records
-from lightning_native.emulator.state.faults import Fault
+from lightning_native.emulator.state.faults import FaultList
 from lightning_native.emulator.state.root import DATABASE_FILE
 from lightning_native.emulator.state.settings import Settings
 from lightning_native.emulator.state.store import Database, StorageError, Table, new_id
@@ -83,9 +83,8 @@ class Cloud:
         self.snapshot_lock = asyncio.Lock()
         self.interrupt_lock = asyncio.Lock()
         self.warned_of_images = False
+        self.faults = FaultList()
         # What the SDK reported, newest last; never written anywhere.
-        self.faults: list[Fault] = []
-        self._next_fault = 1
         self.history: deque[dict[str, Any]] = deque(maxlen=200)
         self._remover = ThreadPoolExecutor(1, "remover")
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -123,33 +122,6 @@ class Cloud:
             # Its stop() and delete() wait for the thread that sends these, which sleeps this long.
             environ["LIGHTNING_KEEPALIVE_FREQUENCY"] = "0.2"
         return environ
-
-    def add_fault(self, fault: Fault) -> None:
-        """Add a fault and give it a number."""
-        fault.id = self._next_fault
-        self._next_fault += 1
-        self.faults.append(fault)
-
-    def active_faults(self) -> list[Fault]:
-        """Return the faults that have not fired as often as asked, oldest first."""
-        return [fault for fault in self.faults if fault.times == 0 or fault.fired < fault.times]
-
-    def fire(self, fault: Fault) -> None:
-        """Count a fault that fires now."""
-        fault.fired += 1
-        logger.info("fault %d fires: %s %s (%d times)", fault.id, fault.kind, fault.match, fault.fired)
-
-    def take_fault(self, kind: str, *, machine: str = "", name: str = "") -> Fault | None:
-        """Return the fault of a kind that is due for a machine and a name, and count it."""
-        for fault in self.active_faults():
-            if fault.kind == kind and fault.machine in ("", machine) and fault.name in ("", name):
-                self.fire(fault)
-                return fault
-        return None
-
-    def out_of_capacity(self, machine: str) -> bool:
-        """Whether a machine is not to be had now."""
-        return any(fault.kind == "out-of-capacity" and fault.machine in ("", machine) for fault in self.active_faults())
 
     def secret_environment(self, teamspace_id: str) -> dict[str, str]:
         """Return the secrets that code in a teamspace sees; those of the teamspace win over the user's."""

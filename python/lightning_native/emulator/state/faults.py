@@ -4,13 +4,13 @@
 after it was carried out. The kinds are listed in `KINDS`.
 """
 
-import json
-import urllib.error
-import urllib.request
-from dataclasses import asdict, dataclass
-from typing import Any
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 from lightning_native.errors import EmulatorError
+
+logger = logging.getLogger("lightning_native.emulator")
 
 KINDS = {
     "status": "a request is answered with a status, before or after it is carried out",
@@ -86,48 +86,47 @@ class Fault:
             raise EmulatorError(f"fault {self.kind!r}: `match` is for requests; use `machine` or `name`")
 
 
-# No proxy of the user's reaches a server on this computer.
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+class FaultList:
+    """The faults of one cloud, oldest first."""
 
+    def __init__(self) -> None:
+        self._faults: list[Fault] = []
+        self._next = 1
 
-class Faults:
-    """The faults of a running local cloud, added and removed through its address."""
+    def __iter__(self) -> Iterator[Fault]:
+        """Yield the faults that have not fired as often as asked."""
+        return iter([fault for fault in self._faults if fault.times == 0 or fault.fired < fault.times])
 
-    def __init__(self, url: str, key: str) -> None:
-        self._url = f"{url}/emulator/faults"
-        self._key = key
+    def add(self, fault: Fault) -> None:
+        """Add a fault and give it a number."""
+        fault.id = self._next
+        self._next += 1
+        self._faults.append(fault)
 
-    def add(self, kind: str, **options: Any) -> Fault:
-        """Add a fault and return it with its number; the options are the attributes of `Fault`."""
-        try:
-            fault = Fault(kind, **options)
-        except TypeError as error:
-            raise EmulatorError(f"fault {kind!r}: {error}") from None
-        fault.check()
-        return Fault(**self._call("POST", self._url, asdict(fault)))
-
-    def list(self) -> list[Fault]:
-        """Return the faults that have not fired as often as asked."""
-        return [Fault(**item) for item in self._call("GET", self._url)["faults"]]
-
-    def remove(self, number: int) -> None:
-        """Remove a fault."""
-        self._call("DELETE", f"{self._url}/{number}")
+    def remove(self, number: str) -> bool:
+        """Remove the fault of a number; return whether there was one."""
+        left = [fault for fault in self._faults if str(fault.id) != number]
+        was_there = len(left) < len(self._faults)
+        self._faults = left
+        return was_there
 
     def clear(self) -> None:
         """Remove all faults."""
-        self._call("DELETE", self._url)
+        self._faults = []
 
-    def _call(self, method: str, url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        content = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(url, data=content, method=method)  # noqa: S310 - the address of our own server
-        request.add_header("Authorization", f"Bearer {self._key}")
-        try:
-            with _DIRECT.open(request) as response:
-                answer: dict[str, Any] = json.load(response)
-                return answer
-        except urllib.error.HTTPError as error:
-            with error:
-                raise EmulatorError(json.load(error)["message"]) from None
-        except urllib.error.URLError as error:
-            raise EmulatorError(f"no local cloud answers at {url}: {error.reason}") from None
+    def fire(self, fault: Fault) -> None:
+        """Count a fault that fires now."""
+        fault.fired += 1
+        logger.info("fault %d fires: %s %s (%d times)", fault.id, fault.kind, fault.match, fault.fired)
+
+    def take(self, kind: str, *, machine: str = "", name: str = "") -> Fault | None:
+        """Return the fault of a kind that is due for a machine and a name, and count it."""
+        for fault in self:
+            if fault.kind == kind and fault.machine in ("", machine) and fault.name in ("", name):
+                self.fire(fault)
+                return fault
+        return None
+
+    def is_out_of_capacity(self, machine: str) -> bool:
+        """Whether a machine is not to be had now."""
+        return any(fault.kind == "out-of-capacity" and fault.machine in ("", machine) for fault in self)

@@ -200,7 +200,7 @@ async def _wait_for_machine(cloud: Cloud, job: Job) -> bool:
     waiting = job.state
     asked_at = job.created_at if waiting == PENDING else cloud.clock.now()
     await cloud.clock.sleep(asked_at + cloud.settings.job_start_seconds_of(job.machine) - cloud.clock.now())
-    while job.state == waiting and cloud.out_of_capacity(job.machine):
+    while job.state == waiting and cloud.faults.is_out_of_capacity(job.machine):
         await asyncio.sleep(_CAPACITY_POLL_SECONDS)
     await _made(cloud, job)
     if job.state == waiting and (error := cloud.machines_made[job.id].exception()) is not None:
@@ -220,7 +220,7 @@ def _start(cloud: Cloud, job: Job, process: processes.Process) -> None:
     job.state = RUNNING
     process.go()
     cloud.jobs.save(job)
-    if job.specification.get("spot") and (fault := cloud.take_fault("reclaim", machine=job.machine, name=job.name)):
+    if job.specification.get("spot") and (fault := cloud.faults.take("reclaim", machine=job.machine, name=job.name)):
         cloud.start_task(_reclaim(cloud, job, fault.seconds))
 
 
