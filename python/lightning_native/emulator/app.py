@@ -14,7 +14,6 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from starlette.websockets import WebSocketClose
 
-from lightning_native.emulator import catalog
 from lightning_native.emulator.api import failure, status_of
 from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.endpoints import (
@@ -23,6 +22,7 @@ from lightning_native.emulator.endpoints import (
     documents,
     faults,
     logs,
+    machines,
     older_clients,
     page,
     sdk_history,
@@ -40,7 +40,7 @@ logger = logging.getLogger("lightning_native.emulator")
 
 _ROUTES = [
     *accounts.ROUTES,
-    *catalog.ROUTES,
+    *machines.ROUTES,
     *studios.ROUTES,
     *commands.ROUTES,
     *artifacts.ROUTES,

@@ -22,39 +22,17 @@ from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.catalog import DEFAULT_CLUSTER
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
-from lightning_native.emulator.services.studios import studio_of
-from lightning_native.emulator.services.variables import drive_folder, home_of
+from lightning_native.emulator.endpoints.studios import studio_of
+from lightning_native.emulator.services.files.drive import drive_folder, inside
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Studio
 from lightning_native.emulator.state.store import new_id
 
 _PAGE = 1000
 _MAX_PARTS = 10_000
-# In bytes, as Linux has them; partial files have their place elsewhere.
-_MAX_NAME = 255
-_MAX_PATH = 4000
 _UPLOAD = re.compile(r"[0-9a-z]{26}")
 _HOME_PREFIX = "teamspace/studios/this_studio/"
 _STUDIOS = "studios"
-
-
-def inside(folder: Path, path: str) -> Path:
-    """Return a path below a folder of the root, which has no links above it; 400 when it would lead outside."""
-    relative = path.strip("/")
-    names = relative.split("/")
-    if "\0" in relative or ".." in names:
-        raise ApiError(400, f"{path[:200]!r} leads outside of the folder")
-    target = folder / relative
-    try:
-        lengths = [len(os.fsencode(name)) for name in names]
-    except UnicodeEncodeError:
-        raise ApiError(400, f"{path[:200]!r} is no path: it has half a character") from None
-    if max(lengths) > _MAX_NAME or len(os.fsencode(target)) > _MAX_PATH:
-        raise ApiError(400, f"{path[:200] + '…'!r} is too long a path")
-    # Not of where the folder leads: code in a studio may put a link in its place.
-    if not Path(os.path.realpath(target)).is_relative_to(folder):
-        raise ApiError(400, f"{path!r} leads outside of the folder")
-    return target
 
 
 def _plain(cloud: Cloud, path: str) -> str:
@@ -68,7 +46,7 @@ def _scope_of(request: Request, path: str) -> tuple[str, Path, str]:
     path = _plain(cloud, path)
     if "studio" in request.path_params:
         studio = studio_of(request)
-        return f"cloudspaces/{studio.id}", home_of(cloud, studio), path
+        return f"cloudspaces/{studio.id}", cloud.studio_home(studio), path
     teamspace = teamspace_of(request)
     top, _, rest = path.strip("/").partition("/")
     name, _, inner = rest.partition("/")
@@ -76,7 +54,7 @@ def _scope_of(request: Request, path: str) -> tuple[str, Path, str]:
         # The drive shows the files of each studio under its name.
         for studio in _studios(cloud, teamspace.id):
             if studio.name == name:
-                return f"cloudspaces/{studio.id}", home_of(cloud, studio), inner
+                return f"cloudspaces/{studio.id}", cloud.studio_home(studio), inner
         raise ApiError(404, f"no studio {name!r} in this teamspace")
     return f"projects/{teamspace.id}", drive_folder(cloud, teamspace.id), path
 
@@ -93,7 +71,7 @@ def _folder_of_scope(cloud: Cloud, scope: str) -> Path:
     studio = cloud.studios.get(key)
     if studio is None:
         raise ApiError(404, f"studio {key} not found")
-    return home_of(cloud, studio)
+    return cloud.studio_home(studio)
 
 
 def _entry(folder: Path, path: str, target: os.DirEntry[str]) -> dict[str, Any] | None:
@@ -149,7 +127,7 @@ def _entries_of_drive(cloud: Cloud, teamspace_id: str, path: str, recursive: boo
     studios = _studios(cloud, teamspace_id)
     if recursive:
         for studio in studios:
-            home = home_of(cloud, studio)
+            home = cloud.studio_home(studio)
             yield from _entries(home, inside(home, ""), f"{above}{studio.name}/", recursive)
     elif path:
         yield from ({"path": studio.name, "type": "tree"} for studio in studios)

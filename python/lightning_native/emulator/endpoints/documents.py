@@ -11,23 +11,15 @@ from lightning_native.emulator.api import body_of, cloud_of, reply
 from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
-from lightning_native.emulator.endpoints.artifacts import inside
+from lightning_native.emulator.services.files.drive import CONNECTION_FOLDERS, drive_folder, inside
 from lightning_native.emulator.services.names import check_name
 from lightning_native.emulator.services.ports import PORT, close_ports, open_port
-from lightning_native.emulator.services.variables import drive_folder
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Document
 from lightning_native.emulator.state.store import new_id
 
 _CREDENTIAL = re.compile(r"key|token|secret|passw|credential|auth(?!or)", re.IGNORECASE)
 _PORT, _ASSISTANT, _MANAGED, _CONNECTION = PORT, "assistant", "managed_endpoint", "data_connection"
-# Kind of connection → folder of the drive that stands for it.
-CONNECTION_FOLDERS = {
-    "r2": "lightning_storage",
-    "s3Folder": "s3_folders",
-    "gcsFolder": "gcs_folders",
-    "efs": "efs_connections",
-}
 
 
 def _without_credentials(content: Any) -> Any:

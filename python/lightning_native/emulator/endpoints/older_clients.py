@@ -17,7 +17,7 @@ from lightning_native.emulator.api import body_of, cloud_of, reply
 from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.endpoints import artifacts
 from lightning_native.emulator.endpoints.accounts import teamspace_of
-from lightning_native.emulator.services.studios import studio_of
+from lightning_native.emulator.endpoints.studios import studio_of
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.store import new_id
 

@@ -11,14 +11,21 @@ from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.catalog import CLUSTERS, DEFAULT_MACHINE, machine_type
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
-from lightning_native.emulator.endpoints.artifacts import inside
 from lightning_native.emulator.host.copies import copy_folders
 from lightning_native.emulator.services import studios
+from lightning_native.emulator.services.files.drive import inside
 from lightning_native.emulator.services.names import free_name
-from lightning_native.emulator.services.studios import studio_of
-from lightning_native.emulator.services.variables import check_variable, home_of
+from lightning_native.emulator.services.variables import check_variable
 from lightning_native.emulator.state.records import Studio
 from lightning_native.emulator.state.store import new_id
+
+
+def studio_of(request: Request) -> Studio:
+    """Return the studio that a request's path names; 404 when there is none."""
+    studio = cloud_of(request).studios.get(request.path_params["studio"])
+    if studio is None or studio.teamspace_id != request.path_params["project"]:
+        raise ApiError(404, f"studio {request.path_params['studio']} not found")
+    return studio
 
 
 def _instance_status(studio: Studio, instance: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -105,10 +112,10 @@ async def _create(request: Request) -> Response:
         "environmentTemplateId": body.get("cloudSpaceEnvironmentTemplateId") or "",
     }
     for seed in body.get("seedFiles") or []:
-        path = inside(home_of(cloud, studio), str(seed.get("path") or ""))
-        if path.parent == home_of(cloud, studio):
+        path = inside(cloud.studio_home(studio), str(seed.get("path") or ""))
+        if path.parent == cloud.studio_home(studio):
             path.write_text(str(seed.get("contents") or ""), encoding="utf-8", errors="surrogateescape")
-            cloud.give(path, home_of(cloud, studio))
+            cloud.give(path, cloud.studio_home(studio))
     cloud.studios.save(studio)
     return reply(document(studio))
 
@@ -148,7 +155,7 @@ async def _fork(request: Request) -> Response:
     copy = studios.create(cloud, target.id, str(body.get("newName") or studio.name), studio.cluster_id, env=studio.env)
     copy.recorded = dict(studio.recorded)
     try:
-        cloud.discard(home_of(cloud, copy))
+        cloud.discard(cloud.studio_home(copy))
         await copy_folders(cloud.studio_folder(studio), cloud.studio_folder(copy), cloud.environments.copy)
     except BaseException:
         await studios.delete(cloud, copy)

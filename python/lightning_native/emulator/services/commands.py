@@ -13,9 +13,10 @@ from starlette.routing import Route
 
 from lightning_native.emulator.api import body_of, cloud_of, reply
 from lightning_native.emulator.api_error import ApiError
+from lightning_native.emulator.endpoints.studios import studio_of
 from lightning_native.emulator.host import processes
-from lightning_native.emulator.services.studios import lose_machine, require_running, studio_of
-from lightning_native.emulator.services.variables import ENTER_HOME, command_environment, home_of, namespace_of
+from lightning_native.emulator.services.studios import lose_machine, namespace_of, require_running
+from lightning_native.emulator.services.variables import ENTER_HOME, command_environment
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Command, Studio
 from lightning_native.emulator.state.store import new_id
@@ -46,7 +47,7 @@ async def execute(cloud: Cloud, studio: Studio, text: str) -> Command:
     process = processes.start(
         ["bash", "-c", _SHELL],
         folder=folder,
-        directory=home_of(cloud, studio),
+        directory=cloud.studio_home(studio),
         environment=command_environment(cloud, studio, namespace),
         output=folder / "output",
         namespace=namespace,

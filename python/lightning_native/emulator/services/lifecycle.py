@@ -8,7 +8,6 @@ from lightning_native.emulator.host import processes
 from lightning_native.emulator.host.copies import is_discarded, put_aside
 from lightning_native.emulator.services import commands, pipelines, schedules, studios
 from lightning_native.emulator.services.jobs import job_runner, multi_machine, single_machine
-from lightning_native.emulator.services.variables import home_of
 from lightning_native.emulator.state.cloud import Cloud, logger
 from lightning_native.emulator.state.records import Fact
 from lightning_native.emulator.state.root import LOST_AND_FOUND
@@ -59,10 +58,10 @@ def _check_mode(cloud: Cloud) -> None:
 
 def _recover_studios(cloud: Cloud) -> None:
     for studio in cloud.studios:
-        if not home_of(cloud, studio).is_dir():
+        if not cloud.studio_home(studio).is_dir():
             logger.warning("the files of studio %s are gone", studio.name)
-            home_of(cloud, studio).mkdir(parents=True)
-            cloud.give(home_of(cloud, studio), home_of(cloud, studio))
+            cloud.studio_home(studio).mkdir(parents=True)
+            cloud.give(cloud.studio_home(studio), cloud.studio_home(studio))
         studio.requested = None
         if studio.instance is None:
             continue

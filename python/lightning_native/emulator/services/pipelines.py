@@ -16,11 +16,10 @@ from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.catalog import DEFAULT_CLUSTER, machine_type
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
-from lightning_native.emulator.endpoints.artifacts import inside
+from lightning_native.emulator.services.files.drive import drive_folder, inside
 from lightning_native.emulator.services.jobs import job_runner, multi_machine, single_machine
 from lightning_native.emulator.services.jobs.mounts import check_mounts
 from lightning_native.emulator.services.names import slug
-from lightning_native.emulator.services.variables import drive_folder
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Job, MultiMachineJob, Pipeline
 from lightning_native.emulator.state.store import new_id

@@ -5,14 +5,14 @@ import secrets
 from dataclasses import asdict
 from typing import Any
 
-from starlette.requests import Request
-
-from lightning_native.emulator.api import cloud_of
 from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.catalog import DEFAULT_CLUSTER, DEFAULT_MACHINE, MACHINES
 from lightning_native.emulator.host import processes
+from lightning_native.emulator.host.namespaces import Namespace
+from lightning_native.emulator.services.files.drive import drive_folder
 from lightning_native.emulator.services.names import free_name
-from lightning_native.emulator.services.variables import STUDIORC, environment_of, home_of, namespace_of
+from lightning_native.emulator.services.ports import ports_of
+from lightning_native.emulator.services.variables import STUDIORC
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Instance, Studio
 from lightning_native.emulator.state.store import new_id
@@ -25,14 +25,6 @@ FAILED = "CLOUD_SPACE_INSTANCE_STATE_FAILED"
 # read timeout of 30 s, since it would then send the request again.
 _PATIENCE_SECONDS = 20.0
 _FAILED_SECONDS = 2.0
-
-
-def studio_of(request: Request) -> Studio:
-    """Return the studio that a request's path names; 404 when there is none."""
-    studio = cloud_of(request).studios.get(request.path_params["studio"])
-    if studio is None or studio.teamspace_id != request.path_params["project"]:
-        raise ApiError(404, f"studio {request.path_params['studio']} not found")
-    return studio
 
 
 def require_running(studio: Studio) -> dict[str, Any]:
@@ -65,10 +57,17 @@ def create(cloud: Cloud, teamspace_id: str, name: str, cluster_id: str | None, *
         **fields,
     )
     with cloud.folder_in_work(studio.id):
-        first = (home_of(cloud, studio) / STUDIORC).parent
+        first = (cloud.studio_home(studio) / STUDIORC).parent
         first.mkdir(parents=True)
-        cloud.give(first, home_of(cloud, studio))
+        cloud.give(first, cloud.studio_home(studio))
         return cloud.studios.save(studio)
+
+
+async def namespace_of(cloud: Cloud, studio: Studio) -> Namespace | None:
+    """Return the namespace in which a studio's commands run, if there is one."""
+    home, drive = cloud.studio_home(studio), drive_folder(cloud, studio.teamspace_id)
+    environment, ports = cloud.studio_environment(studio), ports_of(cloud, studio.id) if cloud.strict else None
+    return await cloud.namespace_of(studio.marker, home, drive, environment=environment, ports=ports)
 
 
 def new_instance(cloud: Cloud, machine: str, interruptible: bool) -> dict[str, Any]:
@@ -114,7 +113,7 @@ async def _make_ready(cloud: Cloud, studio: Studio) -> OSError | None:
     """Make what the commands of a studio need, and return why that cannot be done."""
     await cloud.copied(studio.id)
     try:
-        await asyncio.to_thread(cloud.environments.create, environment_of(cloud, studio), cloud.root / "templates")
+        await asyncio.to_thread(cloud.environments.create, cloud.studio_environment(studio), cloud.root / "templates")
         await namespace_of(cloud, studio)
     except OSError as error:
         return error

@@ -1,17 +1,17 @@
-"""Where code in a studio finds itself: its folder, its environment, its variables."""
+"""The environment variables of code in studios and jobs."""
 
 import os
 import sysconfig
 from pathlib import Path
 
 from lightning_native.emulator.api_error import ApiError
+from lightning_native.emulator.catalog import CLUSTERS
 from lightning_native.emulator.host import namespaces, processes
 from lightning_native.emulator.host.namespaces import Namespace
 from lightning_native.emulator.host.package_index import INDEX_VARIABLES
 from lightning_native.emulator.host.proxies import without_proxy
-from lightning_native.emulator.services.ports import ports_of
 from lightning_native.emulator.state.cloud import Cloud
-from lightning_native.emulator.state.records import Job, Studio
+from lightning_native.emulator.state.records import GENERIC_SECRET, Job, Studio
 from lightning_native.emulator.strict import variables
 
 # Of the server's own environment a command sees only what describes this computer and how it reaches packages.
@@ -32,30 +32,6 @@ ENTER_HOME = f"cd && if [ -f {STUDIORC} ]; then . ./{STUDIORC}; fi"
 # A container knows its account, but has no credentials.
 _OF_CONTAINERS = ("LIGHTNING_CLOUD_URL", "LIGHTNING_USERNAME", "LIGHTNING_CLOUD_PROJECT_ID")
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-
-def home_of(cloud: Cloud, studio: Studio) -> Path:
-    """Return the folder with a studio's files."""
-    return cloud.studio_folder(studio) / "home"
-
-
-def environment_of(cloud: Cloud, studio: Studio) -> Path:
-    """Return the folder with a studio's Python environment."""
-    return cloud.studio_folder(studio) / "environment"
-
-
-async def namespace_of(cloud: Cloud, studio: Studio) -> Namespace | None:
-    """Return the namespace in which a studio's commands run, if there is one."""
-    home, drive = home_of(cloud, studio), drive_folder(cloud, studio.teamspace_id)
-    environment, ports = environment_of(cloud, studio), ports_of(cloud, studio.id) if cloud.strict else None
-    return await cloud.namespace_of(studio.marker, home, drive, environment=environment, ports=ports)
-
-
-def drive_folder(cloud: Cloud, teamspace_id: str) -> Path:
-    """Return the folder with the files of a teamspace's drive."""
-    folder = cloud.root / "drives" / teamspace_id
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
 
 
 def base_environment(cloud: Cloud, *, home: str, environment: Path, marker: str) -> dict[str, str]:
@@ -83,8 +59,8 @@ def base_environment(cloud: Cloud, *, home: str, environment: Path, marker: str)
 
 def command_environment(cloud: Cloud, studio: Studio, namespace: Namespace | None) -> dict[str, str]:
     """Return the variables of a command in a studio."""
-    home = namespaces.HOME if namespace else str(home_of(cloud, studio))
-    base = base_environment(cloud, home=home, environment=environment_of(cloud, studio), marker=studio.marker)
+    home = namespaces.HOME if namespace else str(cloud.studio_home(studio))
+    base = base_environment(cloud, home=home, environment=cloud.studio_environment(studio), marker=studio.marker)
     if cloud.strict is not None:
         base = _strict(cloud, namespace, studio.marker)
     return {
@@ -119,10 +95,17 @@ def job_environment(
     }
 
 
+def secret_variables(cloud: Cloud, teamspace_id: str) -> dict[str, str]:
+    """Return the secrets that code in a teamspace sees; those of the teamspace win over the user's."""
+    found = [secret for secret in cloud.secrets if secret.kind == GENERIC_SECRET]
+    user = {secret.name: secret.value for secret in found if not secret.teamspace_id}
+    return user | {secret.name: secret.value for secret in found if secret.teamspace_id == teamspace_id}
+
+
 def _secrets(cloud: Cloud, teamspace_id: str, studio: Studio | None) -> dict[str, str]:
     if studio is not None and studio.recorded.get("disableSecrets"):
         return {}
-    return cloud.secret_environment(teamspace_id)
+    return secret_variables(cloud, teamspace_id)
 
 
 def _strict(cloud: Cloud, namespace: Namespace | None, marker: str, *, container: bool = False) -> dict[str, str]:
@@ -145,11 +128,15 @@ def _account(cloud: Cloud, teamspace_id: str, namespace: Namespace | None) -> di
 
 def _studio(cloud: Cloud, studio: Studio) -> dict[str, str]:
     named = {"LIGHTNING_CLOUD_SPACE_NAME": studio.name}
+    strict = {
+        "LIGHTNING_CLOUDSPACE_HOST": f"{studio.id}.cloudspaces.localhost",
+        "LIGHTNING_CLOUD_PROVIDER": CLUSTERS[studio.cluster_id][0].lower(),
+    }
     return {
         "LIGHTNING_CLOUD_SPACE_ID": studio.id,
         "LIGHTNING_CLUSTER_ID": studio.cluster_id,
         # The platform has no such name.
-        **(named if cloud.strict is None else variables.studio_variables(studio)),
+        **(named if cloud.strict is None else strict),
         **{item["name"]: item["value"] for item in studio.env},
     }
 

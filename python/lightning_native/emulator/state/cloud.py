@@ -123,12 +123,6 @@ class Cloud:
             environ["LIGHTNING_KEEPALIVE_FREQUENCY"] = "0.2"
         return environ
 
-    def secret_environment(self, teamspace_id: str) -> dict[str, str]:
-        """Return the secrets that code in a teamspace sees; those of the teamspace win over the user's."""
-        found = [secret for secret in self.secrets if secret.kind == records.GENERIC_SECRET]
-        user = {secret.name: secret.value for secret in found if not secret.teamspace_id}
-        return user | {secret.name: secret.value for secret in found if secret.teamspace_id == teamspace_id}
-
     def discard(self, folder: Path) -> None:
         """Remove a folder: at once out of sight, and in the background from the disk, which takes long."""
         if not folder.parent.resolve().is_relative_to(self.root):
@@ -153,6 +147,14 @@ class Cloud:
     def studio_folder(self, studio: records.Studio) -> Path:
         """Return the folder that holds all of a studio."""
         return self.root / "studios" / studio.id
+
+    def studio_home(self, studio: records.Studio) -> Path:
+        """Return the folder with a studio's files."""
+        return self.studio_folder(studio) / "home"
+
+    def studio_environment(self, studio: records.Studio) -> Path:
+        """Return the folder with a studio's Python environment."""
+        return self.studio_folder(studio) / "environment"
 
     async def namespace_of(
         self,

@@ -3,10 +3,8 @@
 import os
 import re
 
-from lightning_native.emulator.catalog import CLUSTERS
 from lightning_native.emulator.host.namespaces import HOME
 from lightning_native.emulator.host.package_index import INDEX_VARIABLES
-from lightning_native.emulator.state.records import Studio
 from lightning_native.emulator.strict import file_system, network
 
 _SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -35,14 +33,6 @@ def base_variables(*, index: bool, has_network: bool, container: bool) -> dict[s
         # The cache is on another file system than environments.
         "UV_LINK_MODE": "copy",
         "UV_PYTHON_INSTALL_DIR": f"{file_system.UV}/python",
-    }
-
-
-def studio_variables(studio: Studio) -> dict[str, str]:
-    """Return the variables by which code in a studio and its jobs knows the studio."""
-    return {
-        "LIGHTNING_CLOUDSPACE_HOST": f"{studio.id}.cloudspaces.localhost",
-        "LIGHTNING_CLOUD_PROVIDER": CLUSTERS[studio.cluster_id][0].lower(),
     }
 
 

@@ -16,12 +16,12 @@ from pathlib import Path
 
 from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.catalog import MACHINES
-from lightning_native.emulator.endpoints.artifacts import inside
 from lightning_native.emulator.host import processes
 from lightning_native.emulator.host.copies import copy_files, copy_folders
 from lightning_native.emulator.host.log_file import record_times
+from lightning_native.emulator.services.files.drive import drive_folder, inside
 from lightning_native.emulator.services.jobs import mounts
-from lightning_native.emulator.services.variables import ENTER_HOME, drive_folder, job_environment
+from lightning_native.emulator.services.variables import ENTER_HOME, job_environment
 from lightning_native.emulator.state.cloud import Cloud, logger
 from lightning_native.emulator.state.records import Job, Studio
 

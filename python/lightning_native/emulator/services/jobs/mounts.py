@@ -6,9 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lightning_native.emulator.api_error import ApiError
-from lightning_native.emulator.endpoints.artifacts import inside
-from lightning_native.emulator.endpoints.documents import CONNECTION_FOLDERS
-from lightning_native.emulator.services.variables import drive_folder
+from lightning_native.emulator.services.files.drive import CONNECTION_FOLDERS, drive_folder, inside
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Job
 

@@ -12,11 +12,12 @@ from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.catalog import machine_type
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
+from lightning_native.emulator.services.files.drive import drive_folder
 from lightning_native.emulator.services.jobs import job_runner, tags
 from lightning_native.emulator.services.jobs.job_runner import COMPLETED, FAILED, STOPPED
 from lightning_native.emulator.services.jobs.mounts import check_mounts
 from lightning_native.emulator.services.names import free_name, slug
-from lightning_native.emulator.services.variables import check_variable, drive_folder
+from lightning_native.emulator.services.variables import check_variable
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Job
 from lightning_native.emulator.state.store import new_id
