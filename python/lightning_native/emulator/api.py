@@ -4,6 +4,7 @@ import errno
 import json
 import math
 import re
+from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from starlette.datastructures import QueryParams
@@ -82,16 +83,22 @@ def cloud_of(request: Request) -> "Cloud":
     return cloud
 
 
+async def chunks_of(request: Request, name: str = "body") -> AsyncIterator[bytes]:
+    """Yield the body of a request as it arrives; 400 when its client leaves before the end."""
+    try:
+        async for chunk in request.stream():
+            yield chunk
+    except ClientDisconnect as error:
+        raise ApiError(400, f"the {name} was cut off") from error
+
+
 async def content_of(request: Request, limit: int) -> bytes:
     """Return the body of a request; 413 when it is larger than the limit, of which no more is read."""
     content = bytearray()
-    try:
-        async for chunk in request.stream():
-            content += chunk
-            if len(content) > limit:
-                raise ApiError(413, f"the body is larger than {limit} bytes")
-    except ClientDisconnect as error:
-        raise ApiError(400, "the body was cut off") from error
+    async for chunk in chunks_of(request):
+        content += chunk
+        if len(content) > limit:
+            raise ApiError(413, f"the body is larger than {limit} bytes")
     return bytes(content)
 
 

@@ -18,7 +18,6 @@ from lightning_native.emulator.api import failure, status_of
 from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.endpoints import (
     accounts,
-    artifacts,
     documents,
     faults,
     logs,
@@ -29,6 +28,7 @@ from lightning_native.emulator.endpoints import (
     secret_store,
     studios,
 )
+from lightning_native.emulator.endpoints.files import artifacts, uploads
 from lightning_native.emulator.services import commands, pipelines, schedules
 from lightning_native.emulator.services.jobs import multi_machine, single_machine, tags
 from lightning_native.emulator.state.cloud import Cloud
@@ -43,6 +43,7 @@ _ROUTES = [
     *machines.ROUTES,
     *studios.ROUTES,
     *commands.ROUTES,
+    *uploads.ROUTES,
     *artifacts.ROUTES,
     *single_machine.ROUTES,
     *multi_machine.ROUTES,

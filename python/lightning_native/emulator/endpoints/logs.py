@@ -17,10 +17,10 @@ from lightning_native.emulator.api import address_of, cloud_of, number_in, reply
 from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
-from lightning_native.emulator.endpoints.artifacts import sign, verify
 from lightning_native.emulator.host.log_file import POLL_SECONDS, Line, read_lines
 from lightning_native.emulator.services.jobs import job_runner
 from lightning_native.emulator.services.jobs.single_machine import is_final, job_of
+from lightning_native.emulator.services.signatures import sign, verify
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Job
 

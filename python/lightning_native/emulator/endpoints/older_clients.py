@@ -3,7 +3,6 @@
 It signs in with its key for a token, and sends the token in the address of whatever has to do with files.
 """
 
-import hashlib
 import hmac
 import re
 from typing import Any
@@ -13,13 +12,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from lightning_native.emulator.api import body_of, cloud_of, reply
+from lightning_native.emulator.api import address_of, body_of, cloud_of, reply
 from lightning_native.emulator.api_error import ApiError
-from lightning_native.emulator.endpoints import artifacts
 from lightning_native.emulator.endpoints.accounts import teamspace_of
+from lightning_native.emulator.endpoints.files.artifacts import answer_file, place_of
+from lightning_native.emulator.endpoints.files.uploads import receive_at
 from lightning_native.emulator.endpoints.studios import studio_of
+from lightning_native.emulator.services.files import uploads
+from lightning_native.emulator.services.files.artifacts import existing_file
+from lightning_native.emulator.services.signatures import signature
 from lightning_native.emulator.state.cloud import Cloud
-from lightning_native.emulator.state.store import new_id
 
 # Where a studio's files and the drive's uploads are, in the addresses of uploads in parts.
 _HOME_OF_STUDIO = ("cloudspaces", "code/content/")
@@ -29,7 +31,7 @@ _ABOUT_FILES = re.compile(r"/v1/projects/[^/]+/artifacts/")
 
 def token_of(cloud: Cloud) -> str:
     """Return the token that a login answers with; it opens addresses of files, and nothing else."""
-    return hmac.new(cloud.api_key.encode(), b"login", hashlib.sha256).hexdigest()
+    return signature(cloud, "login")
 
 
 def has_token(cloud: Cloud, path: str, query: str) -> bool:
@@ -57,25 +59,27 @@ async def _no_plugins_of_studio(request: Request) -> Response:
 
 
 async def _put(request: Request) -> Response:
-    return await artifacts.receive_at(request, request.path_params["path"])
+    return await receive_at(request, request.path_params["path"])
 
 
 async def _put_upload(request: Request) -> Response:
-    return await artifacts.receive_at(request, f"{_UPLOADS}/{request.path_params['path']}")
+    return await receive_at(request, f"{_UPLOADS}/{request.path_params['path']}")
 
 
 async def _complete(request: Request) -> Response:
-    artifacts.file_of(request, request.path_params["path"])
+    path = request.path_params["path"]
+    existing_file(place_of(request, path), path)
     return reply({})
 
 
 async def _complete_upload(request: Request) -> Response:
-    artifacts.file_of(request, f"{_UPLOADS}/{request.path_params['path']}")
+    path = f"{_UPLOADS}/{request.path_params['path']}"
+    existing_file(place_of(request, path), path)
     return reply({})
 
 
 async def _download_by_key(request: Request) -> Response:
-    return artifacts.answer_file(request, _path_of_key(request, request.query_params.get("key", "")))
+    return answer_file(request, _path_of_key(request, request.query_params.get("key", "")))
 
 
 def _path_of_key(request: Request, key: str) -> str:
@@ -92,24 +96,22 @@ def _path_of_key(request: Request, key: str) -> str:
 
 async def _begin_parts(request: Request) -> Response:
     teamspace_of(request)
-    upload_id = new_id()
-    artifacts.parts_folder(cloud_of(request), upload_id).mkdir(parents=True)
-    return reply({"uploadId": upload_id})
+    return reply({"uploadId": uploads.begin_parts(cloud_of(request))})
 
 
 async def _sign_parts(request: Request) -> Response:
     body = await body_of(request)
-    path = _path_of_key(request, str(body.get("filename") or ""))
-    blob = {"path": path, "upload_id": request.path_params["upload"], "part_numbers": _list_in(body, "parts")}
-    urls = artifacts.upload_of(request, blob)["urls"]
+    blob = {"upload_id": request.path_params["upload"], "part_numbers": _list_in(body, "parts")}
+    place = place_of(request, _path_of_key(request, str(body.get("filename") or "")))
+    urls = uploads.begin(cloud_of(request), place, blob, address_of(request))["urls"]
     return reply({"urls": [{"url": url["url"], "partNumber": str(url["part_number"])} for url in urls]})
 
 
 async def _complete_parts(request: Request) -> Response:
     body = await body_of(request)
-    path = _path_of_key(request, str(body.get("filename") or ""))
     parts = [_part(part) for part in _list_in(body, "parts")]
-    artifacts.join_parts(request, {"path": path, "upload_id": str(body.get("uploadId") or ""), "parts": parts})
+    place = place_of(request, _path_of_key(request, str(body.get("filename") or "")))
+    uploads.join_parts(cloud_of(request), place, {"upload_id": str(body.get("uploadId") or ""), "parts": parts})
     return reply({})
 
 

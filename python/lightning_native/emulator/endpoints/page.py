@@ -1,7 +1,6 @@
 """The page of the local cloud: what there is, what it does, what it costs, with logs that grow while one looks."""
 
 import asyncio
-import hashlib
 import hmac
 import secrets
 from html import escape
@@ -17,6 +16,7 @@ from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.services import studios
 from lightning_native.emulator.services.commands import output_of
 from lightning_native.emulator.services.jobs import job_runner, single_machine
+from lightning_native.emulator.services.signatures import signature
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Teamspace
 
@@ -56,7 +56,7 @@ _LOGIN = """
 
 def session_of(cloud: Cloud) -> str:
     """Return the value of the cookie that lets a browser see the page, and nothing else."""
-    return hmac.new(cloud.api_key.encode(), b"page", hashlib.sha256).hexdigest()
+    return signature(cloud, "page")
 
 
 def is_page(path: str) -> bool:

@@ -127,17 +127,20 @@ def _account(cloud: Cloud, teamspace_id: str, namespace: Namespace | None) -> di
 
 
 def _studio(cloud: Cloud, studio: Studio) -> dict[str, str]:
-    named = {"LIGHTNING_CLOUD_SPACE_NAME": studio.name}
-    strict = {
-        "LIGHTNING_CLOUDSPACE_HOST": f"{studio.id}.cloudspaces.localhost",
-        "LIGHTNING_CLOUD_PROVIDER": CLUSTERS[studio.cluster_id][0].lower(),
-    }
     return {
         "LIGHTNING_CLOUD_SPACE_ID": studio.id,
         "LIGHTNING_CLUSTER_ID": studio.cluster_id,
         # The platform has no such name.
-        **(named if cloud.strict is None else strict),
+        **({"LIGHTNING_CLOUD_SPACE_NAME": studio.name} if cloud.strict is None else _strict_names(studio)),
         **{item["name"]: item["value"] for item in studio.env},
+    }
+
+
+def _strict_names(studio: Studio) -> dict[str, str]:
+    """Return the variables by which code on the platform knows its studio."""
+    return {
+        "LIGHTNING_CLOUDSPACE_HOST": f"{studio.id}.cloudspaces.localhost",
+        "LIGHTNING_CLOUD_PROVIDER": CLUSTERS[studio.cluster_id][0].lower(),
     }
 
 
