@@ -18,19 +18,22 @@ from lightning_native.emulator.api import failure, status_of
 from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.endpoints import (
     accounts,
-    documents,
+    assistants,
+    commands,
     faults,
     logs,
     machines,
     older_clients,
     page,
+    ports,
     sdk_history,
     secret_store,
     studios,
 )
-from lightning_native.emulator.endpoints.files import artifacts, uploads
-from lightning_native.emulator.services import commands, pipelines, schedules
-from lightning_native.emulator.services.jobs import multi_machine, single_machine, tags
+from lightning_native.emulator.endpoints.files import artifacts, connections, uploads
+from lightning_native.emulator.endpoints.jobs import tags
+from lightning_native.emulator.services import pipelines, schedules
+from lightning_native.emulator.services.jobs import multi_machine, single_machine
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.store import StorageError
 from lightning_native.emulator.strict.network import HOST
@@ -52,7 +55,9 @@ _ROUTES = [
     *pipelines.ROUTES,
     *schedules.ROUTES,
     *secret_store.ROUTES,
-    *documents.ROUTES,
+    *ports.ROUTES,
+    *assistants.ROUTES,
+    *connections.ROUTES,
     *older_clients.ROUTES,
     *faults.ROUTES,
     *sdk_history.ROUTES,

@@ -13,6 +13,7 @@ from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.catalog import machine_type
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
+from lightning_native.emulator.endpoints.jobs import tags as job_tags
 from lightning_native.emulator.services.jobs import job_runner, single_machine, tags
 from lightning_native.emulator.services.names import free_name, slug
 from lightning_native.emulator.state.cloud import Cloud
@@ -209,7 +210,7 @@ def document(cloud: Cloud, several: MultiMachineJob) -> dict[str, Any]:
         "desiredState": _STATE + ("STOP" if several.is_stopping else "RUNNING"),
         "status": status,
         "spec": {"image": "", "cloudspaceId": "", "command": "", **several.specification},
-        "tags": tags.documents(cloud, several.tags),
+        "tags": job_tags.to_api(cloud, several.tags),
         "totalCost": several.spent + sum(job_runner.cost(cloud, job) for job in machines),
         "message": next((job.message for job in machines if job.state == job_runner.FAILED), ""),
         "createdAt": timestamp(several.created_at),

@@ -12,6 +12,7 @@ from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.catalog import machine_type
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
+from lightning_native.emulator.endpoints.jobs import tags as job_tags
 from lightning_native.emulator.services.files.drive import drive_folder
 from lightning_native.emulator.services.jobs import job_runner, tags
 from lightning_native.emulator.services.jobs.job_runner import COMPLETED, FAILED, STOPPED
@@ -102,7 +103,7 @@ def document(cloud: Cloud, job: Job) -> dict[str, Any]:
             "rank": job.rank,
             "currentRunAttempt": job.attempt,
         },
-        "tags": tags.documents(cloud, job.tags),
+        "tags": job_tags.to_api(cloud, job.tags),
         "totalCost": job_runner.cost(cloud, job),
         "restartCount": job.restarts,
         "privateIpAddress": "127.0.0.1",
