@@ -21,19 +21,18 @@ from lightning_native.emulator.endpoints import (
     assistants,
     commands,
     faults,
-    logs,
     machines,
     older_clients,
     page,
+    pipelines,
     ports,
+    schedules,
     sdk_history,
     secret_store,
     studios,
 )
 from lightning_native.emulator.endpoints.files import artifacts, connections, uploads
-from lightning_native.emulator.endpoints.jobs import tags
-from lightning_native.emulator.services import pipelines, schedules
-from lightning_native.emulator.services.jobs import multi_machine, single_machine
+from lightning_native.emulator.endpoints.jobs import logs, multi_machine, single_machine, tags
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.store import StorageError
 from lightning_native.emulator.strict.network import HOST

@@ -29,7 +29,7 @@ async def _execute(request: Request) -> Response:
         raise ApiError(400, "`command` is missing")
     command = await commands.execute(cloud, studio, text)
     if not body.get("detached"):
-        await commands.finished(cloud, command.id).wait()
+        await cloud.end_of(command.id).wait()
         return reply({"sessionName": command.id, "exitCode": command.exit_code, "output": _output(cloud, command)})
     return reply({"sessionName": command.id, "exitCode": -1, "output": ""})
 
@@ -47,7 +47,7 @@ async def _stream(request: Request) -> Response:
         age = (cloud.clock.now() - command.created_at) / cloud.clock.rate
         patience = _FIRST_ANSWER_SECONDS - age if age < _FIRST_ANSWER_SECONDS else _NEXT_ANSWER_SECONDS
         with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(commands.finished(cloud, command.id).wait(), patience)
+            await asyncio.wait_for(cloud.end_of(command.id).wait(), patience)
     if command.exit_code is None:
         result: dict[str, object] = {"exitCode": -1, "output": ""}
     else:

@@ -15,7 +15,8 @@ from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.services import studios
 from lightning_native.emulator.services.commands import output_of
-from lightning_native.emulator.services.jobs import job_runner, single_machine
+from lightning_native.emulator.services.jobs.job_runner import runner_of
+from lightning_native.emulator.services.jobs.states import is_final
 from lightning_native.emulator.services.signatures import signature
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Teamspace
@@ -118,7 +119,7 @@ def total_cost(cloud: Cloud) -> float:
     several = sum(item.spent for item in cloud.multi_machine_jobs)
     return (
         sum(studios.cost(cloud, studio) for studio in cloud.studios)
-        + sum(job_runner.cost(cloud, job) for job in cloud.jobs)
+        + sum(runner_of(cloud, job).cost for job in cloud.jobs)
         + several
     )
 
@@ -140,7 +141,7 @@ def _teamspace(cloud: Cloud, teamspace: Teamspace) -> str:
             escape(job.state),
             escape(job.machine),
             escape(timestamp(job.started_at) or ""),
-            _money(job_runner.cost(cloud, job)),
+            _money(runner_of(cloud, job).cost),
         ]
         for job in cloud.jobs
         if job.teamspace_id == teamspace.id
@@ -184,12 +185,12 @@ async def _job(request: Request) -> Response:
     job = cloud.jobs.get(request.path_params["key"])
     if job is None:
         raise ApiError(404, "job not found")
-    output = job_runner.output_of(cloud, job)
+    output = runner_of(cloud, job).output
     message = f" · {escape(job.message)}" if job.message else ""
     state = f'<p><a href="/">All</a> · <b id="state">{escape(job.state)}</b>{message} · {escape(job.machine)} · attempt'
-    cost = _money(job_runner.cost(cloud, job))
+    cost = _money(runner_of(cloud, job).cost)
     log = _tail(output.read_bytes() if output.exists() else b"")
-    running = not single_machine.is_final(job.state)
+    running = not is_final(job.state)
     return _html(f"Job {job.name}", f"{state} {job.attempt} · {cost}</p>{log}", refresh=running)
 
 

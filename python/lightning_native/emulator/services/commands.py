@@ -1,6 +1,5 @@
 """Commands in a studio: started, followed to their end, forgotten when there are many."""
 
-import asyncio
 import shutil
 from pathlib import Path
 
@@ -62,12 +61,7 @@ def _finish(cloud: Cloud, command: Command) -> None:
     if cloud.commands.get(command.id) is not None:
         cloud.commands.save(command)
     _forget_old(cloud, command.studio_id)
-    finished(cloud, command.id).set()
-
-
-def finished(cloud: Cloud, command_id: str) -> asyncio.Event:
-    """Return the event that is set when a command ended."""
-    return cloud.finished_commands.setdefault(command_id, asyncio.Event())
+    cloud.end_of(command.id).set()
 
 
 def _forget_old(cloud: Cloud, studio_id: str) -> None:
@@ -79,7 +73,7 @@ def _forget_old(cloud: Cloud, studio_id: str) -> None:
 def forget(cloud: Cloud, command: Command) -> None:
     """Delete a command with its output."""
     cloud.commands.delete(command.id)
-    cloud.finished_commands.pop(command.id, None)
+    cloud.forget_end(command.id)
     shutil.rmtree(_folder(cloud, command), ignore_errors=True)
 
 

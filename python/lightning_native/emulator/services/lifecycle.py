@@ -7,7 +7,9 @@ from pathlib import Path
 from lightning_native.emulator.host import processes
 from lightning_native.emulator.host.copies import is_discarded, put_aside
 from lightning_native.emulator.services import commands, pipelines, schedules, studios
-from lightning_native.emulator.services.jobs import job_runner, multi_machine, single_machine
+from lightning_native.emulator.services.jobs import multi_machine
+from lightning_native.emulator.services.jobs.job_runner import runner_of
+from lightning_native.emulator.services.jobs.states import is_final
 from lightning_native.emulator.state.cloud import Cloud, logger
 from lightning_native.emulator.state.records import Fact
 from lightning_native.emulator.state.root import LOST_AND_FOUND
@@ -77,13 +79,13 @@ async def _recover_jobs(cloud: Cloud) -> None:
             several.has_ended = True
             await multi_machine.delete(cloud, several)
     for job in cloud.jobs:
-        if single_machine.is_final(job.state):
-            job_runner.finished(cloud, job.id).set()
+        if is_final(job.state):
+            cloud.end_of(job.id).set()
         elif job.multi_machine_id and cloud.multi_machine_jobs.get(job.multi_machine_id) is None:
             cloud.jobs.delete(job.id)
-            cloud.discard(job_runner.folder_of(cloud, job))
+            cloud.discard(runner_of(cloud, job).folder)
         else:
-            job_runner.begin(cloud, job)
+            runner_of(cloud, job).begin()
     for several in cloud.multi_machine_jobs:
         if not several.has_ended:
             cloud.start_task(multi_machine.watch(cloud, several))
@@ -136,6 +138,6 @@ async def shut_down(cloud: Cloud) -> None:
         await asyncio.gather(*(pipelines.stop(cloud, pipeline) for pipeline in cloud.pipelines))
         await asyncio.gather(
             *(multi_machine.stop(cloud, several) for several in cloud.multi_machine_jobs),
-            *(job_runner.stop(cloud, job, message="the local cloud was stopped") for job in cloud.jobs),
+            *(runner_of(cloud, job).stop(message="the local cloud was stopped") for job in cloud.jobs),
             *(studios.stop(cloud, studio) for studio in cloud.studios),
         )

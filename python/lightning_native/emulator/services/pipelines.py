@@ -7,29 +7,22 @@ one is found by the name. A schedule creates a run as a pipeline of its own, wit
 import asyncio
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
-
-from lightning_native.emulator.api import body_of, cloud_of, reply
 from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.catalog import DEFAULT_CLUSTER, machine_type
 from lightning_native.emulator.clock import timestamp
-from lightning_native.emulator.endpoints.accounts import teamspace_of
 from lightning_native.emulator.services.files.drive import drive_folder, inside
-from lightning_native.emulator.services.jobs import job_runner, multi_machine, single_machine
+from lightning_native.emulator.services.jobs import multi_machine, single_machine, states
+from lightning_native.emulator.services.jobs.job_runner import runner_of
 from lightning_native.emulator.services.jobs.mounts import check_mounts
 from lightning_native.emulator.services.names import slug
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Job, MultiMachineJob, Pipeline
 from lightning_native.emulator.state.store import new_id
 
-_STATE = "PIPELINE_STATE_"
 _JOB, _MMT = "PIPELINE_STEP_TYPE_JOB", "PIPELINE_STEP_TYPE_MMT"
 PENDING, RUNNING, COMPLETED, FAILED, STOPPED = "PENDING", "RUNNING", "COMPLETED", "FAILED", "STOPPED"
 FINAL = (COMPLETED, FAILED, STOPPED)
 SKIPPED = "skipped"
-_STEP_FINAL = (job_runner.COMPLETED, job_runner.FAILED, job_runner.STOPPED, SKIPPED)
 
 
 def create(cloud: Cloud, teamspace_id: str, name: str, steps: list[dict[str, Any]], **fields: Any) -> Pipeline:
@@ -42,7 +35,7 @@ def create(cloud: Cloud, teamspace_id: str, name: str, steps: list[dict[str, Any
         name=slug(name),
         steps=steps,
         statuses=[
-            {"name": step["name"], "type": step["type"], "state": job_runner.PENDING, "interruptionRetryCount": 0}
+            {"name": step["name"], "type": step["type"], "state": states.PENDING, "interruptionRetryCount": 0}
             for step in steps
         ],
         created_at=cloud.clock.now(),
@@ -90,6 +83,10 @@ def _check(cloud: Cloud, teamspace_id: str, pipeline: str, steps: list[dict[str,
         earlier.add(name)
 
 
+def _is_final(state: str) -> bool:
+    return state == SKIPPED or states.is_final(state)
+
+
 async def run(cloud: Cloud, pipeline: Pipeline) -> None:
     """Bring a pipeline from where it is to a final state."""
     if pipeline.state == PENDING:
@@ -107,32 +104,32 @@ async def run(cloud: Cloud, pipeline: Pipeline) -> None:
             task.result()
     if running:
         await asyncio.gather(*running)
-    states = [status["state"] for status in pipeline.statuses]
+    ended = [status["state"] for status in pipeline.statuses]
     if pipeline.state == RUNNING:
-        pipeline.state = COMPLETED if all(state == job_runner.COMPLETED for state in states) else FAILED
+        pipeline.state = COMPLETED if all(state == states.COMPLETED for state in ended) else FAILED
     if cloud.pipelines.get(pipeline.id) is pipeline:
         cloud.pipelines.save(pipeline)
-    job_runner.finished(cloud, pipeline.id).set()
+    cloud.end_of(pipeline.id).set()
 
 
 def _ready(pipeline: Pipeline, running: set[str]) -> list[dict[str, Any]]:
     """Return the steps that can start, and mark those that never will."""
-    states = {status["name"]: status["state"] for status in pipeline.statuses}
-    failed = any(state in (job_runner.FAILED, job_runner.STOPPED) for state in states.values())
+    known = {status["name"]: status["state"] for status in pipeline.statuses}
+    failed = any(state in (states.FAILED, states.STOPPED) for state in known.values())
     found = []
     for step in pipeline.steps:
         status = _status(pipeline, step["name"])
-        if status["state"] in _STEP_FINAL or step["name"] in running:
+        if _is_final(status["state"]) or step["name"] in running:
             continue
-        upstream = [states[name] for name in step.get("waitFor") or []]
+        upstream = [known[name] for name in step.get("waitFor") or []]
         if status.get("resourceId"):
             # An earlier server started it.
             found.append(step)
-        elif any(state in _STEP_FINAL and state != job_runner.COMPLETED for state in upstream) or (
+        elif any(_is_final(state) and state != states.COMPLETED for state in upstream) or (
             failed and not pipeline.goes_on_after_failure
         ):
-            status["state"] = states[step["name"]] = SKIPPED
-        elif all(state == job_runner.COMPLETED for state in upstream):
+            status["state"] = known[step["name"]] = SKIPPED
+        elif all(state == states.COMPLETED for state in upstream):
             found.append(step)
     return found
 
@@ -145,14 +142,14 @@ async def _run_step(cloud: Cloud, pipeline: Pipeline, step: dict[str, Any]) -> N
     status = _status(pipeline, step["name"])
     while True:
         resource = _resource(cloud, pipeline, step["name"]) or await _start_step(cloud, pipeline, step)
-        status.update(resourceId=resource.id, resourceName=resource.name, state=job_runner.RUNNING)
+        status.update(resourceId=resource.id, resourceName=resource.name, state=states.RUNNING)
         cloud.pipelines.save(pipeline)
         if pipeline.state != RUNNING:
             # The pipeline was stopped while this job was made.
             await _stop_resource(cloud, resource)
-        await job_runner.finished(cloud, resource.id).wait()
+        await cloud.end_of(resource.id).wait()
         _update(cloud, status, resource)
-        interrupted = isinstance(resource, Job) and resource.was_interrupted and resource.state == job_runner.FAILED
+        interrupted = isinstance(resource, Job) and resource.was_interrupted and resource.state == states.FAILED
         if not interrupted or status["interruptionRetryCount"] >= pipeline.interruption_retries:
             break
         status["interruptionRetryCount"] += 1
@@ -213,16 +210,16 @@ async def stop(cloud: Cloud, pipeline: Pipeline) -> None:
         return
     pipeline.state = STOPPED
     await asyncio.gather(*(_stop_resource(cloud, resource) for resource in _resources(cloud, pipeline)))
-    await job_runner.finished(cloud, pipeline.id).wait()
+    await cloud.end_of(pipeline.id).wait()
     for status in pipeline.statuses:
-        if status["state"] not in _STEP_FINAL:
-            status["state"] = job_runner.STOPPED
+        if not _is_final(status["state"]):
+            status["state"] = states.STOPPED
     cloud.pipelines.save(pipeline)
 
 
 async def _stop_resource(cloud: Cloud, resource: Job | MultiMachineJob) -> None:
     if isinstance(resource, Job):
-        await job_runner.stop(cloud, resource)
+        await runner_of(cloud, resource).stop()
     else:
         await multi_machine.stop(cloud, resource)
 
@@ -237,93 +234,9 @@ async def delete(cloud: Cloud, pipeline: Pipeline) -> None:
     await asyncio.gather(*(_delete(cloud, resource) for resource in _resources(cloud, pipeline)))
 
 
-def document(cloud: Cloud, pipeline: Pipeline) -> dict[str, Any]:
-    """Return a pipeline as the API shows it."""
+def refresh(cloud: Cloud, pipeline: Pipeline) -> None:
+    """Bring what is recorded about steps that have not ended up to what their jobs are now."""
     for status in pipeline.statuses:
         resource = _resource(cloud, pipeline, status["name"])
-        if resource is not None and status["state"] not in _STEP_FINAL:
+        if resource is not None and not _is_final(status["state"]):
             _update(cloud, status, resource)
-    return {
-        "id": pipeline.id,
-        "name": pipeline.name,
-        "displayName": pipeline.name,
-        "projectId": pipeline.teamspace_id,
-        "userId": pipeline.user_id,
-        "parentPipelineId": pipeline.parent_id,
-        "scheduleId": pipeline.schedule_id,
-        "steps": pipeline.steps,
-        "statuses": pipeline.statuses,
-        "state": _STATE + pipeline.state,
-        "continueOnStepFailure": pipeline.goes_on_after_failure,
-        "interruptionRetryLimit": pipeline.interruption_retries,
-        "sharedFilesystem": pipeline.shared_filesystem or {"enabled": False},
-        "createdAt": timestamp(pipeline.created_at),
-        "updatedAt": timestamp(pipeline.created_at),
-    }
-
-
-def _pipeline_of(request: Request) -> Pipeline:
-    pipeline = cloud_of(request).pipelines.get(request.path_params["pipeline"])
-    if pipeline is None or pipeline.teamspace_id != request.path_params["project"]:
-        raise ApiError(404, f"pipeline {request.path_params['pipeline']} not found")
-    return pipeline
-
-
-async def _create(request: Request) -> Response:
-    cloud, teamspace, body = cloud_of(request), teamspace_of(request), await body_of(request)
-    pipeline = create(
-        cloud,
-        teamspace.id,
-        str(body.get("name") or ""),
-        body.get("steps") or [],
-        goes_on_after_failure=bool(body.get("continueOnStepFailure")),
-        interruption_retries=int(body.get("interruptionRetryLimit") or 0),
-        parent_id=str(body.get("parentPipelineId") or ""),
-        shared_filesystem=body.get("sharedFilesystem") or {},
-    )
-    return reply(document(cloud, pipeline))
-
-
-async def _list(request: Request) -> Response:
-    cloud, teamspace, query = cloud_of(request), teamspace_of(request), request.query_params
-    found = [
-        document(cloud, item)
-        for item in cloud.pipelines
-        if item.teamspace_id == teamspace.id and query.get("parentPipelineId") in (None, "", item.parent_id)
-    ]
-    return reply({"pipelines": found, "nextPageToken": ""})
-
-
-async def _get(request: Request) -> Response:
-    return reply(document(cloud_of(request), _pipeline_of(request)))
-
-
-async def _get_by_name(request: Request) -> Response:
-    cloud, teamspace, name = cloud_of(request), teamspace_of(request), request.path_params["name"]
-    for pipeline in reversed(list(cloud.pipelines)):
-        if pipeline.teamspace_id == teamspace.id and pipeline.name == name:
-            return reply(document(cloud, pipeline))
-    raise ApiError(404, f"pipeline {name} not found")
-
-
-async def _update_pipeline(request: Request) -> Response:
-    cloud, pipeline, body = cloud_of(request), _pipeline_of(request), await body_of(request)
-    if str(body.get("state", "")).removeprefix(_STATE).upper() in ("STOP", STOPPED):
-        await stop(cloud, pipeline)
-    return reply(document(cloud, pipeline))
-
-
-async def _delete_pipeline(request: Request) -> Response:
-    await delete(cloud_of(request), _pipeline_of(request))
-    return reply({})
-
-
-_ALL = "/v1/projects/{project}/pipelines"
-ROUTES = [
-    Route(_ALL, _list),
-    Route(_ALL, _create, methods=["POST"]),
-    Route(_ALL + "/{name:path}/getbyname", _get_by_name),
-    Route(_ALL + "/{pipeline}", _get),
-    Route(_ALL + "/{pipeline}", _update_pipeline, methods=["PUT"]),
-    Route(_ALL + "/{pipeline}", _delete_pipeline, methods=["DELETE"]),
-]

@@ -5,22 +5,15 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
-from starlette.requests import Request
-from starlette.responses import Response
-from starlette.routing import Route
 
-from lightning_native.emulator.api import body_of, cloud_of, reply
 from lightning_native.emulator.api_error import ApiError
-from lightning_native.emulator.clock import timestamp
-from lightning_native.emulator.endpoints.accounts import teamspace_of
 from lightning_native.emulator.services import pipelines, studios
 from lightning_native.emulator.services.names import check_name
 from lightning_native.emulator.state.cloud import Cloud, logger
 from lightning_native.emulator.state.records import Schedule
 from lightning_native.emulator.state.store import new_id
 
-_PIPELINE, _STUDIO = "PIPELINE", "CLOUDSPACE_STUDIO"
-_ACTIVE, _PAUSED = "active", "paused"
+PIPELINE, STUDIO = "PIPELINE", "CLOUDSPACE_STUDIO"
 # How late a schedule may notice that it was changed or deleted, in simulated seconds.
 _MAX_SLEEP = 60.0
 
@@ -34,6 +27,31 @@ def next_time(cron: str, zone: str, after: float) -> float:
         raise ApiError(400, f"{zone!r} is no time zone") from None
     except (CronSimError, StopIteration):
         raise ApiError(400, f"{cron!r} is no cron expression that ever fires") from None
+
+
+def create(
+    cloud: Cloud, teamspace_id: str, name: str, kind: str, resource_id: str, *, cron: str, zone: str, **fields: Any
+) -> Schedule:
+    """Create a schedule of a pipeline or a studio; it fires from now on."""
+    known = cloud.pipelines.get(resource_id) if kind == PIPELINE else cloud.studios.get(resource_id)
+    if kind not in (PIPELINE, STUDIO) or known is None:
+        raise ApiError(404, f"{kind.lower()} {resource_id} not found")
+    schedule = Schedule(
+        id=new_id(),
+        teamspace_id=teamspace_id,
+        user_id=cloud.user.id,
+        name=check_name(name),
+        cron=cron,
+        timezone=zone,
+        resource_id=resource_id,
+        resource_type=kind,
+        created_at=cloud.clock.now(),
+        next_at=next_time(cron, zone, cloud.clock.now()),
+        **fields,
+    )
+    cloud.schedules.save(schedule)
+    cloud.start_task(run(cloud, schedule))
+    return schedule
 
 
 async def run(cloud: Cloud, schedule: Schedule) -> None:
@@ -54,7 +72,7 @@ async def run(cloud: Cloud, schedule: Schedule) -> None:
 
 
 async def _fire(cloud: Cloud, schedule: Schedule) -> None:
-    if schedule.resource_type == _STUDIO:
+    if schedule.resource_type == STUDIO:
         studio = cloud.studios.get(schedule.resource_id)
         if studio is None:
             raise ApiError(404, f"studio {schedule.resource_id} not found")
@@ -83,107 +101,3 @@ async def _fire(cloud: Cloud, schedule: Schedule) -> None:
         schedule_id=schedule.id,
         shared_filesystem=pipeline.shared_filesystem,
     )
-
-
-def _document(schedule: Schedule) -> dict[str, Any]:
-    return {
-        "id": schedule.id,
-        "name": schedule.name,
-        "displayName": schedule.name,
-        "projectId": schedule.teamspace_id,
-        "userId": schedule.user_id,
-        "cronExpression": schedule.cron,
-        "timezone": schedule.timezone,
-        "resourceId": schedule.resource_id,
-        "resourceType": schedule.resource_type,
-        "parentResourceId": schedule.parent_id,
-        "actionType": schedule.action or "UNSPECIFIED_ACTION",
-        "parallelRuns": schedule.parallel_runs,
-        "state": _PAUSED if schedule.is_paused else _ACTIVE,
-        "next": timestamp(schedule.next_at),
-        "total": schedule.total,
-        "createdAt": timestamp(schedule.created_at),
-        "updatedAt": timestamp(schedule.created_at),
-    }
-
-
-def _schedule_of(request: Request) -> Schedule:
-    schedule = cloud_of(request).schedules.get(request.path_params["schedule"])
-    if schedule is None or schedule.teamspace_id != request.path_params["project"]:
-        raise ApiError(404, f"schedule {request.path_params['schedule']} not found")
-    return schedule
-
-
-async def _create(request: Request) -> Response:
-    cloud, teamspace, body = cloud_of(request), teamspace_of(request), await body_of(request)
-    kind = str(body.get("resourceType") or _PIPELINE)
-    resource = str(body.get("resourceId") or "")
-    known = cloud.pipelines.get(resource) if kind == _PIPELINE else cloud.studios.get(resource)
-    if kind not in (_PIPELINE, _STUDIO) or known is None:
-        raise ApiError(404, f"{kind.lower()} {resource} not found")
-    cron, zone = str(body.get("cronExpression") or ""), str(body.get("timezone") or "")
-    schedule = Schedule(
-        id=new_id(),
-        teamspace_id=teamspace.id,
-        user_id=cloud.user.id,
-        name=check_name(str(body.get("displayName") or "schedule")),
-        cron=cron,
-        timezone=zone,
-        resource_id=resource,
-        resource_type=kind,
-        parent_id=str(body.get("parentResourceId") or ""),
-        created_at=cloud.clock.now(),
-        action=str(body.get("actionType") or ""),
-        parallel_runs=bool(body.get("parallelRuns")),
-        next_at=next_time(cron, zone, cloud.clock.now()),
-    )
-    cloud.schedules.save(schedule)
-    cloud.start_task(run(cloud, schedule))
-    return reply(_document(schedule))
-
-
-async def _list(request: Request) -> Response:
-    cloud, teamspace, query = cloud_of(request), teamspace_of(request), request.query_params
-    found = [
-        _document(item)
-        for item in cloud.schedules
-        if item.teamspace_id == teamspace.id
-        and query.get("resourceId") in (None, "", item.resource_id)
-        and query.get("parentResourceId") in (None, "", item.parent_id)
-    ]
-    return reply({"schedules": found, "nextPageToken": ""})
-
-
-async def _get(request: Request) -> Response:
-    return reply(_document(_schedule_of(request)))
-
-
-async def _update(request: Request) -> Response:
-    cloud, schedule, body = cloud_of(request), _schedule_of(request), await body_of(request)
-    cron = str(body.get("cronExpression") or schedule.cron)
-    zone = str(body["timezone"]) if body.get("timezone") is not None else schedule.timezone
-    schedule.next_at = next_time(cron, zone, cloud.clock.now())
-    schedule.cron, schedule.timezone = cron, zone
-    if body.get("state"):
-        schedule.is_paused = str(body["state"]).lower() not in (_ACTIVE, "running")
-    if body.get("displayName"):
-        schedule.name = check_name(str(body["displayName"]))
-    if body.get("parallelRuns") is not None:
-        schedule.parallel_runs = bool(body["parallelRuns"])
-    cloud.schedules.save(schedule)
-    return reply(_document(schedule))
-
-
-async def _delete(request: Request) -> Response:
-    cloud_of(request).schedules.delete(_schedule_of(request).id)
-    return reply({})
-
-
-_ALL = "/v1/projects/{project}/schedules"
-ROUTES = [
-    Route(_ALL, _list),
-    Route(_ALL, _create, methods=["POST"]),
-    Route(_ALL + "/{schedule}", _get),
-    Route(_ALL + "/{schedule}", _update, methods=["PUT"]),
-    Route(_ALL + "/{schedule}", _delete, methods=["DELETE"]),
-]

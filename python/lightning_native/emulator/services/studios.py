@@ -10,6 +10,7 @@ from lightning_native.emulator.catalog import DEFAULT_CLUSTER, DEFAULT_MACHINE, 
 from lightning_native.emulator.host import processes
 from lightning_native.emulator.host.namespaces import Namespace
 from lightning_native.emulator.services.files.drive import drive_folder
+from lightning_native.emulator.services.jobs.job_runner import JobRunners
 from lightning_native.emulator.services.names import free_name
 from lightning_native.emulator.services.ports import ports_of
 from lightning_native.emulator.services.variables import STUDIORC
@@ -111,7 +112,7 @@ async def boot(cloud: Cloud, studio: Studio, instance: dict[str, Any]) -> None:
 
 async def _make_ready(cloud: Cloud, studio: Studio) -> OSError | None:
     """Make what the commands of a studio need, and return why that cannot be done."""
-    await cloud.copied(studio.id)
+    await cloud.service(JobRunners).wait_for_copies(studio.id)
     try:
         await asyncio.to_thread(cloud.environments.create, cloud.studio_environment(studio), cloud.root / "templates")
         await namespace_of(cloud, studio)
@@ -190,7 +191,7 @@ async def delete(cloud: Cloud, studio: Studio) -> None:
     with cloud.folder_in_work(studio.id):
         cloud.studios.delete(studio.id)
         await stop(cloud, studio)
-        await cloud.copied(studio.id)
+        await cloud.service(JobRunners).wait_for_copies(studio.id)
         cloud.forget_namespace(studio.marker)
         for command in cloud.commands:
             if command.studio_id == studio.id:

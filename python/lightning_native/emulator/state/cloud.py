@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from collections import deque
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +29,7 @@ from lightning_native.emulator.strict.machines import StrictMachines
 
 logger = logging.getLogger("lightning_native.emulator")
 
+S = TypeVar("S")
 T = TypeVar("T")
 USERNAME = "local-user"
 TEAMSPACE = "local-teamspace"
@@ -66,11 +67,8 @@ class Cloud:
         if seen is not None and seen.value > self.clock.now():
             # Simulated time never runs backwards, also when it ran ahead of the real one before a restart.
             self.clock = Clock(settings.clock_rate, seen.value)
-        self.finished_commands: dict[str, asyncio.Event] = {}
-        self.finished_jobs: dict[str, asyncio.Event] = {}
-        self.ended_logs: dict[str, asyncio.Event] = {}
-        # By job: what makes its machine while it boots.
-        self.machines_made: dict[str, asyncio.Task[processes.Process]] = {}
+        self._ends: dict[str, asyncio.Event] = {}
+        self._services: dict[Callable[[Cloud], Any], Any] = {}
         self.strict: StrictMachines | None = None
         self.environments: Environments | StrictEnvironments = Environments()
         if settings.strict:
@@ -80,9 +78,6 @@ class Cloud:
             self.strict = StrictMachines(root, self.environments, index=settings.index)
         self._namespaces: dict[str, Namespace] = {}
         self._namespace_locks: dict[str, asyncio.Lock] = {}
-        self.snapshot_lock = asyncio.Lock()
-        self.interrupt_lock = asyncio.Lock()
-        self.warned_of_images = False
         self.faults = FaultList()
         # What the SDK reported, newest last; never written anywhere.
         self.history: deque[dict[str, Any]] = deque(maxlen=200)
@@ -233,12 +228,20 @@ class Cloud:
         task.add_done_callback(self._finished)
         return task
 
-    async def copied(self, studio_id: str) -> None:
-        """Wait until no job that boots needs a stopped studio to stay as it is."""
-        for key, making in list(self.machines_made.items()):
-            job = self.jobs.get(key)
-            if job is not None and job.specification.get("cloudspaceId") == studio_id:
-                await asyncio.wait([making])
+    def service(self, kind: "Callable[[Cloud], S]") -> S:
+        """Return this cloud's one object of a kind, created on first use: the memory of a service."""
+        if kind not in self._services:
+            self._services[kind] = kind(self)
+        found: S = self._services[kind]
+        return found
+
+    def end_of(self, key: str) -> asyncio.Event:
+        """Return the event that is set when a command, job or pipeline has ended."""
+        return self._ends.setdefault(key, asyncio.Event())
+
+    def forget_end(self, key: str) -> None:
+        """Let go of the event of a command or job that is deleted."""
+        self._ends.pop(key, None)
 
     async def patiently(self, work: Coroutine[Any, Any, None], seconds: float) -> None:
         """Run something in the background and wait until it is done, at most so many real seconds."""

@@ -1,370 +1,337 @@
-"""How a job runs: from a snapshot of its studio, as often as it may, until a state that is final.
+"""The runner of a job: from a snapshot of its studio, as often as it may, until a state that is final.
 
 What its machine needs is made while it boots: a job runs `job_start_seconds` after it was submitted, not later.
-
-States: pending → running → completed, failed or stopped; restarting between attempts; stopping while processes end.
 """
 
 import asyncio
 import contextlib
-import json
-import os
 import shlex
-import shutil
-import stat
-from pathlib import Path
 
-from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.catalog import MACHINES
 from lightning_native.emulator.host import processes
-from lightning_native.emulator.host.copies import copy_files, copy_folders
 from lightning_native.emulator.host.log_file import record_times
-from lightning_native.emulator.services.files.drive import drive_folder, inside
-from lightning_native.emulator.services.jobs import mounts
+from lightning_native.emulator.services.files.drive import drive_folder
+from lightning_native.emulator.services.jobs import artifacts, mounts
+from lightning_native.emulator.services.jobs.snapshots import Snapshots, run_of
+from lightning_native.emulator.services.jobs.states import (
+    COMPLETED,
+    FAILED,
+    PENDING,
+    RESTARTING,
+    RUNNING,
+    STOPPED,
+    STOPPING,
+    is_final,
+)
 from lightning_native.emulator.services.variables import ENTER_HOME, job_environment
 from lightning_native.emulator.state.cloud import Cloud, logger
 from lightning_native.emulator.state.records import Job, Studio
 
-PENDING, RUNNING, RESTARTING, STOPPING = "pending", "running", "restarting", "stopping"
-COMPLETED, FAILED, STOPPED = "completed", "failed", "stopped"
-_FINAL = (COMPLETED, FAILED, STOPPED)
 # It is there when the machine is, and waits until it may begin.
 _SHELL = f'read -r go && exec </dev/null && {{ {ENTER_HOME}; bash "$0"; printf %s "$?" > "$1"; }}'
 _NO_COMMAND = 125
 _CAPACITY_POLL_SECONDS = 0.1
 _STOP_AGAIN_SECONDS = 1.0
-# Left out of a job's artifacts: caches that its code did not mean to keep.
-_NO_ARTIFACTS = {".cache", "__pycache__", ".ipynb_checkpoints"}
 
 
-def folder_of(cloud: Cloud, job: Job) -> Path:
-    """Return the folder that holds all of a job."""
-    return cloud.root / "jobs" / job.id
+class JobRunner:
+    """One job while it is there: where it has its files, what it has cost, and its way to a final state.
 
+    Attributes:
+        folder: the folder that holds all of the job.
+        home: the folder that its command runs in.
+        environment: the folder of its Python environment.
+        output: the file with what it wrote, both streams of all attempts.
+        log_ended: set when its command has ended for good, so that readers of its log may go.
+        finished: set when it is in a final state.
 
-def output_of(cloud: Cloud, job: Job) -> Path:
-    """Return the file with what a job wrote, both streams of all attempts."""
-    return folder_of(cloud, job) / "output"
+    """
 
+    def __init__(self, cloud: Cloud, job: Job) -> None:
+        self._cloud = cloud
+        self._job = job
+        self.folder = cloud.root / "jobs" / job.id
+        self.home = self.folder / "home"
+        self.environment = self.folder / "environment"
+        self.output = self.folder / "output"
+        self._note = self.folder / "snapshot.json"
+        self.log_ended = asyncio.Event()
+        self.finished = cloud.end_of(job.id)
+        # The task that creates its machine while it boots.
+        self._machine: asyncio.Task[processes.Process] | None = None
+        # What ends an attempt is done before the next one begins, whose processes it would end as well.
+        self._interrupting = asyncio.Lock()
 
-def home_of_job(cloud: Cloud, job: Job) -> Path:
-    """Return the folder that a job's command runs in."""
-    return folder_of(cloud, job) / "home"
+    @property
+    def cost(self) -> float:
+        """What the job has cost so far, in dollars."""
+        job = self._job
+        if job.started_at is None:
+            return job.spent
+        hours = ((job.stopped_at or self._cloud.clock.now()) - job.started_at) / 3600
+        return job.spent + hours * MACHINES[job.machine].hourly(bool(job.specification.get("spot")))
 
+    @property
+    def log_is_whole(self) -> bool:
+        """Whether nothing is added to its log any more."""
+        return is_final(self._job.state) or self.log_ended.is_set()
 
-def environment_of_job(cloud: Cloud, job: Job) -> Path:
-    """Return the folder of a job's Python environment."""
-    return folder_of(cloud, job) / "environment"
+    @property
+    def _studio(self) -> Studio | None:
+        return self._cloud.studios.get(self._job.specification.get("cloudspaceId") or "")
 
-
-def cost(cloud: Cloud, job: Job) -> float:
-    """Return what a job has cost so far, in dollars."""
-    if job.started_at is None:
-        return job.spent
-    hours = ((job.stopped_at or cloud.clock.now()) - job.started_at) / 3600
-    return job.spent + hours * MACHINES[job.machine].hourly(bool(job.specification.get("spot")))
-
-
-async def prepare(cloud: Cloud, job: Job) -> None:
-    """Make a job's folder: the studio's files as they are now, or as they were for the same snapshot."""
-    folder = folder_of(cloud, job)
-    folder.mkdir(parents=True)
-    (folder / "output").touch()
-    studio = cloud.studios.get(job.specification.get("cloudspaceId") or "")
-    try:
-        if studio is None:
-            home_of_job(cloud, job).mkdir()
-            cloud.give(home_of_job(cloud, job), home_of_job(cloud, job))
-            return
-        run_id = _run_of(job)
-        await copy_files(await _snapshot(cloud, studio, run_id), folder)
-        if studio.instance is not None and not run_id:
-            # Whoever works in it may change it at any moment. That of a stopped studio waits for us.
-            await asyncio.to_thread(_copy_environment, cloud, job)
-    except BaseException:
-        cloud.discard(folder)
-        raise
-
-
-def begin(cloud: Cloud, job: Job) -> None:
-    """Bring a job in the background from where it is to a final state."""
-    if job.state in (PENDING, RESTARTING):
-        _boot(cloud, job)
-    cloud.start_task(_run(cloud, job))
-
-
-def _boot(cloud: Cloud, job: Job) -> None:
-    cloud.machines_made[job.id] = cloud.start_task(_make_machine(cloud, job))
-
-
-async def _make_machine(cloud: Cloud, job: Job) -> processes.Process:
-    """Make what a job needs, and return the process that waits to run its command."""
-    folder, directory = folder_of(cloud, job), home_of_job(cloud, job)
-    await asyncio.to_thread(_copy_environment, cloud, job)
-    snapshot = folder / "snapshot.json"
-    if not snapshot.exists():
-        snapshot.write_text(json.dumps(await asyncio.to_thread(_manifest, directory)))
-    environment = environment_of_job(cloud, job)
-    (folder / "exit_code").unlink(missing_ok=True)
-    mounted = mounts.mount(cloud, job)
-    namespace = await cloud.namespace_of(
-        job.marker,
-        directory,
-        drive_folder(cloud, job.teamspace_id),
-        environment=environment if environment.exists() else None,
-        mounts=mounted,
-        network=job.multi_machine_id or "",
-    )
-    (folder / "command").write_text(_script(cloud, job), encoding="utf-8", errors="surrogateescape")
-    return processes.start(
-        ["bash", "-c", _SHELL],
-        folder=folder,
-        directory=directory,
-        environment=job_environment(cloud, job, namespace, directory=directory, environment=environment),
-        output=output_of(cloud, job),
-        namespace=namespace,
-        waits=True,
-    )
-
-
-def _copy_environment(cloud: Cloud, job: Job) -> None:
-    """Give a job the environment of its studio, or a new one where there is none."""
-    destination = environment_of_job(cloud, job)
-    studio = cloud.studios.get(job.specification.get("cloudspaceId") or "")
-    if studio is not None and not destination.exists():
-        run_id = _run_of(job)
-        source = _snapshot_folder(cloud, studio, run_id) if run_id else cloud.studio_folder(studio)
-        if (source / "environment").exists():
-            cloud.environments.copy(source / "environment", destination)
-    if studio is not None or cloud.strict is None:
-        cloud.environments.create(destination, cloud.root / "templates")
-
-
-def _run_of(job: Job) -> str:
-    return str(job.specification.get("runId") or "")
-
-
-def _snapshot_folder(cloud: Cloud, studio: Studio, run_id: str) -> Path:
-    return cloud.root / "snapshots" / studio.id / run_id
-
-
-async def _snapshot(cloud: Cloud, studio: Studio, run_id: str) -> Path:
-    """Return a folder with a studio's files and environment: the studio's own, or the snapshot of a run."""
-    if not run_id:
-        return cloud.studio_folder(studio)
-    if not run_id.isalnum():
-        raise ApiError(400, f"{run_id!r} is no run")
-    folder = _snapshot_folder(cloud, studio, run_id)
-    # The SDK reuses a snapshot for the whole life of its process: files that came later are not in it.
-    async with cloud.snapshot_lock:
-        if not folder.exists():
-            partial = folder.with_name(f".{run_id}")
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.mkdir(parents=True)
-            await copy_folders(cloud.studio_folder(studio), partial, cloud.environments.copy)
-            partial.rename(folder)
-    return folder
-
-
-async def _run(cloud: Cloud, job: Job) -> None:
-    if job.state in _FINAL:
-        # It was stopped before its turn came.
-        return
-    if job.state == STOPPING and not job.pid:
-        if job.id not in cloud.machines_made:
-            # The server that was stopping it is gone.
-            await _finish(cloud, job, STOPPED)
-        return
-    process = processes.Process(job.pid, job.process)
-    while True:
-        if job.state in (PENDING, RESTARTING):
-            if not await _wait_for_machine(cloud, job):
-                return
-            process = cloud.machines_made.pop(job.id).result()
-            _start(cloud, job, process)
-        async with record_times(output_of(cloud, job), cloud.clock):
-            await process.wait()
-        async with cloud.interrupt_lock:
-            # What ends an attempt must be done before the next one begins, whose processes it would end as well.
-            pass
-        final = STOPPED if job.state == STOPPING else _settle(cloud, job)
-        if final:
-            log_ended(cloud, job.id).set()
-            await _finish(cloud, job, final)
-            return
-        _boot(cloud, job)
-
-
-async def _wait_for_machine(cloud: Cloud, job: Job) -> bool:
-    """Wait until a job can run; return whether it is still to, or has ended meanwhile."""
-    waiting = job.state
-    asked_at = job.created_at if waiting == PENDING else cloud.clock.now()
-    await cloud.clock.sleep(asked_at + cloud.settings.job_start_seconds_of(job.machine) - cloud.clock.now())
-    while job.state == waiting and cloud.faults.is_out_of_capacity(job.machine):
-        await asyncio.sleep(_CAPACITY_POLL_SECONDS)
-    await _made(cloud, job)
-    if job.state == waiting and (error := cloud.machines_made[job.id].exception()) is not None:
-        job.message = f"its machine cannot be made: {error}"
-        await _finish(cloud, job, FAILED)
-    return job.state == waiting
-
-
-async def _made(cloud: Cloud, job: Job) -> None:
-    if (making := cloud.machines_made.get(job.id)) is not None:
-        await asyncio.wait([making])
-
-
-def _start(cloud: Cloud, job: Job, process: processes.Process) -> None:
-    job.pid, job.process = process.pid, process.identity
-    job.started_at = cloud.clock.now()
-    job.state = RUNNING
-    process.go()
-    cloud.jobs.save(job)
-    if job.specification.get("spot") and (fault := cloud.faults.take("reclaim", machine=job.machine, name=job.name)):
-        cloud.start_task(_reclaim(cloud, job, fault.seconds))
-
-
-async def _reclaim(cloud: Cloud, job: Job, seconds: float) -> None:
-    attempt = job.attempt
-    await cloud.clock.sleep(seconds)
-    if job.attempt == attempt:
-        await interrupt(cloud, job, "the interruptible machine was reclaimed")
-
-
-def _script(cloud: Cloud, job: Job) -> str:
-    command = str(job.specification.get("command") or "")
-    if job.specification.get("cloudspaceId"):
-        return f"set -e\n{command}\n"
-    image = str(job.specification.get("image"))
-    if not cloud.warned_of_images:
-        cloud.warned_of_images = True
-        logger.warning("no container engine: jobs from an image (%s) run on this computer itself", image)
-    entrypoint = shlex.split(str(job.specification.get("entrypoint") or ""))
-    if not entrypoint and not command:
-        return f"echo what {shlex.quote(image)} runs by itself cannot run in the local cloud\nexit {_NO_COMMAND}\n"
-    # A shell takes the command as one argument, any other entrypoint takes its words.
-    words = [command] if entrypoint and entrypoint[-1] == "-c" else shlex.split(command)
-    return f"exec {shlex.join([*entrypoint, *words])}\n"
-
-
-def _settle(cloud: Cloud, job: Job) -> str:
-    """Record how an attempt ended; return the state that is final, or nothing when there is another attempt."""
-    try:
-        job.exit_code = int((folder_of(cloud, job) / "exit_code").read_text())
-    except (OSError, ValueError):
-        job.exit_code = None
-    if job.exit_code == 0:
-        return COMPLETED
-    reason = job.message or (
-        f"the command ended with exit code {job.exit_code}"
-        if job.exit_code is not None
-        else "its process was killed, or it was lost while the local cloud was not running"
-    )
-    if job.attempt < int(job.specification.get("maxRunAttempts") or 1):
-        job.spent = cost(cloud, job)
-        job.attempt += 1
-        job.restarts += 1
-        job.state, job.pid, job.started_at, job.message = RESTARTING, 0, None, ""
-        cloud.jobs.save(job)
-        return ""
-    job.message = reason
-    return FAILED
-
-
-async def _finish(cloud: Cloud, job: Job, final: str) -> None:
-    # While the state is not final yet, so that who waits for it finds the artifacts.
-    await cloud.end_processes(job.marker)
-    cloud.forget_namespace(job.marker)
-    mounts.unmount(cloud, job)
-    making = cloud.machines_made.pop(job.id, None)
-    if making is not None and making.exception() is None:
-        # It waited for its turn when it was ended.
-        making.result().go()
-        await making.result().wait()
-    if job.started_at is not None:
+    async def prepare(self) -> None:
+        """Create the job's folder: the studio's files as they are now, or as they were for the same run."""
+        self.folder.mkdir(parents=True)
+        self.output.touch()
+        studio = self._studio
         try:
-            await asyncio.to_thread(_collect_artifacts, cloud, job)
-        except (OSError, ValueError) as error:
-            logger.error("what job %s wrote cannot be kept: %s", job.name, error)
-    job.state, job.pid = final, 0
-    job.stopped_at = cloud.clock.now()
-    if cloud.jobs.get(job.id) is job:
-        cloud.jobs.save(job)
-    cloud.discard(home_of_job(cloud, job))
-    cloud.discard(environment_of_job(cloud, job))
-    log_ended(cloud, job.id).set()
-    finished(cloud, job.id).set()
+            if studio is None:
+                self.home.mkdir()
+                self._cloud.give(self.home, self.home)
+                return
+            await self._cloud.service(Snapshots).copy_files(self._job, studio, self.folder)
+            if studio.instance is not None and not run_of(self._job):
+                # Whoever works in it may change it at any moment. That of a stopped studio waits for us.
+                await asyncio.to_thread(self._copy_environment)
+        except BaseException:
+            self._cloud.discard(self.folder)
+            raise
 
+    def begin(self) -> None:
+        """Bring the job in the background from where it is to a final state."""
+        if self._job.state in (PENDING, RESTARTING):
+            self._boot()
+        self._cloud.start_task(self._run())
 
-async def interrupt(cloud: Cloud, job: Job, message: str) -> None:
-    """Take a job's machine away: it starts again if it has attempts left."""
-    if job.state == RUNNING:
-        job.message, job.was_interrupted = message, True
-        async with cloud.interrupt_lock:
-            await cloud.end_processes(job.marker)
+    def _boot(self) -> None:
+        self._machine = self._cloud.start_task(self._make_machine())
 
+    async def _make_machine(self) -> processes.Process:
+        """Make what the job needs, and return the process that waits to run its command."""
+        cloud, job = self._cloud, self._job
+        await asyncio.to_thread(self._copy_environment)
+        await asyncio.to_thread(artifacts.note_files, self.home, self._note)
+        (self.folder / "exit_code").unlink(missing_ok=True)
+        mounted = mounts.mount(cloud, job)
+        namespace = await cloud.namespace_of(
+            job.marker,
+            self.home,
+            drive_folder(cloud, job.teamspace_id),
+            environment=self.environment if self.environment.exists() else None,
+            mounts=mounted,
+            network=job.multi_machine_id or "",
+        )
+        (self.folder / "command").write_text(self._script(), encoding="utf-8", errors="surrogateescape")
+        return processes.start(
+            ["bash", "-c", _SHELL],
+            folder=self.folder,
+            directory=self.home,
+            environment=job_environment(cloud, job, namespace, directory=self.home, environment=self.environment),
+            output=self.output,
+            namespace=namespace,
+            waits=True,
+        )
 
-def _manifest(home: Path) -> dict[str, list[int]]:
-    """Return what tells whether a file is still the same, by path."""
-    found: dict[str, list[int]] = {}
-    if home.is_symlink():
-        # The job put it there: what it leads to is not what the job wrote.
-        return found
-    for folder, folders, files in os.walk(home):
-        folders[:] = [name for name in folders if name not in _NO_ARTIFACTS]
-        for name in files:
-            path = Path(folder) / name
-            with contextlib.suppress(OSError):
-                status = path.stat(follow_symlinks=False)
-                if stat.S_ISREG(status.st_mode):
-                    key = os.fsencode(path.relative_to(home)).decode(errors="surrogateescape")
-                    found[key] = [status.st_ino, status.st_size, status.st_ctime_ns]
-    return found
+    def _copy_environment(self) -> None:
+        """Give the job the environment of its studio, or a new one where there is none."""
+        studio = self._studio
+        if studio is not None and not self.environment.exists():
+            self._cloud.service(Snapshots).copy_environment(self._job, studio, self.environment)
+        if studio is not None or self._cloud.strict is None:
+            self._cloud.environments.create(self.environment, self._cloud.root / "templates")
 
-
-def _collect_artifacts(cloud: Cloud, job: Job) -> None:
-    """Move what a job wrote to the drive: the files that are not as they were in its snapshot."""
-    home = home_of_job(cloud, job)
-    before = json.loads((folder_of(cloud, job) / "snapshot.json").read_text())
-    drive = drive_folder(cloud, job.teamspace_id)
-    for path, state in _manifest(home).items():
-        if before.get(path) != state:
-            try:
-                # Code has the drive mounted, and may put links into it.
-                target = inside(drive, f"jobs/{job.name}/{path}")
-                target.parent.mkdir(parents=True, exist_ok=True)
-                (home / path).replace(target)
-                cloud.give(target, drive)
-            except (ApiError, OSError) as error:
-                logger.error("a file that job %s wrote cannot be kept: %s", job.name, error)
-
-
-async def stop(cloud: Cloud, job: Job, *, message: str = "") -> None:
-    """End a job and wait until it is in a final state; nothing to do for one that is."""
-    if job.state in _FINAL:
-        return
-    if job.state != STOPPING:
-        was_waiting = job.pid == 0
-        job.state, job.message = STOPPING, message
-        cloud.jobs.save(job)
-        if was_waiting:
-            # Its runner sleeps until a machine would be there.
-            await _made(cloud, job)
-            await _finish(cloud, job, STOPPED)
+    async def _run(self) -> None:
+        job = self._job
+        if is_final(job.state):
+            # It was stopped before its turn came.
             return
-    done = finished(cloud, job.id)
-    while not done.is_set():
-        # Again and again: a process that was just being made when they were counted is not among them.
+        if job.state == STOPPING and not job.pid:
+            if self._machine is None:
+                # The server that was stopping it is gone.
+                await self._finish(STOPPED)
+            return
+        process = processes.Process(job.pid, job.process)
+        while True:
+            if job.state in (PENDING, RESTARTING):
+                made = await self._wait_for_machine()
+                if made is None:
+                    return
+                process = made
+                self._start(process)
+            async with record_times(self.output, self._cloud.clock):
+                await process.wait()
+            async with self._interrupting:
+                pass
+            final = STOPPED if job.state == STOPPING else self._settle()
+            if final:
+                self.log_ended.set()
+                await self._finish(final)
+                return
+            self._boot()
+
+    async def _wait_for_machine(self) -> processes.Process | None:
+        """Wait until the job can run, and return the process that is to begin; None when it has ended meanwhile."""
+        cloud, job = self._cloud, self._job
+        waiting = job.state
+        asked_at = job.created_at if waiting == PENDING else cloud.clock.now()
+        await cloud.clock.sleep(asked_at + cloud.settings.job_start_seconds_of(job.machine) - cloud.clock.now())
+        while job.state == waiting and cloud.faults.is_out_of_capacity(job.machine):
+            await asyncio.sleep(_CAPACITY_POLL_SECONDS)
+        await self.machine_made()
+        if job.state != waiting or self._machine is None:
+            return None
+        if (error := self._machine.exception()) is not None:
+            job.message = f"its machine cannot be made: {error}"
+            await self._finish(FAILED)
+            return None
+        made, self._machine = self._machine.result(), None
+        return made
+
+    async def machine_made(self) -> None:
+        """Wait until what the job needs is made, if it boots."""
+        if self._machine is not None:
+            await asyncio.wait([self._machine])
+
+    def _start(self, process: processes.Process) -> None:
+        cloud, job = self._cloud, self._job
+        job.pid, job.process = process.pid, process.identity
+        job.started_at = cloud.clock.now()
+        job.state = RUNNING
+        process.go()
+        cloud.jobs.save(job)
+        if job.specification.get("spot") and (
+            fault := cloud.faults.take("reclaim", machine=job.machine, name=job.name)
+        ):
+            cloud.start_task(self._reclaim(fault.seconds))
+
+    async def _reclaim(self, seconds: float) -> None:
+        attempt = self._job.attempt
+        await self._cloud.clock.sleep(seconds)
+        if self._job.attempt == attempt:
+            await self.interrupt("the interruptible machine was reclaimed")
+
+    def _script(self) -> str:
+        specification = self._job.specification
+        command = str(specification.get("command") or "")
+        if specification.get("cloudspaceId"):
+            return f"set -e\n{command}\n"
+        image = str(specification.get("image"))
+        runners = self._cloud.service(JobRunners)
+        if not runners.warned_of_images:
+            runners.warned_of_images = True
+            logger.warning("no container engine: jobs from an image (%s) run on this computer itself", image)
+        entrypoint = shlex.split(str(specification.get("entrypoint") or ""))
+        if not entrypoint and not command:
+            return f"echo what {shlex.quote(image)} runs by itself cannot run in the local cloud\nexit {_NO_COMMAND}\n"
+        # A shell takes the command as one argument, any other entrypoint takes its words.
+        words = [command] if entrypoint and entrypoint[-1] == "-c" else shlex.split(command)
+        return f"exec {shlex.join([*entrypoint, *words])}\n"
+
+    def _settle(self) -> str:
+        """Record how an attempt ended; return the state that is final, or nothing when there is another attempt."""
+        job = self._job
+        try:
+            job.exit_code = int((self.folder / "exit_code").read_text())
+        except (OSError, ValueError):
+            job.exit_code = None
+        if job.exit_code == 0:
+            return COMPLETED
+        reason = job.message or (
+            f"the command ended with exit code {job.exit_code}"
+            if job.exit_code is not None
+            else "its process was killed, or it was lost while the local cloud was not running"
+        )
+        if job.attempt < int(job.specification.get("maxRunAttempts") or 1):
+            job.spent = self.cost
+            job.attempt += 1
+            job.restarts += 1
+            job.state, job.pid, job.started_at, job.message = RESTARTING, 0, None, ""
+            self._cloud.jobs.save(job)
+            return ""
+        job.message = reason
+        return FAILED
+
+    async def _finish(self, final: str) -> None:
+        # While the state is not final yet, so that who waits for it finds the artifacts.
+        cloud, job = self._cloud, self._job
         await cloud.end_processes(job.marker)
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(done.wait(), _STOP_AGAIN_SECONDS)
+        cloud.forget_namespace(job.marker)
+        mounts.unmount(cloud, job)
+        making, self._machine = self._machine, None
+        if making is not None and making.exception() is None:
+            # It waited for its turn when it was ended.
+            making.result().go()
+            await making.result().wait()
+        if job.started_at is not None:
+            try:
+                await asyncio.to_thread(artifacts.collect, cloud, job, self.home, self._note)
+            except (OSError, ValueError) as error:
+                logger.error("what job %s wrote cannot be kept: %s", job.name, error)
+        job.state, job.pid = final, 0
+        job.stopped_at = cloud.clock.now()
+        if cloud.jobs.get(job.id) is job:
+            cloud.jobs.save(job)
+        cloud.discard(self.home)
+        cloud.discard(self.environment)
+        self.log_ended.set()
+        self.finished.set()
+
+    async def interrupt(self, message: str) -> None:
+        """Take the job's machine away: it starts again if it has attempts left."""
+        if self._job.state == RUNNING:
+            self._job.message, self._job.was_interrupted = message, True
+            async with self._interrupting:
+                await self._cloud.end_processes(self._job.marker)
+
+    async def stop(self, *, message: str = "") -> None:
+        """End the job and wait until it is in a final state; nothing to do for one that is."""
+        job = self._job
+        if is_final(job.state):
+            return
+        if job.state != STOPPING:
+            was_waiting = job.pid == 0
+            job.state, job.message = STOPPING, message
+            self._cloud.jobs.save(job)
+            if was_waiting:
+                # Its runner sleeps until a machine would be there.
+                await self.machine_made()
+                await self._finish(STOPPED)
+                return
+        while not self.finished.is_set():
+            # Again and again: a process that was just being made when they were counted is not among them.
+            await self._cloud.end_processes(job.marker)
+            with contextlib.suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(self.finished.wait(), _STOP_AGAIN_SECONDS)
 
 
-def log_ended(cloud: Cloud, job_id: str) -> asyncio.Event:
-    """Return the event that is set when a job's command has ended for good, so that who follows its log may go."""
-    return cloud.ended_logs.setdefault(job_id, asyncio.Event())
+class JobRunners:
+    """The runners of one cloud, by job."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._runners: dict[str, JobRunner] = {}
+        self.warned_of_images = False
+
+    def of(self, job: Job) -> JobRunner:
+        """Return the runner of a job."""
+        if job.id not in self._runners:
+            self._runners[job.id] = JobRunner(self._cloud, job)
+        return self._runners[job.id]
+
+    def forget(self, job: Job) -> None:
+        """Let go of the runner of a job that is deleted."""
+        self._runners.pop(job.id, None)
+        self._cloud.forget_end(job.id)
+
+    async def wait_for_copies(self, studio_id: str) -> None:
+        """Wait until no job that boots needs a stopped studio to stay as it is."""
+        for key, runner in list(self._runners.items()):
+            job = self._cloud.jobs.get(key)
+            if job is not None and job.specification.get("cloudspaceId") == studio_id:
+                await runner.machine_made()
 
 
-def finished(cloud: Cloud, job_id: str) -> asyncio.Event:
-    """Return the event that is set when a job is in a final state."""
-    return cloud.finished_jobs.setdefault(job_id, asyncio.Event())
+def runner_of(cloud: Cloud, job: Job) -> JobRunner:
+    """Return the runner of a job."""
+    return cloud.service(JobRunners).of(job)

@@ -17,9 +17,10 @@ from lightning_native.emulator.api import address_of, cloud_of, number_in, reply
 from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
+from lightning_native.emulator.endpoints.jobs.single_machine import job_of
 from lightning_native.emulator.host.log_file import POLL_SECONDS, Line, read_lines
-from lightning_native.emulator.services.jobs import job_runner
-from lightning_native.emulator.services.jobs.single_machine import is_final, job_of
+from lightning_native.emulator.services.jobs.job_runner import runner_of
+from lightning_native.emulator.services.jobs.states import is_final
 from lightning_native.emulator.services.signatures import sign, verify
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Job
@@ -83,10 +84,6 @@ def _entry(job: Job, line: Line) -> dict[str, Any]:
     }
 
 
-def _is_whole(cloud: Cloud, job: Job) -> bool:
-    return is_final(job.state) or job_runner.log_ended(cloud, job.id).is_set()
-
-
 class Cursor:
     """A place in the logs of several jobs."""
 
@@ -99,11 +96,11 @@ class Cursor:
         count = 0
         for job in self.jobs:
             number, offset = self.places.get(job.id, [0, 0])
-            output = job_runner.output_of(cloud, job)
+            output = runner_of(cloud, job).output
             if not output.exists():
                 continue
             for line in read_lines(
-                output, cloud.clock, number=number, offset=offset, is_complete=_is_whole(cloud, job)
+                output, cloud.clock, number=number, offset=offset, is_complete=runner_of(cloud, job).log_is_whole
             ):
                 self.places[job.id] = [line.number + 1, line.offset]
                 if wanted(line):
@@ -114,7 +111,7 @@ class Cursor:
 
     def is_done(self, cloud: Cloud) -> bool:
         """Whether the commands of all these jobs have ended."""
-        return all(_is_whole(cloud, job) for job in self.jobs)
+        return all(runner_of(cloud, job).log_is_whole for job in self.jobs)
 
 
 def _places(text: str | None) -> dict[str, list[int]]:
@@ -153,7 +150,7 @@ async def _page(request: Request) -> Response:
 async def _send(websocket: WebSocket, cloud: Cloud, cursor: Cursor, wanted: Callable[[Line], bool]) -> None:
     """Send lines as they come until the jobs have ended or the reader left."""
     left = asyncio.create_task(websocket.receive())
-    ended = asyncio.gather(*(job_runner.log_ended(cloud, job.id).wait() for job in cursor.jobs))
+    ended = asyncio.gather(*(runner_of(cloud, job).log_ended.wait() for job in cursor.jobs))
     news: set[asyncio.Future[Any]] = {left, ended}
     try:
         while not left.done() and not cloud.closing.is_set():

@@ -1,0 +1,60 @@
+"""Artifacts of a job: the files that it wrote, which are kept on the drive when it has ended."""
+
+import contextlib
+import json
+import os
+import stat
+from pathlib import Path
+
+from lightning_native.emulator.api_error import ApiError
+from lightning_native.emulator.services.files.drive import drive_folder, inside
+from lightning_native.emulator.state.cloud import Cloud, logger
+from lightning_native.emulator.state.records import Job
+
+# Left out of a job's artifacts: caches that its code did not mean to keep.
+_NO_ARTIFACTS = {".cache", "__pycache__", ".ipynb_checkpoints"}
+
+
+def artifacts_folder(cloud: Cloud, job: Job) -> Path:
+    """Return the folder of the drive with a job's artifacts."""
+    return drive_folder(cloud, job.teamspace_id) / "jobs" / job.name
+
+
+def note_files(home: Path, note: Path) -> None:
+    """Write down which files a job begins with; does nothing when an earlier attempt did."""
+    if not note.exists():
+        note.write_text(json.dumps(_manifest(home)))
+
+
+def collect(cloud: Cloud, job: Job, home: Path, note: Path) -> None:
+    """Move what a job wrote to the drive: the files that are not as they were when it began."""
+    before = json.loads(note.read_text())
+    drive = drive_folder(cloud, job.teamspace_id)
+    for path, state in _manifest(home).items():
+        if before.get(path) != state:
+            try:
+                # Code has the drive mounted, and may put links into it.
+                target = inside(drive, f"jobs/{job.name}/{path}")
+                target.parent.mkdir(parents=True, exist_ok=True)
+                (home / path).replace(target)
+                cloud.give(target, drive)
+            except (ApiError, OSError) as error:
+                logger.error("a file that job %s wrote cannot be kept: %s", job.name, error)
+
+
+def _manifest(home: Path) -> dict[str, list[int]]:
+    """Return what tells whether a file is still the same, by path."""
+    found: dict[str, list[int]] = {}
+    if home.is_symlink():
+        # The job put it there: what it leads to is not what the job wrote.
+        return found
+    for folder, folders, files in os.walk(home):
+        folders[:] = [name for name in folders if name not in _NO_ARTIFACTS]
+        for name in files:
+            path = Path(folder) / name
+            with contextlib.suppress(OSError):
+                status = path.stat(follow_symlinks=False)
+                if stat.S_ISREG(status.st_mode):
+                    key = os.fsencode(path.relative_to(home)).decode(errors="surrogateescape")
+                    found[key] = [status.st_ino, status.st_size, status.st_ctime_ns]
+    return found
