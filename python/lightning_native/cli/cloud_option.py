@@ -5,9 +5,8 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lightning_native.emulator.client.attach import default_root
 from lightning_native.lightning.credentials import Credentials
-from lightning_native.lightning.local import cloud_environ
+from lightning_native.lightning.local import cloud_environ, default_root
 
 
 def add_cloud_option(*parsers: argparse.ArgumentParser, about: str = "on the local cloud") -> None:

@@ -13,13 +13,12 @@ from dataclasses import asdict
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lightning_native.emulator import Faults, read_environ
-from lightning_native.emulator.client.attach import default_root
-from lightning_native.emulator.client.local_cloud import stop_server
+from lightning_native.emulator import Faults, read_environ, stop_server
 from lightning_native.emulator.state.faults import KINDS
 from lightning_native.emulator.state.root import root_folder
 from lightning_native.emulator.state.server_file import exports
 from lightning_native.errors import EmulatorError
+from lightning_native.lightning.local import default_root
 
 EXAMPLE = "lightning-native emulator --root ./cloud --clock-rate 60"
 FAULT_EXAMPLE = "lightning-native emulator fault add --match 'POST */execute' --status 503 --after-accept --times 1"

@@ -8,7 +8,6 @@ from typing import get_args
 
 from lightning_native.cli.cloud_option import add_cloud_option, chosen_cloud
 from lightning_native.emulator import read_environ
-from lightning_native.emulator.client.attach import default_root
 from lightning_native.engine.checks import check_plan
 from lightning_native.engine.interpreter import difference_at_submission
 from lightning_native.engine.machines import MachineOffer
@@ -16,6 +15,7 @@ from lightning_native.engine.plan import PlacementName, RunPlan
 from lightning_native.engine.watch import controller_environment
 from lightning_native.engine.workflow import Workflow, load_workflow
 from lightning_native.jobs.step import step_command
+from lightning_native.lightning.local import default_root
 
 
 def add_workflow_arguments(parser: argparse.ArgumentParser) -> None:

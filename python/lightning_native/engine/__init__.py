@@ -48,7 +48,6 @@ def run(
         CredentialsError: credentials are missing.
         ArchiveError: `root` cannot be packed.
     """
-    from lightning_native.emulator.client.attach import default_root
     from lightning_native.engine.checks import check_plan
     from lightning_native.engine.driving import RunResult, drive
     from lightning_native.engine.journal import Journal
@@ -56,6 +55,7 @@ def run(
     from lightning_native.engine.watch import Watch
     from lightning_native.errors import PlanError, RunFailedError, RunStoppedError
     from lightning_native.lightning.credentials import Credentials
+    from lightning_native.lightning.local import default_root
 
     check_plan(plan)
     environ = {} if local or cloud else Credentials.from_environment(os.environ).environ()

@@ -5,7 +5,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from lightning_native.emulator.client.attach import attach
+from lightning_native.emulator.client.attach import attach, default_root
+from lightning_native.emulator.host.keep_alive import keeping
+
+__all__ = ["attach", "cloud_environ", "default_root", "keeping"]
 
 # Of an account, unknown to the local cloud: the SDK would ask it for the organization, and prefers a token to a key.
 _ACCOUNT = ("LIGHTNING_ORG", "LIGHTNING_CLUSTER_ID", "LIGHTNING_AUTH_TOKEN")

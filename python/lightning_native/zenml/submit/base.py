@@ -11,10 +11,10 @@ from zenml.constants import (
 )
 from zenml.models import PipelineRunUpdate
 
-from lightning_native.emulator.host.keep_alive import keeping
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.engine.watch import Watch
+from lightning_native.lightning.local import keeping
 from lightning_native.zenml.component import (
     credentials_of,
     local_cloud_root,
