@@ -87,7 +87,7 @@ def test_an_interruptible_job_that_is_reclaimed_is_run_again_without_counting(
     runner: Runner, cloud: LocalCloud, placement: PlacementName
 ) -> None:
     # Late enough for it to have begun on a busy computer.
-    cloud.faults.add("reclaim", seconds=3.0, times=1)
+    cloud.faults.add("interrupt", seconds=3.0, times=1)
     count = runner.results / "count"
     script = f"echo x >>'{count}'; test $(wc -l <'{count}') -ge 2 || sleep 600"
     folder = runner.make(placement, StepPlan("count", ("sh", "-c", script), interruptible=True))

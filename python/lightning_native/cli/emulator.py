@@ -14,7 +14,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from lightning_native.emulator import Faults, read_environ, stop_server
-from lightning_native.emulator.state.faults import KINDS
+from lightning_native.emulator.state.faults import FORMER_KINDS, KINDS
 from lightning_native.emulator.state.root import root_folder
 from lightning_native.emulator.state.server_file import exports
 from lightning_native.errors import EmulatorError
@@ -108,7 +108,9 @@ def _add_fault_arguments(parser: argparse.ArgumentParser) -> None:
         epilog=f"kinds:\n{kinds}\n\nexample:\n  {FAULT_EXAMPLE}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add.add_argument("kind", nargs="?", default="status", choices=KINDS, metavar="KIND", help="(default: status)")
+    add.add_argument(
+        "kind", nargs="?", default="status", choices=[*KINDS, *FORMER_KINDS], metavar="KIND", help="(default: status)"
+    )
     add.add_argument("--match", default="", metavar="'METHOD PATH'", help="the requests, with * for anything")
     add.add_argument("--times", type=int, default=1, metavar="N", help="how often it fires; 0 for always (default: 1)")
     add.add_argument("--status", type=int, default=503, metavar="CODE", help="the HTTP status (default: 503)")

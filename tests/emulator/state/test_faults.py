@@ -174,12 +174,15 @@ def test_a_studio_that_dies_ends_its_command_and_is_stopped(sdk: Any, studio: An
         studio.run("true")
 
 
-@pytest.mark.parametrize(("attempts", "status"), [(2, "Completed"), (1, "Failed")])
-def test_a_reclaimed_job_starts_again_if_it_may(
-    sdk: Any, studio: Any, faults: Faults, attempts: int, status: str
+@pytest.mark.parametrize(
+    ("attempts", "status", "kind"),
+    [(2, "Completed", "interrupt"), (1, "Failed", "interrupt"), (1, "Failed", "reclaim")],
+)
+def test_an_interrupted_job_starts_again_if_it_may(
+    sdk: Any, studio: Any, faults: Faults, attempts: int, status: str, kind: str
 ) -> None:
     name = f"spot-{uuid4().hex[:6]}"
-    faults.add("reclaim", name=name, seconds=0.2)
+    faults.add(kind, name=name, seconds=0.2)
     command = "[ -e tried ] || { touch tried; sleep 600; }"
     options = {"machine": "CPU", "studio": studio, "interruptible": True, "max_run_attempts": attempts}
     job = sdk.Job.run(name=name, command=command, **options)

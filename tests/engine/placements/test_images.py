@@ -60,7 +60,7 @@ def test_a_machine_that_is_taken_away_gets_what_it_is_to_run_again(
     runner: Runner, lightning_cloud: LocalCloud, placement: PlacementName
 ) -> None:
     # Late enough for it to have begun on a busy computer.
-    lightning_cloud.faults.add("reclaim", seconds=3.0, times=1)
+    lightning_cloud.faults.add("interrupt", seconds=3.0, times=1)
     count = f"{runner.results}/count"
     script = f"echo x >>'{count}'; test $(wc -l <'{count}') -ge 2 || sleep 600"
     folder = runner.make(placement, shell("count", script, interruptible=True))

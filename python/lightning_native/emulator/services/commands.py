@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from lightning_native.emulator.host import processes
-from lightning_native.emulator.services.studios import lose_machine, namespace_of, require_running
+from lightning_native.emulator.services import studios
 from lightning_native.emulator.services.variables import ENTER_HOME, command_environment
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Command, Studio
@@ -23,12 +23,12 @@ def _folder(cloud: Cloud, command: Command) -> Path:
 
 async def execute(cloud: Cloud, studio: Studio, text: str) -> Command:
     """Start a command in a running studio."""
-    instance = require_running(studio)
+    instance = studios.require_running(studio)
     command = Command(new_id(), studio.id, instance["id"], cloud.clock.now())
     folder = _folder(cloud, command)
     folder.mkdir(parents=True)
     (folder / "command").write_text(text + "\n", encoding="utf-8", errors="surrogateescape")
-    namespace = await namespace_of(cloud, studio)
+    namespace = await studios.namespace_of(cloud, studio)
     process = processes.start(
         ["bash", "-c", _SHELL],
         folder=folder,
@@ -42,7 +42,7 @@ async def execute(cloud: Cloud, studio: Studio, text: str) -> Command:
     studio.active_at = cloud.clock.now()
     cloud.start_task(follow(cloud, command, process))
     if fault := cloud.faults.take("studio-dies", machine=instance["machine"], name=studio.name):
-        cloud.start_task(lose_machine(cloud, studio, instance["id"], fault.seconds))
+        cloud.start_task(studios.interrupt(cloud, studio, instance["id"], fault.seconds))
     return command
 
 

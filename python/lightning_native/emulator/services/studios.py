@@ -137,8 +137,8 @@ async def _forget_failed(cloud: Cloud, studio: Studio, instance: dict[str, Any])
     save(cloud, studio)
 
 
-async def lose_machine(cloud: Cloud, studio: Studio, instance_id: str, seconds: float) -> None:
-    """Take a studio's machine away after some time, with all that runs on it."""
+async def interrupt(cloud: Cloud, studio: Studio, instance_id: str, seconds: float) -> None:
+    """Interrupt a studio's machine after some seconds, with all that runs on it."""
     await cloud.clock.sleep(seconds)
     if studio.instance is not None and studio.instance["id"] == instance_id:
         await stop(cloud, studio)

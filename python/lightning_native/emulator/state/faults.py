@@ -24,8 +24,10 @@ KINDS = {
     "boot-fails": "the machine of a studio fails to start",
     "boot-hangs": "the machine of a studio stays pending",
     "studio-dies": "a studio loses its machine so many seconds after a command began",
-    "reclaim": "an interruptible job loses its machine so many seconds after it began",
+    "interrupt": "an interruptible job loses its machine so many seconds after it began",
 }
+# Names that kinds had in earlier versions.
+FORMER_KINDS = {"reclaim": "interrupt"}
 # Kinds that a request triggers, with the requests that they are about unless told otherwise.
 REQUEST_KINDS = {
     "status": "* *",
@@ -66,6 +68,11 @@ class Fault:
     name: str = ""
     fired: int = 0
     id: int = 0
+
+    def __post_init__(self) -> None:
+        """Give a kind that is known by a former name its present one."""
+        if isinstance(self.kind, str):
+            self.kind = FORMER_KINDS.get(self.kind, self.kind)
 
     def check(self) -> None:
         """Raise `EmulatorError` for a fault that cannot be."""

@@ -201,15 +201,15 @@ class JobRunner:
         process.go()
         cloud.jobs.save(job)
         if job.specification.get("spot") and (
-            fault := cloud.faults.take("reclaim", machine=job.machine, name=job.name)
+            fault := cloud.faults.take("interrupt", machine=job.machine, name=job.name)
         ):
-            cloud.start_task(self._reclaim(fault.seconds))
+            cloud.start_task(self._interrupt_later(fault.seconds))
 
-    async def _reclaim(self, seconds: float) -> None:
+    async def _interrupt_later(self, seconds: float) -> None:
         attempt = self._job.attempt
         await self._cloud.clock.sleep(seconds)
         if self._job.attempt == attempt:
-            await self.interrupt("the interruptible machine was reclaimed")
+            await self.interrupt("the interruptible machine was interrupted")
 
     def _script(self) -> str:
         specification = self._job.specification
@@ -278,7 +278,7 @@ class JobRunner:
         self.finished.set()
 
     async def interrupt(self, message: str) -> None:
-        """Take the job's machine away: it starts again if it has attempts left."""
+        """Interrupt the job's machine: the job starts again if it has attempts left."""
         if self._job.state == RUNNING:
             self._job.message, self._job.was_interrupted = message, True
             async with self._interrupting:
