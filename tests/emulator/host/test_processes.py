@@ -26,7 +26,7 @@ def test_a_process_whose_program_is_still_being_loaded_is_found(monkeypatch: pyt
 def test_what_a_process_starts_at_once_gives_way_too(tmp_path: Path) -> None:
     output, environment = tmp_path / "output", {"PATH": os.environ["PATH"]}
     started = [
-        processes.start(["sh", "-c", "nice; true"], directory=tmp_path, environment=environment, output=output)
+        processes.start(["sh", "-c", "nice; true"], directory=tmp_path, variables=environment, output=output)
         for _ in range(200)
     ]
     asyncio.run(asyncio.wait_for(_wait_for(started), 60))

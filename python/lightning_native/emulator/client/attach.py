@@ -101,7 +101,7 @@ def _start(root: Path) -> _Lifeline:
     argv = python_module("lightning_native", "emulator", "--root", str(root), "--stop-with-stdin", *_arguments())
     with open_private(log, empty=True) as stream:
         server = subprocess.Popen(
-            argv, stdin=reader, stdout=subprocess.DEVNULL, stderr=stream, start_new_session=True, env=_own_environment()
+            argv, stdin=reader, stdout=subprocess.DEVNULL, stderr=stream, start_new_session=True, env=_own_variables()
         )
     os.close(reader)
     deadline = time.monotonic() + _START_SECONDS
@@ -144,7 +144,7 @@ def _check_strict(root: Path) -> None:
         raise EmulatorError(f"the local cloud in {root} runs already and is not strict; stop it, or unset {_STRICT}")
 
 
-def _own_environment() -> dict[str, str]:
+def _own_variables() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("LIGHTNING_")}
 
 

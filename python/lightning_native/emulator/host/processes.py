@@ -21,7 +21,7 @@ from lightning_native.errors import EmulatorError
 
 MARKER = "LIGHTNING_NATIVE_EMULATOR_MARKER"
 _GRACE_SECONDS = 2.0
-# Between two looks for processes of a marker, which read the environment of every process, while some are ending …
+# Between two looks for processes of a marker, which read the variables of every process, while some are ending …
 _LOOK_SECONDS = 0.1
 # … and while they are killed.
 _SHORTEST_LOOK_SECONDS = 0.01
@@ -88,7 +88,7 @@ def start(
     argv: Sequence[str],
     *,
     directory: Path,
-    environment: Mapping[str, str],
+    variables: Mapping[str, str],
     output: Path,
     folder: Path | None = None,
     namespace: Namespace | None = None,
@@ -117,7 +117,7 @@ def start(
             stdout=stream,
             stderr=stream,
             cwd=directory,
-            env=environment,
+            env=variables,
             start_new_session=True,
             umask=_THEIR_UMASK if namespace and namespace.hides_files else _UMASK,
         )
@@ -166,26 +166,26 @@ def _mount_namespace(pid: str) -> int:
     return os.stat(f"/proc/{pid}/ns/mnt").st_ino  # noqa: PTH116 - see above
 
 
-def _environment(pid: str) -> bytes:
-    """Return the environment of a process; of one that begins to run another program, that program's."""
-    environment = _read_environment(pid)
-    while not environment and _has_program(pid):
+def _variables_of(pid: str) -> bytes:
+    """Return the variables of a process; of one that begins to run another program, that program's."""
+    variables = _read_variables(pid)
+    while not variables and _has_program(pid):
         loading = _is_loading(pid)
         # Again: it may have been loaded meanwhile.
-        environment = _read_environment(pid)
+        variables = _read_variables(pid)
         if not loading:
             break
         time.sleep(_LOADING_SECONDS)
-    return environment
+    return variables
 
 
-def _read_environment(pid: str) -> bytes:
-    with open(f"/proc/{pid}/environ", "rb", buffering=0) as environment:  # noqa: PTH123 - Path is slower
-        return environment.read()
+def _read_variables(pid: str) -> bytes:
+    with open(f"/proc/{pid}/environ", "rb", buffering=0) as environ:  # noqa: PTH123 - Path is slower
+        return environ.read()
 
 
 def _has_program(pid: str) -> bool:
-    """Whether a process is not one of the kernel's own, which have no environment either."""
+    """Whether a process is not one of the kernel's own, which have no variables either."""
     try:
         os.readlink(f"/proc/{pid}/exe")  # noqa: PTH115 - Path is slower
     except OSError:
@@ -194,16 +194,16 @@ def _has_program(pid: str) -> bool:
 
 
 def _is_loading(pid: str) -> bool:
-    """Whether the memory of a program is there, but not yet its environment."""
+    """Whether the memory of a program is there, but not yet its variables."""
     fields = _status(pid)
-    memory, end_of_environment = fields[20], fields[48]
-    return memory != "0" and end_of_environment == "0"
+    memory, end_of_variables = fields[20], fields[48]
+    return memory != "0" and end_of_variables == "0"
 
 
 def find(marker: str, namespace: int | None = None) -> list[int]:
     """Return the ids of all processes that carry a marker or are in the namespace of one that does.
 
-    A process can wipe its environment; it does not leave its namespace.
+    A process can wipe its variables; it does not leave its namespace.
     """
     wanted = f"{MARKER}={marker}".encode()
     own = _mount_namespace("self")
@@ -213,7 +213,7 @@ def find(marker: str, namespace: int | None = None) -> list[int]:
             # Processes end while we look, and those of other users cannot be read.
             with contextlib.suppress(OSError):
                 inside = _mount_namespace(name)
-                if wanted in _environment(name).split(b"\0"):
+                if wanted in _variables_of(name).split(b"\0"):
                     marked.append(int(name))
                     namespaces.add(inside)
                 elif inside != own:
@@ -222,12 +222,12 @@ def find(marker: str, namespace: int | None = None) -> list[int]:
 
 
 def any_has(variable: str, value: str) -> bool:
-    """Tell whether a process has a variable with this value in its environment."""
+    """Tell whether a process has a variable with this value."""
     wanted = f"{variable}={value}".encode()
     for name in os.listdir("/proc"):  # noqa: PTH208 - see above
         if name.isdigit():
             with contextlib.suppress(OSError):
-                if wanted in _environment(name).split(b"\0"):
+                if wanted in _variables_of(name).split(b"\0"):
                     return True
     return False
 

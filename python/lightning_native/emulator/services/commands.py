@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lightning_native.emulator.host import processes
 from lightning_native.emulator.services import studios
-from lightning_native.emulator.services.variables import ENTER_HOME, command_environment
+from lightning_native.emulator.services.variables import ENTER_HOME, command_variables
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Command, Studio
 from lightning_native.emulator.state.store import new_id
@@ -33,7 +33,7 @@ async def execute(cloud: Cloud, studio: Studio, text: str) -> Command:
         ["bash", "-c", _SHELL],
         folder=folder,
         directory=cloud.studio_home(studio),
-        environment=command_environment(cloud, studio, namespace),
+        variables=command_variables(cloud, studio, namespace),
         output=folder / "output",
         namespace=namespace,
     )

@@ -173,9 +173,9 @@ def _resources(cloud: Cloud, pipeline: Pipeline) -> list[Job | MultiMachineJob]:
 
 
 async def _start_step(cloud: Cloud, pipeline: Pipeline, step: dict[str, Any]) -> Job | MultiMachineJob:
-    environment = {"LIGHTNING_PIPELINE_ID": pipeline.id, "LIGHTNING_PIPELINE_STEP": step["name"]}
+    variables = {"LIGHTNING_PIPELINE_ID": pipeline.id, "LIGHTNING_PIPELINE_STEP": step["name"]}
     name = f"{pipeline.name}-{step['name']}"
-    fields: dict[str, Any] = {"pipeline_id": pipeline.id, "extra_env": environment}
+    fields: dict[str, Any] = {"pipeline_id": pipeline.id, "extra_env": variables}
     if step["type"] == _MMT:
         return await multi_machine.create(cloud, pipeline.teamspace_id, {**step["mmt"], "name": name}, **fields)
     return await single_machine.create(cloud, pipeline.teamspace_id, name, step["job"].get("spec") or {}, **fields)

@@ -34,7 +34,7 @@ _OF_CONTAINERS = ("LIGHTNING_CLOUD_URL", "LIGHTNING_USERNAME", "LIGHTNING_CLOUD_
 _DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-def base_environment(cloud: Cloud, *, home: str, environment: Path, marker: str) -> dict[str, str]:
+def base_variables(cloud: Cloud, *, home: str, environment: Path, marker: str) -> dict[str, str]:
     """Return the variables of any process that runs in the cloud, without credentials."""
     passed = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
     cache = cloud.root / "cache"
@@ -57,10 +57,10 @@ def base_environment(cloud: Cloud, *, home: str, environment: Path, marker: str)
     }
 
 
-def command_environment(cloud: Cloud, studio: Studio, namespace: Namespace | None) -> dict[str, str]:
+def command_variables(cloud: Cloud, studio: Studio, namespace: Namespace | None) -> dict[str, str]:
     """Return the variables of a command in a studio."""
     home = namespaces.HOME if namespace else str(cloud.studio_home(studio))
-    base = base_environment(cloud, home=home, environment=cloud.studio_environment(studio), marker=studio.marker)
+    base = base_variables(cloud, home=home, environment=cloud.studio_environment(studio), marker=studio.marker)
     if cloud.strict is not None:
         base = _strict(cloud, namespace, studio.marker)
     return {
@@ -72,12 +72,12 @@ def command_environment(cloud: Cloud, studio: Studio, namespace: Namespace | Non
     }
 
 
-def job_environment(
+def job_variables(
     cloud: Cloud, job: Job, namespace: Namespace | None, *, directory: Path, environment: Path
 ) -> dict[str, str]:
     """Return the variables of a job's command."""
     home = namespaces.HOME if namespace else str(directory)
-    base = base_environment(cloud, home=home, environment=environment, marker=job.marker)
+    base = base_variables(cloud, home=home, environment=environment, marker=job.marker)
     studio = cloud.studios.get(job.specification.get("cloudspaceId") or "")
     given = job.specification.get("env") or []
     if cloud.strict is not None:

@@ -23,7 +23,7 @@ from lightning_native.emulator.services.jobs.states import (
     STOPPING,
     is_final,
 )
-from lightning_native.emulator.services.variables import ENTER_HOME, job_environment
+from lightning_native.emulator.services.variables import ENTER_HOME, job_variables
 from lightning_native.emulator.state.cloud import Cloud, logger
 from lightning_native.emulator.state.records import Job, Studio
 
@@ -127,7 +127,7 @@ class JobRunner:
             ["bash", "-c", _SHELL],
             folder=self.folder,
             directory=self.home,
-            environment=job_environment(cloud, job, namespace, directory=self.home, environment=self.environment),
+            variables=job_variables(cloud, job, namespace, directory=self.home, environment=self.environment),
             output=self.output,
             namespace=namespace,
             waits=True,
