@@ -23,7 +23,8 @@ def _scope(request: Request) -> str:
     return teamspace_of(request).id if "project" in request.path_params else ""
 
 
-def _document(cloud: Cloud, secret: Secret) -> dict[str, Any]:
+def to_api(cloud: Cloud, secret: Secret) -> dict[str, Any]:
+    """Return a secret as the API shows it, without its value."""
     return {
         "id": secret.id,
         "name": secret.name,
@@ -45,7 +46,7 @@ def _secret_of(request: Request) -> Secret:
 async def _list(request: Request) -> Response:
     cloud, scope, kind = cloud_of(request), _scope(request), request.query_params.get("type")
     found = [item for item in cloud.secrets if item.teamspace_id == scope and kind in (None, "", item.kind)]
-    return reply({"secrets": [_document(cloud, item) for item in found]})
+    return reply({"secrets": [to_api(cloud, item) for item in found]})
 
 
 async def _create(request: Request) -> Response:
@@ -61,7 +62,7 @@ async def _create(request: Request) -> Response:
     secret.value = str(body.get("value") or "")
     cloud.secrets.save(secret)
     cloud.secrets.forget()
-    return reply(_document(cloud, secret))
+    return reply(to_api(cloud, secret))
 
 
 async def _update(request: Request) -> Response:
@@ -70,7 +71,7 @@ async def _update(request: Request) -> Response:
     secret.value = str(body.get("value") or "")
     cloud.secrets.save(secret)
     cloud.secrets.forget()
-    return reply(_document(cloud, secret))
+    return reply(to_api(cloud, secret))
 
 
 async def _delete(request: Request) -> Response:

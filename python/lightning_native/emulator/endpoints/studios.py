@@ -64,7 +64,7 @@ def _config(studio: Studio) -> dict[str, Any]:
     }
 
 
-def document(studio: Studio) -> dict[str, Any]:
+def to_api(studio: Studio) -> dict[str, Any]:
     """Return a studio as the API shows it."""
     return {
         "isFavorite": False,
@@ -89,7 +89,7 @@ async def _list(request: Request) -> Response:
     cloud, teamspace, query = cloud_of(request), teamspace_of(request), request.query_params
     ids = query.getlist("ids")
     found = [
-        document(studio)
+        to_api(studio)
         for studio in cloud.studios
         if studio.teamspace_id == teamspace.id
         and query.get("name") in (None, "", studio.name)
@@ -117,11 +117,11 @@ async def _create(request: Request) -> Response:
             path.write_text(str(seed.get("contents") or ""), encoding="utf-8", errors="surrogateescape")
             cloud.give(path, cloud.studio_home(studio))
     cloud.studios.save(studio)
-    return reply(document(studio))
+    return reply(to_api(studio))
 
 
 async def _get(request: Request) -> Response:
-    return reply(document(studio_of(request)))
+    return reply(to_api(studio_of(request)))
 
 
 async def _update(request: Request) -> Response:
@@ -139,7 +139,7 @@ async def _update(request: Request) -> Response:
     studios.save(cloud, studio)
     # Variables that it had before may be secrets.
     cloud.studios.forget()
-    return reply(document(studio))
+    return reply(to_api(studio))
 
 
 async def _delete(request: Request) -> Response:
@@ -161,7 +161,7 @@ async def _fork(request: Request) -> Response:
         await studios.delete(cloud, copy)
         raise
     studios.save(cloud, copy)
-    return reply(document(copy))
+    return reply(to_api(copy))
 
 
 async def _create_run(request: Request) -> Response:

@@ -28,7 +28,7 @@ def _mount(libc: ctypes.CDLL, source: str, target: str, kind: str, flags: int) -
     _check(libc.mount(*words), f"mount {target}")
 
 
-def make(home: str, drive: str, work: str) -> None:
+def create(home: str, drive: str, work: str) -> None:
     """Move this process into a new namespace.
 
     Raises:
@@ -74,7 +74,7 @@ def make(home: str, drive: str, work: str) -> None:
 def main() -> None:
     """Make the namespace, say so, and wait."""
     try:
-        make(*sys.argv[1:4])
+        create(*sys.argv[1:4])
     except (OSError, KeyError) as error:
         sys.exit(f"no mount namespace: {error}")
     sys.stdout.write("ready\n")

@@ -175,7 +175,7 @@ def _build(destination: Path) -> None:
         f"home = {base.parent}\ninclude-system-site-packages = false\nversion = {sys.version.split()[0]}\n"
     )
     if not any(metadata.name.startswith("pip-") for metadata in _distributions()):
-        _make_pip(scripts)
+        _create_pip(scripts)
     for name in ("pip", "pip3"):
         _write_command(scripts / name, _PIP)
     host = "".join(f"import site; site.addsitedir({str(folder)!r})\n" for folder in host_packages())
@@ -184,7 +184,7 @@ def _build(destination: Path) -> None:
         _shadow(metadata, packages, scripts)
 
 
-def _make_pip(scripts: Path) -> None:
+def _create_pip(scripts: Path) -> None:
     """Let `python -m pip` work where the host, made by uv, has no pip; without Python's own copy of it, do nothing."""
     python = [str(scripts / "python"), "-I", "-m"]
     # Before Python 3.12 an old setuptools comes with it, which would hide the host's.

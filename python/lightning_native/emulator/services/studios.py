@@ -96,7 +96,7 @@ async def boot(cloud: Cloud, studio: Studio, instance: dict[str, Any]) -> None:
             reason = "out of capacity" if fault.kind == "out-of-capacity" else "the machine failed to start"
             _fail(cloud, studio, instance, f"{instance['machine']}: {reason}")
         return
-    _, error = await asyncio.gather(booting, _make_ready(cloud, studio))
+    _, error = await asyncio.gather(booting, _prepare_machine(cloud, studio))
     if cloud.studios.get(studio.id) is not studio:
         # It was deleted meanwhile.
         cloud.forget_namespace(studio.marker)
@@ -110,7 +110,7 @@ async def boot(cloud: Cloud, studio: Studio, instance: dict[str, Any]) -> None:
         save(cloud, studio)
 
 
-async def _make_ready(cloud: Cloud, studio: Studio) -> OSError | None:
+async def _prepare_machine(cloud: Cloud, studio: Studio) -> OSError | None:
     """Make what the commands of a studio need, and return why that cannot be done."""
     await cloud.service(JobRunners).wait_for_copies(studio.id)
     try:
@@ -208,7 +208,7 @@ async def start(cloud: Cloud, studio: Studio, machine: str, interruptible: bool)
         instance = new_instance(cloud, machine, interruptible)
         studio.instance, studio.machine, studio.interruptible = instance, machine, interruptible
         save(cloud, studio)
-        await cloud.patiently(boot(cloud, studio, instance), _PATIENCE_SECONDS)
+        await cloud.start_and_wait(boot(cloud, studio, instance), _PATIENCE_SECONDS)
     elif instance["phase"] == STOPPING:
         raise ApiError(400, f"studio {studio.name} is stopping")
     elif instance["machine"] != machine:
@@ -220,7 +220,7 @@ async def switch(cloud: Cloud, studio: Studio) -> None:
     if studio.instance is not None and studio.instance["phase"] == RUNNING:
         studio.requested = new_instance(cloud, studio.machine, studio.interruptible)
         save(cloud, studio)
-        await cloud.patiently(boot(cloud, studio, studio.requested), _PATIENCE_SECONDS)
+        await cloud.start_and_wait(boot(cloud, studio, studio.requested), _PATIENCE_SECONDS)
     save(cloud, studio)
 
 

@@ -164,7 +164,7 @@ class Cloud:
     ) -> Namespace | None:
         """Return the namespace of a studio or job, made on first use; None where there are none.
 
-        What is named is for strict mode, see `StrictMachines.make`.
+        What is named is for strict mode, see `StrictMachines.create`.
 
         Raises:
             OSError: it cannot be made in strict mode.
@@ -174,7 +174,7 @@ class Cloud:
             return None
         async with self._namespace_locks.setdefault(marker, asyncio.Lock()):
             if self.strict is not None:
-                return await self.strict.make(
+                return await self.strict.create(
                     marker,
                     home=home,
                     drive=drive,
@@ -243,7 +243,7 @@ class Cloud:
         """Let go of the event of a command or job that is deleted."""
         self._ends.pop(key, None)
 
-    async def patiently(self, work: Coroutine[Any, Any, None], seconds: float) -> None:
+    async def start_and_wait(self, work: Coroutine[Any, Any, None], seconds: float) -> None:
         """Run something in the background and wait until it is done, at most so many real seconds."""
         await asyncio.wait([self.start_task(work)], timeout=seconds)
 

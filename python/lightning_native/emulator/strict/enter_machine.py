@@ -106,7 +106,7 @@ def _build(root: str, plan: dict[str, Any]) -> None:
             _protect(target, _READ_ONLY, 0)
 
 
-def _make(plan: dict[str, Any]) -> None:
+def _create(plan: dict[str, Any]) -> None:
     """Build the machine inside of its new namespaces."""
     work = plan["work"]
     _mount("none", "/", "none", _MS_REC | _MS_PRIVATE)
@@ -133,7 +133,7 @@ def _stay(report: int, plan: dict[str, Any]) -> None:
     """Be process 1 of the machine: children that nobody waits for end without a trace."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
-        _make(plan)
+        _create(plan)
         _hide_command()
     except (OSError, KeyError) as error:
         os.write(report, str(error).encode())

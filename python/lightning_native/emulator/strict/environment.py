@@ -223,7 +223,7 @@ class StrictEnvironments:
 
     def _build(self, folder: Path) -> None:
         environment = folder / "environment"
-        _make_prefix(self.interpreter, environment)
+        _create_prefix(self.interpreter, environment)
         _describe(environment).write_text(json.dumps(asdict(self.interpreter)))
         _install(environment, self.interpreter, self._preinstalled, index=self._index)
         _finish(environment, self.interpreter, self._owner)
@@ -251,7 +251,7 @@ def _run(*argv: str) -> None:
         raise OSError(f"cannot copy an environment: {lines[0]}")
 
 
-def _make_prefix(python: Interpreter, prefix: Path) -> None:
+def _create_prefix(python: Interpreter, prefix: Path) -> None:
     """Make a folder that its interpreter takes for the one that it was installed to."""
     name = f"python{python.minor}"
     scripts, modules = prefix / "bin", prefix / python.lib / name

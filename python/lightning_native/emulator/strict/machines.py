@@ -66,7 +66,7 @@ class StrictMachines:
             try:
                 for name in ("home", "drive"):
                     folder.joinpath(name).mkdir(parents=True, exist_ok=True)
-                machine = await self.make(_TRIAL, home=folder / "home", drive=folder / "drive")
+                machine = await self.create(_TRIAL, home=folder / "home", drive=folder / "drive")
                 await machine.check()
                 return
             except OSError as error:
@@ -86,7 +86,7 @@ class StrictMachines:
         logger.warning("%s: machines share the network of this computer, and reach what listens at 127.0.0.1", reason)
         self.has_network = False
 
-    async def make(
+    async def create(
         self,
         marker: str,
         *,

@@ -105,9 +105,9 @@ class JobRunner:
         self._cloud.start_task(self._run())
 
     def _boot(self) -> None:
-        self._machine = self._cloud.start_task(self._make_machine())
+        self._machine = self._cloud.start_task(self._create_machine())
 
-    async def _make_machine(self) -> processes.Process:
+    async def _create_machine(self) -> processes.Process:
         """Make what the job needs, and return the process that waits to run its command."""
         cloud, job = self._cloud, self._job
         await asyncio.to_thread(self._copy_environment)
@@ -178,7 +178,7 @@ class JobRunner:
         await cloud.clock.sleep(asked_at + cloud.settings.job_start_seconds_of(job.machine) - cloud.clock.now())
         while job.state == waiting and cloud.faults.is_out_of_capacity(job.machine):
             await asyncio.sleep(_CAPACITY_POLL_SECONDS)
-        await self.machine_made()
+        await self.machine_created()
         if job.state != waiting or self._machine is None:
             return None
         if (error := self._machine.exception()) is not None:
@@ -188,7 +188,7 @@ class JobRunner:
         made, self._machine = self._machine.result(), None
         return made
 
-    async def machine_made(self) -> None:
+    async def machine_created(self) -> None:
         """Wait until what the job needs is made, if it boots."""
         if self._machine is not None:
             await asyncio.wait([self._machine])
@@ -258,11 +258,11 @@ class JobRunner:
         await cloud.end_processes(job.marker)
         cloud.forget_namespace(job.marker)
         mounts.unmount(cloud, job)
-        making, self._machine = self._machine, None
-        if making is not None and making.exception() is None:
+        creating, self._machine = self._machine, None
+        if creating is not None and creating.exception() is None:
             # It waited for its turn when it was ended.
-            making.result().go()
-            await making.result().wait()
+            creating.result().go()
+            await creating.result().wait()
         if job.started_at is not None:
             try:
                 await asyncio.to_thread(artifacts.collect, cloud, job, self.home, self._note)
@@ -295,7 +295,7 @@ class JobRunner:
             self._cloud.jobs.save(job)
             if was_waiting:
                 # Its runner sleeps until a machine would be there.
-                await self.machine_made()
+                await self.machine_created()
                 await self._finish(STOPPED)
                 return
         while not self.finished.is_set():
@@ -329,7 +329,7 @@ class JobRunners:
         for key, runner in list(self._runners.items()):
             job = self._cloud.jobs.get(key)
             if job is not None and job.specification.get("cloudspaceId") == studio_id:
-                await runner.machine_made()
+                await runner.machine_created()
 
 
 def runner_of(cloud: Cloud, job: Job) -> JobRunner:
