@@ -1,4 +1,4 @@
-"""What every endpoint needs: its cloud, its JSON body, and answers in the shape of the platform's."""
+"""The shapes of the API: the JSON of a request, checked, and answers like the platform's."""
 
 import errno
 import json
@@ -22,7 +22,7 @@ _CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 6, 429: 8, 501: 12, 503: 14}
 _MAX_BODY_BYTES = 64 * 1024 * 1024
 _MAX_DEPTH = 50
 _MAX_NUMBER = 2**53
-# What a path of the request can be to the file system, rather than a fault of this server.
+# Errors of the file system that the path in a request causes, rather than this server.
 _WRONG_PATHS = {
     errno.EEXIST,
     errno.EINVAL,
@@ -45,7 +45,7 @@ _TEXTS = {
     *("parentPipelineId", "parentResourceId", "path", "resourceId", "resourceType", "runId", "state"),
     *("targetProjectId", "timezone", "type", "upload_id", "value"),
 }
-# Half a character, but for those that stand for a byte in file names.
+# Half a character, except those that stand for a byte in file names.
 _HALF = re.compile("[\ud800-\udc7f\udd00-\udfff]")
 
 
@@ -62,7 +62,7 @@ def failure(status: int, message: str) -> Response:
 
 
 def status_of(error: OSError) -> int:
-    """Return the status for what the file system refused: the request's fault, no room, or this server's fault."""
+    """Return the status for an error of the file system: the request's fault, no room, or this server's fault."""
     if error.errno in _WRONG_PATHS:
         return 400
     if error.errno in (errno.ENOENT, errno.EACCES):
@@ -93,7 +93,7 @@ async def chunks_of(request: Request, name: str = "body") -> AsyncIterator[bytes
 
 
 async def content_of(request: Request, limit: int) -> bytes:
-    """Return the body of a request; 413 when it is larger than the limit, of which no more is read."""
+    """Return the body of a request; 413 when it is larger than the limit, beyond which nothing is read."""
     content = bytearray()
     async for chunk in chunks_of(request):
         content += chunk
@@ -105,7 +105,7 @@ async def content_of(request: Request, limit: int) -> bytes:
 async def body_of(request: Request) -> dict[str, Any]:
     """Return the JSON object that a request carries; empty when it carries none.
 
-    The fields that endpoints read have the kinds that they expect, or the answer is 400.
+    Fields that endpoints read have the expected kinds; otherwise the answer is 400.
     """
     content = await content_of(request, _MAX_BODY_BYTES)
     if not content:
@@ -131,7 +131,7 @@ def _finite(text: str) -> float:
 
 
 def _check(body: dict[str, Any]) -> None:
-    """Raise unless every field of a body has the kind that its name says."""
+    """Raise unless every field of a body has the kind that belongs to its name."""
     below: list[tuple[Any, int]] = [(body, 1)]
     while below:
         value, depth = below.pop()
@@ -176,19 +176,19 @@ def _check_field(key: str, value: Any) -> None:
 
 
 def _is_text(value: Any) -> bool:
-    # Numbers and truth values are taken as they are written.
+    # Numbers and truth values count as the text that stands for them.
     return isinstance(value, str | int | float)
 
 
 def _is_number(value: Any) -> bool:
     if isinstance(value, str):
-        # As JSON writes numbers of 64 bits.
+        # JSON has numbers of 64 bits as text.
         return value.removeprefix("-").isdecimal() and value.isascii() and len(value) <= len(str(_MAX_NUMBER))
     return isinstance(value, int) or (isinstance(value, float) and value.is_integer() and abs(value) <= _MAX_NUMBER)
 
 
 def _is_part(value: Any) -> bool:
-    # Older clients write it otherwise, or ask for parts by their numbers only.
+    # Older clients spell it differently, or ask for parts by number alone.
     number = value.get("part_number", value.get("partNumber")) if isinstance(value, dict) else value
     return _is_number(number)
 

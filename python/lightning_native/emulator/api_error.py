@@ -1,8 +1,8 @@
-"""The error that a request is answered with: whatever refuses a request raises it."""
+"""The error of a refused request: services raise it, and the application answers with it."""
 
 
 class ApiError(Exception):
-    """A request that is answered with an error."""
+    """A refused request: the HTTP status and the reason."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)

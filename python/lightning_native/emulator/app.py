@@ -1,4 +1,4 @@
-"""The web application: who is let in, which endpoint answers, and what is not there."""
+"""The web application: the gate for requests, the list of all endpoints, and the answer where there is none."""
 
 import base64
 import hmac
@@ -67,7 +67,7 @@ _SUPPORTED = "studios, jobs, pipelines, schedules, files, secrets, machines, tea
 
 _HOST = re.compile(r"(?P<name>127\.0\.0\.1|localhost|10\.0\.2\.2)(:(?P<port>[0-9]{1,5}))?", re.IGNORECASE | re.ASCII)
 _SIGNED = re.compile(r"/storage/(logs/)?[^/]+")
-# Of every answer, unless it has its own: nothing of this server is shown in, guessed at or kept by a browser.
+# Headers of every answer that has no others: no browser shows, sniffs or caches anything from this server.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "X-Frame-Options": "DENY",
@@ -111,14 +111,14 @@ class Gate:
             await (response or self._app)(scope, receive, _with_headers(send))
 
     def _refusal(self, path: str, headers: Headers, query: str) -> Response | None:
-        """Return the answer to a request that is not let in; None for one that is."""
+        """Return the answer to a request that is refused; None for one that may pass."""
         if any(len(headers.getlist(name)) > 1 for name in ("host", "origin", "authorization")):
             return failure(400, "a request has one `Host`, one `Origin` and one `Authorization` at most")
         # A page of another site that resolves its own name to this computer must not reach the server.
         host = _HOST.fullmatch(headers.get("host", ""))
         if host is None or not 0 < int(host["port"] or 80) < 2**16 or not self._is_ours(host["name"]):
             return failure(400, "this server answers only for 127.0.0.1 and localhost")
-        # Nor one that sends its requests here.
+        # The same holds for a page that sends its requests here directly.
         if headers.get("origin", f"http://{host[0]}").lower() != f"http://{host[0]}".lower():
             return failure(403, "this server takes no requests from pages of other sites")
         if self._may_pass(path, headers) or older_clients.has_token(self._cloud, path, query):
@@ -126,7 +126,7 @@ class Gate:
         return page.login_form() if page.is_page(path) else failure(401, "the API key is missing or wrong")
 
     def _is_ours(self, name: str) -> bool:
-        # What this computer is called in machines that have a network of their own.
+        # Machines that have a network of their own know this computer by this name.
         return name != HOST or self._cloud.strict is not None
 
     def _may_pass(self, path: str, headers: Headers) -> bool:
@@ -167,7 +167,7 @@ def create_app(cloud: Cloud) -> ASGIApp:
         return failure(status, error.strerror or str(error))
 
     async def not_there(request: Request, _error: Exception) -> Response:
-        # A log has one line for each, whatever the path is.
+        # Any path gets one line in the log, also one with line ends in it.
         shown = "".join(character if character.isprintable() else "?" for character in request.scope["path"])
         name = f"{request.method} {shown}"[:_MAX_SHOWN]
         counted = name if name in unsupported or len(unsupported) < _MAX_UNSUPPORTED else "others"

@@ -1,7 +1,7 @@
-"""The machines that the local cloud offers: the SDK's names and slugs, with prices in the order of the platform's.
+"""The machine types and clusters of the local cloud: the SDK's names and slugs, at prices like the platform's.
 
-Prices are dollars an hour, of the year 2026 and meant for arithmetic, not for budgets. Nothing here makes a GPU:
-a command runs on this computer whatever machine was asked for.
+Prices are dollars an hour in 2026, for arithmetic and not for budgets. Nothing here provides a GPU: a command
+runs on this computer, whatever machine it is for.
 """
 
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ class MachineType:
     """A kind of machine.
 
     Attributes:
-        slug: how requests name it.
+        slug: its name in requests.
         family: `CPU`, `DATA-PREP` or the GPU's name.
         count: CPUs of a CPU machine, GPUs of any other.
         cpus: CPUs of the whole machine.
@@ -101,7 +101,7 @@ def _names() -> dict[str, str]:
     return names
 
 
-# Jobs are also asked for with the SDK's own names, which it sends as they are.
+# Requests for jobs also have the SDK's own names, because the SDK sends them unchanged.
 _NAMES = _names()
 
 

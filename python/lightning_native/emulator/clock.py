@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 
 
 class Clock:
-    """A clock of which `rate` seconds pass in one real second.
+    """A clock on which `rate` seconds pass in one real second.
 
     Args:
         rate: simulated seconds for each real second; more than 0.

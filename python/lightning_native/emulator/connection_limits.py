@@ -1,4 +1,4 @@
-"""Connections of the server: their number, and the time until a request is there, have bounds that need no key.
+"""Limits for connections to the server, also without a key: their number, and the time until a request is complete.
 
 The size of a request's head is bounded by h11; bodies are bounded where they are read.
 """
@@ -9,17 +9,17 @@ from h11 import Request
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 MAX_CONNECTIONS = 1024
-# From the first byte until the whole head of a request is there, and for the rest of a body that nobody read.
+# From the first byte until the head of a request is complete, and for the unread rest of a body.
 _PATIENCE_SECONDS = 30.0
 
 
 class Connection(H11Protocol):
-    """One connection, closed when its client does not get to the point."""
+    """One connection, closed when its client takes too long over a request."""
 
     _impatience: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
-        """Take a connection, unless there are too many."""
+        """Accept a connection, unless there are too many."""
         super().connection_made(transport)
         if len(self.connections) > MAX_CONNECTIONS:
             transport.abort()
@@ -32,13 +32,13 @@ class Connection(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what the client sent."""
+        """Accept data from the client."""
         super().data_received(data)
         if not self.transport.is_closing() and self.transport.get_protocol() is self:
             self._watch()
 
     def handle_websocket_upgrade(self, event: Request) -> None:
-        """Let the protocol of WebSockets go on, which has times of its own."""
+        """Hand the connection to the WebSocket protocol, which has timeouts of its own."""
         self._stop_watching()
         super().handle_websocket_upgrade(event)
 

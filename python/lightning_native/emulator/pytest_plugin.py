@@ -1,6 +1,6 @@
 """A pytest plugin: the fixture `lightning_cloud`, one local cloud for the whole session.
 
-The environment that the SDK needs is set for as long as it runs, before a test imports the SDK for the first time.
+The variables of the SDK are set for as long as the cloud runs, before a test imports the SDK for the first time.
 """
 
 import os

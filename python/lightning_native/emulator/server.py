@@ -42,14 +42,14 @@ from lightning_native.errors import EmulatorError
 
 _HOST = "127.0.0.1"
 _OPEN_FILES = 65_536
-# How often a cloud without users looks for what keeps it.
+# The interval at which a cloud without users searches for processes that keep it.
 _KEPT_SECONDS = 0.5
 
 logger = logging.getLogger("lightning_native.emulator")
 
 
 class _Server(uvicorn.Server):
-    """Leaves the signals to us: studios end before connections do."""
+    """Leaves signals to us, because studios end before connections do."""
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -58,7 +58,7 @@ class _Server(uvicorn.Server):
 
 @dataclass
 class Options:
-    """How the server process itself behaves.
+    """The options of the server process itself.
 
     Attributes:
         port: the port on 127.0.0.1; 0 for the one of last time, or any free one.
@@ -88,7 +88,7 @@ def serve(root: Path, settings: Settings, options: Options) -> None:
         hint = "stop that server or choose another --root"
         raise EmulatorError(f"{root} is served already{_announced(root)}; {hint}")
     with lock:
-        # What is made below the root from here on is its owner's alone; code in studios has its own umask.
+        # From here on, only the owner can read what is created below the root; code in studios has its own umask.
         os.umask(0o077)
         try:
             make_private(root)
@@ -106,11 +106,11 @@ def _announced(root: Path) -> str:
 
 def _listen(root: Path, cloud: Cloud, port: int) -> socket.socket:
     last = cloud.facts.get("port")
-    # The same address as last time, if it is free: processes that know it can go on.
+    # The same address as last time, if it is free, so that processes that know it can continue.
     candidates = [port] if port else [last.value, 0] if last else [0]
     for candidate in candidates:
         listener = socket.socket()
-        # Accepted connections inherit it; answers are small and must not wait for each other.
+        # Accepted connections inherit it; small answers must not wait for each other.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -137,10 +137,10 @@ async def _serve(root: Path, settings: Settings, options: Options) -> None:
     config = uvicorn.Config(
         create_app(cloud),
         http=Connection,
-        # Nobody sends more than a sign of life through a WebSocket.
+        # Clients send only pings through a WebSocket.
         ws_max_size=65_536,
         log_config=None,
-        # What is wrong with a request is told to its client: without the key, nobody writes into the log.
+        # Only clients receive the errors of their requests, because nobody without the key may write into the log.
         log_level="error",
         access_log=False,
         server_header=False,
@@ -156,7 +156,7 @@ async def _serve(root: Path, settings: Settings, options: Options) -> None:
         try:
             loop.add_reader(sys.stdin.fileno(), _stop_at_end_of_stdin, loop, cloud, root)
         except PermissionError:
-            # A file or /dev/null, which cannot be waited for: nobody will end it.
+            # A file or /dev/null cannot be polled, and nobody will end it.
             cloud.closing.set()
     if cloud.strict is not None:
         await cloud.strict.check()
@@ -182,7 +182,7 @@ async def _serve(root: Path, settings: Settings, options: Options) -> None:
 
 @contextlib.contextmanager
 def _of_the_records(root: Path) -> Iterator[None]:
-    """Turn what goes wrong with the values of records into an error about the file that they are in."""
+    """Turn errors in the values of records into an error about their file."""
     try:
         yield
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
@@ -200,14 +200,14 @@ def _stop_at_end_of_stdin(loop: asyncio.AbstractEventLoop, cloud: Cloud, root: P
 
 
 def _is_lifeline(root: Path) -> bool:
-    """Tell whether stdin is what users of the root hold open, and new ones can open."""
+    """Whether stdin is the lifeline that users of the root hold open and new users can open."""
     with contextlib.suppress(OSError):
         return os.path.samestat(os.fstat(sys.stdin.fileno()), (root / LIFELINE).stat())
     return False
 
 
 async def _close_when_unused(loop: asyncio.AbstractEventLoop, cloud: Cloud, root: Path) -> None:
-    """Close when no controller on a machine of this cloud keeps it, unless somebody uses it again."""
+    """Close when no controller on a machine of this cloud keeps it, unless it has a user again."""
     was_kept = False
     while await asyncio.to_thread(is_kept, root):
         was_kept = True
@@ -221,13 +221,13 @@ async def _close_when_unused(loop: asyncio.AbstractEventLoop, cloud: Cloud, root
             if _is_used():
                 loop.add_reader(sys.stdin.fileno(), _stop_at_end_of_stdin, loop, cloud, root)
                 return
-            # Held until this process is gone, so that nobody meets a server that is ending.
+            # Held until this process is gone, so that no user attaches to an ending server.
             os.dup(starting.fileno())
     cloud.closing.set()
 
 
 def _is_used() -> bool:
-    """Tell whether somebody holds the other end of the lifeline."""
+    """Whether a user holds the other end of the lifeline."""
     try:
         return bool(os.read(sys.stdin.fileno(), 4096))
     except BlockingIOError:

@@ -1,1 +1,1 @@
-"""The way into a local cloud from other processes: start one, find it, reach it, stop it."""
+"""The client side of a local cloud: starting, finding, reaching and stopping one from another process."""

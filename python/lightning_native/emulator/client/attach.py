@@ -27,7 +27,7 @@ _NO_INDEX, _PREINSTALLED = "LIGHTNING_NATIVE_NO_INDEX", "LIGHTNING_NATIVE_PREINS
 
 
 def is_strict() -> bool:
-    """Whether the environment asks for a local cloud whose machines know nothing of this computer."""
+    """Whether the variables ask for a local cloud whose machines know nothing about this computer."""
     return _is_set(_STRICT)
 
 
@@ -49,7 +49,7 @@ def attach(root: Path) -> Iterator[dict[str, str]]:
     """
     root = open_root(root)
     with open_private(root / "users.lock") as users:
-        # The last user holds it alone until the server is gone, so that nobody meets a server that is ending.
+        # The last user holds it alone until the server is gone, so that no other user attaches to an ending server.
         fcntl.flock(users, fcntl.LOCK_SH)
         with open_private(root / START_LOCK) as starting:
             fcntl.flock(starting, fcntl.LOCK_EX)
@@ -68,7 +68,7 @@ def attach(root: Path) -> Iterator[dict[str, str]]:
 
 
 class _Lifeline:
-    """The writing end of a pipe; the server ends when nobody holds one any more."""
+    """The writing end of a pipe; the server ends when no process holds one any more."""
 
     def __init__(self, descriptor: int, server: "subprocess.Popen[bytes] | None" = None) -> None:
         self._descriptor = descriptor

@@ -1,4 +1,4 @@
-"""The faults of a running local cloud, added and removed through its address."""
+"""The client for the faults of a running local cloud."""
 
 import json
 import urllib.error
@@ -9,7 +9,7 @@ from typing import Any
 from lightning_native.emulator.state.faults import Fault
 from lightning_native.errors import EmulatorError
 
-# No proxy of the user's reaches a server on this computer.
+# A proxy of the user cannot reach a server on this computer.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 

@@ -48,7 +48,7 @@ class LocalCloud:
         clock_rate: simulated seconds that pass in one real second.
         strip_home_prefix: whether an upload to `/teamspace/studios/this_studio/X` goes to `X`, as older SDKs sent it.
         namespaces: whether code finds its files at `/teamspace/studios/this_studio`, where the kernel allows it.
-        strict: whether machines know nothing of this computer: user, folders, packages and network are the platform's.
+        strict: whether machines have the platform's user, folders, packages and network, and nothing of this computer.
         python: the version of Python that strict machines have, such as 3.12; the platform's when None.
         index: whether strict machines reach the package index, or nothing but this computer.
         preinstalled: the requirements of what strict machines have; what the platform has when None.
@@ -156,7 +156,7 @@ class LocalCloud:
                 process.kill()
                 process.wait()
         if self._temporary is not None:
-            # Not `root`, which the caller may have set.
+            # Not `root`: the caller may have chosen that folder.
             shutil.rmtree(self._temporary, ignore_errors=True)
 
     def kill(self) -> None:
@@ -179,7 +179,7 @@ class LocalCloud:
 
 
 def strict_arguments(*, strict: bool, python: str | None, index: bool, preinstalled: Sequence[str] | None) -> list[str]:
-    """Return the options of the command that make machines strict."""
+    """Return the options of the command that ask for strict machines."""
     return [
         *(["--strict"] if strict else []),
         *([f"--python={python}"] if python is not None else []),

@@ -1,4 +1,4 @@
-"""Users, organizations, teamspaces and who may use them."""
+"""Users, organizations, teamspaces and their members."""
 
 from typing import Any
 

@@ -24,7 +24,7 @@ async def _create_managed_endpoint(request: Request) -> Response:
 
 async def _create(request: Request) -> Response:
     cloud, teamspace, body = cloud_of(request), teamspace_of(request), await body_of(request)
-    # The endpoint may hold a key to a model of somebody else: it is not kept.
+    # The endpoint is not kept, because it may hold a key to a model of somebody else.
     kept = {key: value for key, value in body.items() if key != "endpoint"}
     return reply(recorded.to_api(recorded.save(cloud, _ASSISTANT, teamspace.id, recorded.without_credentials(kept))))
 

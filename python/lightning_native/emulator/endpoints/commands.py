@@ -52,7 +52,7 @@ async def _stream(request: Request) -> Response:
         result: dict[str, object] = {"exitCode": -1, "output": ""}
     else:
         result = {"exitCode": command.exit_code, "output": _output(cloud, command)}
-    # One line of pure ASCII: the SDK splits lines also at Unicode's line separators.
+    # One line of pure ASCII, because the SDK also splits at Unicode's line separators.
     return Response(json.dumps({"result": result}) + os.linesep, media_type="application/x-ndjson")
 
 

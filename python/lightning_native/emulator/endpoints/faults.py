@@ -1,4 +1,4 @@
-"""Where faults happen to requests, and how they are added and removed."""
+"""Faults of requests: the gate that causes them, and the endpoints that add and remove any fault."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -16,10 +16,10 @@ from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.faults import REQUEST_KINDS, Fault
 from lightning_native.errors import EmulatorError
 
-# No part of ASGI breaks a connection; the server's own object behind `send` has the transport.
+# ASGI cannot break a connection; uvicorn's own object behind `send` has the transport.
 TRANSPORT = "lightning_native.transport"
 _OWN_PATHS = "/emulator/"
-# What is damaged is in memory first.
+# An upload is in memory while it is damaged.
 _MAX_DAMAGED_BYTES = 256 * 1024 * 1024
 _TOO_LARGE = failure(413, f"an upload of more than {_MAX_DAMAGED_BYTES} bytes cannot be damaged by a fault")
 
@@ -31,14 +31,14 @@ def _matches(fault: Fault, method: str, path: str) -> bool:
 
 
 class FaultGate:
-    """Makes requests fail as the faults say, or passes them on."""
+    """Lets requests fail as their faults demand, and passes the others on."""
 
     def __init__(self, app: ASGIApp, cloud: Cloud) -> None:
         self._app = app
         self._cloud = cloud
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, unless a fault takes it."""
+        """Pass a request on, unless a fault is about it."""
         if scope["type"] == "http" and not scope["path"].startswith(_OWN_PATHS):
             for fault in self._cloud.faults:
                 if fault.kind in REQUEST_KINDS and _matches(fault, scope["method"], scope["path"]):
@@ -72,7 +72,7 @@ def _answer(fault: Fault) -> Response:
 
 
 async def _nowhere(_message: Message) -> None:
-    """Swallow the answer of a request that is carried out and yet fails."""
+    """Drop the answer to a request that is carried out and fails nevertheless."""
 
 
 def _reset(scope: Scope) -> None:

@@ -1,6 +1,6 @@
 """Endpoints that only the lightning-sdk before 2026.8.14 asks for: a login, uploads in one request, and plugins.
 
-It signs in with its key for a token, and sends the token in the address of whatever has to do with files.
+It exchanges its key for a token, and sends the token in the address of every request about files.
 """
 
 import hmac
@@ -23,19 +23,19 @@ from lightning_native.emulator.services.files.artifacts import existing_file
 from lightning_native.emulator.services.signatures import signature
 from lightning_native.emulator.state.cloud import Cloud
 
-# Where a studio's files and the drive's uploads are, in the addresses of uploads in parts.
+# The prefixes of a studio's files and of the drive's uploads in the addresses of uploads in parts.
 _HOME_OF_STUDIO = ("cloudspaces", "code/content/")
 _UPLOADS = "uploads"
 _ABOUT_FILES = re.compile(r"/v1/projects/[^/]+/artifacts/")
 
 
 def token_of(cloud: Cloud) -> str:
-    """Return the token that a login answers with; it opens addresses of files, and nothing else."""
+    """Return the token that a login results in; it is valid for requests about files only."""
     return signature(cloud, "login")
 
 
 def has_token(cloud: Cloud, path: str, query: str) -> bool:
-    """Tell whether a request is about files and has a login's token in its address."""
+    """Whether a request is about files and has a login's token in its address."""
     if not _ABOUT_FILES.match(path):
         return False
     tokens = QueryParams(query).getlist("token")
@@ -83,7 +83,7 @@ async def _download_by_key(request: Request) -> Response:
 
 
 def _path_of_key(request: Request, key: str) -> str:
-    """Return the path that `/Uploads/…` or `/cloudspaces/ID/code/content/…` means, and note the studio it names."""
+    """Return the path that `/Uploads/…` or `/cloudspaces/ID/code/content/…` means, and record the studio in it."""
     top, _, rest = key.lstrip("/").partition("/")
     if top.lower() == _UPLOADS:
         return f"{_UPLOADS}/{rest}"

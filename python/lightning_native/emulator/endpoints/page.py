@@ -1,4 +1,4 @@
-"""The page of the local cloud: what there is, what it does, what it costs, with logs that grow while one looks."""
+"""The web page of the local cloud: studios, jobs and pipelines with costs, and logs that grow while they are read."""
 
 import asyncio
 import hmac
@@ -24,7 +24,7 @@ from lightning_native.emulator.state.records import Teamspace
 COOKIE = "lightning_native_session"
 _TAIL_BYTES = 200_000
 _MAX_COMMANDS = 20
-# Of what is read before the key is known.
+# A form is read before the key is known to be right.
 _MAX_FORM_BYTES = 4096
 _FORM_SECONDS = 10.0
 
@@ -39,7 +39,7 @@ a { color: #5b2fc9 } .muted { color: #666 }
   body { background: #161616; color: #e8e8e8 } pre { background: #222 } a { color: #b69cff }
 }
 """
-# Without it the page is complete, and grows when it is loaded again.
+# Without JavaScript, the page is complete and grows when it is loaded again.
 _REFRESH = """
 setInterval(async () => {
   const answer = await fetch(location.href);
@@ -56,7 +56,7 @@ _LOGIN = """
 
 
 def session_of(cloud: Cloud) -> str:
-    """Return the value of the cookie that lets a browser see the page, and nothing else."""
+    """Return the value of the cookie with which a browser may see the page, and nothing else."""
     return signature(cloud, "page")
 
 
@@ -76,10 +76,10 @@ def _html(title: str, body: str, *, status: int = 200, refresh: bool = True) -> 
     )
     headers = {
         "Content-Security-Policy": f"{policy}; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
-        # With less, a browser does not say that the form is ours.
+        # With a stricter policy, a browser omits the origin of the form.
         "Referrer-Policy": "same-origin",
     }
-    # A command or a name may have bytes that are no characters.
+    # A command or a name may have bytes that are not characters.
     return HTMLResponse(page.encode(errors="replace"), status, headers)
 
 
@@ -115,7 +115,7 @@ def _money(dollars: float) -> str:
 
 
 def total_cost(cloud: Cloud) -> float:
-    """Return what everything that is there has cost so far, in dollars."""
+    """Return the cost of all studios and jobs so far, in dollars."""
     several = sum(item.spent for item in cloud.multi_machine_jobs)
     return (
         sum(studios.cost(cloud, studio) for studio in cloud.studios)

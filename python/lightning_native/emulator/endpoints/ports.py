@@ -1,4 +1,4 @@
-"""Ports of studios, at which code in them is reached."""
+"""Ports of studios, through which clients reach code in them."""
 
 from starlette.requests import Request
 from starlette.responses import Response

@@ -1,8 +1,8 @@
-"""Reports that the SDK sends about itself: accepted and kept in memory only, without any value.
+"""Reports of the SDK about itself: accepted, and kept in memory only, without any value.
 
 The SDK sends the arguments of a call that failed, in clear and in one text whose parts cannot be told apart: an
-argument may itself have braces, commas, lines, or words that look like the next part. So none of the text is kept but
-the kind of the error.
+argument may itself have braces, commas, lines, or words that look like the next part. Therefore only the kind of the
+error is kept.
 """
 
 import re
@@ -14,7 +14,7 @@ from starlette.routing import Route
 from lightning_native.emulator.api import body_of, cloud_of, reply
 
 _MASK = "***"
-# A report that was cut off ends before its traceback: what looks like an error in it may be part of an argument.
+# A truncated report ends before its traceback: an apparent error in it may be part of an argument.
 _ERROR = re.compile(r"\| Error: ([A-Za-z_][A-Za-z0-9_.]{0,79}): ")
 _TRACEBACK = " | Traceback: Traceback (most recent call last):\n"
 # A method of the SDK, and a word of its API.
@@ -22,7 +22,7 @@ _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_.<>]{0,199}")
 
 
 def masked(message: str) -> str:
-    """Return what of a message is no secret whatever its arguments were: that it had some, and the kind of error."""
+    """Return the parts of a message that are never secret: that it had arguments, and the kind of the error."""
     if not message:
         return ""
     before, traceback, _ = message.rpartition(_TRACEBACK)

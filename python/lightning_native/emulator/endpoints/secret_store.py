@@ -1,4 +1,4 @@
-"""Secrets of the user and of teamspaces: written, never read back; code finds them in its environment."""
+"""Secrets of the user and of teamspaces: written, never read back; code has them as variables."""
 
 import re
 from typing import Any
@@ -57,7 +57,7 @@ async def _create(request: Request) -> Response:
     check_variable(name, str(body.get("value") or ""))
     kind = str(body.get("type") or GENERIC_SECRET)
     same = [item for item in cloud.secrets if (item.teamspace_id, item.name, item.kind) == (scope, name, kind)]
-    # The request may come twice: a name stands for one secret.
+    # One secret for each name, because the request may arrive twice.
     secret = same[0] if same else Secret(new_id(), scope, name, kind, "", cloud.clock.now())
     secret.value = str(body.get("value") or "")
     cloud.secrets.save(secret)

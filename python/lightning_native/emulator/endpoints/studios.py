@@ -137,7 +137,7 @@ async def _update(request: Request) -> Response:
         studio.env = variables
     studio.recorded.update(body)
     studios.save(cloud, studio)
-    # Variables that it had before may be secrets.
+    # Its former variables may be secrets.
     cloud.studios.forget()
     return reply(to_api(studio))
 

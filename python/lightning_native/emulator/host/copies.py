@@ -1,4 +1,4 @@
-"""Copies of a studio's folders, for snapshots and duplicates, and what becomes of folders that are done with."""
+"""Copies of a studio's folders, for snapshots and duplicates, and the removal of folders."""
 
 import asyncio
 import os
@@ -11,7 +11,7 @@ from uuid import uuid4
 from lightning_native.emulator.api_error import ApiError
 from lightning_native.errors import EmulatorError
 
-# As `uuid4().hex` writes it.
+# The format of `uuid4().hex`.
 _OURS = re.compile(r"[0-9a-f]{32}")
 
 
@@ -36,7 +36,7 @@ async def copy_files(source: Path, destination: Path) -> None:
 
 
 def discard(folder: Path, trash: Path) -> Path | None:
-    """Put a folder out of sight at once; return where it is until it is removed, None if it was not there."""
+    """Move a folder to the trash at once; return its path there, None if there was no folder."""
     trash.mkdir(exist_ok=True)
     target = trash / uuid4().hex
     try:
@@ -47,12 +47,12 @@ def discard(folder: Path, trash: Path) -> Path | None:
 
 
 def is_discarded(name: str) -> bool:
-    """Whether something in the trash, or a partial upload, has a name that we gave it."""
+    """Whether an entry of the trash, or a partial upload, has a name of ours."""
     return _OURS.fullmatch(name) is not None
 
 
 def put_aside(entry: Path, lost_and_found: Path) -> Path | None:
-    """Keep what nobody knows any more; return where it is, None when it was a folder with nothing in it, which goes."""
+    """Keep an entry without a record and return its new path; an empty folder is removed instead, and None returned."""
     if entry.is_dir() and not entry.is_symlink() and not any(files for _, _, files in os.walk(entry)):
         links = [Path(folder) / name for folder, names, _ in os.walk(entry) for name in names]
         if not any(path.is_symlink() for path in links):
@@ -68,6 +68,6 @@ def put_aside(entry: Path, lost_and_found: Path) -> Path | None:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder with all that is in it, as far as that is allowed."""
-    # Many small files: a program of its own leaves the interpreter to the server, and the processor to everybody else.
+    """Remove a folder with everything in it, as far as permissions allow."""
+    # A separate, nice process: removing many small files would hold the server's interpreter and the processor.
     subprocess.run(["nice", "-n", "19", "rm", "-rf", "--", str(folder)], check=False, capture_output=True)

@@ -1,9 +1,9 @@
-"""Make a mount namespace in which a studio is at home, and keep it until stdin ends.
+"""The script that creates a mount namespace with the home of a studio, and keeps it until stdin ends.
 
-Run as a script with `HOME DRIVE WORK`: the folders for `/teamspace/studios/this_studio` and `/teamspace`, and an empty
-folder to build in. Prints `ready`. Everything else of the file system stays where it is.
+Its arguments are `HOME DRIVE WORK`: the folders for `/teamspace/studios/this_studio` and `/teamspace`, and an empty
+folder to build in. It prints `ready`. The rest of the file system stays in its place.
 
-The standard library only: it starts once for each studio and job, and must start fast.
+It uses the standard library only, because it starts once for each studio and job and must start fast.
 """
 
 import ctypes
@@ -41,7 +41,7 @@ def create(home: str, drive: str, work: str) -> None:
         if os.path.islink(place):  # noqa: PTH114 - as below
             raise OSError(f"{place} is a link")
     os.makedirs(f"{drive}/studios/this_studio", exist_ok=True)  # noqa: PTH103 - pathlib takes longer to import than all this
-    # In a container, root may lack CAP_SYS_ADMIN, and has it in a user namespace of its own as anybody has.
+    # In a container, root may lack CAP_SYS_ADMIN, but every user has it in a user namespace of their own.
     if user or libc.unshare(_CLONE_NEWNS) != 0:
         _check(libc.unshare(_CLONE_NEWNS | _CLONE_NEWUSER), "unshare")
         for name, text in (("setgroups", "deny"), ("uid_map", f"{user} {user} 1"), ("gid_map", f"{group} {group} 1")):
@@ -62,7 +62,7 @@ def create(home: str, drive: str, work: str) -> None:
             os.close(os.open(target, os.O_CREAT | os.O_WRONLY))
             _mount(libc, entry.path, target, "none", _MS_BIND)
     os.mkdir(f"{work}/{_TEAMSPACE}")  # noqa: PTH102 - as above
-    # Where ZenML unpacks code: a folder in `/` that an ordinary user could not make.
+    # ZenML unpacks code here; an ordinary user could not create a folder in `/`.
     os.makedirs(f"{work}/app", exist_ok=True)  # noqa: PTH103 - as above
     _mount(libc, drive, f"{work}/{_TEAMSPACE}", "none", _MS_BIND | _MS_REC)
     _mount(libc, home, f"{work}/{_HOME}", "none", _MS_BIND | _MS_REC)
@@ -72,7 +72,7 @@ def create(home: str, drive: str, work: str) -> None:
 
 
 def main() -> None:
-    """Make the namespace, say so, and wait."""
+    """Create the namespace, report it, and wait."""
     try:
         create(*sys.argv[1:4])
     except (OSError, KeyError) as error:

@@ -1,4 +1,4 @@
-"""The log of a job: its output file, read in lines from any offset, and the times at which it grew."""
+"""A log file: a growing output, read in lines from any offset, and the times at which it grew."""
 
 import asyncio
 import contextlib
@@ -25,7 +25,7 @@ class Line:
 
     Attributes:
         number: its number, from 0.
-        offset: where the next line begins, in bytes.
+        offset: the first byte of the next line.
         text: the line without its end.
         time: simulated time at which it was written.
 
@@ -38,7 +38,7 @@ class Line:
 
     @property
     def severity(self) -> str:
-        """The severity that its words tell: `error`, `warning`, `debug` or else `info`."""
+        """The severity by its words: `error`, `warning`, `debug` or else `info`."""
         return next((name for name, pattern in _SEVERITIES if pattern.search(self.text)), "info")
 
 
@@ -48,7 +48,7 @@ def _times_path(output: Path) -> Path:
 
 @contextlib.asynccontextmanager
 async def record_times(output: Path, clock: Clock) -> AsyncIterator[None]:
-    """Note when the output grows, for as long as the block lasts."""
+    """Record the times at which the output grows, for the length of the block."""
     task = asyncio.create_task(_record_times(output, clock))
     try:
         yield
@@ -91,10 +91,10 @@ def read_lines(output: Path, clock: Clock, *, number: int = 0, offset: int = 0, 
 
     Args:
         output: the file.
-        clock: tells the time of what was written just now.
+        clock: the time of lines that were written just now.
         number: the number of the line that begins at the offset.
-        offset: where to begin, in bytes.
-        is_complete: whether nothing will be added: a last line without an end is then a line too.
+        offset: the first byte.
+        is_complete: whether nothing will be added, so that a last line without an end is a line, too.
 
     """
     sizes, times = _load_times(output)

@@ -1,4 +1,4 @@
-"""The mount namespaces in which `~` is `/teamspace/studios/this_studio`, where the kernel lets us have them."""
+"""The mount namespaces in which `~` is `/teamspace/studios/this_studio`, where the kernel allows them."""
 
 import asyncio
 import contextlib
@@ -21,8 +21,8 @@ class Namespace:
         descriptors: open files that stand for it; a process that enters it needs them.
         identity: the number that the kernel shows for it in `/proc`.
         keeper: the process that keeps it, which is none of those that run in it; 0 where there is none.
-        owner: the user whom files are given to that code inside is to read and write; None for our own.
-        hides_files: whether what is in the cloud's root is not seen inside.
+        owner: the user who must own the files of code inside; None for our own.
+        hides_files: whether the cloud's root is invisible inside.
         has_network: whether 127.0.0.1 inside is not this computer's.
 
     """
@@ -40,7 +40,7 @@ class Namespace:
         self.identity = os.fstat(self._descriptors["mnt"]).st_ino
 
     def descriptor(self, kind: str) -> int:
-        """Return the open file that stands for one of its kinds."""
+        """Return the open file that stands for its namespace of one kind."""
         return self._descriptors[kind]
 
     def wrap(self, argv: Sequence[str]) -> list[str]:
@@ -50,7 +50,7 @@ class Namespace:
         return ["nsenter", *enter, "--preserve-credentials", "--", *argv]
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the files that hold it open."""
         for descriptor in self.descriptors:
             with contextlib.suppress(OSError):
                 os.close(descriptor)
@@ -58,7 +58,7 @@ class Namespace:
 
 
 async def create(home: Path, drive: Path, scratch: Path) -> Namespace:
-    """Make a namespace with a folder as home and another as the teamspace drive; `scratch` is for a while.
+    """Create a namespace with a folder as home and another as the drive; `scratch` is for temporary folders.
 
     Raises:
         OSError: the kernel does not let this user have one.
@@ -88,5 +88,5 @@ async def create(home: Path, drive: Path, scratch: Path) -> Namespace:
     finally:
         if holder.returncode is None:
             await holder.communicate(b"")
-        # It was a place to mount on, in that namespace only.
+        # Its only use was as a mount point in that namespace.
         Path(work).rmdir()

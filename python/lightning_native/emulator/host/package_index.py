@@ -1,8 +1,8 @@
-"""The variables of the server that name a package index, or how one is reached."""
+"""The variables of the server that name a package index or the way to one."""
 
 from lightning_native.emulator.host.proxies import PROXIES
 
-# Those that name files of this computer, or may.
+# Those whose values are, or may be, files of this computer.
 INDEX_FILES = (
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",

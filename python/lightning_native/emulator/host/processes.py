@@ -1,7 +1,7 @@
-"""Real processes: started in a session of their own, found again by a marker, ended with all they left behind.
+"""Real processes: started in a session of their own, found again by a marker, ended with all their children.
 
 The marker is an environment variable with a random value for each studio or job. Detached processes inherit it,
-so it also finds what left its session and its parent, and it still does after the server was killed and started again.
+so it also finds processes that left their session and parent, also after the server was killed and started again.
 """
 
 import asyncio
@@ -21,17 +21,17 @@ from lightning_native.errors import EmulatorError
 
 MARKER = "LIGHTNING_NATIVE_EMULATOR_MARKER"
 _GRACE_SECONDS = 2.0
-# Between two looks for processes of a marker, which read the variables of every process, while some are ending …
+# Between two searches for processes of a marker, which read the variables of every process: while some are ending …
 _LOOK_SECONDS = 0.1
 # … and while they are killed.
 _SHORTEST_LOOK_SECONDS = 0.01
 _LOADING_SECONDS = 0.0005
-# They take all of a computer on which people, this server and the controllers of runs work, too.
+# They would use up a computer on which people, this server and the controllers of runs work, too.
 _NICENESS = 10
-# Of the code in studios and jobs: the one that the server was started with. Its own keeps other users out.
+# Code in studios and jobs has the umask that the server was started with; the server's own keeps other users out.
 _UMASK = os.umask(0o077)
 os.umask(_UMASK)
-# Of a machine that knows nothing of this computer.
+# The umask in strict machines.
 _THEIR_UMASK = 0o022
 
 
@@ -49,7 +49,7 @@ class Process:
 
     Attributes:
         pid: its process id.
-        identity: when it started, which tells it from a later process with the same id.
+        identity: its start time, which distinguishes it from a later process with the same id.
 
     """
 
@@ -97,8 +97,8 @@ def start(
     """Start a process whose output, both streams, goes to a file.
 
     With a folder, its last two arguments are the names of files: the `command` there, and the `exit_code` to write.
-    A file, not a pipe: the end of the process is then the end of the command, whatever it leaves running. One that
-    `waits` has a pipe as its input, which ends with this server, and brings a line when it is to `go`.
+    The output is a file and not a pipe, so that the command ends with the process, whatever the process leaves running.
+    A process that `waits` has a pipe as its input: it receives a line on `go`, and its end when this server ends.
     """
     with contextlib.ExitStack() as opened, output.open("ab") as stream:
         passed: list[int] = []
@@ -109,7 +109,7 @@ def start(
         elif folder:
             argv = [*argv, str(folder / "command"), str(folder / "exit_code")]
         child = subprocess.Popen(
-            # Set from outside, it would miss what the process had started by then.
+            # A niceness that is set from outside would miss children that the process had started by then.
             ["nice", "-n", str(_NICENESS), *(namespace.wrap(argv) if namespace else argv)],
             pass_fds=[*(namespace.descriptors if namespace else ()), *passed],
             stdin=subprocess.PIPE if waits else subprocess.DEVNULL,
@@ -122,18 +122,18 @@ def start(
             umask=_THEIR_UMASK if namespace and namespace.hides_files else _UMASK,
         )
     with contextlib.suppress(OSError):
-        # Where each session has a priority of its own, that of its processes matters within it only.
+        # With autogroups, the niceness of a process counts within its session only.
         Path(f"/proc/{child.pid}/autogroup").write_text(str(_NICENESS))
     return Process(child.pid, start_time(child.pid) or "", child)
 
 
 def _open_for(owner: int | None, folder: Path, output: int) -> list[int]:
-    """Open a command and its exit code for a machine that does not see where they are."""
+    """Open a command and its exit code for a machine that cannot see their folder."""
     command = os.open(folder / "command", os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     opened = [command, os.open(folder / "exit_code", flags, 0o600)]
     if owner is not None:
-        # Programs open `/dev/stdout` and `/dev/fd/N` again, as the user whom they run as.
+        # Programs reopen `/dev/stdout` and `/dev/fd/N` as their own user.
         for descriptor in (*opened, output):
             os.fchown(descriptor, owner, owner)
     return opened
@@ -145,9 +145,9 @@ def _close_all(descriptors: Sequence[int]) -> None:
 
 
 def start_time(pid: int) -> str | None:
-    """Return when a process started, in ticks since boot; None if it is not there or only a zombie.
+    """Return the start time of a process in ticks since boot; None for a zombie or no process.
 
-    With the process id it names one process for good.
+    Together with the process id it is unique.
     """
     try:
         fields = _status(pid)
@@ -162,16 +162,16 @@ def _status(pid: int | str) -> list[str]:
 
 
 def _mount_namespace(pid: str) -> int:
-    # Not through Path, which takes longer than the system does: all processes are looked at whenever a job ends.
+    # Not through Path, which takes longer than the system call: this runs for all processes whenever a job ends.
     return os.stat(f"/proc/{pid}/ns/mnt").st_ino  # noqa: PTH116 - see above
 
 
 def _variables_of(pid: str) -> bytes:
-    """Return the variables of a process; of one that begins to run another program, that program's."""
+    """Return the variables of a process; during an exec, those of the new program."""
     variables = _read_variables(pid)
     while not variables and _has_program(pid):
         loading = _is_loading(pid)
-        # Again: it may have been loaded meanwhile.
+        # Again, because the program may have been loaded meanwhile.
         variables = _read_variables(pid)
         if not loading:
             break
@@ -194,7 +194,7 @@ def _has_program(pid: str) -> bool:
 
 
 def _is_loading(pid: str) -> bool:
-    """Whether the memory of a program is there, but not yet its variables."""
+    """Whether a program has its memory already, but not yet its variables."""
     fields = _status(pid)
     memory, end_of_variables = fields[20], fields[48]
     return memory != "0" and end_of_variables == "0"
@@ -203,14 +203,14 @@ def _is_loading(pid: str) -> bool:
 def find(marker: str, namespace: int | None = None) -> list[int]:
     """Return the ids of all processes that carry a marker or are in the namespace of one that does.
 
-    A process can wipe its variables; it does not leave its namespace.
+    A process can wipe its variables, but it does not leave its namespace.
     """
     wanted = f"{MARKER}={marker}".encode()
     own = _mount_namespace("self")
     marked, namespaces, others = [], {namespace} - {None}, []
     for name in os.listdir("/proc"):  # noqa: PTH208 - see above
         if name.isdigit():
-            # Processes end while we look, and those of other users cannot be read.
+            # Processes end during the search, and those of other users cannot be read.
             with contextlib.suppress(OSError):
                 inside = _mount_namespace(name)
                 if wanted in _variables_of(name).split(b"\0"):
@@ -222,7 +222,7 @@ def find(marker: str, namespace: int | None = None) -> list[int]:
 
 
 def any_has(variable: str, value: str) -> bool:
-    """Tell whether a process has a variable with this value."""
+    """Whether a process has a variable with this value."""
     wanted = f"{variable}={value}".encode()
     for name in os.listdir("/proc"):  # noqa: PTH208 - see above
         if name.isdigit():
@@ -233,12 +233,12 @@ def any_has(variable: str, value: str) -> bool:
 
 
 def end(marker: str, namespace: int | None = None, *, keeper: int = 0, grace: float = _GRACE_SECONDS) -> None:
-    """End all processes that carry a marker: ask them, wait at most `grace` seconds, then kill what is left.
+    """End all processes that carry a marker: ask them, wait at most `grace` seconds, then kill the rest.
 
     Args:
         marker: the marker.
-        namespace: the number of a mount namespace that is held open and in which all are, too.
-        keeper: the process in it that goes on.
+        namespace: the number of a mount namespace that is held open; its processes end, too.
+        keeper: the process in it that continues.
         grace: seconds.
 
     """
@@ -255,7 +255,7 @@ def end(marker: str, namespace: int | None = None, *, keeper: int = 0, grace: fl
 
 
 def _wait_for_all(pids: Sequence[int], seconds: float) -> None:
-    """Wait until processes have ended, at most so long."""
+    """Wait until processes have ended, at most so many seconds."""
     deadline = time.monotonic() + seconds
     for pid in pids:
         with contextlib.suppress(ProcessLookupError):

@@ -3,7 +3,7 @@
 Python finds the host's packages through a `.pth` file that appends the host's folders. Installers look only
 into the environment's own folder, so every distribution of the host has a shadow there: a copy of its
 metadata whose RECORD lists nothing but the shadow. An installer is then satisfied at once by what the host
-has, and another version that it installs replaces the shadow and comes first on the path.
+has, and another version that it installs replaces the shadow and is first on the path.
 """
 
 import configparser
@@ -35,8 +35,8 @@ from {module} import {name}
 
 sys.exit({call}())
 """
-# A host that was made by uv has no pip.
-# As a command of its own has it, the working folder is not on its path.
+# A host from uv has no pip.
+# The working folder is not on the path of pip, as in the command of that name.
 _PIP = f"""#!/bin/sh
 python="$(dirname -- "$(realpath -- "$0")")/python"
 if (cd / && "$python" -c 'import pip') 2>/dev/null; then exec "$python" {shlex.join(module_arguments("pip"))} "$@"; fi
@@ -45,7 +45,7 @@ exec uv pip "$@"
 
 
 class Environments:
-    """Makes the environments of one local cloud."""
+    """Creates the environments of one local cloud."""
 
     @property
     def python(self) -> str:
@@ -81,7 +81,7 @@ def create_environment(destination: Path, templates: Path) -> None:
 
     Args:
         destination: the folder to create.
-        templates: where the finished environment is kept to copy further ones from; on the same file system.
+        templates: the folder with the finished environment that others are copies of; on the same file system.
 
     """
     if destination.exists():
@@ -100,7 +100,7 @@ def copy_environment(source: Path, destination: Path) -> None:
 
     """
     if source.is_symlink() or (source / "bin").is_symlink():
-        # Its commands would be written to where the link leads.
+        # Its commands would be written to the target of the link.
         message = "cannot copy an environment: its folder is a link that code in the studio made"
         raise OSError(errno.EINVAL, message)
 
@@ -114,7 +114,7 @@ def copy_environment(source: Path, destination: Path) -> None:
 
 
 def _copy(*arguments: str) -> None:
-    # Many small files: a program of its own leaves the interpreter to the server, and the processor to requests.
+    # A separate, nice process: copying many small files would hold the server's interpreter and the processor.
     result = subprocess.run(["nice", "cp", *arguments], check=False, capture_output=True)
     # A file that vanished while it was copied is not in the copy; anything else is an error.
     lines = [line for line in result.stderr.decode(errors="replace").splitlines() if "No such file" not in line]
@@ -123,7 +123,7 @@ def _copy(*arguments: str) -> None:
 
 
 def _relocate(commands: Path, old: bytes, new: bytes) -> None:
-    """Let the commands that an installer wrote find the copy's interpreter."""
+    """Point the commands that an installer wrote to the copy's interpreter."""
     for path in commands.iterdir():
         if path.is_file() and not path.is_symlink() and path.stat().st_size <= _MAX_SCRIPT_BYTES:
             content = path.read_bytes()
@@ -132,7 +132,7 @@ def _relocate(commands: Path, old: bytes, new: bytes) -> None:
 
 
 def publish(destination: Path, build: Callable[[Path], None]) -> None:
-    """Build beside the destination, then rename: nothing half-made is ever seen."""
+    """Build beside the destination, then rename, so that nothing incomplete is ever visible."""
     destination.parent.mkdir(parents=True, exist_ok=True)
     partial = destination.with_name(f".{destination.name}.{uuid.uuid4().hex}")
     try:
@@ -163,7 +163,7 @@ def _fingerprint() -> str:
 
 def _build(destination: Path) -> None:
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    # Attribute of CPython's venv support: the interpreter below any virtual environment.
+    # An attribute of CPython's venv support: the interpreter below any virtual environment.
     base = Path(getattr(sys, "_base_executable", sys.executable))
     scripts = destination / "bin"
     packages = destination / "lib" / version / "site-packages"
@@ -187,10 +187,10 @@ def _build(destination: Path) -> None:
 def _create_pip(scripts: Path) -> None:
     """Let `python -m pip` work where the host, made by uv, has no pip; without Python's own copy of it, do nothing."""
     python = [str(scripts / "python"), "-I", "-m"]
-    # Before Python 3.12 an old setuptools comes with it, which would hide the host's.
+    # Before Python 3.12 it includes an old setuptools, which would hide the host's.
     for arguments in (["ensurepip"], ["pip", "uninstall", "--quiet", "--yes", "setuptools"]):
         subprocess.run([*python, *arguments], check=False, capture_output=True)
-    # They name this folder, which is renamed.
+    # They contain the path of this folder, which is renamed later.
     for script in scripts.glob("pip*"):
         script.unlink()
 

@@ -1,1 +1,1 @@
-"""The behaviour of a local cloud, without HTTP: one file a resource, named as its endpoints are."""
+"""The behaviour of a local cloud, without HTTP: one file a resource, under the name of its endpoints."""

@@ -12,8 +12,8 @@ from lightning_native.emulator.state.store import new_id
 
 _LOST_EXIT_CODE = 137
 _KEPT_COMMANDS = 100
-# The command is a file, so that its length is not limited, and its exit code is another, so that a restarted
-# server still learns it.
+# The command is a file, because arguments have a limited length; its exit code is another, so that a restarted
+# server can read it.
 _SHELL = f'{ENTER_HOME}; bash "$0"; printf %s "$?" > "$1"'
 
 
@@ -47,7 +47,7 @@ async def execute(cloud: Cloud, studio: Studio, text: str) -> Command:
 
 
 async def follow(cloud: Cloud, command: Command, process: processes.Process) -> None:
-    """Wait until the process of a command has ended, and record how."""
+    """Wait until the process of a command has ended, and record its exit code."""
     await process.wait()
     _finish(cloud, command)
 
@@ -56,7 +56,7 @@ def _finish(cloud: Cloud, command: Command) -> None:
     try:
         command.exit_code = int((_folder(cloud, command) / "exit_code").read_text())
     except (OSError, ValueError):
-        # It was ended together with the shell that would have written the code.
+        # The shell that writes the code was ended together with the command.
         command.exit_code = _LOST_EXIT_CODE
     if cloud.commands.get(command.id) is not None:
         cloud.commands.save(command)
@@ -78,11 +78,11 @@ def forget(cloud: Cloud, command: Command) -> None:
 
 
 def output_of(cloud: Cloud, command: Command) -> tuple[str, bytes]:
-    """Return what a command was and what it wrote so far, both streams."""
+    """Return the text of a command and its output so far, both streams."""
     folder = _folder(cloud, command)
     return _read(folder / "command").decode(errors="replace"), _read(folder / "output")
 
 
 def _read(path: Path) -> bytes:
-    # Somebody may have cleared the root away.
+    # The user may have emptied the root.
     return path.read_bytes() if path.is_file() else b""

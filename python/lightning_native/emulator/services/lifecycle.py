@@ -1,4 +1,4 @@
-"""What happens to studios and jobs when the server starts and when it ends."""
+"""The start and the end of the server, for its studios and jobs."""
 
 import asyncio
 import contextlib
@@ -19,10 +19,10 @@ _TICK_SECONDS = 1.0
 
 
 async def recover(cloud: Cloud) -> list[str]:
-    """Take up what an earlier server left: find running processes again, finish what has ended.
+    """Continue the work of an earlier server: find running processes again, finish those that ended.
 
     Returns:
-        what had no record and is kept in `lost+found`, as paths there.
+        the entries without a record, which are kept in `lost+found`, as paths there.
 
     """
     _check_mode(cloud)
@@ -45,7 +45,7 @@ async def recover(cloud: Cloud) -> list[str]:
 
 
 def _check_mode(cloud: Cloud) -> None:
-    """Raise unless the studios of a root were made in the mode in which it is served: their files are others'."""
+    """Raise unless a root is served in the mode of its studios, because strict machines run as another user."""
     known = cloud.facts.get("strict")
     strict = cloud.strict is not None
     if len(cloud.studios) or len(cloud.jobs):
@@ -92,7 +92,7 @@ async def _recover_jobs(cloud: Cloud) -> None:
 
 
 def _clear_away(cloud: Cloud) -> list[str]:
-    """Remove what a record says was half made or half removed; keep aside what has no record."""
+    """Remove folders that are recorded as half created or half removed; keep entries without a record aside."""
     in_work = {item.id for item in cloud.folders_in_work}
     studio_ids, job_ids = {studio.id for studio in cloud.studios}, {job.id for job in cloud.jobs}
     known = {
@@ -133,7 +133,7 @@ async def _tick(cloud: Cloud) -> None:
 
 
 async def shut_down(cloud: Cloud) -> None:
-    """Stop every studio and job, so that nothing of this cloud is left running."""
+    """Stop every studio and job, so that no process of this cloud is left."""
     with contextlib.suppress(asyncio.CancelledError):
         await asyncio.gather(*(pipelines.stop(cloud, pipeline) for pipeline in cloud.pipelines))
         await asyncio.gather(

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 
 from lightning_native.emulator.api_error import ApiError
 
-# A name is a folder of the drive.
+# A name is also the name of a folder on the drive.
 _MAX_BYTES = 255
 _NO_SLUG = re.compile(r"[^a-z0-9-]")
 _NOT_WRITTEN = {"Cc", "Cs", "Zl", "Zp"}
 
 
 def check_name(name: str) -> str:
-    """Return a name without blanks around it; 400 when it cannot be one, nor the name of a folder."""
+    """Return a name without blanks around it; 400 when a folder cannot have it."""
     name = name.strip()
     if not name or "/" in name or name in (".", ".."):
         raise ApiError(400, f"{name!r} is no name")

@@ -1,7 +1,7 @@
-"""Pipelines: a graph of job steps that runs as soon as the pipeline is created.
+"""Pipelines: graphs of job steps, which run as soon as they are created.
 
-A pipeline that exists is changed by creating another under the same name, with the first as its parent; the newest
-one is found by the name. A schedule creates a run as a pipeline of its own, with a number behind the name.
+To change a pipeline, clients create another under the same name, with the first as its parent; the name finds the
+newest one. A schedule creates each run as a pipeline of its own, with a number behind the name.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ def _specification(step: dict[str, Any]) -> dict[str, Any]:
 
 
 def _check(cloud: Cloud, teamspace_id: str, pipeline: str, steps: list[dict[str, Any]]) -> None:
-    """Refuse a graph that cannot run before anything of it does."""
+    """Raise unless all steps of a graph can run."""
     if not steps:
         raise ApiError(400, "a pipeline needs steps")
     earlier: set[str] = set()
@@ -88,7 +88,7 @@ def _is_final(state: str) -> bool:
 
 
 async def run(cloud: Cloud, pipeline: Pipeline) -> None:
-    """Bring a pipeline from where it is to a final state."""
+    """Run a pipeline from its present state to a final one."""
     if pipeline.state == PENDING:
         pipeline.state = RUNNING
         cloud.pipelines.save(pipeline)
@@ -113,7 +113,7 @@ async def run(cloud: Cloud, pipeline: Pipeline) -> None:
 
 
 def _ready(pipeline: Pipeline, running: set[str]) -> list[dict[str, Any]]:
-    """Return the steps that can start, and mark those that never will."""
+    """Return the steps that can start, and mark those that never can."""
     known = {status["name"]: status["state"] for status in pipeline.statuses}
     failed = any(state in (states.FAILED, states.STOPPED) for state in known.values())
     found = []
@@ -123,7 +123,7 @@ def _ready(pipeline: Pipeline, running: set[str]) -> list[dict[str, Any]]:
             continue
         upstream = [known[name] for name in step.get("waitFor") or []]
         if status.get("resourceId"):
-            # An earlier server started it.
+            # The step was started by an earlier server.
             found.append(step)
         elif any(_is_final(state) and state != states.COMPLETED for state in upstream) or (
             failed and not pipeline.goes_on_after_failure
@@ -145,7 +145,7 @@ async def _run_step(cloud: Cloud, pipeline: Pipeline, step: dict[str, Any]) -> N
         status.update(resourceId=resource.id, resourceName=resource.name, state=states.RUNNING)
         cloud.pipelines.save(pipeline)
         if pipeline.state != RUNNING:
-            # The pipeline was stopped while this job was made.
+            # The pipeline was stopped while this job was created.
             await _stop_resource(cloud, resource)
         await cloud.end_of(resource.id).wait()
         _update(cloud, status, resource)
@@ -159,7 +159,7 @@ async def _run_step(cloud: Cloud, pipeline: Pipeline, step: dict[str, Any]) -> N
 
 
 def _resource(cloud: Cloud, pipeline: Pipeline, step: str) -> Job | MultiMachineJob | None:
-    """Return the job of a step, if it was created."""
+    """Return the job of a step, if there is one yet."""
     everything: list[Job | MultiMachineJob] = [*cloud.multi_machine_jobs, *cloud.jobs]
     for item in everything:
         if item.pipeline_id == pipeline.id and item.extra_env.get("LIGHTNING_PIPELINE_STEP") == step:
@@ -205,7 +205,7 @@ async def _delete(cloud: Cloud, resource: Job | MultiMachineJob) -> None:
 
 
 async def stop(cloud: Cloud, pipeline: Pipeline) -> None:
-    """End a pipeline with the steps that run; nothing to do when it has ended."""
+    """End a pipeline with its running steps; does nothing when it has ended."""
     if pipeline.state in FINAL:
         return
     pipeline.state = STOPPED
@@ -235,7 +235,7 @@ async def delete(cloud: Cloud, pipeline: Pipeline) -> None:
 
 
 def refresh(cloud: Cloud, pipeline: Pipeline) -> None:
-    """Bring what is recorded about steps that have not ended up to what their jobs are now."""
+    """Update the statuses of steps that have not ended from their jobs."""
     for status in pipeline.statuses:
         resource = _resource(cloud, pipeline, status["name"])
         if resource is not None and not _is_final(status["state"]):

@@ -1,4 +1,4 @@
-"""Ports of studios that are machines of their own, each reached at a port of this computer."""
+"""Ports of studios: those of strict machines are forwarded from ports of this computer."""
 
 import socket
 
@@ -10,13 +10,13 @@ _LOOPBACK = "127.0.0.1"
 
 
 def studio_of(content: dict[str, object]) -> str:
-    """Return the id of the studio that a recorded port is one of."""
+    """Return the id of the studio that a recorded port belongs to."""
     named = content.get("cloudspace")
     return str(named.get("cloudspaceId") or "") if isinstance(named, dict) else ""
 
 
 def ports_of(cloud: Cloud, studio_id: str) -> dict[int, int]:
-    """Return the ports of this computer that stand for ports of a studio, by those."""
+    """Return the ports of this computer that are forwarded to a studio, by the studio's ports."""
     found = {}
     for item in cloud.documents:
         if item.kind == PORT and studio_of(item.content) == studio_id:
@@ -26,12 +26,12 @@ def ports_of(cloud: Cloud, studio_id: str) -> dict[int, int]:
 
 
 async def open_port(cloud: Cloud, studio_id: str, port: str) -> int:
-    """Return the port of this computer at which one of a studio is reached, from now on."""
+    """Open a port of a studio, and return the port of this computer that leads to it."""
     if not (port.isdecimal() and port.isascii() and 0 < int(port) < 2**16):
         raise ApiError(400, f"{port!r} is no port")
     studio = cloud.studios.get(studio_id)
     if cloud.strict is None or studio is None or not cloud.strict.has_network:
-        # Commands run on this computer: what listens there is reached directly.
+        # Commands run on this computer itself, so their ports are this computer's.
         return int(port)
     host_port = ports_of(cloud, studio_id).get(int(port)) or _free_port(int(port))
     if (machine := cloud.strict.get(studio.marker)) is not None:
@@ -40,7 +40,7 @@ async def open_port(cloud: Cloud, studio_id: str, port: str) -> int:
 
 
 async def close_ports(cloud: Cloud, content: dict[str, object]) -> None:
-    """Give the ports of this computer back that a record stands for, after its end."""
+    """Release the ports of this computer that belonged to a deleted record."""
     studio_id = studio_of(content)
     studio = cloud.studios.get(studio_id)
     machine = cloud.strict.get(studio.marker) if cloud.strict and studio else None
@@ -52,7 +52,7 @@ async def close_ports(cloud: Cloud, content: dict[str, object]) -> None:
 
 
 def _free_port(wanted: int) -> int:
-    """Return a port of this computer that nobody listens at: the same, if it is one."""
+    """Return a free port of this computer: the wanted one, if possible."""
     for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

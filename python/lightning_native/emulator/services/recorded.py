@@ -1,4 +1,4 @@
-"""Records that nothing here acts on, kept as they came: ports, assistants, connections of the drive."""
+"""Records that the local cloud keeps and shows again: ports, assistants, connections of the drive."""
 
 import re
 from typing import Any
@@ -13,7 +13,7 @@ _CREDENTIAL = re.compile(r"key|token|secret|passw|credential|auth(?!or)", re.IGN
 
 
 def without_credentials(content: Any) -> Any:
-    """Return a value without the fields whose names are those of credentials, which nothing here ever uses."""
+    """Return a value without its credentials, known by the names of fields, because nothing here uses them."""
     if isinstance(content, dict):
         return {key: without_credentials(value) for key, value in content.items() if not _CREDENTIAL.search(key)}
     if isinstance(content, list):

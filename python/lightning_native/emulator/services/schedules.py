@@ -14,12 +14,12 @@ from lightning_native.emulator.state.records import Schedule
 from lightning_native.emulator.state.store import new_id
 
 PIPELINE, STUDIO = "PIPELINE", "CLOUDSPACE_STUDIO"
-# How late a schedule may notice that it was changed or deleted, in simulated seconds.
+# The longest time until a schedule notices that it was changed or deleted, in simulated seconds.
 _MAX_SLEEP = 60.0
 
 
 def next_time(cron: str, zone: str, after: float) -> float:
-    """Return when an expression fires next; 400 for an expression or a time zone that there is not."""
+    """Return the next time of an expression; 400 for an invalid expression or time zone."""
     try:
         moment = datetime.fromtimestamp(after, tz=timezone.utc).astimezone(ZoneInfo(zone or "UTC"))
         return next(CronSim(cron, moment)).timestamp()
@@ -32,7 +32,7 @@ def next_time(cron: str, zone: str, after: float) -> float:
 def create(
     cloud: Cloud, teamspace_id: str, name: str, kind: str, resource_id: str, *, cron: str, zone: str, **fields: Any
 ) -> Schedule:
-    """Create a schedule of a pipeline or a studio; it fires from now on."""
+    """Create a schedule of a pipeline or a studio, and start it."""
     known = cloud.pipelines.get(resource_id) if kind == PIPELINE else cloud.studios.get(resource_id)
     if kind not in (PIPELINE, STUDIO) or known is None:
         raise ApiError(404, f"{kind.lower()} {resource_id} not found")
@@ -55,13 +55,13 @@ def create(
 
 
 async def run(cloud: Cloud, schedule: Schedule) -> None:
-    """Fire a schedule again and again, until it is deleted."""
+    """Fire a schedule at its times until it is deleted."""
     while cloud.schedules.get(schedule.id) is schedule:
         left = schedule.next_at - cloud.clock.now()
         if schedule.is_paused or left > 0:
             await cloud.clock.sleep(_MAX_SLEEP if schedule.is_paused else min(left, _MAX_SLEEP))
             continue
-        # What was missed while the server did not run is not made up for.
+        # Times that passed while the server did not run are skipped.
         schedule.next_at = next_time(schedule.cron, schedule.timezone, cloud.clock.now())
         try:
             await _fire(cloud, schedule)

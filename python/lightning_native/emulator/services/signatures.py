@@ -1,4 +1,4 @@
-"""Signatures with the key of a local cloud: of addresses, and of what lets a client in without the key itself."""
+"""Signatures with the key of a local cloud: for addresses, and for clients that do not have the key itself."""
 
 import base64
 import hashlib

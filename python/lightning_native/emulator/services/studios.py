@@ -22,8 +22,8 @@ PENDING = "CLOUD_SPACE_INSTANCE_STATE_PENDING"
 RUNNING = "CLOUD_SPACE_INSTANCE_STATE_RUNNING"
 STOPPING = "CLOUD_SPACE_INSTANCE_STATE_STOPPING"
 FAILED = "CLOUD_SPACE_INSTANCE_STATE_FAILED"
-# Start and switch answer when they are done, so that the SDK's one-second polls find them done; yet before its
-# read timeout of 30 s, since it would then send the request again.
+# Start and switch answer when they are done, because the SDK polls only once a second; yet before its read timeout
+# of 30 s, after which it would send the request again.
 _PATIENCE_SECONDS = 20.0
 _FAILED_SECONDS = 2.0
 
@@ -72,12 +72,12 @@ async def namespace_of(cloud: Cloud, studio: Studio) -> Namespace | None:
 
 
 def new_instance(cloud: Cloud, machine: str, interruptible: bool) -> dict[str, Any]:
-    """Return a machine that was asked for now."""
+    """Return a newly requested machine."""
     return asdict(Instance(new_id(), machine, interruptible, PENDING, cloud.clock.now()))
 
 
 async def boot(cloud: Cloud, studio: Studio, instance: dict[str, Any]) -> None:
-    """Bring a machine of a studio up; it may have been given up meanwhile."""
+    """Boot a machine of a studio, which may be stopped or deleted meanwhile."""
     fault = next(
         (
             found
@@ -87,7 +87,7 @@ async def boot(cloud: Cloud, studio: Studio, instance: dict[str, Any]) -> None:
         None,
     )
     if fault is not None and fault.kind == "boot-hangs":
-        # Until it is stopped or deleted.
+        # The machine stays pending until the studio is stopped or deleted.
         return
     booting = cloud.clock.sleep(cloud.settings.boot_seconds_of(instance["machine"]))
     if fault is not None:
@@ -98,7 +98,7 @@ async def boot(cloud: Cloud, studio: Studio, instance: dict[str, Any]) -> None:
         return
     _, error = await asyncio.gather(booting, _prepare_machine(cloud, studio))
     if cloud.studios.get(studio.id) is not studio:
-        # It was deleted meanwhile.
+        # The studio was deleted meanwhile.
         cloud.forget_namespace(studio.marker)
         cloud.discard(cloud.studio_folder(studio))
     elif error is not None:
@@ -111,7 +111,7 @@ async def boot(cloud: Cloud, studio: Studio, instance: dict[str, Any]) -> None:
 
 
 async def _prepare_machine(cloud: Cloud, studio: Studio) -> OSError | None:
-    """Make what the commands of a studio need, and return why that cannot be done."""
+    """Create the environment and namespace of a studio; return the error if that fails."""
     await cloud.service(JobRunners).wait_for_copies(studio.id)
     try:
         await asyncio.to_thread(cloud.environments.create, cloud.studio_environment(studio), cloud.root / "templates")
@@ -128,7 +128,7 @@ def _fail(cloud: Cloud, studio: Studio, instance: dict[str, Any], message: str) 
 
 
 async def _forget_failed(cloud: Cloud, studio: Studio, instance: dict[str, Any]) -> None:
-    # The SDK starts only what is stopped: after it had time to see the failure, the studio is that again.
+    # The SDK starts only stopped studios: after enough time to see the failure, this one is stopped again.
     await asyncio.sleep(_FAILED_SECONDS)
     if studio.instance is instance:
         studio.instance = None
@@ -145,7 +145,7 @@ async def interrupt(cloud: Cloud, studio: Studio, instance_id: str, seconds: flo
 
 
 async def stop(cloud: Cloud, studio: Studio) -> None:
-    """End all processes of a studio and give its machine back; nothing to do for one that has none."""
+    """End all processes of a studio and release its machine; does nothing without a machine."""
     instance, studio.requested = studio.instance, None
     if instance is None:
         return
@@ -161,7 +161,7 @@ async def stop(cloud: Cloud, studio: Studio) -> None:
 
 
 def cost(cloud: Cloud, studio: Studio) -> float:
-    """Return what a studio's machines have cost so far, in dollars."""
+    """Return the cost of a studio's machines so far, in dollars."""
     return studio.cost + _cost_of_instance(cloud, studio.instance)
 
 
@@ -202,7 +202,7 @@ async def delete(cloud: Cloud, studio: Studio) -> None:
 
 
 async def start(cloud: Cloud, studio: Studio, machine: str, interruptible: bool) -> None:
-    """Ask for a machine and wait until it runs, though not for ever."""
+    """Request a machine and wait until it runs, at most for a limited time."""
     instance = studio.instance
     if instance is None or instance["phase"] == FAILED:
         instance = new_instance(cloud, machine, interruptible)
@@ -216,7 +216,7 @@ async def start(cloud: Cloud, studio: Studio, machine: str, interruptible: bool)
 
 
 async def switch(cloud: Cloud, studio: Studio) -> None:
-    """Ask for the machine that a studio is set to, beside the one it has, and wait until it runs."""
+    """Request the machine that a studio is set to, beside the present one, and wait until it runs."""
     if studio.instance is not None and studio.instance["phase"] == RUNNING:
         studio.requested = new_instance(cloud, studio.machine, studio.interruptible)
         save(cloud, studio)
@@ -225,7 +225,7 @@ async def switch(cloud: Cloud, studio: Studio) -> None:
 
 
 async def confirm_switch(cloud: Cloud, studio: Studio) -> None:
-    """Go over to the machine that was asked for; 400 when it does not run."""
+    """Switch to the requested machine; 400 when it does not run."""
     requested = studio.requested
     if requested is None or requested["phase"] != RUNNING:
         raise ApiError(400, f"studio {studio.name} has no machine to switch to")
@@ -233,14 +233,14 @@ async def confirm_switch(cloud: Cloud, studio: Studio) -> None:
     await cloud.end_processes(studio.marker)
     studio.cost += _cost_of_instance(cloud, studio.instance)
     if cloud.strict is not None:
-        # Nor has it what the other had outside of home.
+        # The new machine has no files outside of home either.
         cloud.forget_namespace(studio.marker)
     studio.instance, studio.requested = requested, None
     save(cloud, studio)
 
 
 async def sleep_when_idle(cloud: Cloud) -> None:
-    """Stop the studios that have nothing to do, each after the idle time that it is set to."""
+    """Stop idle studios, each after the idle time of its settings."""
     for studio in cloud.studios:
         if studio.instance is None or studio.instance["phase"] != RUNNING or studio.disable_auto_shutdown:
             continue
@@ -248,8 +248,8 @@ async def sleep_when_idle(cloud: Cloud) -> None:
         if cloud.clock.now() - active_at < studio.idle_shutdown_seconds:
             continue
         if await asyncio.to_thread(processes.find, studio.marker):
-            # What runs on detached from any command is something to do, too.
+            # A studio with detached processes is not idle.
             studio.active_at = cloud.clock.now()
-        # A command may have come while we looked.
+        # A command may have started during the search.
         if studio.active_at == active_at:
             await stop(cloud, studio)

@@ -14,7 +14,7 @@ from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import GENERIC_SECRET, Job, Studio
 from lightning_native.emulator.strict import variables
 
-# Of the server's own environment a command sees only what describes this computer and how it reaches packages.
+# The only variables of the server that commands see: they describe this computer and its way to packages.
 _PASSED_ON = (
     "LANG",
     "LANGUAGE",
@@ -26,7 +26,7 @@ _PASSED_ON = (
     "PIP_NO_INDEX",
     "UV_OFFLINE",
 )
-# How every command begins: at home, with what the user has a studio do first.
+# Every command begins at home, with the user's commands for the start of a studio.
 STUDIORC = ".lightning_studio/.studiorc"
 ENTER_HOME = f"cd && if [ -f {STUDIORC} ]; then . ./{STUDIORC}; fi"
 # A container knows its account, but has no credentials.
@@ -48,10 +48,10 @@ def base_variables(cloud: Cloud, *, home: str, environment: Path, marker: str) -
         "SHELL": "/bin/bash",
         "USER": os.environ.get("USER", "lightning"),
         "VIRTUAL_ENV": str(environment),
-        # All studios of a cloud share what was downloaded once.
+        # All studios of a cloud share their downloads.
         "UV_CACHE_DIR": str(cache / "uv"),
         "PIP_CACHE_DIR": str(cache / "pip"),
-        # Output of Python code reaches the log as it is written.
+        # The output of Python code reaches the log at once.
         "PYTHONUNBUFFERED": "1",
         processes.MARKER: marker,
     }
@@ -96,7 +96,7 @@ def job_variables(
 
 
 def secret_variables(cloud: Cloud, teamspace_id: str) -> dict[str, str]:
-    """Return the secrets that code in a teamspace sees; those of the teamspace win over the user's."""
+    """Return the secrets for code in a teamspace; those of the teamspace override the user's."""
     found = [secret for secret in cloud.secrets if secret.kind == GENERIC_SECRET]
     user = {secret.name: secret.value for secret in found if not secret.teamspace_id}
     return user | {secret.name: secret.value for secret in found if secret.teamspace_id == teamspace_id}

@@ -1,4 +1,4 @@
-"""One local cloud: its settings, its tables, its folders and what runs in the background."""
+"""One local cloud: its settings, its tables, its folders and its background tasks."""
 
 import asyncio
 import logging
@@ -38,7 +38,7 @@ ORGANIZATION_TEAMSPACE = "org-teamspace"
 
 
 class Cloud:
-    """Everything behind the endpoints; used from one event loop only."""
+    """One local cloud, which is used from one event loop only."""
 
     def __init__(self, root: Path, settings: Settings, api_key: str) -> None:
         self.root = root
@@ -65,7 +65,7 @@ class Cloud:
         seen = self.facts.get("clock")
         self.clock = Clock(settings.clock_rate)
         if seen is not None and seen.value > self.clock.now():
-            # Simulated time never runs backwards, also when it ran ahead of the real one before a restart.
+            # Simulated time never runs backwards, also if it was ahead of real time before a restart.
             self.clock = Clock(settings.clock_rate, seen.value)
         self._ends: dict[str, asyncio.Event] = {}
         self._services: dict[Callable[[Cloud], Any], Any] = {}
@@ -79,7 +79,7 @@ class Cloud:
         self._namespaces: dict[str, Namespace] = {}
         self._namespace_locks: dict[str, asyncio.Lock] = {}
         self.faults = FaultList()
-        # What the SDK reported, newest last; never written anywhere.
+        # Reports of the SDK, newest last; never written to disk.
         self.history: deque[dict[str, Any]] = deque(maxlen=200)
         self._remover = ThreadPoolExecutor(1, "remover")
         self._tasks: set[asyncio.Task[Any]] = set()
@@ -96,7 +96,7 @@ class Cloud:
 
     @property
     def user(self) -> records.User:
-        """The user whom the key belongs to."""
+        """The owner of the key."""
         return next(iter(self.users))
 
     @property
@@ -108,31 +108,31 @@ class Cloud:
             "LIGHTNING_API_KEY": self.api_key,
             "LIGHTNING_USERNAME": USERNAME,
             "LIGHTNING_TEAMSPACE": TEAMSPACE,
-            # The SDK would ask the package index for a newer version whenever it is imported.
+            # Otherwise the SDK asks the package index for a newer version whenever it is imported.
             "LIGHTNING_DISABLE_VERSION_CHECK": "1",
-            # Where no machine was asked yet.
+            # The Python of a machine whose version is not known yet.
             "LIGHTNING_NATIVE_MACHINE_PYTHON": self.environments.python,
         }
         if reads_keep_alive_frequency():
-            # Its stop() and delete() wait for the thread that sends these, which sleeps this long.
+            # The SDK's stop() and delete() wait for the thread that sends these, which sleeps this long.
             environ["LIGHTNING_KEEPALIVE_FREQUENCY"] = "0.2"
         return environ
 
     def discard(self, folder: Path) -> None:
-        """Remove a folder: at once out of sight, and in the background from the disk, which takes long."""
+        """Move a folder to the trash, and remove it in the background because that takes long."""
         if not folder.parent.resolve().is_relative_to(self.root):
-            # Code in a studio put a link there.
+            # Code in a studio replaced it by a link.
             logger.error("%s is outside of the root and stays", folder)
         elif (target := discard(folder, self.root / "trash")) is not None:
             self._remover.submit(remove, target)
 
     def remove_discarded(self, folder: Path) -> None:
-        """Remove what an earlier server had put into its trash."""
+        """Remove a folder that an earlier server had moved to its trash."""
         self._remover.submit(remove, folder)
 
     @contextmanager
     def folder_in_work(self, key: str) -> Iterator[None]:
-        """Note for the length of the block that the folders of a studio or job are being made or removed."""
+        """Record for the length of the block that the folders of a studio or job are being created or removed."""
         self.folders_in_work.save(records.FolderInWork(key))
         try:
             yield
@@ -162,12 +162,12 @@ class Cloud:
         network: str = "",
         ports: Mapping[int, int] | None = None,
     ) -> Namespace | None:
-        """Return the namespace of a studio or job, made on first use; None where there are none.
+        """Return the namespace of a studio or job, created on first use; None where there are none.
 
-        What is named is for strict mode, see `StrictMachines.create`.
+        The keyword arguments are for strict mode, see `StrictMachines.create`.
 
         Raises:
-            OSError: it cannot be made in strict mode.
+            OSError: it cannot be created in strict mode.
 
         """
         if not self.settings.namespaces and self.strict is None:
@@ -200,7 +200,7 @@ class Cloud:
         await asyncio.to_thread(processes.end, marker, identity, keeper=keeper)
 
     def forget_namespace(self, marker: str) -> None:
-        """Let go of the namespace of a studio or job."""
+        """Release the namespace of a studio or job."""
         self._namespace_locks.pop(marker, None)
         if self.strict is not None and self.strict.forget(marker):
             self.discard(self.strict.folder(marker))
@@ -208,7 +208,7 @@ class Cloud:
             namespace.close()
 
     def give(self, path: Path, top: Path) -> None:
-        """Give a file or folder, and the folders above it up to one, to the user whom code in machines runs as."""
+        """Give a file or folder, and the folders above it up to `top`, to the user of code in machines."""
         if self.strict is not None and (owner := self.strict.owner) is not None:
             for given in (path, *path.parents):
                 if given != top and not given.is_relative_to(top):
@@ -216,13 +216,13 @@ class Cloud:
                 os.chown(given, owner, owner, follow_symlinks=False)
 
     def address_in(self, namespace: Namespace | None) -> str:
-        """Return the address of this cloud in a namespace."""
+        """Return the address of this cloud, as seen from a namespace."""
         if namespace is None or not namespace.has_network:
             return self.url
         return self.url.replace("127.0.0.1", network.HOST)
 
     def start_task(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-        """Run something in the background until it is done or the server ends."""
+        """Run a coroutine in the background until it is done or the server ends."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._finished)
@@ -240,11 +240,11 @@ class Cloud:
         return self._ends.setdefault(key, asyncio.Event())
 
     def forget_end(self, key: str) -> None:
-        """Let go of the event of a command or job that is deleted."""
+        """Forget the event of a deleted command or job."""
         self._ends.pop(key, None)
 
     async def start_and_wait(self, work: Coroutine[Any, Any, None], seconds: float) -> None:
-        """Run something in the background and wait until it is done, at most so many real seconds."""
+        """Run a coroutine in the background and wait until it is done, at most so many real seconds."""
         await asyncio.wait([self.start_task(work)], timeout=seconds)
 
     def _finished(self, task: asyncio.Task[Any]) -> None:
@@ -253,7 +253,7 @@ class Cloud:
             logger.error("background task failed", exc_info=error)
 
     async def close(self) -> None:
-        """End what runs in the background and close the database."""
+        """End all background tasks and close the database."""
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -261,11 +261,11 @@ class Cloud:
             await self.strict.close()
         self.remember_time()
         self._database.close()
-        # What is left is removed by the next server.
+        # The next server removes the rest.
         self._remover.shutdown(wait=False, cancel_futures=True)
 
     def remember_time(self) -> None:
-        """Note the simulated time for the next start."""
+        """Record the simulated time for the next start."""
         try:
             self.facts.save(records.Fact("clock", self.clock.now()))
         except StorageError as error:

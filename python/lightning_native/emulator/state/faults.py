@@ -1,6 +1,6 @@
-"""Faults on demand: named, counted, and each fires exactly as often as asked.
+"""Faults on demand: named and counted, so that each fires exactly as often as requested.
 
-`cloud.faults.add("status", match="POST */execute", status=503, after_accept=True)` makes the next such request fail
+`cloud.faults.add("status", match="POST */execute", status=503, after_accept=True)` lets the next such request fail
 after it was carried out. The kinds are listed in `KINDS`.
 """
 
@@ -26,9 +26,9 @@ KINDS = {
     "studio-dies": "a studio loses its machine so many seconds after a command began",
     "interrupt": "an interruptible job loses its machine so many seconds after it began",
 }
-# Names that kinds had in earlier versions.
+# Former names of kinds.
 FORMER_KINDS = {"reclaim": "interrupt"}
-# Kinds that a request triggers, with the requests that they are about unless told otherwise.
+# Kinds that a request triggers, with the requests that they match by default.
 REQUEST_KINDS = {
     "status": "* *",
     "delay": "* *",
@@ -46,7 +46,7 @@ class Fault:
 
     Attributes:
         kind: one of `KINDS`.
-        match: the requests it is about, `METHOD PATH` with `*` for anything; the method may be left out.
+        match: the requests that trigger it, `METHOD PATH` with `*` for anything; the method may be left out.
         times: how often it fires; 0 for always.
         status: the HTTP status of the answer.
         seconds: simulated seconds of a delay, or until a machine is lost.
@@ -54,7 +54,7 @@ class Fault:
         machine: the machine it is about, as a slug; any when empty.
         name: the studio or job it is about; any when empty.
         fired: how often it has fired.
-        id: the number it is removed by.
+        id: its number, for its removal.
 
     """
 
@@ -75,7 +75,7 @@ class Fault:
             self.kind = FORMER_KINDS.get(self.kind, self.kind)
 
     def check(self) -> None:
-        """Raise `EmulatorError` for a fault that cannot be."""
+        """Raise `EmulatorError` for an invalid fault."""
         for name, kind in (("kind", str), ("match", str), ("machine", str), ("name", str)):
             if not isinstance(getattr(self, name), kind):
                 raise EmulatorError(f"a fault's `{name}` is a text, not {getattr(self, name)!r:.50}")
@@ -101,7 +101,7 @@ class FaultList:
         self._next = 1
 
     def __iter__(self) -> Iterator[Fault]:
-        """Yield the faults that have not fired as often as asked."""
+        """Yield the faults that have not fired as often as requested."""
         return iter([fault for fault in self._faults if fault.times == 0 or fault.fired < fault.times])
 
     def add(self, fault: Fault) -> None:
@@ -135,5 +135,5 @@ class FaultList:
         return None
 
     def is_out_of_capacity(self, machine: str) -> bool:
-        """Whether a machine is not to be had now."""
+        """Whether a machine is unavailable now."""
         return any(fault.kind == "out-of-capacity" and fault.machine in ("", machine) for fault in self)

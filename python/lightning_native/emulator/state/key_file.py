@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lightning_native.errors import EmulatorError
 
-# Ours have 43 characters; one that a user chose is to be no guess either.
+# Our keys have 43 characters; a key of the user's choice must be hard to guess, too.
 _MIN_KEY_LENGTH = 16
 
 
@@ -13,7 +13,7 @@ def read_or_create_key(path: Path) -> str:
     """Return the API key in a file that only its owner can read; a new random one where there is none.
 
     Raises:
-        EmulatorError: the file has no key, with which everybody would be let in, or cannot be read.
+        EmulatorError: the file cannot be read, or has no key, so that every client would be let in.
 
     """
     if path.exists():

@@ -14,14 +14,14 @@ class Fact:
 
 @dataclass
 class FolderInWork:
-    """The id of a studio or job whose folders are being made or removed: what a kill leaves of them may go."""
+    """The id of a studio or job whose folders are being created or removed; after a crash, they may be removed."""
 
     id: str
 
 
 @dataclass
 class User:
-    """Somebody who owns teamspaces."""
+    """A user, who owns teamspaces."""
 
     id: str
     username: str
@@ -49,7 +49,7 @@ class Teamspace:
 
 @dataclass
 class Instance:
-    """One machine that a studio has, or asked for."""
+    """One machine that a studio has, or has requested."""
 
     id: str
     machine: str
@@ -89,7 +89,7 @@ class Studio:
 class Job:
     """A job on one machine; also one machine of a job on several, or a step of a pipeline.
 
-    `specification` is what was asked for, `state` a word of the API, `spent` what earlier attempts cost.
+    `specification` is the request, `state` a word of the API, `spent` the cost of earlier attempts.
     """
 
     id: str
@@ -160,7 +160,7 @@ class Pipeline:
 
 @dataclass
 class Schedule:
-    """When a pipeline runs again, or a studio starts or stops."""
+    """The times at which a pipeline runs again, or a studio starts or stops."""
 
     id: str
     teamspace_id: str
@@ -196,7 +196,7 @@ class Secret:
 
 @dataclass
 class Document:
-    """Something that is only recorded and shown again, such as a port."""
+    """A record that is only kept and shown again, such as a port."""
 
     id: str
     kind: str
@@ -206,7 +206,7 @@ class Document:
 
 @dataclass
 class Tag:
-    """A name that jobs of a teamspace are marked with."""
+    """A mark of jobs, known in one teamspace."""
 
     id: str
     teamspace_id: str

@@ -1,6 +1,6 @@
-"""A root: the folder of one local cloud, known by a marker, and the only place that the cloud empties or gives modes.
+"""A root: the folder of one local cloud, known by a marker; only here, the cloud empties folders and changes modes.
 
-Every way to a local cloud comes through `open_root` before it writes anything: the server, `LocalCloud`, `attach`.
+The server, `LocalCloud` and `attach` call `open_root` before they write anything.
 """
 
 import fcntl
@@ -36,9 +36,9 @@ _FOLDERS = (
 )
 _LOCKS = ("lock", "users.lock", START_LOCK)
 _FILES = (MARKER, KEY_FILE, DATABASE_FILE, LOG_FILE, SERVER_FILE, LIFELINE, *_LOCKS)
-# A large one may lie on another disk.
+# It may be a link, because a large cache may lie on another disk.
 _CACHE = "cache"
-# Such as `read_or_create_key` makes.
+# The keys of `read_or_create_key`.
 _KEY = re.compile(r"[A-Za-z0-9_-]{43}\n?")
 _HINT = "choose a folder that is new or empty: another --root, or another LIGHTNING_NATIVE_HOME for the shared one"
 
@@ -79,7 +79,7 @@ def open_root(folder: Path) -> Path:
         if not (root / MARKER).exists():
             _mark(root)
     except (OSError, RuntimeError) as error:
-        # The latter: a circle of links.
+        # The latter means a circle of links.
         reason = (isinstance(error, OSError) and error.strerror) or str(error)
         raise EmulatorError(f"cannot use {folder} as the root: {reason}; choose another --root") from error
     return root
@@ -92,7 +92,7 @@ def _check(root: Path) -> None:
         raise EmulatorError(f"the root {root} belongs to another user, whose id is {owner}; {_HINT}")
     if not os.access(root, os.R_OK | os.W_OK | os.X_OK):
         raise EmulatorError(f"the root {root} cannot be written to; {_HINT}")
-    # The marker is written first: whoever sees another file of a root that is being made sees the marker afterwards.
+    # The marker is written first: a process that sees another file of a new root sees the marker afterwards.
     names = os.listdir(root)  # noqa: PTH208 - names are what is asked for
     if names and not (root / MARKER).is_file() and not _is_of_an_earlier_version(root, names):
         raise EmulatorError(
@@ -104,7 +104,7 @@ def _check(root: Path) -> None:
 
 
 def _check_entry(path: Path) -> None:
-    """Refuse an entry through which something outside of the root would be emptied or written."""
+    """Raise for an entry through which the cloud would empty or write something outside of the root."""
     try:
         mode = path.lstat().st_mode
     except FileNotFoundError:
@@ -122,7 +122,7 @@ def _is_of_an_earlier_version(root: Path, names: list[str]) -> bool:
     """Whether a folder without a marker is a root: earlier versions had none."""
     known = {*_FILES, *_FOLDERS, _CACHE, f"{DATABASE_FILE}-wal", f"{DATABASE_FILE}-shm"}
     if {"users.lock", START_LOCK} <= set(names) <= known and KEY_FILE not in names:
-        # One whose server never came up.
+        # A root whose server never started.
         return not any(root.joinpath(name).exists() for name in _FOLDERS)
     try:
         key = root / KEY_FILE
@@ -144,7 +144,7 @@ def _mark(root: Path) -> None:
 
 
 def make_private(root: Path) -> None:
-    """Give what a local cloud made right below its root the modes that keep others out, also an earlier version's."""
+    """Keep other users out of all files and folders right below a root, also those of earlier versions."""
     for name in (*_FOLDERS, _CACHE):
         folder = root / name
         if name != LOST_AND_FOUND:
@@ -157,7 +157,7 @@ def make_private(root: Path) -> None:
 
 
 def open_private(path: Path, *, empty: bool = False) -> IO[bytes]:
-    """Open a file of a root to add to it, or emptied; only its owner can read it, whatever the umask.
+    """Open a file of a root to append to it, or emptied; only its owner can read it, whatever the umask.
 
     Raises:
         EmulatorError: it cannot be opened.

@@ -24,8 +24,8 @@ def announce(root: Path, url: str, environ: Mapping[str, str], kept: Sequence[st
         root: the root.
         url: the address.
         environ: the environment variables with which the SDK reaches it.
-        kept: what had no record and is kept in `lost+found`.
-        strict: whether its machines know nothing of this computer.
+        kept: the entries without a record, which are kept in `lost+found`.
+        strict: whether its machines know nothing about this computer.
 
     """
     partial = root / f"{SERVER_FILE}.new"
@@ -50,7 +50,7 @@ def read_environ(root: str | os.PathLike[str]) -> dict[str, str] | None:
     if server is None:
         return None
     started = processes.start_time(server["pid"])
-    # After a crash, another process may have its id, and maybe its port: neither is to get the key.
+    # After a crash, another process may have its id or its port, and must not receive the key.
     if started is None or started != server.get("started", started):
         return None
     return {**server["environ"], **without_proxy(os.environ)}
@@ -62,7 +62,7 @@ def exports(environ: Mapping[str, str]) -> str:
 
 
 def read_server(root: Path) -> dict[str, Any] | None:
-    """Return what the server of a root announced; None when it did not, or the file is damaged."""
+    """Return the content of a root's server file; None when it is missing or damaged."""
     try:
         server = json.loads((root / SERVER_FILE).read_text())
         whole = (
@@ -78,14 +78,14 @@ def read_server(root: Path) -> dict[str, Any] | None:
 
 
 def warn_of_kept(root: Path) -> None:
-    """Log what the server of a root kept aside when it started."""
+    """Log the entries that the server of a root kept aside at its start."""
     server = read_server(root)
     if server and server.get("kept_aside"):
         logger.warning("%s", kept_aside(root, server["kept_aside"]))
 
 
 def kept_aside(root: Path, kept: Sequence[str]) -> str:
-    """Return a sentence about files without a record."""
+    """Return a sentence about entries without a record."""
     named = ", ".join(str(name) for name in kept[:_NAMED]) + (", …" if len(kept) > _NAMED else "")
     folder = root / LOST_AND_FOUND
     return f"{len(kept)} folders had no record and are kept in {folder}: {named}; delete there what is not needed"

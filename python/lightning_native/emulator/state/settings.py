@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Settings:
-    """How a local cloud behaves; all durations in simulated seconds.
+    """The settings of a local cloud; all durations in simulated seconds.
 
     Attributes:
         boot_seconds: from the request for a studio's machine until it runs.
@@ -15,7 +15,7 @@ class Settings:
         strip_home_prefix: whether an upload to `/teamspace/studios/this_studio/X` goes to `X`, as older SDKs sent it.
         namespaces: whether code finds its files at `/teamspace/studios/this_studio`, where the kernel allows it.
         upload_limit: the largest file that is accepted, in bytes.
-        strict: whether machines know nothing of this computer.
+        strict: whether machines know nothing about this computer.
         python: the version of their Python, such as 3.12, in strict mode; the platform's when None.
         index: whether they reach the package index, in strict mode.
         preinstalled: the requirements of what they have, in strict mode; what the platform has when None.
@@ -35,9 +35,9 @@ class Settings:
     preinstalled: tuple[str, ...] | None = None
 
     def boot_seconds_of(self, machine: str) -> float:
-        """Return how long a studio's machine takes to boot."""
+        """Return the boot time of a studio's machine."""
         return self.machine_seconds.get(machine, self.boot_seconds)
 
     def job_start_seconds_of(self, machine: str) -> float:
-        """Return how long a job waits for its machine."""
+        """Return the time that a job waits for its machine."""
         return self.machine_seconds.get(machine, self.job_start_seconds)

@@ -1,4 +1,4 @@
-"""What the local cloud remembers: typed records in memory, written through to SQLite before a call returns."""
+"""The store of records: typed and in memory, written through to SQLite before a call returns."""
 
 import dataclasses
 import json
@@ -26,15 +26,15 @@ R = TypeVar("R", bound=Record)
 
 
 class StorageError(EmulatorError):
-    """The records cannot be read or written now; they are not damaged."""
+    """A failed read or write of records that are not damaged."""
 
 
-# How SQLite begins its messages about a disk or a folder rather than about what is in the file.
+# The beginnings of SQLite's messages about a disk or a folder, rather than about the content of the file.
 _OF_THE_DISK = ("attempt to write", "database is locked", "database or disk is full", "disk I/O", "unable to open")
 
 
 def damaged(path: Path, reason: object) -> EmulatorError:
-    """Return the error about records that cannot be used, with the way out."""
+    """Return the error about unusable records, with a way out."""
     return EmulatorError(
         f"{path} is damaged or of another version: {reason}. Use the version that wrote it, or move it to "
         f"{path}.damaged and start again: the files of its studios and jobs are then in {path.parent / LOST_AND_FOUND}"
@@ -57,7 +57,7 @@ class Database:
             # A killed server loses nothing in this mode; only a power cut may lose the last writes.
             self._connection.execute("PRAGMA journal_mode=WAL")
             self._connection.execute("PRAGMA synchronous=NORMAL")
-            # Records have secrets and environments: what is deleted or replaced is overwritten …
+            # Records have secrets and variables, so deleted and replaced ones are overwritten …
             self._connection.execute("PRAGMA secure_delete=ON")
             self._connection.execute(
                 "CREATE TABLE IF NOT EXISTS records"
@@ -75,7 +75,7 @@ class Database:
             raise damaged(self.path, error) from error
 
     def load(self, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield the documents of one kind with their ids, in the order of these."""
+        """Yield the documents of one kind with their ids, in the order of the ids."""
         with self._errors():
             rows = self._connection.execute("SELECT id, document FROM records WHERE kind = ? ORDER BY id", (kind,))
             for key, document in rows:
@@ -97,9 +97,9 @@ class Database:
             self._connection.execute("DELETE FROM records WHERE kind = ? AND id = ?", (kind, key))
 
     def forget(self) -> None:
-        """Let nothing of what was deleted or replaced stay on the disk."""
+        """Remove deleted and replaced records from the disk."""
         with self._errors():
-            # … and the write-ahead log, where it still is, cut off.
+            # … and the write-ahead log, which still has them, is truncated.
             self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
 
     def close(self) -> None:
@@ -110,7 +110,7 @@ class Database:
 class Table(Generic[R]):
     """The records of one kind by id, oldest first; change a record, then `save` it.
 
-    One that `forgets` leaves nothing of a deleted record on the disk.
+    A table that `forgets` leaves nothing of a deleted record on the disk.
     """
 
     def __init__(self, database: Database, kind: str, load: Callable[..., R], *, forgets: bool = False) -> None:
@@ -122,7 +122,7 @@ class Table(Generic[R]):
             try:
                 record = load(**document)
             except TypeError as error:
-                # It has a field more or less than ours.
+                # The record has a field more or less than ours.
                 raise damaged(database.path, f"{kind} {key}: {error}") from error
             if record.id != key:
                 raise damaged(database.path, f"{kind} {key} has another id, {record.id!r}")
@@ -140,7 +140,7 @@ class Table(Generic[R]):
 
     def save(self, record: R) -> R:
         """Write a new or changed record and return it."""
-        # A record that was deleted meanwhile comes back only through a new id.
+        # A deleted record returns only under a new id.
         self._database.save(self._kind, record.id, dataclasses.asdict(record))  # type: ignore[call-overload]  # a dataclass, which a protocol cannot say
         self._records[record.id] = record
         return record
@@ -153,5 +153,5 @@ class Table(Generic[R]):
             self._database.forget()
 
     def forget(self) -> None:
-        """Let nothing of earlier versions of a record that was saved stay on the disk."""
+        """Remove earlier versions of saved records from the disk."""
         self._database.forget()

@@ -1,1 +1,1 @@
-"""Machines that know nothing of this computer, as the platform's do not."""
+"""Strict machines, which like the platform's know nothing about this computer."""

@@ -1,7 +1,7 @@
-"""Make the namespaces of a machine that knows nothing of this computer, and keep them until this process is killed.
+"""The script that creates the namespaces of a strict machine; they last until its first process is killed.
 
-Run as a script that reads a plan in JSON, see `file_system`. Prints the id of the process that stays, which is
-process 1 of the machine. The standard library only: it starts once for each studio and job, and must start fast.
+It reads a plan in JSON, see `file_system`, and prints the id of the process that stays, which is process 1 of the
+machine. It uses the standard library only, because it starts once for each studio and job and must start fast.
 """
 
 import ctypes
@@ -72,7 +72,7 @@ def _bind(source: str, target: str, writable: bool) -> None:
 
 
 def _build(root: str, plan: dict[str, Any]) -> None:
-    """Make the file system of the machine, step by step in the order of the plan."""
+    """Create the file system of the machine, step by step in the order of the plan."""
     user = plan["user"]
     for kind, path, *words in plan["steps"]:
         target = root + path
@@ -121,7 +121,7 @@ def _create(plan: dict[str, Any]) -> None:
 
 
 def _hide_command() -> None:
-    """Be called `init`, without the arguments, which name folders of this computer."""
+    """Change the name of this process to `init`, and hide its arguments, which name folders of this computer."""
     _libc.prctl(_PR_SET_NAME, b"init")
     with open("/proc/self/stat") as file:  # noqa: PTH123 - as above
         fields = file.read().rpartition(")")[2].split()
@@ -130,7 +130,7 @@ def _hide_command() -> None:
 
 
 def _stay(report: int, plan: dict[str, Any]) -> None:
-    """Be process 1 of the machine: children that nobody waits for end without a trace."""
+    """Stay as process 1 of the machine, and reap children that have no other parent."""
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     try:
         _create(plan)
@@ -142,7 +142,7 @@ def _stay(report: int, plan: dict[str, Any]) -> None:
     for number in (0, 1, 2):
         os.dup2(nothing, number)
     os.write(report, b"ready")
-    # Whatever came with us but the lifeline of the network, which is to end with this process.
+    # All inherited files except the lifeline of the network, which must end with this process.
     os.closerange(3, plan["lifeline"])
     os.closerange(plan["lifeline"] + 1, os.sysconf("SC_OPEN_MAX"))
     while True:
@@ -150,14 +150,14 @@ def _stay(report: int, plan: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    """Make the namespaces, say which process keeps them, and leave."""
+    """Create the namespaces, report the process that keeps them, and end."""
     plan = json.load(sys.stdin)
     reading, writing = os.pipe()
     try:
         _enter_user_namespace(plan)
         _enter_network(plan)
         _check(_libc.unshare(_CLONE_NEWNS | _CLONE_NEWPID | _CLONE_NEWIPC | _CLONE_NEWUTS), "unshare")
-        # A process is never in a process namespace that it made itself; its children are.
+        # A process is never in a process namespace that it created; its children are.
         keeper = os.fork()
     except OSError as error:
         sys.exit(str(error))

@@ -1,9 +1,9 @@
-"""The Python environment of a machine in strict mode: one prefix, as conda makes it, with nothing of this computer's.
+"""The Python environment of a strict machine: one prefix in the layout of conda, with no package of this computer.
 
-Its interpreter is a copy of a program of this computer, whose modules and library it sees read-only. What is
-preinstalled comes from the package index, once for each version and set: this template
-is kept for all local clouds of a user. Environments are copies of it whose files are shared as hard links. Nobody can
-write into a shared file, only replace it, as installers do.
+Its interpreter is a copy of a program of this computer, whose modules and library it sees read-only. Preinstalled
+packages come from the package index, once for each version and set of them, and form a template for all local clouds
+of a user. Environments are copies of a template that share its files as hard links. Shared files are read-only, and
+installers replace them.
 """
 
 import fcntl
@@ -34,13 +34,13 @@ PREINSTALLED = (
     *("lightning-sdk>=2026.10.13,<2026.11", "setuptools", "wheel"),
     *("matplotlib<3.8.4", "numpy<2", "pandas<2.2.2", "scikit-learn<1.4.2", "scipy<1.13"),
 )
-# What was never built for a version of Python is missing there; it is not built here, which takes an hour.
+# Only built packages are installed, because building one takes an hour; others are missing.
 _BUILT = ("matplotlib", "numpy", "pandas", "scikit-learn", "scipy")
 _PLATFORM_VERSION = "3.12"
 _VERSION = re.compile(r"3\.\d{1,2}")
 _LONGEST_REASON = 300
 _FORMAT = 4
-# As conda has it.
+# The folder for packages in the layout of conda.
 _PLACE = "/system/conda/miniconda3/pkgs"
 _BESIDE = b"$ORIGIN/../lib"
 _NOT_THE_INTERPRETER = ("site-packages", "dist-packages", "EXTERNALLY-MANAGED")
@@ -74,7 +74,7 @@ class Interpreter:
         stdlib: the folder with its modules.
         include: the folder with its headers.
         library: the file with its shared library; empty where it has none.
-        is_plain: whether it puts packages where Python itself does; distributions have other places.
+        is_plain: whether it has packages in Python's own folders; Linux distributions have others.
         lib: the name of the folder for libraries.
 
     """
@@ -90,17 +90,17 @@ class Interpreter:
 
     @property
     def minor(self) -> str:
-        """The version without its last part."""
+        """The version without its last number."""
         return self.version.rpartition(".")[0]
 
     @property
     def place(self) -> str:
-        """The folder in which a machine sees what it needs of this computer to run it."""
+        """The folder in which a machine sees the files of this interpreter."""
         return f"{_PLACE}/python-{self.version}"
 
     @property
     def visible(self) -> dict[str, str]:
-        """The files that it sees there, by path; none of an interpreter that the operating system has."""
+        """The files that a machine sees there, by path; none for an interpreter of the operating system."""
         if not self.is_plain:
             return {}
         parts = {f"lib/python{self.minor}": self.stdlib, "include": self.include}
@@ -141,11 +141,11 @@ def _candidates(version: str) -> Iterator[str]:
     homes.append(Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or data / "uv" / "python"))
     name = f"python{version}"
     for folder in os.environ.get("PATH", os.defpath).split(os.pathsep):
-        # A shim of pyenv runs whatever was chosen.
+        # A shim of pyenv runs the user's choice of a version.
         if folder.startswith("/") and not folder.endswith("/shims"):
             yield f"{folder}/{name}"
     for home in homes:
-        # Of a folder that cannot be read it finds nothing.
+        # glob finds nothing in a folder that cannot be read.
         yield from sorted(glob.glob(f"{glob.escape(str(home))}/*/bin/{name}"), reverse=True)  # noqa: PTH207 - see above
 
 
@@ -159,7 +159,7 @@ def _ask(executable: str) -> Interpreter | None:
 
 
 class StrictEnvironments:
-    """Makes the environments of one local cloud."""
+    """Creates the environments of one local cloud."""
 
     def __init__(
         self, python: str | None, preinstalled: Sequence[str] | None, *, index: bool, owner: int | None
@@ -178,7 +178,7 @@ class StrictEnvironments:
         """Create a studio's environment; does nothing where one exists.
 
         Raises:
-            OSError: it cannot be made.
+            OSError: it cannot be created.
 
         """
         if destination.exists():
@@ -202,7 +202,7 @@ class StrictEnvironments:
             publish(destination, lambda partial: _link(source, partial))
 
     def interpreter_of(self, environment: Path) -> Interpreter:
-        """Return the interpreter that an environment was made for."""
+        """Return the interpreter of an environment."""
         return Interpreter(**json.loads(_describe(environment).read_text()))
 
     def _key(self) -> str:
@@ -210,7 +210,7 @@ class StrictEnvironments:
         return f"{self.interpreter.version}-{hashlib.sha256(repr(parts).encode()).hexdigest()[:16]}"
 
     def _fetch(self, key: str, destination: Path) -> None:
-        """Get a template from those of all clouds of this user."""
+        """Copy a template from the cache that all clouds of this user share."""
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lightning-native" / "environments"
         cache.mkdir(parents=True, exist_ok=True)
         kept = cache / key
@@ -230,14 +230,14 @@ class StrictEnvironments:
 
 
 def _describe(environment: Path) -> Path:
-    """Return the file beside an environment that says which interpreter it has."""
+    """Return the file beside an environment that describes its interpreter."""
     return environment.with_name(f"{environment.name}.json")
 
 
 def _link(source: Path, destination: Path) -> None:
     if source.is_symlink():
         raise OSError("cannot copy an environment: its folder is a link that code in the studio made")
-    # What the user installed is shared from now on.
+    # Packages that the user installed are shared from now on.
     _run("find", str(source), "-type", "f", "-perm", "/222", "-exec", "chmod", "a-w", "{}", "+")
     same = source.stat().st_dev == destination.parent.stat().st_dev
     _run("nice", "cp", "-al" if same else "-a", str(source), str(destination))
@@ -252,7 +252,7 @@ def _run(*argv: str) -> None:
 
 
 def _create_prefix(python: Interpreter, prefix: Path) -> None:
-    """Make a folder that its interpreter takes for the one that it was installed to."""
+    """Create a folder in which the interpreter finds itself installed."""
     name = f"python{python.minor}"
     scripts, modules = prefix / "bin", prefix / python.lib / name
     scripts.mkdir(parents=True)
@@ -261,7 +261,7 @@ def _create_prefix(python: Interpreter, prefix: Path) -> None:
     if python.is_plain:
         program = Path(python.executable).read_bytes()
         if python.library:
-            # It looks for its library in a folder of this computer.
+            # The program has the path of its library on this computer.
             folder = os.fsencode(Path(python.library).parent)
             program = program.replace(folder + b"\0", _BESIDE.ljust(len(folder), b"\0") + b"\0")
             (modules.parent / Path(python.library).name).symlink_to(python.library)
@@ -270,12 +270,12 @@ def _create_prefix(python: Interpreter, prefix: Path) -> None:
         for entry in Path(python.stdlib).iterdir():
             if entry.name not in _NOT_THE_INTERPRETER:
                 (modules / entry.name).symlink_to(entry)
-        # Packages bring headers of their own, and so cannot do with a link to a folder.
+        # Links to files and not to the folder, because packages add headers of their own.
         (prefix / "include" / name).mkdir(parents=True)
         for entry in Path(python.include).iterdir():
             (prefix / "include" / name / entry.name).symlink_to(entry)
     else:
-        # A distribution's Python looks for packages in places of its own, but for those in such an environment.
+        # A distribution's Python has its own folders for packages, except in a virtual environment.
         (scripts / name).symlink_to(python.executable)
         home = Path(python.executable).parent
         (prefix / "pyvenv.cfg").write_text(
@@ -289,7 +289,7 @@ def _install(prefix: Path, python: Interpreter, preinstalled: Sequence[str], *, 
     executable = str(prefix / "bin" / f"python{python.minor}")
     log: list[str] = []
     wanted = list(preinstalled)
-    # These are there without a package index, too: every Python has one of them, and this computer often the other.
+    # pip and uv need no package index: every Python has the one, and this computer often the other.
     if not _try([executable, "-I", "-m", "ensurepip"], log):
         wanted.append("pip")
     uv = shutil.which("uv", path=os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", ""))))
@@ -310,7 +310,7 @@ def _install(prefix: Path, python: Interpreter, preinstalled: Sequence[str], *, 
     install += [word for name in _BUILT for word in ("--only-binary", name)]
     if _try([*install, *wanted], log):
         return
-    # One may be missing for this version of Python.
+    # One of them may be missing for this version of Python.
     missing = [name for name in wanted if not _try([*install, name], log)]
     if missing:
         reason = " ".join(log[-1].split())[:_LONGEST_REASON] or "no reason was given"
@@ -329,7 +329,7 @@ def _try(argv: Sequence[str], log: list[str]) -> bool:
 
 
 def _finish(prefix: Path, python: Interpreter, owner: int | None) -> None:
-    """Let an environment be one of the place at which machines see it, and of the user who works there."""
+    """Fit an environment to its path in machines and to the user there."""
     modules = prefix / python.lib / f"python{python.minor}" / "site-packages"
     executable = str(prefix / "bin" / f"python{python.minor}")
     place = f"{PREFIX}/{python.lib}/python{python.minor}/site-packages"
@@ -349,12 +349,12 @@ def _finish(prefix: Path, python: Interpreter, owner: int | None) -> None:
             if owner is not None:
                 os.chown(path, owner, owner, follow_symlinks=False)
             if not os.path.islink(path):  # noqa: PTH114 - as above
-                # The server keeps others out by its umask; these are for the machine's user.
+                # The server's umask keeps others out, but the machine's user must read these files.
                 os.chmod(path, 0o444 | _executable_bits(path) if name in files else 0o755)  # noqa: PTH101 - as above
 
 
 def _move_links(prefix: Path, python: Interpreter) -> None:
-    """Let what an environment has of its interpreter lead to where machines see that."""
+    """Point the links of an environment to the paths of its interpreter in machines."""
     name = f"python{python.minor}"
     for place, source in python.visible.items():
         for folder in (prefix / "include" / name, prefix / python.lib, prefix / python.lib / name):

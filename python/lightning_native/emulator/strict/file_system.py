@@ -1,7 +1,7 @@
-"""The file system of a machine in strict mode, as steps for `enter_machine`: the platform's, not this computer's.
+"""The file system of a strict machine, as steps for `enter_machine`: like the platform's, unlike this computer's.
 
-Everything is absent that is not named here. Programs and libraries of the operating system are this computer's, and
-cannot be written to.
+It has only the files that are named here. Programs and libraries of the operating system are this computer's, and
+read-only.
 """
 
 import os
@@ -18,7 +18,7 @@ UV = "/system/conda/miniconda3/uv"
 COMMANDS = "/commands"
 HOSTNAME = "studio"
 USER = "zeus"
-# Below the home of the cloud's drive; of the platform's folders those that code in a studio looks for.
+# Folders of the drive: those of the platform that code in a studio may expect.
 DRIVE_FOLDERS = (
     "jobs",
     "studios",
@@ -37,7 +37,7 @@ DRIVE_FOLDERS = (
     "scratch",
 )
 _SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
-# What programs of the operating system need; nothing that this computer's owner wrote for himself.
+# The files that programs of the operating system need; none that the owner of this computer wrote.
 _ETC = (
     "alternatives",
     "bash.bashrc",
@@ -69,17 +69,17 @@ _WORLD = 0o1777
 
 @dataclass(frozen=True)
 class Places:
-    """The folders of this computer that a machine shows, or has for itself.
+    """The folders of this computer that a machine sees, or has for itself.
 
     Attributes:
         home: the files of the studio or job.
         drive: the teamspace's drive.
-        scratch: what the machine has for itself, gone with it.
+        scratch: the machine's own files, removed with it.
         environment: the Python environment; None for a container, which has none of ours.
         version: of that environment's Python, such as 3.12.
-        caches: the folder with what installers have downloaded; None where there is no package index.
-        visible: files and folders of this computer that are seen read-only, by the path at which they are.
-        mounts: further folders, by the path at which they are seen.
+        caches: the folder with the downloads of installers; None without a package index.
+        visible: read-only files and folders of this computer, by their path in the machine.
+        mounts: further folders, by their path in the machine.
 
     """
 
@@ -97,7 +97,7 @@ Step = tuple[Any, ...]
 
 
 def steps(places: Places, user: int, hosts: str, resolver: str) -> list[Step]:
-    """Return how to build the machine's file system, in order."""
+    """Return the steps that build the machine's file system, in order."""
     return [
         *_operating_system(user, hosts, resolver),
         *_folders(places),
@@ -158,7 +158,7 @@ def _folders(places: Places) -> Iterator[Step]:
     yield ("bind", "/teamspace/jobs", str(places.drive / "jobs"), False)
     yield ("bind", HOME, str(places.home), True)
     if places.environment is None:
-        # A container's code is unpacked into a folder in `/`.
+        # The code of a container is unpacked into a folder in `/`.
         yield ("bind", "/app", str(places.scratch / "app"), True)
         return
     yield ("bind", "/cache", str(places.scratch / "cache"), True)
@@ -179,7 +179,7 @@ def _conda(places: Places) -> Iterator[Step]:
 def _visible(sources: Mapping[str, str]) -> Iterator[Step]:
     for path, source in sources.items():
         yield ("bind", path, source, False)
-        # An interpreter's modules do not include the packages that were installed for this computer.
+        # The interpreter's modules without the packages that are installed on this computer.
         for name in ("site-packages", "dist-packages"):
             if Path(source, name).is_dir():
                 yield ("tmpfs", f"{path}/{name}")
@@ -187,7 +187,7 @@ def _visible(sources: Mapping[str, str]) -> Iterator[Step]:
 
 
 def prepare(places: Places, owner: int | None) -> None:
-    """Make the folders that the machine has for itself, and those of the platform on the drive."""
+    """Create the machine's own folders, and the platform's folders on the drive."""
     for name in ("tmp", "cache", "uv", "uv/cache", "uv/pip", "home", "app", "work"):
         places.scratch.joinpath(name).mkdir(parents=True, exist_ok=True)
     places.scratch.joinpath("tmp").chmod(_WORLD)

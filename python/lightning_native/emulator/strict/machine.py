@@ -1,7 +1,7 @@
-"""A machine in strict mode: namespaces of its own in which this computer's users, files, processes and network are not.
+"""A strict machine: namespaces of its own, without the users, files, processes and network of this computer.
 
-Its first process, the keeper, stays until the machine is given back, and so do a record of it and what the machine has
-for itself: a server that was killed and started again finds the machines that still run.
+Its first process, the keeper, lasts as long as the machine, and so do its record and its own files: a server that was
+killed and started again finds the machines that still run.
 """
 
 import asyncio
@@ -23,18 +23,18 @@ from lightning_native.emulator.strict import enter_machine, file_system
 from lightning_native.emulator.strict.file_system import Places
 from lightning_native.emulator.strict.network import connect, forward, resolver, stop_forwarding
 
-# As root, code runs as a user that this computer has not: ids from 60578 to 61183 are nobody's, as systemd lists them.
+# If the server is root, code runs as an unused user: systemd lists the ids from 60578 to 61183 as free.
 ZEUS = 61_000
-# An ordinary user is this one inside, whatever his id is.
+# An ordinary user has this id inside.
 _INSIDE = 1_000
 _RECORD = "machine.json"
-# Kinds of namespaces, by the options of `nsenter` for them.
+# Kinds of namespaces, with the options of `nsenter` for them.
 _NAMES = {"user": "user", "mnt": "mount", "pid": "pid", "net": "net", "ipc": "ipc", "uts": "uts"}
 _END_SECONDS = 10.0
 
 
 def owner_of_files() -> int | None:
-    """Return the user whom the files of studios are given to; None where it is the one who runs the server."""
+    """Return the user who owns the files of studios; None for the user of the server."""
     return ZEUS if os.geteuid() == 0 else None
 
 
@@ -44,7 +44,7 @@ class _Record:
 
     Attributes:
         keeper: its first process.
-        started: when that one started.
+        started: the start time of that process.
         network: the name of its network, which others may share; empty for this computer's.
         lifeline: the descriptor of the keeper that keeps the network.
 
@@ -68,7 +68,7 @@ class Machine(Namespace):
         self.keeper = record.keeper
         self.has_network = bool(record.network)
         self.connection: asyncio.subprocess.Process | None = None
-        # Root has no user namespace of its own, and the network of this computer is no ordinary user's to enter.
+        # Root has no user namespace of its own, and an ordinary user cannot enter the network of this computer.
         missing = {"user": self.is_root, "net": not record.network}
         kinds = [kind for kind in _NAMES if not missing.get(kind)]
         flags = os.O_RDONLY | os.O_CLOEXEC
@@ -97,26 +97,26 @@ class Machine(Namespace):
             raise OSError(f"no command runs in a machine: {message.decode(errors='replace').strip()}")
 
     async def forward(self, port: int, host_port: int) -> None:
-        """Have a port of the machine be reached at one of this computer.
+        """Forward a port of this computer to one of the machine.
 
         Raises:
-            OSError: it cannot be.
+            OSError: it cannot be forwarded.
 
         """
         await asyncio.to_thread(forward, self._folder, port, host_port)
 
     async def stop_forwarding(self, host_port: int) -> None:
-        """Give a port of this computer back."""
+        """Release a port of this computer."""
         with contextlib.suppress(OSError):
             await asyncio.to_thread(stop_forwarding, self._folder, host_port)
 
     def end(self) -> int | None:
-        """End the machine with all that runs in it; return an open file that stands for its first process."""
+        """End the machine with all of its processes; return an open file that stands for the first one."""
         self.close()
         return end(self._folder)
 
     def shares(self, network: str) -> bool:
-        """Whether its network is one, and others can have it, too."""
+        """Whether its network has this name and can be shared."""
         return self.record.network == network and self.is_alive
 
     @property
@@ -126,13 +126,13 @@ class Machine(Namespace):
 
 
 async def create(places: Places, *, network: str, index: bool, peer: Machine | None = None) -> Machine:
-    """Make a machine.
+    """Create a machine.
 
     Args:
-        places: what it shows.
+        places: the folders that it sees.
         network: the name of its network; empty for that of this computer.
         index: whether its network reaches the package index.
-        peer: a machine whose network it is to share.
+        peer: a machine that shares its network.
 
     Raises:
         OSError: the kernel does not let this user have one.
@@ -177,11 +177,11 @@ async def create(places: Places, *, network: str, index: bool, peer: Machine | N
 
 
 def files_of_the_index() -> dict[str, str]:
-    """Return what a machine sees where it is on this computer, since its variables name it."""
+    """Return the files that a machine sees at their path on this computer, because its variables name them."""
     named = [os.environ[name] for name in INDEX_FILES if name in os.environ]
     files = [path for value in named for path in value.split() if path.startswith("/") and Path(path).exists()]
     seen = ("/usr/", "/etc/ssl/", "/etc/ca-certificates/", "/etc/pki/")
-    # `/usr/local` is not the operating system's.
+    # `/usr/local` does not belong to the operating system.
     return {path: path for path in files if not path.startswith(seen) or path.startswith("/usr/local/")}
 
 
@@ -197,7 +197,7 @@ async def _start(plan: dict[str, object], passed: list[int]) -> int:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
-        # Nothing of our environment is to be found in the machine.
+        # None of our variables may appear in the machine.
         env={},
         start_new_session=True,
     )
@@ -208,7 +208,7 @@ async def _start(plan: dict[str, object], passed: list[int]) -> int:
 
 
 def adopt(folder: Path) -> Machine | None:
-    """Return the machine that an earlier server made, if it still runs."""
+    """Return the machine that an earlier server created, if it still runs."""
     try:
         machine = Machine(folder, _Record(**json.loads((folder / _RECORD).read_text())))
     except (OSError, ValueError, TypeError):
@@ -223,7 +223,7 @@ def end(folder: Path) -> int | None:
     """End the machine of a folder, if it runs: all of its processes end with the first one.
 
     Returns:
-        an open file that stands for that process, to wait for.
+        an open file that stands for that process, for `wait_for_end`.
 
     """
     try:
@@ -231,7 +231,7 @@ def end(folder: Path) -> int | None:
         descriptor = os.pidfd_open(record.keeper)
     except (OSError, ValueError, TypeError):
         return None
-    # Not before now: the id may be another process's, but not while this is open.
+    # Checked after the open: the id may belong to another process, but it cannot change while this is open.
     if processes.start_time(record.keeper) != record.started:
         os.close(descriptor)
         return None
@@ -241,7 +241,7 @@ def end(folder: Path) -> int | None:
 
 
 def wait_for_end(keepers: Sequence[int]) -> None:
-    """Wait until processes have ended, and close what stands for them."""
+    """Wait until processes have ended, and close the files that stand for them."""
     for descriptor in keepers:
         ended = select.poll()
         ended.register(descriptor, select.POLLIN)

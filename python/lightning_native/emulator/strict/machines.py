@@ -1,4 +1,4 @@
-"""The machines of one local cloud in strict mode: made for studios and jobs, found again, ended."""
+"""The strict machines of one local cloud: created for studios and jobs, found again, ended."""
 
 import asyncio
 import logging
@@ -30,8 +30,8 @@ class StrictMachines:
     """All machines of a cloud, by the marker of their studio or job.
 
     Attributes:
-        environments: what makes their Python environments.
-        owner: the user whom their files belong to; None for the one who runs the server.
+        environments: their Python environments.
+        owner: the owner of their files; None for the user of the server.
         has_network: whether each has a network of its own.
 
     """
@@ -44,16 +44,16 @@ class StrictMachines:
         self.has_network = network.is_possible()
         self._machines: dict[str, Machine] = {}
         self._connections: list[asyncio.subprocess.Process] = []
-        # Open files that stand for first processes of machines that were ended.
+        # Open files that stand for the first processes of ended machines.
         self._ended: list[int] = []
         self._joining: dict[str, asyncio.Lock] = {}
 
     def folder(self, marker: str) -> Path:
-        """Return what a machine has for itself."""
+        """Return the folder of a machine's own files."""
         return self._root / _FOLDER / marker
 
     async def check(self) -> None:
-        """Make a machine and give it back.
+        """Create a machine as a trial, and end it.
 
         Raises:
             EmulatorError: this computer cannot have any, or none without a package index.
@@ -97,19 +97,19 @@ class StrictMachines:
         network: str = "",
         ports: Mapping[int, int] | None = None,
     ) -> Machine:
-        """Return the machine of a studio or job, made on first use.
+        """Return the machine of a studio or job, created on first use.
 
         Args:
             marker: the marker.
             home: the folder with its files.
             drive: the folder with the files of its teamspace's drive.
             environment: the folder of its Python environment; None for a container.
-            mounts: further folders, by the path at which it sees them.
-            network: what it shares its network with others by.
-            ports: ports of this computer at which ports of it are reached, by those.
+            mounts: further folders, by their path in the machine.
+            network: the name of a network that it shares with others.
+            ports: ports of this computer that are forwarded to it, by the ports of the machine.
 
         Raises:
-            OSError: it cannot be made.
+            OSError: it cannot be created.
 
         """
         machine = self._machines.get(marker)
@@ -123,7 +123,7 @@ class StrictMachines:
             scratch=self.folder(marker),
             environment=environment,
             version=python.minor if python else "",
-            # A cache would stand for the index.
+            # Without an index there is no cache, because a cache would replace the index.
             caches=self._root / "cache" if self._index else None,
             visible={
                 **(python.visible if python else {}),
@@ -152,7 +152,7 @@ class StrictMachines:
         return self._machines.get(marker)
 
     def adopt(self, markers: Collection[str], discard: Callable[[Path], None]) -> None:
-        """Take up the machines that an earlier server left, and end those whose studio or job is gone."""
+        """Adopt the machines of an earlier server, and end those whose studio or job is gone."""
         folders = self._root / _FOLDER
         for folder in sorted(folders.iterdir()) if folders.is_dir() else ():
             machine = adopt(folder) if folder.name in markers else None
@@ -176,12 +176,12 @@ class StrictMachines:
             self._ended.append(keeper)
 
     async def wait_for_ended(self) -> None:
-        """Wait until nothing runs any more in machines that were ended."""
+        """Wait until all processes of ended machines are gone."""
         ended, self._ended = self._ended, []
         await asyncio.to_thread(wait_for_end, ended)
 
     async def close(self) -> None:
-        """End what is left, and wait until all networks are gone."""
+        """End all machines, and wait until their networks are gone."""
         for marker in list(self._machines):
             self.forget(marker)
         await self.wait_for_ended()

@@ -1,7 +1,7 @@
-"""The network of a machine in strict mode: its own, with a way out through this computer by `slirp4netns`.
+"""The network of a strict machine: its own, connected to this computer by `slirp4netns`.
 
-Inside, 127.0.0.1 is the machine itself; this computer's own 127.0.0.1 is at `HOST`. Without a package index the way out
-ends at this computer: connections begin at its 127.0.0.1, from which nothing else can be reached.
+Inside, 127.0.0.1 is the machine itself; this computer's own 127.0.0.1 is at `HOST`. Without a package index, a
+machine reaches only this computer, because its connections begin at 127.0.0.1.
 """
 
 import asyncio
@@ -28,7 +28,7 @@ def is_possible() -> bool:
 
 
 def resolver(*, index: bool, has_network: bool) -> str:
-    """Return what `/etc/resolv.conf` says in a machine."""
+    """Return the content of `/etc/resolv.conf` in a machine."""
     if has_network:
         return f"nameserver {_RESOLVER}\n" if index else ""
     ours = Path("/etc/resolv.conf")
@@ -43,7 +43,7 @@ async def connect(
     Args:
         keeper: a process in that network.
         lifeline: the reading end of the pipe.
-        folder: where it has its files.
+        folder: the folder for the files of the connection.
         index: whether more than this computer is reached.
         as_root: whether the network belongs to no user namespace of its own.
 
@@ -72,7 +72,7 @@ async def connect(
             stdout=asyncio.subprocess.DEVNULL,
             stderr=errors,
             env={"PATH": os.environ.get("PATH", os.defpath)},
-            # The path of a socket is short.
+            # The path of a socket has a short limit.
             cwd=folder,
             start_new_session=True,
         )
@@ -90,10 +90,10 @@ async def connect(
 
 
 def forward(folder: Path, port: int, host_port: int) -> None:
-    """Have a port of the machine of a folder be reached at one of this computer's 127.0.0.1.
+    """Forward a port of this computer's 127.0.0.1 to the machine of a folder.
 
     Raises:
-        OSError: it cannot be.
+        OSError: it cannot be forwarded.
 
     """
     where = {"proto": "tcp", "host_addr": _LOOPBACK, "host_port": host_port, "guest_port": port}
@@ -101,10 +101,10 @@ def forward(folder: Path, port: int, host_port: int) -> None:
 
 
 def stop_forwarding(folder: Path, host_port: int) -> None:
-    """Give a port of this computer back.
+    """Release a port of this computer.
 
     Raises:
-        OSError: it cannot be done.
+        OSError: it cannot be released.
 
     """
     for entry in _ask(folder, {"execute": "list_hostfwd"})["entries"]:
@@ -117,7 +117,7 @@ def _ask(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
     try:
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(_START_SECONDS)
-            # The path of a socket is short; that of the folder need not be.
+            # The path of a socket has a short limit, which the folder's may exceed.
             connection.connect(f"/proc/self/fd/{place}/{_SOCKET}")
             connection.sendall(json.dumps(request).encode())
             connection.shutdown(socket.SHUT_WR)
@@ -127,12 +127,12 @@ def _ask(folder: Path, request: dict[str, Any]) -> dict[str, Any]:
         os.close(place)
     if "error" in answer:
         raise OSError(f"slirp4netns: {answer['error'].get('desc')}")
-    # Of a list, the entries are there themselves.
+    # A list has its entries at the top, other answers have them below `return`.
     return {**answer, **answer.get("return", {})}
 
 
 async def wait_for_end(processes: Sequence[asyncio.subprocess.Process]) -> None:
-    """Wait until connections have ended, whose machines have; end what does not."""
+    """Wait until the connections of ended machines have ended, and kill those that do not."""
     waiting = [asyncio.ensure_future(process.wait()) for process in processes]
     if waiting:
         await asyncio.wait(waiting, timeout=_END_SECONDS)

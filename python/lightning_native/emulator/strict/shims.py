@@ -1,4 +1,4 @@
-"""The commands `python`, `pip`, `uv` and `conda` of a machine in strict mode: wrappers of its one environment.
+"""The commands `python`, `pip`, `uv` and `conda` of a strict machine: wrappers of its one environment.
 
 They refuse what the platform's wrappers refuse, in the platform's words; the programs behind them do not.
 """
@@ -21,7 +21,7 @@ _PYTHON = """for word; do
 done
 exec {prefix}/bin/python "$@"
 """
-# `uv` makes the environments of projects below a folder of the platform's, which is missing.
+# `uv` creates the environments of projects below a folder of the platform that is missing.
 _UV = """case $1 in
   run|sync|venv|add|remove)
     root=$UV_LIGHTNING_VIRTUALENV_ROOT
@@ -47,7 +47,7 @@ echo "conda $*: the local cloud has no conda; install with pip or uv" >&2
 exit 1
 """
 _PROGRAM = 'exec {prefix}/bin/{name} "$@"\n'
-# The platform has a name of an earlier version, too, which runs whatever the environment has.
+# The platform also has the name of an earlier version, which runs the Python of the environment.
 _EARLIER = "python3.10"
 
 

@@ -1,4 +1,4 @@
-"""The variables of a process in strict mode: the platform's, and of this computer's what names the package index."""
+"""The variables of a process in a strict machine: the platform's, and this computer's about its package index."""
 
 import os
 import re
@@ -30,7 +30,7 @@ def base_variables(*, index: bool, has_network: bool, container: bool) -> dict[s
         "PIP_CACHE_DIR": f"{file_system.UV}/pip",
         "UV_CACHE_DIR": f"{file_system.UV}/cache",
         "UV_LIGHTNING_VIRTUALENV_ROOT": f"{file_system.UV}/venvs",
-        # The cache is on another file system than environments.
+        # The cache and the environments are on different file systems.
         "UV_LINK_MODE": "copy",
         "UV_PYTHON_INSTALL_DIR": f"{file_system.UV}/python",
     }
@@ -42,6 +42,6 @@ def _index(has_network: bool) -> dict[str, str]:
         return found
     moved = {name: _LOOPBACK.sub(network.HOST, value) for name, value in found.items()}
     if moved != found:
-        # Installers trust an index without TLS on this computer only, by its name.
+        # Installers trust an index without TLS only on this computer, by its name.
         moved["PIP_TRUSTED_HOST"] = f"{moved.get('PIP_TRUSTED_HOST', '')} {network.HOST}".strip()
     return moved

@@ -17,7 +17,7 @@ _PAGE = 1000
 
 
 def place_of(request: Request, path: str) -> Place:
-    """Return a path in the files that a request is about: a studio's, or the drive's."""
+    """Return a path in the files that a request is about: those of a studio or of the drive."""
     cloud = cloud_of(request)
     if "studio" in request.path_params:
         return artifacts.place_in_studio(cloud, studio_of(request), path)

@@ -1,4 +1,4 @@
-"""Folders and connections of the drive: what further storage a teamspace has."""
+"""Data connections: the further storage of a teamspace, each a folder of its drive."""
 
 from starlette.requests import Request
 from starlette.responses import Response

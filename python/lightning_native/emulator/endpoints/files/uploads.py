@@ -27,7 +27,7 @@ async def _receive(request: Request) -> Response:
 
 
 async def receive_at(request: Request, path: str) -> Response:
-    """Write the file that a request's body is to a path of the files that the request is about."""
+    """Write the body of a request to a path in the files that the request is about."""
     etag = await uploads.receive_at(cloud_of(request), place_of(request, path), chunks_of(request, "upload"))
     return Response(headers={"ETag": f'"{etag}"'})
 

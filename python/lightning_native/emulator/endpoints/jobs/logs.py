@@ -1,4 +1,4 @@
-"""Logs of jobs as the API shows them: in pages, as a file, and followed through a WebSocket."""
+"""Logs of jobs: in pages, as a file, and followed through a WebSocket."""
 
 import asyncio
 import json
@@ -92,7 +92,7 @@ class Cursor:
         self.places = places or {}
 
     def read(self, cloud: Cloud, wanted: Callable[[Line], bool], limit: int | None = None) -> Iterator[dict[str, Any]]:
-        """Yield what is there from here on and move past it."""
+        """Yield the entries from here on and move past them."""
         count = 0
         for job in self.jobs:
             number, offset = self.places.get(job.id, [0, 0])
@@ -148,13 +148,13 @@ async def _page(request: Request) -> Response:
 
 
 async def _send(websocket: WebSocket, cloud: Cloud, cursor: Cursor, wanted: Callable[[Line], bool]) -> None:
-    """Send lines as they come until the jobs have ended or the reader left."""
+    """Send lines as they appear, until the jobs have ended or the reader has left."""
     left = asyncio.create_task(websocket.receive())
     ended = asyncio.gather(*(runner_of(cloud, job).log_ended.wait() for job in cursor.jobs))
     news: set[asyncio.Future[Any]] = {left, ended}
     try:
         while not left.done() and not cloud.closing.is_set():
-            # Asked before reading: what was written until then is read, and nothing comes after.
+            # Before the read: a log that is whole now is read to its end.
             done = cursor.is_done(cloud)
             while entries := list(cursor.read(cloud, wanted, _PAGE)):
                 await websocket.send_text(json.dumps(entries))
@@ -168,7 +168,7 @@ async def _send(websocket: WebSocket, cloud: Cloud, cursor: Cursor, wanted: Call
     finally:
         left.cancel()
         ended.cancel()
-        # Both are waited for, or asyncio would complain of what nobody asked for.
+        # Both are awaited, because asyncio warns about results that are never fetched.
         await asyncio.gather(left, ended, return_exceptions=True)
 
 

@@ -1,1 +1,1 @@
-"""The files of studios and of the drive: listed, uploaded, put together from parts."""
+"""The files of studios and of the drive: found, listed, uploaded."""

@@ -87,7 +87,7 @@ def existing_file(place: Place, path: str) -> Path:
 
 
 def entries(cloud: Cloud, place: Place, *, recursive: bool) -> list[dict[str, Any]]:
-    """Return what is in a folder, as the API shows it."""
+    """Return the entries of a folder, as the API shows them."""
     kind, _, key = place.scope.partition("/")
     if kind == "projects":
         return list(_entries_of_drive(cloud, key, place.path, recursive))
@@ -98,7 +98,7 @@ def _entry(folder: Path, path: str, target: os.DirEntry[str]) -> dict[str, Any] 
     try:
         status = target.stat()
         if target.is_symlink() and not Path(os.path.realpath(target.path)).is_relative_to(folder):
-            # What cannot be downloaded is not shown either.
+            # A link that leads outside cannot be downloaded, so it is not shown either.
             return None
     except OSError:
         return None
@@ -130,7 +130,7 @@ def _entries(top: Path, folder: Path, prefix: str, recursive: bool) -> Iterator[
 
 
 def _entries_of_drive(cloud: Cloud, teamspace_id: str, path: str, recursive: bool) -> Iterator[dict[str, Any]]:
-    """Yield what is in a folder of a teamspace's drive, its studios among it."""
+    """Yield the entries of a folder of a teamspace's drive, with its studios."""
     folder = drive_folder(cloud, teamspace_id)
     path = path.strip("/")
     if path not in ("", _STUDIOS):
@@ -138,7 +138,7 @@ def _entries_of_drive(cloud: Cloud, teamspace_id: str, path: str, recursive: boo
         return
     above = "" if path else f"{_STUDIOS}/"
     if not path:
-        # The folder of that name is where a studio's home is mounted in its own namespace.
+        # The folder of that name is the mount point for a studio's home in its namespace.
         hidden = (_STUDIOS, f"{_STUDIOS}/")
         everything = _entries(folder, inside(folder, ""), "", recursive)
         yield from (

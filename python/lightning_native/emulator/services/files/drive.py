@@ -1,4 +1,4 @@
-"""The drive of a teamspace, and paths in it and in studios that lead nowhere else."""
+"""The drive of a teamspace, and the check that a path stays inside of a folder."""
 
 import os
 from pathlib import Path
@@ -13,7 +13,7 @@ CONNECTION_FOLDERS = {
     "gcsFolder": "gcs_folders",
     "efs": "efs_connections",
 }
-# In bytes, as Linux has them; partial files have their place elsewhere.
+# In bytes, the limits of Linux; partial files lie elsewhere.
 _MAX_NAME = 255
 _MAX_PATH = 4000
 
@@ -38,7 +38,7 @@ def inside(folder: Path, path: str) -> Path:
         raise ApiError(400, f"{path[:200]!r} is no path: it has half a character") from None
     if max(lengths) > _MAX_NAME or len(os.fsencode(target)) > _MAX_PATH:
         raise ApiError(400, f"{path[:200] + '…'!r} is too long a path")
-    # Not of where the folder leads: code in a studio may put a link in its place.
+    # Against the folder itself and not its target, because code in a studio may replace it by a link.
     if not Path(os.path.realpath(target)).is_relative_to(folder):
         raise ApiError(400, f"{path!r} leads outside of the folder")
     return target

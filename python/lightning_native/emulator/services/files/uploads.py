@@ -1,4 +1,4 @@
-"""Uploads: a file comes whole or in parts, to signed addresses, and is there with all of it or not at all."""
+"""Uploads to signed addresses, whole or in parts: a file appears complete or not at all."""
 
 import hashlib
 import re
@@ -21,7 +21,7 @@ _UPLOAD = re.compile(r"[0-9a-z]{26}")
 
 
 def begin(cloud: Cloud, place: Place, blob: dict[str, Any], address: str) -> dict[str, Any]:
-    """Return the signed addresses, at one of this server, that a file is uploaded to."""
+    """Return the signed addresses for the upload of a file; they begin with an address of this server."""
     _file_at(place)
     if isinstance(blob.get("parts"), list):
         raise ApiError(400, "`parts` is the number of parts")
@@ -65,7 +65,7 @@ def _part_number(number: Any) -> int:
 
 
 def _parts_folder(cloud: Cloud, upload_id: str) -> Path:
-    """Return where the parts of an upload are."""
+    """Return the folder with the parts of an upload."""
     if not _UPLOAD.fullmatch(upload_id):
         raise ApiError(400, f"{upload_id[:50]!r} is no upload")
     return cloud.root / "uploads" / upload_id
@@ -119,7 +119,7 @@ def _place(cloud: Cloud, partial: Path, target: Path, folder: Path) -> None:
     """Move a complete file to its place in a folder."""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        # Keep the mode of a file that is replaced, such as an executable script.
+        # A replaced file, such as an executable script, keeps its mode.
         partial.chmod(stat.S_IMODE(target.stat().st_mode) if target.is_file() else 0o644)
         partial.replace(target)
         cloud.give(target, folder)
@@ -132,7 +132,7 @@ def join_parts(cloud: Cloud, place: Place, blob: dict[str, Any]) -> None:
     target = place.target
     received = _parts_folder(cloud, str(blob["upload_id"]))
     if not received.is_dir():
-        # The request may come twice: the first one did it.
+        # The request may arrive twice, and the first one joined them.
         if target.is_file():
             return
         raise ApiError(404, "this upload was given up")

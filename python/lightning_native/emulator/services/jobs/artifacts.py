@@ -1,4 +1,4 @@
-"""Artifacts of a job: the files that it wrote, which are kept on the drive when it has ended."""
+"""Artifacts of a job: the files that it wrote, moved to the drive at its end."""
 
 import contextlib
 import json
@@ -11,7 +11,7 @@ from lightning_native.emulator.services.files.drive import drive_folder, inside
 from lightning_native.emulator.state.cloud import Cloud, logger
 from lightning_native.emulator.state.records import Job
 
-# Left out of a job's artifacts: caches that its code did not mean to keep.
+# Caches are no artifacts, because the job's code does not mean to keep them.
 _NO_ARTIFACTS = {".cache", "__pycache__", ".ipynb_checkpoints"}
 
 
@@ -21,13 +21,13 @@ def artifacts_folder(cloud: Cloud, job: Job) -> Path:
 
 
 def note_files(home: Path, note: Path) -> None:
-    """Write down which files a job begins with; does nothing when an earlier attempt did."""
+    """Record the files that a job begins with; does nothing when an earlier attempt did."""
     if not note.exists():
         note.write_text(json.dumps(_manifest(home)))
 
 
 def collect(cloud: Cloud, job: Job, home: Path, note: Path) -> None:
-    """Move what a job wrote to the drive: the files that are not as they were when it began."""
+    """Move the files of a job that are new or changed since it began to the drive."""
     before = json.loads(note.read_text())
     drive = drive_folder(cloud, job.teamspace_id)
     for path, state in _manifest(home).items():
@@ -43,10 +43,10 @@ def collect(cloud: Cloud, job: Job, home: Path, note: Path) -> None:
 
 
 def _manifest(home: Path) -> dict[str, list[int]]:
-    """Return what tells whether a file is still the same, by path."""
+    """Return the inode, size and time of each file, by path: a changed file differs in one of them."""
     found: dict[str, list[int]] = {}
     if home.is_symlink():
-        # The job put it there: what it leads to is not what the job wrote.
+        # The job replaced its home by a link, and files behind the link are not its own.
         return found
     for folder, folders, files in os.walk(home):
         folders[:] = [name for name in folders if name not in _NO_ARTIFACTS]

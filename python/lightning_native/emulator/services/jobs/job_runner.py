@@ -1,6 +1,6 @@
-"""The runner of a job: from a snapshot of its studio, as often as it may, until a state that is final.
+"""The runner of a job: it begins with a snapshot of a studio, has one or more attempts, and ends in a final state.
 
-What its machine needs is made while it boots: a job runs `job_start_seconds` after it was submitted, not later.
+The machine is created while it boots, so that a job runs `job_start_seconds` after its submission and not later.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from lightning_native.emulator.services.variables import ENTER_HOME, job_variabl
 from lightning_native.emulator.state.cloud import Cloud, logger
 from lightning_native.emulator.state.records import Job, Studio
 
-# It is there when the machine is, and waits until it may begin.
+# The shell exists as soon as the machine does, and waits for the line that lets it begin.
 _SHELL = f'read -r go && exec </dev/null && {{ {ENTER_HOME}; bash "$0"; printf %s "$?" > "$1"; }}'
 _NO_COMMAND = 125
 _CAPACITY_POLL_SECONDS = 0.1
@@ -35,14 +35,14 @@ _STOP_AGAIN_SECONDS = 1.0
 
 
 class JobRunner:
-    """One job while it is there: where it has its files, what it has cost, and its way to a final state.
+    """One job: its files, its cost, and its way to a final state.
 
     Attributes:
         folder: the folder that holds all of the job.
         home: the folder that its command runs in.
         environment: the folder of its Python environment.
-        output: the file with what it wrote, both streams of all attempts.
-        log_ended: set when its command has ended for good, so that readers of its log may go.
+        output: the file with its output, both streams of all attempts.
+        log_ended: set when its command has ended for good, so that readers of its log can stop.
         finished: set when it is in a final state.
 
     """
@@ -59,12 +59,12 @@ class JobRunner:
         self.finished = cloud.end_of(job.id)
         # The task that creates its machine while it boots.
         self._machine: asyncio.Task[processes.Process] | None = None
-        # What ends an attempt is done before the next one begins, whose processes it would end as well.
+        # An interruption is complete before the next attempt begins, whose processes it would end as well.
         self._interrupting = asyncio.Lock()
 
     @property
     def cost(self) -> float:
-        """What the job has cost so far, in dollars."""
+        """The cost of the job so far, in dollars."""
         job = self._job
         if job.started_at is None:
             return job.spent
@@ -92,14 +92,14 @@ class JobRunner:
                 return
             await self._cloud.service(Snapshots).copy_files(self._job, studio, self.folder)
             if studio.instance is not None and not run_of(self._job):
-                # Whoever works in it may change it at any moment. That of a stopped studio waits for us.
+                # A user may change the environment of a running studio at any moment; a stopped studio waits for us.
                 await asyncio.to_thread(self._copy_environment)
         except BaseException:
             self._cloud.discard(self.folder)
             raise
 
     def begin(self) -> None:
-        """Bring the job in the background from where it is to a final state."""
+        """Run the job in the background from its present state to a final one."""
         if self._job.state in (PENDING, RESTARTING):
             self._boot()
         self._cloud.start_task(self._run())
@@ -108,7 +108,7 @@ class JobRunner:
         self._machine = self._cloud.start_task(self._create_machine())
 
     async def _create_machine(self) -> processes.Process:
-        """Make what the job needs, and return the process that waits to run its command."""
+        """Create the machine of the job, and return the process that waits to run its command."""
         cloud, job = self._cloud, self._job
         await asyncio.to_thread(self._copy_environment)
         await asyncio.to_thread(artifacts.note_files, self.home, self._note)
@@ -134,7 +134,7 @@ class JobRunner:
         )
 
     def _copy_environment(self) -> None:
-        """Give the job the environment of its studio, or a new one where there is none."""
+        """Give the job the environment of its studio, or a new one without a studio."""
         studio = self._studio
         if studio is not None and not self.environment.exists():
             self._cloud.service(Snapshots).copy_environment(self._job, studio, self.environment)
@@ -144,11 +144,11 @@ class JobRunner:
     async def _run(self) -> None:
         job = self._job
         if is_final(job.state):
-            # It was stopped before its turn came.
+            # The job was stopped before this task began.
             return
         if job.state == STOPPING and not job.pid:
             if self._machine is None:
-                # The server that was stopping it is gone.
+                # An earlier server was stopping it.
                 await self._finish(STOPPED)
             return
         process = processes.Process(job.pid, job.process)
@@ -189,7 +189,7 @@ class JobRunner:
         return made
 
     async def machine_created(self) -> None:
-        """Wait until what the job needs is made, if it boots."""
+        """Wait until the machine is created, if the job boots."""
         if self._machine is not None:
             await asyncio.wait([self._machine])
 
@@ -224,12 +224,12 @@ class JobRunner:
         entrypoint = shlex.split(str(specification.get("entrypoint") or ""))
         if not entrypoint and not command:
             return f"echo what {shlex.quote(image)} runs by itself cannot run in the local cloud\nexit {_NO_COMMAND}\n"
-        # A shell takes the command as one argument, any other entrypoint takes its words.
+        # A shell gets the command as one argument, any other entrypoint gets its words.
         words = [command] if entrypoint and entrypoint[-1] == "-c" else shlex.split(command)
         return f"exec {shlex.join([*entrypoint, *words])}\n"
 
     def _settle(self) -> str:
-        """Record how an attempt ended; return the state that is final, or nothing when there is another attempt."""
+        """Record the end of an attempt; return the final state, or nothing when there is another attempt."""
         job = self._job
         try:
             job.exit_code = int((self.folder / "exit_code").read_text())
@@ -253,14 +253,14 @@ class JobRunner:
         return FAILED
 
     async def _finish(self, final: str) -> None:
-        # While the state is not final yet, so that who waits for it finds the artifacts.
+        # The state becomes final last, so that a client that waits for it finds the artifacts.
         cloud, job = self._cloud, self._job
         await cloud.end_processes(job.marker)
         cloud.forget_namespace(job.marker)
         mounts.unmount(cloud, job)
         creating, self._machine = self._machine, None
         if creating is not None and creating.exception() is None:
-            # It waited for its turn when it was ended.
+            # The process was still waiting when the job was ended.
             creating.result().go()
             await creating.result().wait()
         if job.started_at is not None:
@@ -294,12 +294,12 @@ class JobRunner:
             job.state, job.message = STOPPING, message
             self._cloud.jobs.save(job)
             if was_waiting:
-                # Its runner sleeps until a machine would be there.
+                # The task of the job sleeps until its machine would have booted.
                 await self.machine_created()
                 await self._finish(STOPPED)
                 return
         while not self.finished.is_set():
-            # Again and again: a process that was just being made when they were counted is not among them.
+            # Repeated, because a process that starts during a search is missed by it.
             await self._cloud.end_processes(job.marker)
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self.finished.wait(), _STOP_AGAIN_SECONDS)
@@ -320,7 +320,7 @@ class JobRunners:
         return self._runners[job.id]
 
     def forget(self, job: Job) -> None:
-        """Let go of the runner of a job that is deleted."""
+        """Forget the runner of a deleted job."""
         self._runners.pop(job.id, None)
         self._cloud.forget_end(job.id)
 

@@ -1,4 +1,4 @@
-"""What a container has mounted: folders of the drive, as links on this computer, which has no container engine."""
+"""Mounts of containers: folders of the drive, as links on this computer because it has no container engine."""
 
 import os
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from lightning_native.emulator.services.files.drive import CONNECTION_FOLDERS, d
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Job
 
-# Every user may make links here, and only here may a job put something outside of the cloud's root.
+# Every user may create links here, and a job may write outside of the cloud's root only here.
 _PLACE = PurePosixPath("/tmp")  # noqa: S108  in a container
 
 
@@ -21,14 +21,14 @@ def check_mounts(cloud: Cloud, teamspace_id: str, specification: dict[str, Any])
 
 
 def mount(cloud: Cloud, job: Job) -> dict[str, Path]:
-    """Put what a job has mounted where it looks for it; return what is where, by path."""
+    """Create the mounts of a job; return their folders by path."""
     mounted = {}
     for link, folder in _mounts(cloud, job.teamspace_id, job.specification):
         folder.mkdir(parents=True, exist_ok=True)
         cloud.give(folder, drive_folder(cloud, job.teamspace_id))
         mounted[str(link)] = folder
         if cloud.strict is not None:
-            # Its machine has a `/tmp` of its own.
+            # A strict machine has a `/tmp` of its own.
             continue
         if _is_ours(cloud, link):
             link.unlink()
@@ -37,7 +37,7 @@ def mount(cloud: Cloud, job: Job) -> dict[str, Path]:
 
 
 def unmount(cloud: Cloud, job: Job) -> None:
-    """Take away what a job had mounted, but for what others have at the same place."""
+    """Remove the mounts of a job, except those that other jobs share."""
     others = {path for other in cloud.jobs if other is not job and other.stopped_at is None for path in _paths(other)}
     for path in _paths(job) - others:
         if _is_ours(cloud, Path(path)):
@@ -45,7 +45,7 @@ def unmount(cloud: Cloud, job: Job) -> None:
 
 
 def _is_ours(cloud: Cloud, link: Path) -> bool:
-    """Whether something is a link that a job of this cloud made."""
+    """Whether a path is a link that a job of this cloud created."""
     return link.is_symlink() and link.readlink().is_relative_to(cloud.root)
 
 

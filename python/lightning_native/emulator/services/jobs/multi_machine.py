@@ -1,4 +1,4 @@
-"""Jobs on several machines: one process for each, which finds the others through its environment."""
+"""Jobs on several machines: one job for each machine, which finds the others through its variables."""
 
 import asyncio
 import socket
@@ -59,7 +59,7 @@ async def create(cloud: Cloud, teamspace_id: str, body: dict[str, Any], **fields
         max_attempts=int(body.get("maxRunAttempts") or 1),
         **fields,
     )
-    # Before its machines: without it, they belong to nothing.
+    # Saved before its machines, which belong to nothing without it.
     cloud.multi_machine_jobs.save(several)
     try:
         await _create_machines(cloud, several)
@@ -98,7 +98,7 @@ async def _create_machines(cloud: Cloud, several: MultiMachineJob) -> None:
 
 
 def _devices(cloud: Cloud, several: MultiMachineJob) -> int:
-    """Return by how many devices of a machine the platform counts."""
+    """Return the number of devices in a machine, as the platform counts them."""
     machine = machine_type(str(several.specification["instanceName"]))
     return machine.count if cloud.strict is not None and machine.is_gpu else 1
 
@@ -111,12 +111,12 @@ def _free_port() -> int:
 
 
 def message_of(cloud: Cloud, several: MultiMachineJob) -> str:
-    """Return why a machine failed; empty when none did."""
+    """Return the reason of the first machine that failed; empty when none did."""
     return next((job.message for job in machines_of(cloud, several) if job.state == FAILED), "")
 
 
 def cost(cloud: Cloud, several: MultiMachineJob) -> float:
-    """Return what all machines have cost so far, in dollars."""
+    """Return the cost of all machines so far, in dollars."""
     return several.spent + sum(runner_of(cloud, job).cost for job in machines_of(cloud, several))
 
 
@@ -143,7 +143,7 @@ async def watch(cloud: Cloud, several: MultiMachineJob) -> None:
         await _create_machines(cloud, several)
         cloud.multi_machine_jobs.save(several)
         if several.is_stopping:
-            # Asked for while the machines were made again.
+            # The stop arrived while the machines were created again.
             await asyncio.gather(*(runner_of(cloud, job).stop() for job in machines_of(cloud, several)))
     several.has_ended = True
     if cloud.multi_machine_jobs.get(several.id) is several:
@@ -152,7 +152,7 @@ async def watch(cloud: Cloud, several: MultiMachineJob) -> None:
 
 
 async def stop(cloud: Cloud, several: MultiMachineJob) -> None:
-    """End all machines and wait for it; nothing to do when all have ended."""
+    """End all machines and wait until they have ended; does nothing when they have."""
     if several.has_ended:
         return
     several.is_stopping = True
@@ -162,7 +162,7 @@ async def stop(cloud: Cloud, several: MultiMachineJob) -> None:
 
 
 async def delete(cloud: Cloud, several: MultiMachineJob) -> None:
-    """Delete a job on several machines with all that belongs to it."""
+    """Delete a job on several machines with its machines."""
     await stop(cloud, several)
     cloud.multi_machine_jobs.delete(several.id)
     for job in machines_of(cloud, several):

@@ -50,7 +50,7 @@ async def create(cloud: Cloud, teamspace_id: str, name: str, specification: dict
 
 
 def check_source(cloud: Cloud, specification: dict[str, Any]) -> None:
-    """Raise unless there is something to run a job from."""
+    """Raise unless a job has a studio or an image, and variables that a process can have."""
     studio_id = specification.get("cloudspaceId")
     if studio_id and cloud.studios.get(str(studio_id)) is None:
         raise ApiError(404, f"studio {studio_id} not found")
@@ -62,7 +62,7 @@ def check_source(cloud: Cloud, specification: dict[str, Any]) -> None:
 
 
 def rename(cloud: Cloud, job: Job, name: str) -> None:
-    """Give a job another name, or one like it that is free."""
+    """Give a job another name, with a number behind it if it is taken."""
     others = [other for other in job_names(cloud, job.teamspace_id) if other != job.name]
     job.name = free_name(slug(name), others)
     cloud.jobs.save(job)

@@ -11,19 +11,19 @@ from lightning_native.emulator.state.records import Job, Studio
 
 
 class Snapshots:
-    """The snapshots of one cloud: those of a run, which its jobs share, and studios as they are."""
+    """The snapshots of one cloud: one for each run, shared by its jobs, or the present state of a studio."""
 
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._lock = asyncio.Lock()
 
     async def copy_files(self, job: Job, studio: Studio, folder: Path) -> None:
-        """Copy the files of a job's studio, as they are now, or as they were for the same run."""
+        """Copy the files of a job's studio: those of the run's snapshot, or without a run the present ones."""
         run_id = run_of(job)
         await copy_files(await self._of_run(studio, run_id) if run_id else self._cloud.studio_folder(studio), folder)
 
     def copy_environment(self, job: Job, studio: Studio, destination: Path) -> None:
-        """Copy the environment of a job's studio, from where its files are; a studio may have none yet."""
+        """Copy the environment of a job's studio from the same source as its files, if there is one yet."""
         run_id = run_of(job)
         folder = self._folder(studio, run_id) if run_id else self._cloud.studio_folder(studio)
         if (folder / "environment").exists():
@@ -36,7 +36,7 @@ class Snapshots:
         if not run_id.isalnum():
             raise ApiError(400, f"{run_id!r} is no run")
         folder = self._folder(studio, run_id)
-        # The SDK reuses a snapshot for the whole life of its process: files that came later are not in it.
+        # One snapshot for each run, because the SDK reuses a run for the whole life of its process.
         async with self._lock:
             if not folder.exists():
                 partial = folder.with_name(f".{run_id}")
@@ -48,5 +48,5 @@ class Snapshots:
 
 
 def run_of(job: Job) -> str:
-    """Return the id of the run whose snapshot a job begins with; empty where it is the studio as it is."""
+    """Return the id of the run whose snapshot a job begins with; empty without one."""
     return str(job.specification.get("runId") or "")
