@@ -16,9 +16,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from lightning_native.emulator import server
+from lightning_native.emulator import read_environ, server
 from lightning_native.emulator.state.cloud import Cloud
-from lightning_native.emulator.state.server_file import read_environ
 from lightning_native.emulator.state.settings import Settings
 
 LIVES = Path(__file__).parents[1] / "tests" / "emulator" / "test_load.py"

@@ -14,7 +14,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from lightning_native.emulator.client.local_cloud import LocalCloud
+from lightning_native.emulator import LocalCloud
 from lightning_native.engine.driving import drive
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import PlacementName, RunPlan, StepPlan

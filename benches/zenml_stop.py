@@ -13,8 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from lightning_native.emulator.client.attach import attach
 from lightning_native.engine.journal import Journal
+from lightning_native.lightning.local import attach
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 

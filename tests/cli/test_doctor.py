@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from lightning_native.emulator.client.local_cloud import LocalCloud
+from lightning_native.emulator import LocalCloud
 from lightning_native.engine import diagnosis
 from lightning_native.engine.journal import Journal
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from lightning_native.cli import main
-from lightning_native.emulator.client.local_cloud import LocalCloud
+from lightning_native.emulator import LocalCloud
 from lightning_native.jobs import ContainerRuntime, Job, Lightning, lightning
 from lightning_native.lightning.machines import same_machine
 from lightning_native.lightning.session import open_teamspace

@@ -20,9 +20,9 @@ from tests.support.person import END_OF_INPUT, answer_at_terminal, run_on_termin
 from tests.support.search import files_with
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.emulator.client.attach import attach
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.run_folder import RunFolder
+from lightning_native.lightning.local import attach
 from lightning_native.lightning.session import cloud_name
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "workflow.yaml"

@@ -11,9 +11,9 @@ import pytest
 from tests.support.person import answer_at_terminal
 from tests.support.runner import Runner
 
-from lightning_native.emulator.client.attach import attach, default_root
-from lightning_native.emulator.client.local_cloud import LocalCloud
+from lightning_native.emulator import LocalCloud
 from lightning_native.engine.plan import Retry, StepPlan
+from lightning_native.lightning.local import attach, default_root
 
 
 def command(

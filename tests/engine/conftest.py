@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.support.runner import Runner
 
-from lightning_native.emulator.client.local_cloud import LocalCloud
+from lightning_native.emulator import LocalCloud
 from lightning_native.engine.journal import Journal
 from lightning_native.lightning.session import connect
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from tests.support.runner import Runner
 
-from lightning_native.emulator.client.local_cloud import LocalCloud
+from lightning_native.emulator import LocalCloud
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import PlacementName, StepPlan
 from lightning_native.engine.run_folder import RunFolder

@@ -9,8 +9,8 @@ import pytest
 from tests.support.workbench import Workbench, new_zenml
 
 from lightning_native import extract_archive
-from lightning_native.emulator.client.attach import attach
 from lightning_native.engine.own.package import pack_own_package
+from lightning_native.lightning.local import attach
 
 # Of what is tested, so that images could have it: they are not to ask for it.
 WHEELS = Path(__file__).parents[2] / ".images"

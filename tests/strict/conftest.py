@@ -7,7 +7,7 @@ import pytest
 from tests.support.abroad import abroad
 from tests.support.workbench import Workbench
 
-from lightning_native.emulator.client.local_cloud import LocalCloud
+from lightning_native.emulator import LocalCloud
 
 # That of Lightning's machines in 2026, and not the one that the tests run with.
 PYTHON = "3.12"

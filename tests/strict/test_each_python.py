@@ -7,7 +7,7 @@ import pytest
 from tests.support.abroad import abroad, wait_until_nothing_runs
 from tests.support.workbench import Workbench
 
-from lightning_native.emulator.client.local_cloud import LocalCloud
+from lightning_native.emulator import LocalCloud
 from lightning_native.emulator.strict.environment import find_interpreter
 from lightning_native.errors import EmulatorError
 

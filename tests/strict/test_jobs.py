@@ -15,7 +15,7 @@ import pytest
 import yaml
 from tests.support.servers.host_address import host_address
 
-from lightning_native.emulator.client.local_cloud import LocalCloud
+from lightning_native.emulator import LocalCloud
 
 pytestmark = pytest.mark.strict
 

@@ -9,7 +9,7 @@ import pytest
 from tests.support.abroad import wait_for_end, wait_until_nothing_runs
 from tests.support.workbench import Workbench
 
-from lightning_native.emulator.client.local_cloud import LocalCloud
+from lightning_native.emulator import LocalCloud
 
 pytestmark = pytest.mark.strict
 

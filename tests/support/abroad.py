@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from lightning_native.emulator.client.local_cloud import LocalCloud
+from lightning_native.emulator import LocalCloud
 from lightning_native.engine.journal import Journal
 from tests.support.servers.host_address import host_address
 from tests.support.servers.object_store import BUCKET, KEY, SECRET, serve_object_store

@@ -8,7 +8,7 @@ from tests.support.servers.zenml_server import serve_zenml
 from tests.support.workbench import Workbench, new_zenml
 from zenml.utils.source_utils import set_custom_source_root
 
-from lightning_native.emulator.client.attach import attach
+from lightning_native.lightning.local import attach
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 from tests.support.workbench import Workbench
 
-from lightning_native.emulator.client.local_cloud import LocalCloud
+from lightning_native.emulator import LocalCloud
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "from_zenml_lightning"
 STACK = """

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from lightning_native.emulator.client.attach import attach
+from lightning_native.emulator import read_environ
 from lightning_native.emulator.host.keep_alive import keeping
 from lightning_native.emulator.state.root import lock_root
-from lightning_native.emulator.state.server_file import read_environ
+from lightning_native.lightning.local import attach
 
 CONTROLLER = """
 import os, sys

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from lightning_native.emulator import LocalCloud, read_environ
-from lightning_native.emulator.client.attach import attach
 from lightning_native.errors import EmulatorError
+from lightning_native.lightning.local import attach
 
 WORK = """
 from lightning_sdk import Job, Studio, Teamspace

@@ -11,9 +11,9 @@ from uuid import uuid4
 import pytest
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.emulator.client.attach import attach
 from lightning_native.emulator.state.root import MARKER
 from lightning_native.errors import EmulatorError
+from lightning_native.lightning.local import attach
 
 
 def by_local_cloud(root: Path) -> None:

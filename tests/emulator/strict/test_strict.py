@@ -19,9 +19,9 @@ from tests.support.servers.host_address import host_address
 from tests.support.servers.strict_cloud import StrictCloud
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.emulator.client.attach import attach, default_root
 from lightning_native.emulator.strict.environment import find_interpreter
 from lightning_native.errors import EmulatorError
+from lightning_native.lightning.local import attach, default_root
 
 HOME = "/teamspace/studios/this_studio"
 PREFIX = "/system/conda/miniconda3/envs/cloudspace"

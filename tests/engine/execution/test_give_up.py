@@ -7,7 +7,7 @@ import sys
 import pytest
 from tests.support.runner import Runner
 
-from lightning_native.emulator.client.local_cloud import LocalCloud
+from lightning_native.emulator import LocalCloud
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import PlacementName, Retry, StepPlan
 

@@ -7,7 +7,7 @@ import pytest
 from tests.support.runner import Runner
 from tests.support.search import files_with
 
-from lightning_native.emulator.client.local_cloud import LocalCloud
+from lightning_native.emulator import LocalCloud
 from lightning_native.engine.checks import check_plan
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import ContainerImage, PlacementName, Retry, Setup, StepPlan

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 from tests.support.runner import Runner
 
-from lightning_native.emulator.client.local_cloud import LocalCloud
+from lightning_native.emulator import LocalCloud
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import PlacementName, Schedule, StepPlan
 from lightning_native.lightning.session import connect

@@ -18,7 +18,7 @@ from tests.support.search import files_with
 from tests.support.servers.private_index import Index
 
 from lightning_native.cli import main
-from lightning_native.emulator.client.local_cloud import LocalCloud
+from lightning_native.emulator import LocalCloud
 from lightning_native.engine.checks import check_plan
 from lightning_native.engine.install_credentials import InstallCredentials, Masked
 from lightning_native.engine.layout import merged_requirements

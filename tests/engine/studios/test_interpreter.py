@@ -17,7 +17,7 @@ from tests.support.other_python import OWN, give_machines, other_python
 from tests.support.runner import Runner
 
 from lightning_native import engine, unique_studio_name
-from lightning_native.emulator.client.local_cloud import LocalCloud
+from lightning_native.emulator import LocalCloud
 from lightning_native.engine.interpreter import python_difference
 from lightning_native.engine.journal import Environment, Journal
 from lightning_native.engine.plan import ContainerImage, Installer, PlacementName, RunPlan, Setup, StepPlan

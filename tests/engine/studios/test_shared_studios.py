@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.support.runner import Runner
 
-from lightning_native.emulator.client.local_cloud import LocalCloud
+from lightning_native.emulator import LocalCloud
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import StepPlan
 from lightning_native.engine.run_folder import RunFolder

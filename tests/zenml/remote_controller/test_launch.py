@@ -16,9 +16,9 @@ import pytest
 from tests.support.workbench import Workbench, new_zenml
 
 from lightning_native import _native
-from lightning_native.emulator.client.attach import attach
-from lightning_native.emulator.state.server_file import read_environ
+from lightning_native.emulator import read_environ
 from lightning_native.engine.journal import Journal
+from lightning_native.lightning.local import attach
 
 ASYNCHRONOUS = """
 import os, time

@@ -12,7 +12,7 @@ import pytest
 from tests.support.search import files_below
 from tests.support.workbench import Workbench
 
-from lightning_native.emulator.client.local_cloud import LocalCloud
+from lightning_native.emulator import LocalCloud
 from lightning_native.errors import PlanError
 from lightning_native.zenml.schedules import interval_cron, lightning_schedule, window_variables
 from lightning_native.zenml.step_process import schedule_window
