@@ -10,10 +10,9 @@ from lightning_native.emulator.api import body_of, cloud_of, reply
 from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.catalog import DEFAULT_CLUSTER
 from lightning_native.emulator.clock import timestamp
-from lightning_native.emulator.services.names import check_name
+from lightning_native.emulator.services import accounts
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Organization, Teamspace, User
-from lightning_native.emulator.state.store import new_id
 
 
 def teamspace_of(request: Request) -> Teamspace:
@@ -120,15 +119,8 @@ async def _get_project(request: Request) -> Response:
 
 async def _create_project(request: Request) -> Response:
     cloud, body = cloud_of(request), await body_of(request)
-    name = check_name(str(body.get("name") or ""))
-    organization = cloud.organizations.get(str(body.get("organizationId") or ""))
-    if body.get("organizationId") and organization is None:
-        raise ApiError(404, f"organization {body['organizationId']} not found")
-    owner, kind = (organization.id, "organization") if organization else (cloud.user.id, "user")
-    if any(item.name == name and item.owner_id == owner for item in cloud.teamspaces):
-        raise ApiError(400, f"there is a teamspace {name!r} already")
-    teamspace = Teamspace(new_id(), name, owner, kind, cloud.clock.now())
-    return reply(_project(cloud.teamspaces.save(teamspace)))
+    name, organization_id = str(body.get("name") or ""), str(body.get("organizationId") or "")
+    return reply(_project(accounts.create_teamspace(cloud, name, organization_id)))
 
 
 ROUTES = [

@@ -1,6 +1,5 @@
 """Secrets of the user and of teamspaces: written, never read back; code has them as variables."""
 
-import re
 from typing import Any
 
 from starlette.requests import Request
@@ -11,12 +10,9 @@ from lightning_native.emulator.api import body_of, cloud_of, reply
 from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
-from lightning_native.emulator.services.variables import check_variable
+from lightning_native.emulator.services import secret_store
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import GENERIC_SECRET, Secret
-from lightning_native.emulator.state.store import new_id
-
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def _scope(request: Request) -> str:
@@ -51,26 +47,14 @@ async def _list(request: Request) -> Response:
 
 async def _create(request: Request) -> Response:
     cloud, scope, body = cloud_of(request), _scope(request), await body_of(request)
-    name = str(body.get("name") or "")
-    if not _NAME.fullmatch(name):
-        raise ApiError(400, f"{name!r} is no name for a secret: letters, digits and _, no digit first")
-    check_variable(name, str(body.get("value") or ""))
-    kind = str(body.get("type") or GENERIC_SECRET)
-    same = [item for item in cloud.secrets if (item.teamspace_id, item.name, item.kind) == (scope, name, kind)]
-    # One secret for each name, because the request may arrive twice.
-    secret = same[0] if same else Secret(new_id(), scope, name, kind, "", cloud.clock.now())
-    secret.value = str(body.get("value") or "")
-    cloud.secrets.save(secret)
-    cloud.secrets.forget()
+    name, value = str(body.get("name") or ""), str(body.get("value") or "")
+    secret = secret_store.put(cloud, scope, name, str(body.get("type") or GENERIC_SECRET), value)
     return reply(to_api(cloud, secret))
 
 
 async def _update(request: Request) -> Response:
     cloud, secret, body = cloud_of(request), _secret_of(request), await body_of(request)
-    check_variable(secret.name, str(body.get("value") or ""))
-    secret.value = str(body.get("value") or "")
-    cloud.secrets.save(secret)
-    cloud.secrets.forget()
+    secret_store.replace(cloud, secret, str(body.get("value") or ""))
     return reply(to_api(cloud, secret))
 
 

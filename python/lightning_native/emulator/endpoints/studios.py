@@ -11,10 +11,7 @@ from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.catalog import CLUSTERS, DEFAULT_MACHINE, machine_type
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
-from lightning_native.emulator.host.copies import copy_folders
 from lightning_native.emulator.services import studios
-from lightning_native.emulator.services.files.drive import inside
-from lightning_native.emulator.services.names import free_name
 from lightning_native.emulator.services.variables import check_variable
 from lightning_native.emulator.state.records import Studio
 from lightning_native.emulator.state.store import new_id
@@ -112,10 +109,7 @@ async def _create(request: Request) -> Response:
         "environmentTemplateId": body.get("cloudSpaceEnvironmentTemplateId") or "",
     }
     for seed in body.get("seedFiles") or []:
-        path = inside(cloud.studio_home(studio), str(seed.get("path") or ""))
-        if path.parent == cloud.studio_home(studio):
-            path.write_text(str(seed.get("contents") or ""), encoding="utf-8", errors="surrogateescape")
-            cloud.give(path, cloud.studio_home(studio))
+        studios.write_seed(cloud, studio, str(seed.get("path") or ""), str(seed.get("contents") or ""))
     cloud.studios.save(studio)
     return reply(to_api(studio))
 
@@ -127,8 +121,7 @@ async def _get(request: Request) -> Response:
 async def _update(request: Request) -> Response:
     cloud, studio, body = cloud_of(request), studio_of(request), await body_of(request)
     if body.get("displayName"):
-        others = [name for name in studios.studio_names(cloud, studio.teamspace_id) if name != studio.name]
-        studio.name = studio.display_name = free_name(str(body.pop("displayName")), others)
+        studios.rename(cloud, studio, str(body.pop("displayName")))
     if body.get("env") is not None:
         env = [item for item in body.pop("env") if item.get("name")]
         variables = [{"name": str(item["name"]), "value": str(item.get("value", ""))} for item in env]
@@ -152,15 +145,7 @@ async def _fork(request: Request) -> Response:
     target = cloud.teamspaces.get(str(body.get("targetProjectId") or studio.teamspace_id))
     if target is None:
         raise ApiError(404, f"teamspace {body['targetProjectId']} not found")
-    copy = studios.create(cloud, target.id, str(body.get("newName") or studio.name), studio.cluster_id, env=studio.env)
-    copy.recorded = dict(studio.recorded)
-    try:
-        cloud.discard(cloud.studio_home(copy))
-        await copy_folders(cloud.studio_folder(studio), cloud.studio_folder(copy), cloud.environments.copy)
-    except BaseException:
-        await studios.delete(cloud, copy)
-        raise
-    studios.save(cloud, copy)
+    copy = await studios.duplicate(cloud, studio, target.id, str(body.get("newName") or studio.name))
     return reply(to_api(copy))
 
 

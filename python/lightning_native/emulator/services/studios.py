@@ -8,8 +8,9 @@ from typing import Any
 from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.catalog import DEFAULT_CLUSTER, DEFAULT_MACHINE, MACHINES
 from lightning_native.emulator.host import processes
+from lightning_native.emulator.host.copies import copy_folders
 from lightning_native.emulator.host.namespaces import Namespace
-from lightning_native.emulator.services.files.drive import drive_folder
+from lightning_native.emulator.services.files.drive import drive_folder, inside
 from lightning_native.emulator.services.jobs.job_runner import JobRunners
 from lightning_native.emulator.services.names import free_name
 from lightning_native.emulator.services.ports import ports_of
@@ -62,6 +63,35 @@ def create(cloud: Cloud, teamspace_id: str, name: str, cluster_id: str | None, *
         first.mkdir(parents=True)
         cloud.give(first, cloud.studio_home(studio))
         return cloud.studios.save(studio)
+
+
+def write_seed(cloud: Cloud, studio: Studio, path: str, content: str) -> None:
+    """Write a file that a new studio begins with; only one right in its home."""
+    home = cloud.studio_home(studio)
+    target = inside(home, path)
+    if target.parent == home:
+        target.write_text(content, encoding="utf-8", errors="surrogateescape")
+        cloud.give(target, home)
+
+
+async def duplicate(cloud: Cloud, studio: Studio, teamspace_id: str, name: str) -> Studio:
+    """Create a studio with the files, environment and settings of another."""
+    copy = create(cloud, teamspace_id, name, studio.cluster_id, env=studio.env)
+    copy.recorded = dict(studio.recorded)
+    try:
+        cloud.discard(cloud.studio_home(copy))
+        await copy_folders(cloud.studio_folder(studio), cloud.studio_folder(copy), cloud.environments.copy)
+    except BaseException:
+        await delete(cloud, copy)
+        raise
+    save(cloud, copy)
+    return copy
+
+
+def rename(cloud: Cloud, studio: Studio, name: str) -> None:
+    """Give a studio another name, with a number behind it if it is taken; the caller saves the studio."""
+    others = [other for other in studio_names(cloud, studio.teamspace_id) if other != studio.name]
+    studio.name = studio.display_name = free_name(name, others)
 
 
 async def namespace_of(cloud: Cloud, studio: Studio) -> Namespace | None:
