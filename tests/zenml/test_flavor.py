@@ -6,7 +6,7 @@ import sys
 import pytest
 from zenml.enums import StackComponentType
 
-from lightning_native.zenml.environment import own_requirements
+from lightning_native.zenml.compiler.docker_settings import own_requirements
 from lightning_native.zenml.flavor import LightningNativeOrchestratorFlavor, LightningNativeStepOperatorFlavor
 
 Flavor = LightningNativeOrchestratorFlavor | LightningNativeStepOperatorFlavor

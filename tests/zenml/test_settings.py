@@ -11,9 +11,7 @@ from zenml.enums import ExecutionMode
 
 from lightning_native.engine.plan import Retry
 from lightning_native.errors import PlanError
-from lightning_native.zenml.compiler import FAILURE_MODES, retry_of
-from lightning_native.zenml.config import LightningNativeOrchestratorConfig, LightningNativeOrchestratorSettings
-from lightning_native.zenml.environment import (
+from lightning_native.zenml.compiler.docker_settings import (
     check_docker_settings,
     check_packaging,
     image_environment,
@@ -21,9 +19,11 @@ from lightning_native.zenml.environment import (
     step_requirements,
     step_setup,
 )
+from lightning_native.zenml.compiler.pipeline import FAILURE_MODES, retry_of
+from lightning_native.zenml.compiler.resources import resource_request, step_machine
+from lightning_native.zenml.config import LightningNativeOrchestratorConfig, LightningNativeOrchestratorSettings
 from lightning_native.zenml.handed_over import Hosted
 from lightning_native.zenml.hosting import hosting_plan
-from lightning_native.zenml.machines import resource_request, step_machine
 
 Settings = LightningNativeOrchestratorSettings
 

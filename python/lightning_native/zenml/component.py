@@ -14,16 +14,16 @@ from zenml.logger import get_logger
 from zenml.utils import source_utils
 
 from lightning_native import ArchiveReport
+from lightning_native.emulator.attach import attach, default_root
 from lightning_native.engine.interpreter import difference_at_submission
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.engine.watch import Watch, controller_environment
 from lightning_native.lightning.credentials import Credentials
-from lightning_native.lightning.local import attach, default_root
+from lightning_native.zenml.compiler.docker_settings import image_environment
+from lightning_native.zenml.compiler.wheel import made_wheel
 from lightning_native.zenml.config import LightningNativeStepSettings
-from lightning_native.zenml.environment import image_environment
 from lightning_native.zenml.variables import ENV_ON_LOCAL_CLOUD, ENV_PACKAGING
-from lightning_native.zenml.wheels import made_wheel
 
 if TYPE_CHECKING:
     from zenml.config import DockerSettings

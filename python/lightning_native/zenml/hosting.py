@@ -13,7 +13,7 @@ from lightning_native.engine.layout import studio_layout
 from lightning_native.engine.plan import RequirementSource, Retry, RunPlan, StepPlan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.home import write_private
-from lightning_native.zenml.environment import step_requirements, step_setup
+from lightning_native.zenml.compiler.docker_settings import step_requirements, step_setup
 from lightning_native.zenml.handed_over import STEP, Hosted
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from zenml.stack import StackValidator
 from zenml.utils import source_utils
 from zenml.utils.env_utils import get_runtime_environment
 
-from lightning_native.zenml import runtime as runtimes
+from lightning_native.zenml.compiler import runtime as runtimes
+from lightning_native.zenml.compiler.images import check_builds
 from lightning_native.zenml.config import LightningNativeOrchestratorConfig, LightningNativeOrchestratorSettings
-from lightning_native.zenml.images import check_builds
 from lightning_native.zenml.reachability import reachability
 from lightning_native.zenml.step_process.metadata import step_run_metadata
 from lightning_native.zenml.variables import ENV_PIPELINE_ID, ENV_RUN_ID
@@ -60,7 +60,7 @@ class LightningNativeOrchestrator(ContainerizedOrchestrator, WheeledOrchestrator
     @property
     def requirements(self) -> set[str]:
         """What a step needs to load this component."""
-        from lightning_native.zenml.environment import own_requirements
+        from lightning_native.zenml.compiler.docker_settings import own_requirements
 
         return set(own_requirements())
 
@@ -97,7 +97,7 @@ class LightningNativeOrchestrator(ContainerizedOrchestrator, WheeledOrchestrator
 
     def copy_repository_to_temp_dir_and_add_setup_py(self) -> str:
         """Copy what an archive of the source root would have beside a `setup.py`, and return the folder."""
-        from lightning_native.zenml.wheels import copy_project, package_name
+        from lightning_native.zenml.compiler.wheel import copy_project, package_name
 
         root = Path(source_utils.get_source_root())
         self.package_name = package_name(root)
@@ -105,7 +105,7 @@ class LightningNativeOrchestrator(ContainerizedOrchestrator, WheeledOrchestrator
 
     def create_wheel(self, temp_dir: str) -> str:
         """Make a wheel of such a folder, without asking a package index, and return its path."""
-        from lightning_native.zenml.wheels import build_wheel
+        from lightning_native.zenml.compiler.wheel import build_wheel
 
         return str(build_wheel(Path(temp_dir)))
 

@@ -11,7 +11,7 @@ from zenml.logger import get_logger
 
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.run_folder import RunFolder
-from lightning_native.zenml.compiler import compile_step
+from lightning_native.zenml.compiler.pipeline import compile_step
 from lightning_native.zenml.component import (
     reached,
     settings_of,

@@ -8,8 +8,8 @@ from zenml.stack import StackValidator
 from zenml.step_operators import BaseStepOperator
 
 from lightning_native.errors import RunFailedError
+from lightning_native.zenml.compiler.images import check_builds
 from lightning_native.zenml.config import LightningNativeStepOperatorConfig, LightningNativeStepSettings
-from lightning_native.zenml.images import check_builds
 from lightning_native.zenml.reachability import reachability
 from lightning_native.zenml.step_process.entrypoints import LightningNativeIsolatedStepEntrypointConfiguration
 from lightning_native.zenml.step_process.metadata import step_run_metadata
@@ -39,7 +39,7 @@ class LightningNativeStepOperator(BaseStepOperator):
     @property
     def requirements(self) -> set[str]:
         """What a step needs to load this component."""
-        from lightning_native.zenml.environment import own_requirements
+        from lightning_native.zenml.compiler.docker_settings import own_requirements
 
         return set(own_requirements())
 

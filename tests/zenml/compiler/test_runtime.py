@@ -7,7 +7,7 @@ import pytest
 from tests.support.workbench import Workbench
 
 from lightning_native.errors import PlanError
-from lightning_native.zenml.runtime import check_runtime
+from lightning_native.zenml.compiler.runtime import check_runtime
 
 NOTEBOOK = {
     "cells": [

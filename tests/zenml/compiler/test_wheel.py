@@ -10,8 +10,8 @@ import pytest
 
 from lightning_native import select_files
 from lightning_native.errors import ArchiveError, PlanError
-from lightning_native.zenml import wheels
-from lightning_native.zenml.wheels import build_wheel, copy_project, made_wheel, package_name
+from lightning_native.zenml.compiler import wheel as wheels
+from lightning_native.zenml.compiler.wheel import build_wheel, copy_project, made_wheel, package_name
 
 HELD = [
     "__init__.py",

@@ -20,7 +20,9 @@ from zenml.utils.env_utils import get_runtime_environment
 from lightning_native.engine.checks import check_plan
 from lightning_native.errors import PlanError
 from lightning_native.zenml.compat import get_step_entrypoint_command
-from lightning_native.zenml.compiler import main_machines
+from lightning_native.zenml.compiler.docker_settings import check_docker_settings
+from lightning_native.zenml.compiler.images import isolated_image
+from lightning_native.zenml.compiler.pipeline import main_machines
 from lightning_native.zenml.component import (
     newest_folder,
     next_folder,
@@ -28,7 +30,6 @@ from lightning_native.zenml.component import (
     reached,
     warn_of_python,
 )
-from lightning_native.zenml.environment import check_docker_settings
 from lightning_native.zenml.handed_over import STEP
 from lightning_native.zenml.hosting import (
     EXTRA,
@@ -36,7 +37,6 @@ from lightning_native.zenml.hosting import (
     hosting_plan,
     logs_command,
 )
-from lightning_native.zenml.images import isolated_image
 from lightning_native.zenml.metadata import (
     studio_url,
 )

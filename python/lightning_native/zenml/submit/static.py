@@ -16,7 +16,7 @@ from lightning_native.engine.machines import MachineOffer
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import CloudError
-from lightning_native.zenml.compiler import compile_pipeline
+from lightning_native.zenml.compiler.pipeline import compile_pipeline
 from lightning_native.zenml.component import packed_root, reached, step_environment, warn_of_python, write_folder
 from lightning_native.zenml.config import LightningNativeOrchestratorSettings
 from lightning_native.zenml.handed_over import STEP

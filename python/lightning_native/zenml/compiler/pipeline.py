@@ -12,14 +12,14 @@ from lightning_native.engine.machines import MachineOffer, ResourceRequest, chea
 from lightning_native.engine.plan import ContainerImage, FailureMode, Retry, RunPlan, StepPlan
 from lightning_native.errors import PlanError
 from lightning_native.zenml.compat import get_step_entrypoint_command
+from lightning_native.zenml.compiler.docker_settings import check_packaging, step_requirements, step_setup
+from lightning_native.zenml.compiler.resources import resource_request, step_machine
+from lightning_native.zenml.compiler.runtime import check_runtime
 from lightning_native.zenml.config import (
     STEP_SETTINGS,
     LightningNativeOrchestratorSettings,
     LightningNativeStepSettings,
 )
-from lightning_native.zenml.environment import check_packaging, step_requirements, step_setup
-from lightning_native.zenml.machines import resource_request, step_machine
-from lightning_native.zenml.runtime import check_runtime
 from lightning_native.zenml.step_process.entrypoints import LightningNativeStepEntrypointConfiguration
 from lightning_native.zenml.variables import ENV_SCRATCH
 
