@@ -11,10 +11,10 @@ from lightning_native.engine.driving import GiveUp
 from lightning_native.engine.executor import StepResult
 from lightning_native.engine.journal import RunState
 from lightning_native.engine.run_folder import RunFolder
-from lightning_native.zenml.end_publication import end_publication, is_promised, wait_for_promise
+from lightning_native.zenml.publish.publication_lock import end_publication, is_promised, wait_for_promise
 
 if TYPE_CHECKING:
-    from lightning_native.zenml.publish import RunPublisher
+    from lightning_native.zenml.publish.publisher import RunPublisher
 
 # Most runs are over by then, and never need ZenML here.
 _FIRST_LOOK_SECONDS = 60.0
@@ -45,7 +45,7 @@ class ZenMLObserver(RunObserver):
 
     def _watch_heartbeats(self, give_up: GiveUp) -> None:
         with _LOADING:
-            from lightning_native.zenml.heartbeat import watch_heartbeats
+            from lightning_native.zenml.publish.heartbeats import watch_heartbeats
 
         watch_heartbeats(self._pipeline_run, give_up)
 
@@ -79,7 +79,7 @@ class ZenMLObserver(RunObserver):
     def _publisher(self) -> "RunPublisher":
         # ZenML takes a second to import and is needed only when something goes wrong.
         with _LOADING:
-            from lightning_native.zenml.publish import RunPublisher
+            from lightning_native.zenml.publish.publisher import RunPublisher
 
         return RunPublisher(self._pipeline_run)
 

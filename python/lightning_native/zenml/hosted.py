@@ -21,8 +21,8 @@ from lightning_native.engine.journal import RunState
 from lightning_native.engine.operation import REMOTE_HOME
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.home import home, private_folder
-from lightning_native.zenml.end_publication import is_promised_elsewhere, wait_for_promise
 from lightning_native.zenml.handed_over import Hosted
+from lightning_native.zenml.publish.publication_lock import is_promised_elsewhere, wait_for_promise
 
 # How often the process that drives the run may die before the run is given up.
 _MOST_LIVES = 3
@@ -150,7 +150,7 @@ def _leave(hosted: Hosted, code: int, *, stopped: bool) -> None:
     wait_for_promise(folder)
     if hosted.pipeline_run and code != 0:
         with _logged():
-            from lightning_native.zenml.publish import RunPublisher
+            from lightning_native.zenml.publish.publisher import RunPublisher
 
             message = "the run was stopped" if stopped else "its controller failed; see its log"
             state: RunState = "stopped" if stopped else "failed"

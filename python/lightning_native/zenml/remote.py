@@ -21,8 +21,8 @@ from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import CloudError, LightningNativeError, PlanError, UsageError
 from lightning_native.lightning.cloud import StudioHandle
 from lightning_native.terminal import Cleaner, clean_output, raw, show_output, shows_colour
-from lightning_native.zenml.end_publication import PROMISE, RENEWAL_SECONDS
 from lightning_native.zenml.handed_over import HOME, HandedOver
+from lightning_native.zenml.publish.publication_lock import PROMISE, RENEWAL_SECONDS
 from lightning_native.zenml.remote_calls import GONE, REACHED, call
 
 if TYPE_CHECKING:

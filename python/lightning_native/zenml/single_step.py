@@ -21,8 +21,8 @@ from lightning_native.zenml.component import (
     warn_of_python,
     write_folder,
 )
-from lightning_native.zenml.metadata import step_variables
 from lightning_native.zenml.price_list import read_price_list
+from lightning_native.zenml.publish.metadata import step_variables
 from lightning_native.zenml.status import run_status
 
 if TYPE_CHECKING:

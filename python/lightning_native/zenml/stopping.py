@@ -17,9 +17,9 @@ from lightning_native.errors import RunStoppedError
 from lightning_native.zenml import remote_calls
 from lightning_native.zenml.component import newest_folder, start_again
 from lightning_native.zenml.controller_log import log_keeper
-from lightning_native.zenml.end_publication import end_publication
 from lightning_native.zenml.handed_over import STEP, HandedOver
-from lightning_native.zenml.publish import RunPublisher
+from lightning_native.zenml.publish.publication_lock import end_publication
+from lightning_native.zenml.publish.publisher import RunPublisher
 from lightning_native.zenml.status import is_unfinished
 
 if TYPE_CHECKING:

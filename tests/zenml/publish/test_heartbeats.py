@@ -9,7 +9,7 @@ import pytest
 from zenml.client import Client
 from zenml.enums import ExecutionStatus
 
-from lightning_native.zenml.heartbeat import give_up_silent_steps
+from lightning_native.zenml.publish.heartbeats import give_up_silent_steps
 
 
 def test_a_step_is_given_up_when_its_last_heartbeat_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.zenml import controller
-from lightning_native.zenml.end_publication import (
+from lightning_native.zenml.publish.publication_lock import (
     PROMISE,
     end_publication,
     is_promised,
@@ -30,7 +30,7 @@ def folder(tmp_path: Path) -> RunFolder:
 def test_the_right_to_publish_is_given_back_by_who_dies_without_publishing(folder: RunFolder) -> None:
     holder = "import sys, time; from pathlib import Path\n"
     holder += "from lightning_native.engine.run_folder import RunFolder\n"
-    holder += "from lightning_native.zenml.end_publication import end_publication\n"
+    holder += "from lightning_native.zenml.publish.publication_lock import end_publication\n"
     holder += "with end_publication(RunFolder(Path(sys.argv[1]))):\n    print('UP', flush=True)\n    time.sleep(60)\n"
     process = subprocess.Popen([sys.executable, "-c", holder, str(folder.path)], stdout=subprocess.PIPE)
     assert process.stdout is not None

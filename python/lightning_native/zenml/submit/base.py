@@ -114,6 +114,6 @@ def hand_over(
 
 def _publish_stop(pipeline_run: UUID | None) -> None:
     if pipeline_run:
-        from lightning_native.zenml.publish import RunPublisher
+        from lightning_native.zenml.publish.publisher import RunPublisher
 
         RunPublisher(pipeline_run).run_stopping("Interrupted by the user.")

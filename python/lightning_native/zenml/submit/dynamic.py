@@ -37,10 +37,10 @@ from lightning_native.zenml.hosting import (
     hosting_plan,
     logs_command,
 )
-from lightning_native.zenml.metadata import (
+from lightning_native.zenml.price_list import read_price_list
+from lightning_native.zenml.publish.metadata import (
     studio_url,
 )
-from lightning_native.zenml.price_list import read_price_list
 from lightning_native.zenml.single_step import step_status, submit_step
 from lightning_native.zenml.status import is_unfinished
 from lightning_native.zenml.step_process.entrypoints import (

@@ -23,7 +23,7 @@ from lightning_native.zenml.component import (
     write_folder,
 )
 from lightning_native.zenml.config import LightningNativeOrchestratorSettings
-from lightning_native.zenml.metadata import (
+from lightning_native.zenml.publish.metadata import (
     teamspace_url,
 )
 from lightning_native.zenml.schedules import (

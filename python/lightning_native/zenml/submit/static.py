@@ -27,12 +27,12 @@ from lightning_native.zenml.hosting import (
     hosting_plan,
     logs_command,
 )
-from lightning_native.zenml.metadata import (
+from lightning_native.zenml.price_list import read_price_list
+from lightning_native.zenml.publish.metadata import (
     run_metadata,
     step_variables,
     studio_url,
 )
-from lightning_native.zenml.price_list import read_price_list
 from lightning_native.zenml.submit.base import announce, drive, hand_over, hosted_controller, hosting_environment
 from lightning_native.zenml.submit.scheduled import submit_schedule
 from lightning_native.zenml.variables import ENV_RUN_ID
