@@ -207,14 +207,14 @@ class LightningNativeOrchestrator(ContainerizedOrchestrator, WheeledOrchestrator
 
     def wait_for_isolated_step(self, step_run: "StepRunResponse") -> ExecutionStatus:
         """Wait until an isolated step has ended, and return how."""
-        from lightning_native.zenml.single_step import wait_for_step
+        from lightning_native.zenml.submit.single_step import wait_for_step
 
         self.get_isolated_step_status(step_run)
         return wait_for_step(self, step_run)
 
     def stop_isolated_step(self, step_run: "StepRunResponse") -> None:
         """Stop an isolated step and release what it holds."""
-        from lightning_native.zenml.single_step import stop_step
+        from lightning_native.zenml.submit.single_step import stop_step
 
         stop_step(self, step_run)
 
@@ -256,6 +256,6 @@ class LightningNativeOrchestrator(ContainerizedOrchestrator, WheeledOrchestrator
 
     def _stop_run(self, run: "PipelineRunResponse", graceful: bool = False) -> None:
         """Ask the controller to stop the run: at once, or, if graceful, when the steps that run have ended."""
-        from lightning_native.zenml.stopping import stop_run
+        from lightning_native.zenml.submit.stop import stop_run
 
         stop_run(self, run, self.settings_of(run), graceful=graceful)

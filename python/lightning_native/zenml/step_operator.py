@@ -75,7 +75,7 @@ class LightningNativeStepOperator(BaseStepOperator):
             PlanError: the step cannot run as it is written.
             CredentialsError: credentials are missing.
         """
-        from lightning_native.zenml.single_step import submit_step
+        from lightning_native.zenml.submit.single_step import submit_step
 
         submit_step(
             self,
@@ -94,7 +94,7 @@ class LightningNativeStepOperator(BaseStepOperator):
         Raises:
             RunFailedError: it was not submitted from this machine.
         """
-        from lightning_native.zenml.single_step import step_status
+        from lightning_native.zenml.submit.single_step import step_status
 
         status = step_status(self, step_run)
         if status is None:
@@ -103,13 +103,13 @@ class LightningNativeStepOperator(BaseStepOperator):
 
     def wait(self, step_run: "StepRunResponse") -> ExecutionStatus:
         """Wait until a submitted step has ended, and return how."""
-        from lightning_native.zenml.single_step import wait_for_step
+        from lightning_native.zenml.submit.single_step import wait_for_step
 
         return wait_for_step(self, step_run)
 
     def cancel(self, step_run: "StepRunResponse") -> None:
         """Stop a submitted step and release what it holds."""
-        from lightning_native.zenml.single_step import stop_step
+        from lightning_native.zenml.submit.single_step import stop_step
 
         stop_step(self, step_run)
 

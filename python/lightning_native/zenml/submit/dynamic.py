@@ -41,13 +41,13 @@ from lightning_native.zenml.price_list import read_price_list
 from lightning_native.zenml.publish.metadata import (
     studio_url,
 )
-from lightning_native.zenml.single_step import step_status, submit_step
 from lightning_native.zenml.status import is_unfinished
 from lightning_native.zenml.step_process.entrypoints import (
     LightningNativeDynamicEntrypointConfiguration,
     LightningNativeIsolatedStepEntrypointConfiguration,
 )
 from lightning_native.zenml.submit.base import announce, drive, hand_over, hosted_controller, hosting_environment
+from lightning_native.zenml.submit.single_step import step_status, submit_step
 from lightning_native.zenml.variables import ENV_RUN_ID
 
 if TYPE_CHECKING:
