@@ -30,7 +30,7 @@ def _zygote() -> Zygote:
 
 def register_stack(environment: dict[str, str], folder: Path) -> None:
     """Register and set the stack on the local cloud in the ZenML of an environment."""
-    setup = "from lightning_native.zenml.stack import register_local_stack; register_local_stack('local-cloud')"
+    setup = "from lightning_native.zenml.local_stack import register_local_stack; register_local_stack('local-cloud')"
     # `python -c` has no main module for ZenML to find the user's code by.
     rooted = {**environment, "ZENML_CUSTOM_SOURCE_ROOT": str(folder)}
     subprocess.run([sys.executable, "-c", setup], env=rooted, check=True, capture_output=True)

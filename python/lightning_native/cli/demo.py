@@ -66,7 +66,7 @@ def _demo(script: Path, folder: Path) -> bool:
     console = Console(file=raw(sys.stderr))
     with attach(default_root()) as environ, Journal() as journal:
         with console.status("registering the flavor and a stack in a throw-away ZenML configuration …"):
-            from lightning_native.zenml.stack import register_local_stack
+            from lightning_native.zenml.local_stack import register_local_stack
 
             register_local_stack("demo")
         output = folder / "output.txt"
