@@ -25,9 +25,9 @@ from lightning_native.errors import CloudError, RunStoppedError
 from lightning_native.lightning.local import cloud_environ
 from lightning_native.lightning.machine_python import ENV_MACHINE_PYTHON
 from lightning_native.lightning.session import cloud_name, connect
-from lightning_native.zenml.controller import ZenMLObserver
 from lightning_native.zenml.handed_over import HOME, STEP, HandedOver
 from lightning_native.zenml.hosting import INNER
+from lightning_native.zenml.publish.observer import ZenMLObserver
 from lightning_native.zenml.remote import request_stop
 
 # What the controller needs of a run's folder besides the packed code.

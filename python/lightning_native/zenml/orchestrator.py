@@ -250,7 +250,7 @@ class LightningNativeOrchestrator(ContainerizedOrchestrator, WheeledOrchestrator
         self, run: "PipelineRunResponse", include_steps: bool = False
     ) -> tuple[ExecutionStatus | None, dict[str, ExecutionStatus] | None]:
         """Return how a run stands, and its steps: from the journal of this machine, or of its controller."""
-        from lightning_native.zenml.status import fetch_status
+        from lightning_native.zenml.submit.fetch_status import fetch_status
 
         return fetch_status(self, run, include_steps=include_steps)
 

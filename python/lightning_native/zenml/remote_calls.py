@@ -38,13 +38,13 @@ def call(component: "StackComponent", arguments: list[str], *, capture: bool) ->
 @contextmanager
 def _started(component: "StackComponent", arguments: list[str], *, capture: bool) -> "Iterator[subprocess.Popen[str]]":
     """Start the command in a process that has the credentials in its environment."""
-    from lightning_native.zenml.component import reached
+    from lightning_native.zenml.access import cloud_variables
     from lightning_native.zenml.config import LightningNativeOrchestratorSettings
 
     settings = LightningNativeOrchestratorSettings.model_validate(component.config.model_dump(exclude_unset=True))
     pipe = subprocess.PIPE if capture else None
     with (
-        reached(component, settings) as environ,
+        cloud_variables(component, settings) as environ,
         subprocess.Popen(
             python_module("lightning_native.zenml.remote", *arguments),
             env={**controller_environment(environ), REACHED: "1"},

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 
 from lightning_native.engine.run_folder import RunFolder
-from lightning_native.zenml import controller
+from lightning_native.zenml.publish import observer as observer_module
 from lightning_native.zenml.publish.publication_lock import (
     PROMISE,
     end_publication,
@@ -60,9 +60,9 @@ def test_a_promise_from_elsewhere_counts_for_as_long_as_it_is_renewed(folder: Ru
 
 
 def test_the_threads_of_a_controller_load_zenml_one_after_another(folder: RunFolder) -> None:
-    observer = controller.ZenMLObserver(folder, uuid4())
+    observer = observer_module.ZenMLObserver(folder, uuid4())
     other = threading.Thread(target=observer.stopping)
-    with controller._LOADING:
+    with observer_module._LOADING:
         other.start()
         other.join(0.5)
         assert other.is_alive()

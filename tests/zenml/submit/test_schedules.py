@@ -14,7 +14,7 @@ from tests.support.workbench import Workbench
 
 from lightning_native.emulator import LocalCloud
 from lightning_native.errors import PlanError
-from lightning_native.zenml.schedules import interval_cron, lightning_schedule, window_variables
+from lightning_native.zenml.compiler.schedule import interval_cron, lightning_schedule, window_variables
 from lightning_native.zenml.step_process import schedule_window
 
 # Five minutes pass in twelve seconds, which leaves a step of ZenML's time to import itself.

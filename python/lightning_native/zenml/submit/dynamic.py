@@ -19,17 +19,11 @@ from zenml.utils.env_utils import get_runtime_environment
 
 from lightning_native.engine.checks import check_plan
 from lightning_native.errors import PlanError
+from lightning_native.zenml.access import cloud_variables
 from lightning_native.zenml.compat import get_step_entrypoint_command
 from lightning_native.zenml.compiler.docker_settings import check_docker_settings
 from lightning_native.zenml.compiler.images import isolated_image
 from lightning_native.zenml.compiler.pipeline import main_machines
-from lightning_native.zenml.component import (
-    newest_folder,
-    next_folder,
-    packed_root,
-    reached,
-    warn_of_python,
-)
 from lightning_native.zenml.handed_over import STEP
 from lightning_native.zenml.hosting import (
     EXTRA,
@@ -41,12 +35,20 @@ from lightning_native.zenml.price_list import read_price_list
 from lightning_native.zenml.publish.metadata import (
     studio_url,
 )
-from lightning_native.zenml.status import is_unfinished
 from lightning_native.zenml.step_process.entrypoints import (
     LightningNativeDynamicEntrypointConfiguration,
     LightningNativeIsolatedStepEntrypointConfiguration,
 )
-from lightning_native.zenml.submit.base import announce, drive, hand_over, hosted_controller, hosting_environment
+from lightning_native.zenml.submit.base import (
+    announce,
+    drive,
+    hand_over,
+    hosted_controller,
+    hosting_environment,
+    packed_root,
+    warn_of_python,
+)
+from lightning_native.zenml.submit.run_parts import is_unfinished, newest_folder, next_folder
 from lightning_native.zenml.submit.single_step import step_status, submit_step
 from lightning_native.zenml.variables import ENV_RUN_ID
 
@@ -85,7 +87,7 @@ def submit_dynamic(
     configuration = snapshot.pipeline_configuration
     pipeline_run = placeholder_run.id if placeholder_run else None
     run_id = (placeholder_run.orchestrator_run_id if placeholder_run else None) or uuid4().hex
-    with reached(orchestrator, settings) as environ:
+    with cloud_variables(orchestrator, settings) as environ:
         folder = newest_folder(run_id)
         if not is_unfinished(folder):
             if settings.packaging != "image":

@@ -16,22 +16,14 @@ from lightning_native.engine.checks import check_plan
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import LightningNativeError, PlanError
-from lightning_native.zenml.component import (
-    reached,
-    start_controller,
-    step_environment,
-    write_folder,
-)
+from lightning_native.zenml.access import cloud_variables
+from lightning_native.zenml.compiler.schedule import lightning_schedule, schedule_name, window_variables
 from lightning_native.zenml.config import LightningNativeOrchestratorSettings
 from lightning_native.zenml.publish.metadata import (
     teamspace_url,
 )
-from lightning_native.zenml.schedules import (
-    change_schedule,
-    lightning_schedule,
-    schedule_name,
-    window_variables,
-)
+from lightning_native.zenml.submit.base import start_controller, step_environment, write_folder
+from lightning_native.zenml.submit.change_schedule import change_schedule
 
 if TYPE_CHECKING:
     from zenml.models import (
@@ -99,7 +91,7 @@ def update_schedule(
     """
     cron = ("--cron", update.cron_expression) if update.cron_expression else ()
     state = () if update.active is None else ("--state", "active" if update.active else "paused")
-    with reached(orchestrator, _own_settings(orchestrator)) as environ:
+    with cloud_variables(orchestrator, _own_settings(orchestrator)) as environ:
         change_schedule(environ, "update", schedule_name(schedule), *cron, *state)
 
 
@@ -109,7 +101,7 @@ def delete_schedule(orchestrator: "LightningNativeOrchestrator", schedule: "Sche
     Raises:
         CloudError: Lightning cannot be reached.
     """
-    with reached(orchestrator, _own_settings(orchestrator)) as environ:
+    with cloud_variables(orchestrator, _own_settings(orchestrator)) as environ:
         change_schedule(environ, "delete", schedule_name(schedule))
 
 

@@ -11,19 +11,18 @@ from zenml.logger import get_logger
 
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.run_folder import RunFolder
+from lightning_native.zenml.access import cloud_variables, settings_of
 from lightning_native.zenml.compiler.pipeline import compile_step
-from lightning_native.zenml.component import (
-    reached,
-    settings_of,
+from lightning_native.zenml.price_list import read_price_list
+from lightning_native.zenml.publish.metadata import step_variables
+from lightning_native.zenml.publish.status import run_status
+from lightning_native.zenml.submit.base import (
     start_again,
     start_controller,
     step_environment,
     warn_of_python,
     write_folder,
 )
-from lightning_native.zenml.price_list import read_price_list
-from lightning_native.zenml.publish.metadata import step_variables
-from lightning_native.zenml.status import run_status
 
 if TYPE_CHECKING:
     from zenml.config.step_configurations import StepConfiguration
@@ -68,7 +67,7 @@ def submit_step(
     config: StepConfiguration = container.config
     settings = settings_of(component, container)
     folder = RunFolder.of(step_run.hex)
-    with reached(component, settings) as environ:
+    with cloud_variables(component, settings) as environ:
         plan = compile_step(
             step_run.hex,
             pipeline,

@@ -16,8 +16,8 @@ from lightning_native.engine.machines import MachineOffer
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import CloudError
+from lightning_native.zenml.access import cloud_variables
 from lightning_native.zenml.compiler.pipeline import compile_pipeline
-from lightning_native.zenml.component import packed_root, reached, step_environment, warn_of_python, write_folder
 from lightning_native.zenml.config import LightningNativeOrchestratorSettings
 from lightning_native.zenml.handed_over import STEP
 from lightning_native.zenml.hosting import (
@@ -33,7 +33,17 @@ from lightning_native.zenml.publish.metadata import (
     step_variables,
     studio_url,
 )
-from lightning_native.zenml.submit.base import announce, drive, hand_over, hosted_controller, hosting_environment
+from lightning_native.zenml.submit.base import (
+    announce,
+    drive,
+    hand_over,
+    hosted_controller,
+    hosting_environment,
+    packed_root,
+    step_environment,
+    warn_of_python,
+    write_folder,
+)
 from lightning_native.zenml.submit.scheduled import submit_schedule
 from lightning_native.zenml.variables import ENV_RUN_ID
 
@@ -66,7 +76,7 @@ def submit_static(
     """
     settings = orchestrator.settings_of(snapshot)
     run_id = uuid4().hex
-    with reached(orchestrator, settings) as environ:
+    with cloud_variables(orchestrator, settings) as environ:
         # Every mistake that can be found here is found before anything exists.
         plan = compile_pipeline(
             run_id,

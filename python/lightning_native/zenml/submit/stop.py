@@ -15,12 +15,12 @@ from lightning_native.engine.journal import Journal
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import RunStoppedError
 from lightning_native.zenml import remote_calls
-from lightning_native.zenml.component import newest_folder, start_again
 from lightning_native.zenml.controller_log import log_keeper
 from lightning_native.zenml.handed_over import STEP, HandedOver
 from lightning_native.zenml.publish.publication_lock import end_publication
 from lightning_native.zenml.publish.publisher import RunPublisher
-from lightning_native.zenml.status import is_unfinished
+from lightning_native.zenml.submit.base import start_again
+from lightning_native.zenml.submit.run_parts import is_unfinished, newest_folder
 
 if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse

@@ -1,61 +1,22 @@
-"""How a run stands, from the journal to ZenML's words."""
+"""The status of a submitted run, asked of the journal of this machine or of the run's controller on Lightning."""
 
-from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from zenml.client import Client
 from zenml.enums import ExecutionStatus
 from zenml.logger import get_logger
 
-from lightning_native.engine.journal import Journal, RunRecord, RunState, StepRecord, StepState
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.journal import Journal
 from lightning_native.zenml import remote_calls
-from lightning_native.zenml.component import newest_folder
 from lightning_native.zenml.handed_over import HandedOver
+from lightning_native.zenml.publish.status import RUN_STATUS, STEP_STATUS, run_status, step_statuses
+from lightning_native.zenml.submit.run_parts import newest_folder
 
 if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse
     from zenml.stack import StackComponent
 
 logger = get_logger(__name__)
-
-RUN_STATUS: dict[RunState, ExecutionStatus] = {
-    "running": ExecutionStatus.RUNNING,
-    "completed": ExecutionStatus.COMPLETED,
-    "failed": ExecutionStatus.FAILED,
-    "stopped": ExecutionStatus.STOPPED,
-}
-STEP_STATUS: dict[StepState, ExecutionStatus] = {
-    "pending": ExecutionStatus.INITIALIZING,
-    "preparing": ExecutionStatus.PROVISIONING,
-    "running": ExecutionStatus.RUNNING,
-    "succeeded": ExecutionStatus.COMPLETED,
-    "failed": ExecutionStatus.FAILED,
-    "skipped": ExecutionStatus.SKIPPED,
-    "stopped": ExecutionStatus.STOPPED,
-}
-
-
-def run_status(journal: Journal, record: RunRecord, *, driven: bool) -> ExecutionStatus:
-    """Return the status of a run; one that nobody drives any more has failed."""
-    if record.state != "running":
-        return RUN_STATUS[record.state]
-    if not driven:
-        return ExecutionStatus.FAILED
-    states = {step.state for step in journal.steps(record.run_id)}
-    return ExecutionStatus.RUNNING if states - {"pending", "preparing"} else ExecutionStatus.PROVISIONING
-
-
-def step_statuses(steps: Iterable[StepRecord]) -> dict[str, ExecutionStatus]:
-    """Return the status of each step whose turn has come."""
-    return {step.name: STEP_STATUS[step.state] for step in steps if step.state != "pending"}
-
-
-def is_unfinished(folder: RunFolder) -> bool:
-    """Tell whether a run has begun and has not ended."""
-    with Journal() as journal:
-        record = journal.run(folder.path.name)
-    return record is not None and record.state == "running"
 
 
 def fetch_status(

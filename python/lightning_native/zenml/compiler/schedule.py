@@ -1,24 +1,13 @@
-"""From ZenML's schedules to Lightning's: `python -m lightning_native.zenml.schedules update|delete NAME`.
+"""The schedule that Lightning gets for ZenML's, and the variables for what Lightning's schedules lack."""
 
-A process of its own changes and deletes them, so that the credentials are in no other's environment.
-"""
-
-import argparse
 import json
-import subprocess
-import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from lightning_native.child_process import python_module
 from lightning_native.engine.checks import check_schedule
 from lightning_native.engine.plan import Schedule
-from lightning_native.engine.schedules import find_schedule
-from lightning_native.engine.watch import controller_environment
-from lightning_native.errors import CloudError, LightningNativeError, PlanError
-from lightning_native.lightning.session import connect
-from lightning_native.terminal import one_line
+from lightning_native.errors import PlanError
 from lightning_native.zenml.variables import ENV_WINDOW
 
 if TYPE_CHECKING:
@@ -111,50 +100,3 @@ def _epoch(moment: datetime | None) -> float | None:
         return None
     # ZenML keeps times in UTC, without saying so.
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
-
-
-def change_schedule(environ: Mapping[str, str], *arguments: str) -> None:
-    """Update or delete a schedule, in a process of its own.
-
-    Raises:
-        CloudError: it could not be changed; the message says why.
-    """
-    result = subprocess.run(
-        python_module(__name__, *arguments),
-        env=controller_environment(environ),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if result.returncode != 0:
-        raise CloudError(one_line((result.stderr.strip().splitlines() or ["no reason"])[-1]).removeprefix("error: "))
-
-
-def main() -> int:
-    """Do what the command line says and return 0, or 1 if it cannot be done."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    verbs = parser.add_subparsers(dest="verb", required=True)
-    update = verbs.add_parser("update")
-    update.add_argument("name")
-    update.add_argument("--cron")
-    update.add_argument("--state", choices=("active", "paused"))
-    verbs.add_parser("delete").add_argument("name")
-    arguments = parser.parse_args()
-    try:
-        scheduled = find_schedule(connect(), arguments.name)
-        if arguments.verb == "delete":
-            if scheduled is not None:
-                scheduled.delete()
-            return 0
-        if scheduled is None:
-            raise PlanError(f"Lightning has no schedule {arguments.name!r}; delete it in ZenML and create it again")
-        paused = None if arguments.state is None else arguments.state == "paused"
-        scheduled.update(cron=arguments.cron, paused=paused)
-    except LightningNativeError as error:
-        sys.stderr.write(f"error: {error}\n".replace("\n", " ") + "\n")
-        return 1
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

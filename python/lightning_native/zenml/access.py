@@ -1,0 +1,60 @@
+"""The way from ZenML's process to a cloud: Lightning with the credentials of a stack component, or the local cloud."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from lightning_native.emulator.attach import attach, default_root
+from lightning_native.lightning.credentials import Credentials
+from lightning_native.zenml.config import LightningNativeStepSettings
+from lightning_native.zenml.variables import ENV_ON_LOCAL_CLOUD
+
+if TYPE_CHECKING:
+    from zenml.stack import StackComponent
+
+
+def settings_of(component: "StackComponent", container: object) -> LightningNativeStepSettings:
+    """Return the settings of a component for a pipeline, a step or a run."""
+    return cast(LightningNativeStepSettings, component.get_settings(container))  # type: ignore[arg-type]  # ZenML checks
+
+
+def local_cloud_root(settings: LightningNativeStepSettings) -> Path | None:
+    """Return the root of the local cloud that a process attaches to; None: it signs in with variables.
+
+    It does so on Lightning, and on a machine of the local cloud itself.
+    """
+    return default_root() if settings.cloud == "local" and ENV_ON_LOCAL_CLOUD not in os.environ else None
+
+
+def credentials_of(component: "StackComponent", settings: LightningNativeStepSettings) -> dict[str, str]:
+    """Return the variables with which the SDK signs in, from the settings or else this process's environment.
+
+    Raises:
+        CredentialsError: names what is missing and where to set it.
+    """
+    own = Credentials.from_environment(os.environ)
+    if settings.cloud == "local":
+        # Those of the machine: what is configured is for Lightning.
+        return own.environ() | {name: os.environ[name] for name in ("LIGHTNING_CLOUD_URL",) if name in os.environ}
+    credentials = Credentials(
+        user_id=settings.user_id,
+        api_key=settings.api_key,
+        username=settings.username,
+        organization=settings.organization,
+        teamspace=settings.teamspace,
+    ).or_else(own)
+    kind = component.type.value.replace("_", "-")
+    return credentials.environ(settings=f"the {kind} (zenml {kind} update {component.name} --api_key=… )")
+
+
+@contextmanager
+def cloud_variables(component: "StackComponent", settings: LightningNativeStepSettings) -> Iterator[dict[str, str]]:
+    """Yield the variables with which a process of ours reaches Lightning; the local cloud runs meanwhile."""
+    root = local_cloud_root(settings)
+    if root is not None:
+        with attach(root) as environ:
+            yield environ
+    else:
+        yield credentials_of(component, settings)

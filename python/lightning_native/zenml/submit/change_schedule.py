@@ -1,0 +1,63 @@
+"""Changes to a schedule on Lightning: `python -m lightning_native.zenml.submit.change_schedule update|delete NAME`.
+
+A process of its own makes them, so that the credentials are in no other's environment.
+"""
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Mapping
+
+from lightning_native.child_process import python_module
+from lightning_native.engine.schedules import find_schedule
+from lightning_native.engine.watch import controller_environment
+from lightning_native.errors import CloudError, LightningNativeError, PlanError
+from lightning_native.lightning.session import connect
+from lightning_native.terminal import one_line
+
+
+def change_schedule(environ: Mapping[str, str], *arguments: str) -> None:
+    """Update or delete a schedule, in a process of its own.
+
+    Raises:
+        CloudError: it could not be changed; the message says why.
+    """
+    result = subprocess.run(
+        python_module(__name__, *arguments),
+        env=controller_environment(environ),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if result.returncode != 0:
+        raise CloudError(one_line((result.stderr.strip().splitlines() or ["no reason"])[-1]).removeprefix("error: "))
+
+
+def main() -> int:
+    """Do what the command line says and return 0, or 1 if it cannot be done."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    update = verbs.add_parser("update")
+    update.add_argument("name")
+    update.add_argument("--cron")
+    update.add_argument("--state", choices=("active", "paused"))
+    verbs.add_parser("delete").add_argument("name")
+    arguments = parser.parse_args()
+    try:
+        scheduled = find_schedule(connect(), arguments.name)
+        if arguments.verb == "delete":
+            if scheduled is not None:
+                scheduled.delete()
+            return 0
+        if scheduled is None:
+            raise PlanError(f"Lightning has no schedule {arguments.name!r}; delete it in ZenML and create it again")
+        paused = None if arguments.state is None else arguments.state == "paused"
+        scheduled.update(cron=arguments.cron, paused=paused)
+    except LightningNativeError as error:
+        sys.stderr.write(f"error: {error}\n".replace("\n", " ") + "\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
