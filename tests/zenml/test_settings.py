@@ -14,13 +14,14 @@ from lightning_native.errors import PlanError
 from lightning_native.zenml.compiler.docker_settings import (
     check_docker_settings,
     check_packaging,
-    image_environment,
+    image_variables,
     own_requirements,
     step_requirements,
     step_setup,
 )
-from lightning_native.zenml.compiler.pipeline import FAILURE_MODES, retry_of
+from lightning_native.zenml.compiler.pipeline import FAILURE_MODES
 from lightning_native.zenml.compiler.resources import resource_request, step_machine
+from lightning_native.zenml.compiler.step import retry_of
 from lightning_native.zenml.config import LightningNativeOrchestratorConfig, LightningNativeOrchestratorSettings
 from lightning_native.zenml.handed_over import Hosted
 from lightning_native.zenml.hosting import hosting_plan
@@ -93,7 +94,7 @@ def test_packages_installer_commands_and_variables_are_in_the_setup() -> None:
     assert (setup.installer, setup.installer_arguments) == ("pip", ("--no-deps", "--timeout=7"))
     assert setup.commands == ("pip install .", "echo mine")
     assert setup.variables == ("EARLY",)
-    assert image_environment(docker) == {"EARLY": "1", "LATE": "2"}
+    assert image_variables(docker) == {"EARLY": "1", "LATE": "2"}
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from lightning_native.emulator.attach import attach, default_root
 from lightning_native.lightning.credentials import Credentials
@@ -13,11 +13,6 @@ from lightning_native.zenml.variables import ENV_ON_LOCAL_CLOUD
 
 if TYPE_CHECKING:
     from zenml.stack import StackComponent
-
-
-def settings_of(component: "StackComponent", container: object) -> LightningNativeStepSettings:
-    """Return the settings of a component for a pipeline, a step or a run."""
-    return cast(LightningNativeStepSettings, component.get_settings(container))  # type: ignore[arg-type]  # ZenML checks
 
 
 def local_cloud_root(settings: LightningNativeStepSettings) -> Path | None:

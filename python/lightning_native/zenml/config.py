@@ -1,12 +1,15 @@
 """Settings and configuration of the orchestrator and of the step operator."""
 
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pydantic import Field, model_validator
 from zenml.config.base_settings import BaseSettings
 from zenml.orchestrators import BaseOrchestratorConfig
 from zenml.step_operators import BaseStepOperatorConfig
 from zenml.utils.secret_utils import SecretField
+
+if TYPE_CHECKING:
+    from zenml.stack import StackComponent
 
 
 class LightningNativeStepSettings(BaseSettings):
@@ -180,3 +183,18 @@ class LightningNativeStepOperatorConfig(BaseStepOperatorConfig, LightningNativeS
     def is_remote(self) -> bool:
         """Whether steps need a ZenML server they can reach from outside: not on the local cloud."""
         return self.cloud != "local"
+
+
+def settings_of(component: "StackComponent", container: object) -> LightningNativeStepSettings:
+    """Return the settings of an orchestrator or step operator for a pipeline, a step or a run."""
+    return cast(LightningNativeStepSettings, component.get_settings(container))  # type: ignore[arg-type]  # ZenML checks
+
+
+def orchestrator_settings(orchestrator: "StackComponent", container: object) -> LightningNativeOrchestratorSettings:
+    """Return the settings of an orchestrator for a pipeline, a step or a run."""
+    return cast(LightningNativeOrchestratorSettings, settings_of(orchestrator, container))
+
+
+def configured_settings(orchestrator: "StackComponent") -> LightningNativeOrchestratorSettings:
+    """Return the settings that an orchestrator is configured with, where there is no pipeline."""
+    return LightningNativeOrchestratorSettings.model_validate(orchestrator.config.model_dump(exclude_unset=True))

@@ -19,7 +19,11 @@ from zenml.utils.env_utils import get_runtime_environment
 
 from lightning_native.zenml.compiler import runtime as runtimes
 from lightning_native.zenml.compiler.images import check_builds
-from lightning_native.zenml.config import LightningNativeOrchestratorConfig, LightningNativeOrchestratorSettings
+from lightning_native.zenml.config import (
+    LightningNativeOrchestratorConfig,
+    LightningNativeOrchestratorSettings,
+    orchestrator_settings,
+)
 from lightning_native.zenml.reachability import reachability
 from lightning_native.zenml.step_process.metadata import step_run_metadata
 from lightning_native.zenml.variables import ENV_PIPELINE_ID, ENV_RUN_ID
@@ -53,10 +57,6 @@ class LightningNativeOrchestrator(ContainerizedOrchestrator, WheeledOrchestrator
         """The class of the settings."""
         return LightningNativeOrchestratorSettings
 
-    def settings_of(self, container: object) -> LightningNativeOrchestratorSettings:
-        """Return the settings for a pipeline, a step or a run."""
-        return cast(LightningNativeOrchestratorSettings, self.get_settings(container))  # type: ignore[arg-type]  # ZenML checks
-
     @property
     def requirements(self) -> set[str]:
         """What a step needs to load this component."""
@@ -88,7 +88,7 @@ class LightningNativeOrchestrator(ContainerizedOrchestrator, WheeledOrchestrator
         Raises:
             PlanError: Lightning could not pull what would be built.
         """
-        settings = self.settings_of(snapshot)
+        settings = orchestrator_settings(self, snapshot)
         if settings.packaging != "image":
             return []
         builds = super().get_docker_builds(snapshot)
@@ -149,7 +149,7 @@ class LightningNativeOrchestrator(ContainerizedOrchestrator, WheeledOrchestrator
 
     def run_step(self, step: "Step") -> None:
         """Run a step of a static pipeline in this process, what its `runtime` asks for first."""
-        runtime = self.settings_of(step).runtime
+        runtime = orchestrator_settings(self, step).runtime
         if runtime is not None:
             runtimes.run(runtime)
         super().run_step(step)
@@ -258,4 +258,4 @@ class LightningNativeOrchestrator(ContainerizedOrchestrator, WheeledOrchestrator
         """Ask the controller to stop the run: at once, or, if graceful, when the steps that run have ended."""
         from lightning_native.zenml.submit.stop import stop_run
 
-        stop_run(self, run, self.settings_of(run), graceful=graceful)
+        stop_run(self, run, orchestrator_settings(self, run), graceful=graceful)

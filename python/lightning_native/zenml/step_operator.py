@@ -9,7 +9,7 @@ from zenml.step_operators import BaseStepOperator
 
 from lightning_native.errors import RunFailedError
 from lightning_native.zenml.compiler.images import check_builds
-from lightning_native.zenml.config import LightningNativeStepOperatorConfig, LightningNativeStepSettings
+from lightning_native.zenml.config import LightningNativeStepOperatorConfig, LightningNativeStepSettings, settings_of
 from lightning_native.zenml.reachability import reachability
 from lightning_native.zenml.step_process.entrypoints import LightningNativeIsolatedStepEntrypointConfiguration
 from lightning_native.zenml.step_process.metadata import step_run_metadata
@@ -61,7 +61,7 @@ class LightningNativeStepOperator(BaseStepOperator):
         """
         builds = []
         for name, step in snapshot.step_configurations.items():
-            settings = cast(LightningNativeStepSettings, self.get_settings(step))
+            settings = settings_of(self, step)
             if step.config.uses_step_operator(self.name) and settings.packaging == "image":
                 build = BuildConfiguration(key=_IMAGE_KEY, settings=step.config.docker_settings, step_name=name)
                 check_builds([build], settings)
@@ -75,18 +75,18 @@ class LightningNativeStepOperator(BaseStepOperator):
             PlanError: the step cannot run as it is written.
             CredentialsError: credentials are missing.
         """
+        from lightning_native.zenml.compiler.step import StepSource
         from lightning_native.zenml.submit.single_step import submit_step
 
-        submit_step(
-            self,
-            info,
-            step_run=info.step_run_id,
+        source = StepSource(
             name=info.pipeline_step_name,
-            pipeline=info.pipeline.name,
             argv=entrypoint_command,
-            environment=environment,
-            image_of=lambda _step: info.get_image(_IMAGE_KEY),
+            config=info.config,
+            settings=settings_of(self, info),
+            variables=environment,
+            image=lambda: info.get_image(_IMAGE_KEY),
         )
+        submit_step(self, info.step_run_id, info.pipeline.name, source)
 
     def get_status(self, step_run: "StepRunResponse") -> ExecutionStatus:
         """Return how a submitted step stands.

@@ -63,19 +63,19 @@ def step_setup(docker: DockerSettings, stack: "Stack", commands: Sequence[str]) 
             if name != "system"
         ),
         commands=(*([local_project] if local_project else []), *commands),
-        variables=tuple(build_environment(docker)),
+        variables=tuple(build_variables(docker)),
     )
 
 
-def build_environment(docker: DockerSettings) -> dict[str, str]:
+def build_variables(docker: DockerSettings) -> dict[str, str]:
     """Return the variables that an image would have from before its packages are installed."""
     return {name.upper(): str(value) for name, value in docker.environment.items()}
 
 
-def image_environment(docker: DockerSettings) -> dict[str, str]:
+def image_variables(docker: DockerSettings) -> dict[str, str]:
     """Return all variables that an image would have."""
     runtime = {name.upper(): str(value) for name, value in docker.runtime_environment.items()}
-    return {**build_environment(docker), **runtime}
+    return {**build_variables(docker), **runtime}
 
 
 def check_packaging(step: str, docker: DockerSettings, settings: LightningNativeStepSettings) -> None:

@@ -1,95 +1,98 @@
-"""From a ZenML snapshot to a plan: every setting ends in the plan, or in an error that names it."""
+"""The compiler of pipelines and of single steps: every setting ends in the plan, or in an error that names it."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from zenml.config import ResourceSettings
 from zenml.enums import ExecutionMode
 
 from lightning_native.engine.checks import check_plan
-from lightning_native.engine.machines import MachineOffer, ResourceRequest, cheapest
-from lightning_native.engine.plan import ContainerImage, FailureMode, Retry, RunPlan, StepPlan
+from lightning_native.engine.machines import MachineOffer, ResourceRequest
+from lightning_native.engine.plan import FailureMode, RunPlan, StepPlan
 from lightning_native.errors import PlanError
 from lightning_native.zenml.compat import get_step_entrypoint_command
-from lightning_native.zenml.compiler.docker_settings import check_packaging, step_requirements, step_setup
-from lightning_native.zenml.compiler.resources import resource_request, step_machine
+from lightning_native.zenml.compiler.compiled_run import CompiledRun, CompilerContext
+from lightning_native.zenml.compiler.docker_settings import check_docker_settings
+from lightning_native.zenml.compiler.resources import choose_machines, resource_request, step_machine
 from lightning_native.zenml.compiler.runtime import check_runtime
+from lightning_native.zenml.compiler.schedule import on_schedule, window_variables
+from lightning_native.zenml.compiler.step import StepSource, check_step, plan_step, retry_of
+from lightning_native.zenml.compiler.step_variables import command_variables, place_variables
 from lightning_native.zenml.config import (
     STEP_SETTINGS,
     LightningNativeOrchestratorSettings,
     LightningNativeStepSettings,
+    orchestrator_settings,
 )
 from lightning_native.zenml.step_process.entrypoints import LightningNativeStepEntrypointConfiguration
-from lightning_native.zenml.variables import ENV_SCRATCH
+from lightning_native.zenml.variables import ENV_RUN_ID
 
 if TYPE_CHECKING:
-    from zenml.config.retry_config import StepRetryConfig
-    from zenml.config.step_configurations import StepConfiguration
     from zenml.models import PipelineSnapshotResponse
-    from zenml.stack import Stack
+    from zenml.orchestrators import ContainerizedOrchestrator
 
 FAILURE_MODES: dict[ExecutionMode, FailureMode] = {
     ExecutionMode.CONTINUE_ON_FAILURE: "continue",
     ExecutionMode.STOP_ON_FAILURE: "stop",
     ExecutionMode.FAIL_FAST: "fail_fast",
 }
-# As many machines are tried for a request as people name by hand.
-_MOST_FALLBACKS = 3
 
 
 def compile_pipeline(
     run_id: str,
+    orchestrator: "ContainerizedOrchestrator",
     snapshot: "PipelineSnapshotResponse",
-    stack: "Stack",
-    settings: LightningNativeOrchestratorSettings,
-    step_settings: Mapping[str, LightningNativeOrchestratorSettings],
-    price_list: Callable[[], list[MachineOffer]],
-    image_of: Callable[[str], str],
-) -> RunPlan:
-    """Make a checked plan of a pipeline.
+    variables: Mapping[str, Mapping[str, str]],
+    context: CompilerContext,
+) -> CompiledRun:
+    """Make a run of a static pipeline, for its schedule if it has one.
 
     Args:
         run_id: of the plan.
+        orchestrator: has the settings and the images.
         snapshot: the pipeline, without the steps that were found in the cache.
-        stack: it runs on.
-        settings: of the pipeline.
-        step_settings: of each step.
-        price_list: asked only when machines are to be found for resource settings.
-        image_of: the image of a step; asked only where steps run in images.
+        variables: with which ZenML has each step's command run.
+        context: of the run.
 
     Raises:
         PlanError: the pipeline cannot run as it is written.
+        PipelineSubmissionError: it could, but not on its schedule.
         RequirementError: requirements do not parse or, in one studio, cannot hold together.
         CloudError: the price list is needed and cannot be read.
     """
     configuration = snapshot.pipeline_configuration
-    resources = configuration.resource_settings
+    settings, resources = orchestrator_settings(orchestrator, snapshot), configuration.resource_settings
     main_machines, main_request = _main_machine(settings, resources)
+    sources: dict[str, StepSource] = {}
     steps: list[StepPlan] = []
     requests: dict[str, ResourceRequest] = {}
     for name, step in snapshot.step_configurations.items():
-        own = step_settings[name]
-        _check_step_settings(name, own, settings)
-        check_packaging(name, step.config.docker_settings, own)
-        # What a step operator is to run brings its resources there.
-        wanted = ResourceSettings() if step.config.step_operator else step.config.resource_settings
-        machines, request = step_machine(name, own, wanted, settings, resources)
-        if request is not None:
-            requests[name] = request
+        own = orchestrator_settings(orchestrator, step)
+        _check_against_pipeline(name, own, settings)
         command, arguments = get_step_entrypoint_command(
             invocation_id=name,
             config=step.config,
             entrypoint_config_class=LightningNativeStepEntrypointConfiguration,
             snapshot_id=snapshot.id,
         )
-        planned = _step(name, (*command, *arguments), step.config, own, stack, machines, image_of)
+        image = partial(orchestrator.get_image, snapshot, name)
+        source = StepSource(name, (*command, *arguments), step.config, own, variables[name], image)
+        check_step(source)
+        # The step operator of a step asks for the step's resources itself.
+        wanted = ResourceSettings() if step.config.step_operator else step.config.resource_settings
+        machines, request = step_machine(name, own, wanted, settings, resources)
+        if request is not None:
+            requests[name] = request
+        planned = plan_step(source, machines, context.stack)
         steps.append(replace(planned, upstream=tuple(step.spec.upstream_steps), retry=retry_of(step.config.retry)))
+        sources[name] = source
     if requests or main_request:
-        offers = price_list()
+        offers = context.price_list()
         steps = [_on_cheapest(step, requests.get(step.name), offers) for step in steps]
         if main_request is not None:
-            main_machines = _choose("the pipeline", main_request, offers, interruptible=False)
+            main_machines = choose_machines("the pipeline", main_request, offers)
     plan = replace(
         _plan(run_id, configuration.name, steps, settings),
         main_studio=settings.main_studio_name,
@@ -100,40 +103,55 @@ def compile_pipeline(
         timeout=settings.run_timeout,
     )
     check_plan(plan)
-    return plan
+    schedule = snapshot.schedule
+    if schedule:
+        plan = on_schedule(plan, schedule, settings.timezone)
+    all_variables = {
+        step.name: {
+            **command_variables(sources[step.name].config.docker_settings, sources[step.name].variables, settings),
+            **(
+                window_variables(schedule, step.upstream)
+                if schedule
+                else {ENV_RUN_ID: run_id, **place_variables(plan, step.name, context.environ)}
+            ),
+        }
+        for step in plan.steps
+    }
+    return CompiledRun(plan, all_variables, settings.packaging)
 
 
-def compile_step(
-    run_id: str,
-    pipeline: str,
-    name: str,
-    config: "StepConfiguration",
-    settings: LightningNativeStepSettings,
-    argv: Sequence[str],
-    stack: "Stack",
-    price_list: Callable[[], list[MachineOffer]],
-    image_of: Callable[[str], str],
-) -> RunPlan:
-    """Make a checked plan of a single step, in a studio or job of its own. ZenML tries it again where it failed.
+def compile_step(run_id: str, pipeline: str, source: StepSource, context: CompilerContext) -> CompiledRun:
+    """Make a run of a single step, in a studio or job of its own. ZenML tries it again where it failed.
 
     Raises:
         PlanError: the step cannot run as it is written.
         RequirementError: its requirements do not parse or cannot hold together.
         CloudError: the price list is needed and cannot be read.
     """
-    check_packaging(name, config.docker_settings, settings)
-    _check_interruptible(name, settings)
-    nothing = type(settings)()
-    machines, request = step_machine(name, settings, config.resource_settings, nothing, ResourceSettings())
-    step = _step(name, argv, config, settings, stack, machines, image_of)
+    settings, config = source.settings, source.config
+    check_step(source)
+    no_settings = type(settings)()
+    machines, request = step_machine(source.name, settings, config.resource_settings, no_settings, ResourceSettings())
+    step = plan_step(source, machines, context.stack)
     if request is not None:
-        step = _on_cheapest(step, request, price_list())
+        step = _on_cheapest(step, request, context.price_list())
     plan = _plan(run_id, pipeline, [step], settings)
     check_plan(plan)
-    return plan
+    variables = {
+        **command_variables(config.docker_settings, source.variables, settings),
+        **place_variables(plan, source.name, context.environ),
+    }
+    return CompiledRun(plan, {source.name: variables}, settings.packaging)
 
 
-def _plan(run_id: str, name: str, steps: Sequence[StepPlan], settings: LightningNativeStepSettings) -> RunPlan:
+def _on_cheapest(step: StepPlan, request: ResourceRequest | None, offers: list[MachineOffer]) -> StepPlan:
+    if request is None:
+        return step
+    machines = choose_machines(f"step {step.name!r}", request, offers, interruptible=step.interruptible)
+    return replace(step, machines=machines)
+
+
+def _plan(run_id: str, name: str, steps: list[StepPlan], settings: LightningNativeStepSettings) -> RunPlan:
     return RunPlan(
         run_id=run_id,
         name=name,
@@ -146,10 +164,24 @@ def _plan(run_id: str, name: str, steps: Sequence[StepPlan], settings: Lightning
     )
 
 
+def check_dynamic(orchestrator: "ContainerizedOrchestrator", snapshot: "PipelineSnapshotResponse") -> None:
+    """Refuse a dynamic pipeline that cannot run as it is written.
+
+    Raises:
+        PlanError: names the setting and the remedy.
+    """
+    if orchestrator_settings(orchestrator, snapshot).packaging != "image":
+        check_docker_settings("of the pipeline itself", snapshot.pipeline_configuration.docker_settings)
+    for name, step in snapshot.step_configurations.items():
+        if orchestrator_settings(orchestrator, step).runtime is not None:
+            raise PlanError(
+                f"step {name!r} of a dynamic pipeline sets runtime; "
+                "call lightning_native.jobs.run_runtime in it instead"
+            )
+
+
 def main_machines(
-    snapshot: "PipelineSnapshotResponse",
-    settings: LightningNativeStepSettings,
-    price_list: Callable[[], list[MachineOffer]],
+    snapshot: "PipelineSnapshotResponse", settings: LightningNativeStepSettings, context: CompilerContext
 ) -> tuple[str, ...]:
     """Return the machines that a pipeline itself asks for, in the order of preference; none: the default.
 
@@ -160,7 +192,7 @@ def main_machines(
     machines, request = _main_machine(settings, snapshot.pipeline_configuration.resource_settings)
     if request is None:
         return machines
-    return _choose("the pipeline", request, price_list(), interruptible=False)
+    return choose_machines("the pipeline", request, context.price_list())
 
 
 def _main_machine(
@@ -176,7 +208,7 @@ def _main_machine(
     return machines, request
 
 
-def _check_step_settings(
+def _check_against_pipeline(
     step: str, own: LightningNativeOrchestratorSettings, pipeline: LightningNativeOrchestratorSettings
 ) -> None:
     for name in type(own).model_fields:
@@ -189,63 +221,3 @@ def _check_step_settings(
         if pipeline.runtime is not None:
             raise PlanError("the pipeline sets runtime, which is what a single step runs; set it on that step")
         check_runtime(step, own.runtime)
-    _check_interruptible(step, own)
-
-
-def _check_interruptible(step: str, settings: LightningNativeStepSettings) -> None:
-    if settings.interruptible and settings.step_placement() == "studio":
-        raise PlanError(
-            f"step {step!r} is interruptible, but studios cannot be restarted in the middle of a run; "
-            "set placement='job', or interruptible=False"
-        )
-
-
-def _step(
-    name: str,
-    argv: Sequence[str],
-    config: "StepConfiguration",
-    settings: LightningNativeStepSettings,
-    stack: "Stack",
-    machines: tuple[str, ...],
-    image_of: Callable[[str], str],
-) -> StepPlan:
-    step = StepPlan(
-        name=name,
-        argv=tuple(argv),
-        machines=machines,
-        timeout=settings.step_timeout,
-        interruptible=settings.interruptible,
-        # Steps that share one configuration folder tear each other's files.
-        scratch=("ZENML_CONFIG_PATH", ENV_SCRATCH),
-        package=True,
-    )
-    if settings.packaging == "image":
-        return replace(
-            step, image=ContainerImage(image_of(name), settings.image_credentials, settings.cloud_account_auth)
-        )
-    return replace(
-        step,
-        requirements=step_requirements(config.docker_settings, stack),
-        setup=step_setup(config.docker_settings, stack, settings.custom_commands or ()),
-    )
-
-
-def retry_of(config: "StepRetryConfig | None") -> Retry:
-    """Return the engine's form of ZenML's retry configuration, where a back-off of 0 means none."""
-    if config is None:
-        return Retry()
-    return Retry(config.max_retries, float(config.delay), float(max(config.backoff, 1)))
-
-
-def _on_cheapest(step: StepPlan, request: ResourceRequest | None, offers: list[MachineOffer]) -> StepPlan:
-    if request is None:
-        return step
-    machines = _choose(f"step {step.name!r}", request, offers, interruptible=step.interruptible)
-    return replace(step, machines=machines)
-
-
-def _choose(who: str, request: ResourceRequest, offers: list[MachineOffer], *, interruptible: bool) -> tuple[str, ...]:
-    try:
-        return tuple(cheapest(request, offers, interruptible=interruptible)[:_MOST_FALLBACKS])
-    except PlanError as error:
-        raise PlanError(f"{who}: {error}") from error

@@ -1,11 +1,16 @@
-"""From ZenML's resource settings to machines."""
+"""The machines that a step or a pipeline asks for: by name, or by ZenML's resource settings."""
+
+from collections.abc import Sequence
 
 from zenml.config import ResourceSettings
 
-from lightning_native.engine.machines import ResourceRequest, gpu_kinds, known_gpu
+from lightning_native.engine.machines import MachineOffer, ResourceRequest, cheapest, gpu_kinds, known_gpu
 from lightning_native.errors import PlanError
 from lightning_native.zenml.compat import gpu_class_of, pool_demands
 from lightning_native.zenml.config import LightningNativeStepSettings
+
+# As many machines are tried for a request as people name by hand.
+_MOST_FALLBACKS = 3
 
 
 def resource_request(who: str, resources: ResourceSettings) -> ResourceRequest | None:
@@ -64,3 +69,17 @@ def step_machine(
             "remove one of them"
         )
     return (machines, None) if own_machines else ((), request)
+
+
+def choose_machines(
+    who: str, request: ResourceRequest, offers: Sequence[MachineOffer], *, interruptible: bool = False
+) -> tuple[str, ...]:
+    """Return the cheapest machines for a request, the cheapest first.
+
+    Raises:
+        PlanError: no machine has what is asked for; the message names the one that asks.
+    """
+    try:
+        return tuple(cheapest(request, offers, interruptible=interruptible)[:_MOST_FALLBACKS])
+    except PlanError as error:
+        raise PlanError(f"{who}: {error}") from error

@@ -2,11 +2,14 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TYPE_CHECKING
 
-from lightning_native.engine.checks import check_schedule
-from lightning_native.engine.plan import Schedule
+from zenml.orchestrators.exceptions import PipelineSubmissionError
+
+from lightning_native.engine.checks import check_plan, check_schedule
+from lightning_native.engine.plan import RunPlan, Schedule
 from lightning_native.errors import PlanError
 from lightning_native.zenml.variables import ENV_WINDOW
 
@@ -20,6 +23,20 @@ _MINUTE, _HOUR, _DAY, _WEEK = timedelta(minutes=1), timedelta(hours=1), timedelt
 def schedule_name(schedule: "ScheduleResponse") -> str:
     """Return what a ZenML schedule is called on Lightning."""
     return f"{schedule.name} {schedule.id.hex[:8]}"
+
+
+def on_schedule(plan: RunPlan, schedule: "ScheduleResponse", zone: str) -> RunPlan:
+    """Return a plan as Lightning runs it at the times of a schedule: without a controller, so each step is a job.
+
+    Raises:
+        PipelineSubmissionError: it cannot run at such times, or not by Lightning itself; ZenML forgets the schedule.
+    """
+    try:
+        plan = replace(plan, placement="platform", schedule=lightning_schedule(schedule, zone))
+        check_plan(plan)
+    except PlanError as error:
+        raise PipelineSubmissionError(str(error)) from error
+    return plan
 
 
 def lightning_schedule(schedule: "ScheduleResponse", zone: str) -> Schedule:

@@ -1,25 +1,18 @@
-"""What a run tells ZenML about itself: where to look, what it runs, what it is expected to cost."""
+"""The metadata that ZenML shows of a run: addresses, the commands for its logs, what it runs and its expected cost."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from urllib.parse import quote
 
 from zenml.constants import METADATA_ORCHESTRATOR_LOGS_URL, METADATA_ORCHESTRATOR_RUN_ID, METADATA_ORCHESTRATOR_URL
 from zenml.metadata.metadata_types import MetadataType, Uri
 
 from lightning_native import ArchiveReport, unique_studio_name
-from lightning_native.engine.estimate import estimate
-from lightning_native.engine.journal import Journal
 from lightning_native.engine.layout import studio_layout
-from lightning_native.engine.machines import MachineOffer
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.zenml.step_process.metadata import job_url
-from lightning_native.zenml.variables import ENV_INTERRUPTIBLE, ENV_STEP_URL, ENV_TEAMSPACE_URL
 
 _LIGHTNING = "https://lightning.ai"
-# What setting up and booting take, as `lightning-native plan` assumes.
-_PREPARE_SECONDS = 60.0
-_BOOT_SECONDS = 30.0
 
 
 def teamspace_url(environ: Mapping[str, str]) -> str:
@@ -60,12 +53,19 @@ def run_metadata(
     folder: RunFolder,
     report: ArchiveReport | None,
     environ: Mapping[str, str],
-    offers: Iterable[MachineOffer],
+    cost: float | None,
 ) -> dict[str, MetadataType]:
-    """Return the metadata of a submitted run."""
+    """Return the metadata of a submitted run.
+
+    Args:
+        plan: of the run.
+        folder: of the run.
+        report: what was packed; None where the code is in images.
+        environ: names the teamspace.
+        cost: the dollars it is expected to cost; None: unknown.
+    """
     urls = step_urls(plan, environ)
     first = urls[plan.dag().order()[0]]
-    cost = estimated_cost(plan, offers)
     metadata: dict[str, MetadataType] = {
         METADATA_ORCHESTRATOR_RUN_ID: plan.run_id,
         METADATA_ORCHESTRATOR_URL: Uri(first),
@@ -85,24 +85,3 @@ def run_metadata(
     if cost is not None:
         metadata["estimated_cost_dollars"] = round(cost, 4)
     return metadata
-
-
-def estimated_cost(plan: RunPlan, offers: Iterable[MachineOffer]) -> float | None:
-    """Return the dollars a run is expected to cost; None when a machine has no price."""
-    with Journal() as journal:
-        durations = journal.step_durations(plan.name)
-    return estimate(
-        plan,
-        durations=durations,
-        offers=offers,
-        prepare_seconds=_PREPARE_SECONDS,
-        boot_seconds=_BOOT_SECONDS,
-    ).total_cost
-
-
-def step_variables(plan: RunPlan, step: str, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables from which a step knows where it runs."""
-    interruptible = {ENV_INTERRUPTIBLE: "1"} if plan.step(step).interruptible else {}
-    if plan.placement == "job":
-        return {ENV_TEAMSPACE_URL: teamspace_url(environ), **interruptible}
-    return {ENV_STEP_URL: step_urls(plan, environ)[step], **interruptible}

@@ -1,7 +1,6 @@
 """A single step as a run of its own: for the step operator, and for the isolated steps of dynamic pipelines."""
 
 import time
-from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -11,22 +10,19 @@ from zenml.logger import get_logger
 
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.run_folder import RunFolder
-from lightning_native.zenml.access import cloud_variables, settings_of
 from lightning_native.zenml.compiler.pipeline import compile_step
-from lightning_native.zenml.price_list import read_price_list
-from lightning_native.zenml.publish.metadata import step_variables
+from lightning_native.zenml.compiler.step import StepSource
+from lightning_native.zenml.config import settings_of
 from lightning_native.zenml.publish.status import run_status
 from lightning_native.zenml.submit.base import (
+    compiler_context,
     start_again,
     start_controller,
-    step_environment,
     warn_of_python,
     write_folder,
 )
 
 if TYPE_CHECKING:
-    from zenml.config.step_configurations import StepConfiguration
-    from zenml.config.step_run_info import StepRunInfo
     from zenml.models import StepRunResponse
     from zenml.stack import StackComponent
 
@@ -36,54 +32,26 @@ _POLL_SECONDS = 0.2
 _START_SECONDS = 30.0
 
 
-def submit_step(
-    component: "StackComponent",
-    container: "StepRunInfo | StepRunResponse",
-    *,
-    step_run: UUID,
-    name: str,
-    pipeline: str,
-    argv: Sequence[str],
-    environment: dict[str, str],
-    image_of: Callable[[str], str],
-) -> None:
+def submit_step(component: "StackComponent", step_run: UUID, pipeline: str, source: StepSource) -> None:
     """Have a step run on Lightning, and return without waiting for it.
 
     Args:
-        component: the orchestrator or step operator that was asked.
-        container: has the step's configuration and settings.
-        step_run: of ZenML; its run is found again by it.
-        name: of the step.
-        pipeline: its name.
-        argv: the command.
-        environment: of the command.
-        image_of: the image of a step; asked only where steps run in images.
+        component: the orchestrator or step operator that submits it.
+        step_run: ZenML's id; the run is found again by it.
+        pipeline: the name of the pipeline.
+        source: the step.
 
     Raises:
         PlanError: the step cannot run as it is written.
         CredentialsError: credentials are missing.
         ArchiveError: the source root cannot be packed.
     """
-    config: StepConfiguration = container.config
-    settings = settings_of(component, container)
     folder = RunFolder.of(step_run.hex)
-    with cloud_variables(component, settings) as environ:
-        plan = compile_step(
-            step_run.hex,
-            pipeline,
-            name,
-            config,
-            settings,
-            argv,
-            Client().active_stack,
-            lambda: read_price_list(environ),
-            image_of,
-        )
-        warn_of_python(plan, environ)
-        variables = step_variables(plan, name, environ)
-        all_variables = {**step_environment(config.docker_settings, environment, settings), **variables}
-        write_folder(folder, plan, settings, {name: all_variables})
-        start_controller(component, folder, plan, settings)
+    with compiler_context(component, source.settings, Client().active_stack) as context:
+        run = compile_step(step_run.hex, pipeline, source, context)
+        warn_of_python(run.plan, context.environ)
+        write_folder(folder, run)
+        start_controller(component, source.settings, folder)
 
 
 def step_status(component: "StackComponent", step_run: "StepRunResponse") -> ExecutionStatus | None:
@@ -101,7 +69,7 @@ def step_status(component: "StackComponent", step_run: "StepRunResponse") -> Exe
             return run_status(journal, record, driven=driven)
     if not driven and _is_orphan(folder):
         logger.warning("The process that drove step `%s` died; another one goes on.", step_run.name)
-        start_again(component, folder, settings_of(component, step_run))
+        start_again(component, settings_of(component, step_run), folder)
     return ExecutionStatus.RUNNING
 
 

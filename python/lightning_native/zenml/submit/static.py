@@ -1,66 +1,49 @@
-"""Static pipelines: each a run that is driven from here, or by a controller on Lightning, or by a schedule."""
+"""The submission of static pipelines: each run is driven from here, by a controller on Lightning, or by a schedule."""
 
-from collections.abc import Mapping
-from functools import partial
 from typing import TYPE_CHECKING
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-from zenml.config import DockerSettings
 from zenml.constants import METADATA_ORCHESTRATOR_URL
 from zenml.logger import get_logger
 from zenml.metadata.metadata_types import Uri
 from zenml.orchestrators import SubmissionResult
 
-from lightning_native import ArchiveReport
-from lightning_native.engine.machines import MachineOffer
+from lightning_native.engine.estimate import estimate
+from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import CloudError
-from lightning_native.zenml.access import cloud_variables
+from lightning_native.zenml.compiler.compiled_run import CompilerContext
 from lightning_native.zenml.compiler.pipeline import compile_pipeline
-from lightning_native.zenml.config import LightningNativeOrchestratorSettings
-from lightning_native.zenml.handed_over import STEP
-from lightning_native.zenml.hosting import (
-    EXTRA,
-    add_inner_run,
-    controller_studio,
-    hosting_plan,
-    logs_command,
-)
-from lightning_native.zenml.price_list import read_price_list
-from lightning_native.zenml.publish.metadata import (
-    run_metadata,
-    step_variables,
-    studio_url,
-)
+from lightning_native.zenml.config import orchestrator_settings
+from lightning_native.zenml.hosting import add_inner_run, controller_studio, logs_command
+from lightning_native.zenml.publish.metadata import run_metadata, studio_url
 from lightning_native.zenml.submit.base import (
     announce,
+    compiler_context,
     drive,
     hand_over,
-    hosted_controller,
-    hosting_environment,
-    packed_root,
-    step_environment,
     warn_of_python,
     write_folder,
 )
+from lightning_native.zenml.submit.controller_run import controller_run
 from lightning_native.zenml.submit.scheduled import submit_schedule
 from lightning_native.zenml.variables import ENV_RUN_ID
 
 if TYPE_CHECKING:
-    from zenml.models import (
-        PipelineRunResponse,
-        PipelineSnapshotResponse,
-    )
+    from zenml.models import PipelineRunResponse, PipelineSnapshotResponse
+    from zenml.orchestrators import ContainerizedOrchestrator
     from zenml.stack import Stack
-
-    from lightning_native.zenml.orchestrator import LightningNativeOrchestrator
 
 logger = get_logger(__name__)
 
+# What setting up and booting take, as `lightning-native plan` assumes.
+_PREPARE_SECONDS = 60.0
+_BOOT_SECONDS = 30.0
+
 
 def submit_static(
-    orchestrator: "LightningNativeOrchestrator",
+    orchestrator: "ContainerizedOrchestrator",
     snapshot: "PipelineSnapshotResponse",
     stack: "Stack",
     base_environment: dict[str, str],
@@ -73,88 +56,61 @@ def submit_static(
         PlanError: the pipeline cannot run as it is written.
         CredentialsError: credentials are missing.
         ArchiveError: the source root cannot be packed.
+        PipelineSubmissionError: Lightning does not take the pipeline's schedule.
     """
-    settings = orchestrator.settings_of(snapshot)
+    settings = orchestrator_settings(orchestrator, snapshot)
     run_id = uuid4().hex
-    with cloud_variables(orchestrator, settings) as environ:
+    folder = RunFolder.of(run_id)
+    pipeline_run = placeholder_run.id if placeholder_run else None
+    variables = {name: step_environments.get(name, base_environment) for name in snapshot.step_configurations}
+    with compiler_context(orchestrator, settings, stack) as context:
         # Every mistake that can be found here is found before anything exists.
-        plan = compile_pipeline(
-            run_id,
-            snapshot,
-            stack,
-            settings,
-            {name: orchestrator.settings_of(step) for name, step in snapshot.step_configurations.items()},
-            lambda: read_price_list(environ),
-            partial(orchestrator.get_image, snapshot),
-        )
-        warn_of_python(plan, environ)
+        run = compile_pipeline(run_id, orchestrator, snapshot, variables, context)
+        warn_of_python(run.plan, context.environ)
         if snapshot.schedule:
-            return submit_schedule(orchestrator, plan, snapshot, settings, environ, base_environment, step_environments)
-        environments = {
-            name: {
-                **step_environment(
-                    step.config.docker_settings, step_environments.get(name, base_environment), settings
-                ),
-                ENV_RUN_ID: run_id,
-                **step_variables(plan, name, environ),
-            }
-            for name, step in snapshot.step_configurations.items()
-        }
-        folder = RunFolder.of(run_id)
-        pipeline_run = placeholder_run.id if placeholder_run else None
-        report: ArchiveReport | None
-        if not settings.synchronous:
-            report = _write_handed_over(
-                orchestrator, folder, plan, environments, base_environment, stack, settings, pipeline_run
-            )
-        else:
-            report = write_folder(folder, plan, settings, environments)
-        if report is not None:
-            logger.info("Packed %d files (%.1f MB) of %s.", report.files, report.bytes_out / 1e6, plan.name)
-        if placeholder_run:
-            announce(placeholder_run.id, run_id)
-        metadata = run_metadata(plan, folder, report, environ, _prices(environ))
+            return submit_schedule(orchestrator, settings, run, snapshot.schedule, context.environ)
         if settings.synchronous:
-            watch = drive(orchestrator, folder, plan, settings, pipeline_run)
-            logger.info("Run %s is driven by process %d; its logs are in %s.", run_id, watch.pid, folder.path)
+            report = write_folder(folder, run)
         else:
-            watch = hand_over(orchestrator, folder, settings, pipeline_run)
-            studio = controller_studio(plan.name, run_id)
-            metadata |= {
-                "controller_studio": studio,
-                METADATA_ORCHESTRATOR_URL: Uri(studio_url(environ, studio)),
-                "logs_command": logs_command(run_id),
-            }
-            logger.info("Run %s gets a controller in studio %s. Its log: %s", run_id, studio, logs_command(run_id))
-    return SubmissionResult(
-        wait_for_completion=watch.wait if settings.synchronous else None,
-        metadata=metadata,
-    )
+            controller = controller_run(
+                orchestrator,
+                settings,
+                run.plan.name,
+                run_id,
+                {**base_environment, ENV_RUN_ID: run_id},
+                context,
+                pipeline_run=pipeline_run,
+            )
+            report = write_folder(folder, controller)
+            add_inner_run(folder, run.plan, run.variables)
+        if report is not None:
+            logger.info("Packed %d files (%.1f MB) of %s.", report.files, report.bytes_out / 1e6, run.plan.name)
+        announce(placeholder_run, run_id)
+        metadata = run_metadata(run.plan, folder, report, context.environ, _estimated_cost(run.plan, context))
+        if settings.synchronous:
+            watch = drive(orchestrator, settings, folder, pipeline_run)
+            logger.info("Run %s is driven by process %d; its logs are in %s.", run_id, watch.pid, folder.path)
+            return SubmissionResult(wait_for_completion=watch.wait, metadata=metadata)
+        hand_over(orchestrator, settings, folder, pipeline_run)
+        studio = controller_studio(run.plan.name, run_id)
+        metadata |= {
+            "controller_studio": studio,
+            METADATA_ORCHESTRATOR_URL: Uri(studio_url(context.environ, studio)),
+            "logs_command": logs_command(run_id),
+        }
+        logger.info("Run %s gets a controller in studio %s. Its log: %s", run_id, studio, logs_command(run_id))
+        return SubmissionResult(metadata=metadata)
 
 
-def _write_handed_over(
-    orchestrator: "LightningNativeOrchestrator",
-    folder: RunFolder,
-    plan: RunPlan,
-    environments: Mapping[str, Mapping[str, str]],
-    base_environment: Mapping[str, str],
-    stack: "Stack",
-    settings: LightningNativeOrchestratorSettings,
-    pipeline_run: UUID | None,
-) -> ArchiveReport:
-    """Write the folder of a run whose controller lives on Lightning."""
-    hosted = hosted_controller(folder.path.name, (), pipeline_run, controller_studio(plan.name, plan.run_id))
-    hosting = hosting_plan(hosted, plan.name, stack, docker=DockerSettings())
-    environment = hosting_environment(orchestrator, DockerSettings(), base_environment, settings, plan.run_id)
-    with packed_root(settings) as root:
-        report = folder.write(hosting, root, {STEP: environment}, own_extra=EXTRA)
-    add_inner_run(folder, plan, environments)
-    return report
-
-
-def _prices(environ: Mapping[str, str]) -> list[MachineOffer]:
+def _estimated_cost(plan: RunPlan, context: CompilerContext) -> float | None:
+    """Return the dollars that a run is expected to cost; None when a machine has no price."""
     try:
-        return read_price_list(environ)
+        offers = context.price_list()
     except CloudError as error:
         logger.debug("No estimate of the cost: %s", error)
-        return []
+        offers = []
+    with Journal() as journal:
+        durations = journal.step_durations(plan.name)
+    return estimate(
+        plan, durations=durations, offers=offers, prepare_seconds=_PREPARE_SECONDS, boot_seconds=_BOOT_SECONDS
+    ).total_cost

@@ -118,7 +118,7 @@ def _drive_again(
 ) -> None:
     if is_unfinished(folder) and not folder.is_driven():
         logger.info("The process that drove run %s died; another one stops it.", folder.path.name)
-        start_again(component, folder, settings)
+        start_again(component, settings, folder)
 
 
 def _wait_for_end(

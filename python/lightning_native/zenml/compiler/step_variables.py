@@ -1,0 +1,57 @@
+"""The variables of a step's process."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from zenml.client import Client
+from zenml.config.global_config import GlobalConfiguration
+from zenml.constants import ENV_ZENML_CUSTOM_SOURCE_ROOT, ENV_ZENML_LOCAL_STORES_PATH
+from zenml.enums import StoreType
+
+from lightning_native.engine.plan import RunPlan
+from lightning_native.zenml.compiler.docker_settings import image_variables
+from lightning_native.zenml.config import LightningNativeStepSettings
+from lightning_native.zenml.publish.metadata import step_urls, teamspace_url
+from lightning_native.zenml.variables import (
+    ENV_INTERRUPTIBLE,
+    ENV_ON_LOCAL_CLOUD,
+    ENV_PACKAGING,
+    ENV_STEP_URL,
+    ENV_TEAMSPACE_URL,
+)
+
+if TYPE_CHECKING:
+    from zenml.config import DockerSettings
+
+
+def command_variables(
+    docker: "DockerSettings", given: Mapping[str, str], settings: LightningNativeStepSettings
+) -> dict[str, str]:
+    """Return the variables that any command of ZenML needs on Lightning.
+
+    Args:
+        docker: its variables are those that an image would set.
+        given: ZenML's own, which have precedence over those of an image.
+        settings: of the run.
+    """
+    ours = {ENV_ZENML_CUSTOM_SOURCE_ROOT: ".", ENV_PACKAGING: settings.packaging}
+    if settings.cloud == "local":
+        ours[ENV_ON_LOCAL_CLOUD] = "1"
+        if _has_local_data():
+            # Studios of the local cloud share it, wherever their own configuration is.
+            ours[ENV_ZENML_LOCAL_STORES_PATH] = GlobalConfiguration().local_stores_path
+    return {**image_variables(docker), **given, **ours}
+
+
+def _has_local_data() -> bool:
+    """Tell whether ZenML keeps data in this computer's files, and not on a server and in a remote artifact store."""
+    client = Client()
+    return client.zen_store.type == StoreType.SQL or client.active_stack.artifact_store.config.is_local
+
+
+def place_variables(plan: RunPlan, step: str, environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables from which a step knows where it runs; `environ` names the teamspace."""
+    interruptible = {ENV_INTERRUPTIBLE: "1"} if plan.step(step).interruptible else {}
+    if plan.placement == "job":
+        return {ENV_TEAMSPACE_URL: teamspace_url(environ), **interruptible}
+    return {ENV_STEP_URL: step_urls(plan, environ)[step], **interruptible}
