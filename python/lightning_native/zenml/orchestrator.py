@@ -188,7 +188,7 @@ class LightningNativeOrchestrator(ContainerizedOrchestrator, WheeledOrchestrator
             PlanError: the step cannot run as it is written.
             CredentialsError: credentials are missing.
         """
-        from lightning_native.zenml.submit.dynamic import submit_isolated
+        from lightning_native.zenml.submit.isolated_step import submit_isolated
 
         submit_isolated(
             self,
@@ -201,7 +201,7 @@ class LightningNativeOrchestrator(ContainerizedOrchestrator, WheeledOrchestrator
 
     def get_isolated_step_status(self, step_run: "StepRunResponse") -> ExecutionStatus:
         """Return how an isolated step stands."""
-        from lightning_native.zenml.submit.dynamic import isolated_status
+        from lightning_native.zenml.submit.isolated_step import isolated_status
 
         return isolated_status(self, step_run)
 

@@ -1,33 +1,22 @@
 """The submission of dynamic pipelines: each runs in a studio of its own, which submits its isolated steps."""
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from zenml.client import Client
 from zenml.constants import (
     METADATA_ORCHESTRATOR_LOGS_URL,
     METADATA_ORCHESTRATOR_RUN_ID,
     METADATA_ORCHESTRATOR_URL,
 )
-from zenml.enums import ExecutionStatus
 from zenml.logger import get_logger
 from zenml.metadata.metadata_types import Uri
 from zenml.orchestrators import SubmissionResult
-from zenml.orchestrators.utils import get_config_environment_vars
-from zenml.utils.env_utils import get_runtime_environment
 
-from lightning_native.zenml.compat import get_step_entrypoint_command
-from lightning_native.zenml.compiler.images import isolated_image
 from lightning_native.zenml.compiler.pipeline import check_dynamic, main_machines
-from lightning_native.zenml.compiler.step import StepSource
 from lightning_native.zenml.config import orchestrator_settings
 from lightning_native.zenml.hosting import controller_studio, logs_command
 from lightning_native.zenml.publish.metadata import studio_url
-from lightning_native.zenml.step_process.entrypoints import (
-    LightningNativeDynamicEntrypointConfiguration,
-    LightningNativeIsolatedStepEntrypointConfiguration,
-)
+from lightning_native.zenml.step_process.entrypoints import LightningNativeDynamicEntrypointConfiguration
 from lightning_native.zenml.submit.base import (
     announce,
     compiler_context,
@@ -38,13 +27,11 @@ from lightning_native.zenml.submit.base import (
 )
 from lightning_native.zenml.submit.controller_run import controller_run
 from lightning_native.zenml.submit.run_parts import is_unfinished, newest_folder, next_folder
-from lightning_native.zenml.submit.single_step import step_status, submit_step
 from lightning_native.zenml.variables import ENV_RUN_ID
 
 if TYPE_CHECKING:
-    from zenml.config.step_run_info import StepRunInfo
     from zenml.metadata.metadata_types import MetadataType
-    from zenml.models import PipelineRunResponse, PipelineSnapshotResponse, StepRunResponse
+    from zenml.models import PipelineRunResponse, PipelineSnapshotResponse
     from zenml.orchestrators import ContainerizedOrchestrator
     from zenml.stack import Stack
 
@@ -112,55 +99,3 @@ def submit_dynamic(
         logger.info("The pipeline runs in studio %s. Its log: %s", studio, logs_command(folder.path.name))
         hand_over(orchestrator, settings, folder, pipeline_run)
         return SubmissionResult(metadata=metadata)
-
-
-def submit_isolated(
-    orchestrator: "ContainerizedOrchestrator",
-    container: "StepRunInfo | StepRunResponse",
-    step_run: "StepRunResponse",
-    pipeline: str,
-    snapshot: "PipelineSnapshotResponse",
-    environment: Mapping[str, str],
-) -> None:
-    """Have an isolated step run in a studio or job of its own.
-
-    Raises:
-        PlanError: the step cannot run as it is written.
-        CredentialsError: credentials are missing.
-    """
-    command, arguments = get_step_entrypoint_command(
-        invocation_id=step_run.name,
-        config=container.config,
-        entrypoint_config_class=LightningNativeIsolatedStepEntrypointConfiguration,
-        snapshot_id=snapshot.id,
-        step_run_id=str(step_run.id),
-    )
-    source = StepSource(
-        name=step_run.name,
-        argv=(*command, *arguments),
-        config=container.config,
-        settings=orchestrator_settings(orchestrator, container),
-        variables={**environment, ENV_RUN_ID: orchestrator.get_orchestrator_run_id()},
-        image=lambda: isolated_image(snapshot, container.config),
-    )
-    submit_step(orchestrator, step_run.id, pipeline, source)
-
-
-def isolated_status(orchestrator: "ContainerizedOrchestrator", step_run: "StepRunResponse") -> ExecutionStatus:
-    """Return the status of an isolated step.
-
-    A step that another studio submitted, which is gone, is submitted again: a job that runs already is found by its
-    name and not started twice.
-    """
-    status = step_status(orchestrator, step_run)
-    if status is not None:
-        return status
-    run = Client().get_pipeline_run(step_run.pipeline_run_id)
-    if run.snapshot is None or run.pipeline is None:
-        return step_run.status
-    environment, secrets = get_config_environment_vars(pipeline_run_id=run.id)
-    runtime = get_runtime_environment(config=step_run.config, stack=Client().active_stack)
-    submit_isolated(
-        orchestrator, step_run, step_run, run.pipeline.name, run.snapshot, {**environment, **secrets, **runtime}
-    )
-    return ExecutionStatus.RUNNING
