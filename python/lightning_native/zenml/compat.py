@@ -26,7 +26,7 @@ logger = get_logger(__name__)
 _PUBLISHERS = ("orchestrators.publish_utils", "orchestrators.step_runner")
 _PUBLISH_FAILURE = "publish_failed_step_run"
 _HANDLE = "_handle"
-_WHAT_TO_RAISE = "_finalize_shutdown"
+_FINALIZE = "_finalize_shutdown"
 
 try:
     from zenml.orchestrators.utils import get_step_entrypoint_command
@@ -55,7 +55,7 @@ def _find(module: str, name: str) -> Any:
 
 
 @cache
-def _say_lacking(name: str, consequence: str) -> None:
+def _warn_of_missing(name: str, consequence: str) -> None:
     logger.warning("ZenML %s has no %s: %s.", zenml.__version__, name, consequence)
 
 
@@ -77,7 +77,7 @@ def publish_failures_with(stand_in: Callable[[Callable[[UUID], Any]], Callable[[
     for module in modules:
         setattr(module, _PUBLISH_FAILURE, stand_in(getattr(module, _PUBLISH_FAILURE)))
     if len(modules) < len(_PUBLISHERS):
-        _say_lacking(_PUBLISH_FAILURE, "a step that is stopped, or loses its machine, may be shown as failed")
+        _warn_of_missing(_PUBLISH_FAILURE, "a step that is stopped, or loses its machine, may be shown as failed")
 
 
 def handle_signals_with(
@@ -95,12 +95,14 @@ def handle_signals_with(
     if hasattr(handler, _HANDLE):
         setattr(handler, _HANDLE, stand_in(getattr(handler, _HANDLE)))
     else:
-        _say_lacking(f"SignalHandler.{_HANDLE}", "a step that saves its work when it is to end may be told so again")
-    if hasattr(handler, _WHAT_TO_RAISE):
+        _warn_of_missing(
+            f"SignalHandler.{_HANDLE}", "a step that saves its work when it is to end may be told so again"
+        )
+    if hasattr(handler, _FINALIZE):
         if raised is not None:
-            setattr(handler, _WHAT_TO_RAISE, raised)
+            setattr(handler, _FINALIZE, raised)
     else:
-        _say_lacking(f"SignalHandler.{_WHAT_TO_RAISE}", "a step that is to end asks ZenML why, which takes a moment")
+        _warn_of_missing(f"SignalHandler.{_FINALIZE}", "a step that is to end asks ZenML why, which takes a moment")
 
 
 def _module(name: str) -> Any:

@@ -9,7 +9,7 @@ import pytest
 from zenml.client import Client
 from zenml.enums import ExecutionStatus
 
-from lightning_native.zenml.publish.heartbeats import give_up_silent_steps
+from lightning_native.zenml.publish.heartbeats import abandon_silent_steps
 
 
 def test_a_step_is_given_up_when_its_last_heartbeat_is_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -34,7 +34,7 @@ def test_a_step_is_given_up_when_its_last_heartbeat_is_too_old(monkeypatch: pyte
 
     monkeypatch.setattr(Client, "list_run_steps", list_run_steps)
     run, given_up = uuid4(), {}
-    give_up_silent_steps(run, given_up.__setitem__)
+    abandon_silent_steps(run, given_up.__setitem__)
     reason = "it has not shown for 30 minutes that it is alive"
     assert given_up == {"silent": reason, "never": reason}
     assert asked["pipeline_run_id"] == run

@@ -21,13 +21,13 @@ def watch_heartbeats(pipeline_run: UUID, give_up: GiveUp) -> None:
     never = threading.Event()
     while not never.wait(_LOOK_SECONDS):
         try:
-            give_up_silent_steps(pipeline_run, give_up)
+            abandon_silent_steps(pipeline_run, give_up)
         except Exception:
             # A server that cannot be asked says nothing about the steps.
             traceback.print_exc()
 
 
-def give_up_silent_steps(pipeline_run: UUID, give_up: GiveUp) -> None:
+def abandon_silent_steps(pipeline_run: UUID, give_up: GiveUp) -> None:
     """Give up the running steps whose last heartbeat is older than their pipeline allows."""
     running = Client().list_run_steps(
         pipeline_run_id=pipeline_run, status=ExecutionStatus.RUNNING, exclude_retried=True, size=1000, hydrate=False

@@ -14,7 +14,7 @@ _ZENML = "zenml.entrypoints.entrypoint"
 _LOADED_BY_NAME = ("lightning_native.zenml.step_process.entrypoints", "lightning_native.zenml.flavor")
 
 
-def look_for_garbage() -> None:
+def enable_gc() -> None:
     """Look for garbage from now on, though not in what is there."""
     gc.freeze()
     gc.enable()

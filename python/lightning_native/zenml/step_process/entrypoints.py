@@ -16,9 +16,9 @@ from zenml.utils import code_utils, source_utils
 
 from lightning_native.child_process import end_of_standard_library, module_arguments
 from lightning_native.zenml.compat import artifact_store_of, entrypoint_class, option_name
-from lightning_native.zenml.step_process.bootstrap import MODULE, look_for_garbage
+from lightning_native.zenml.step_process.bootstrap import MODULE, enable_gc
 from lightning_native.zenml.step_process.schedule_window import out_of_window
-from lightning_native.zenml.step_process.signals import interruption_is_no_failure, reclaimed_step_run
+from lightning_native.zenml.step_process.signals import interrupted_step_run, interruption_is_no_failure
 from lightning_native.zenml.step_process.wheel import enter_wheel
 from lightning_native.zenml.variables import ENV_INTERRUPTIBLE, ENV_PACKAGING, ENV_RUN_ID, ENV_SCRATCH
 
@@ -72,7 +72,7 @@ class PackagedCode(BaseEntrypointConfiguration):
 
     def prepare_code_environment(self) -> None:
         """Go to the code and make it importable: unpacked in the working folder, a wheel there, or of an image."""
-        look_for_garbage()
+        enable_gc()
         # ZenML leaves so many objects that looking through them for garbage at the end would take more than a second.
         atexit.register(gc.freeze)
         packaging = os.environ.get(ENV_PACKAGING)
@@ -109,13 +109,13 @@ class LightningNativeStepEntrypointConfiguration(PackagedCode, StepEntrypointCon
             return
         interruptible = ENV_INTERRUPTIBLE in os.environ
         with interruption_is_no_failure(interruptible=interruptible, driven=ENV_RUN_ID in os.environ):
-            reclaimed = reclaimed_step_run(self.entrypoint_args[_STEP_NAME_OPTION]) if interruptible else None
-            if reclaimed is None:
+            interrupted = interrupted_step_run(self.entrypoint_args[_STEP_NAME_OPTION]) if interruptible else None
+            if interrupted is None:
                 super().run()
             else:
-                self._go_on_with(reclaimed)
+                self._continue(interrupted)
 
-    def _go_on_with(self, step_run: UUID) -> None:
+    def _continue(self, step_run: UUID) -> None:
         logger.info("The step's machine was taken away: it starts again.")
         options = {**self.entrypoint_args, _STEP_RUN_ID_OPTION: str(step_run)}
         arguments = [word for name, value in options.items() for word in (f"--{name}", value)]

@@ -23,7 +23,7 @@ from lightning_native.zenml.compat import (
 logger = get_logger(__name__)
 
 
-class _MachineTakenAway(BaseException):
+class _MachineInterrupted(BaseException):
     """Ends the step's process in order, past all that would tell ZenML of a failure."""
 
 
@@ -43,8 +43,8 @@ def interruption_is_no_failure(*, interruptible: bool, driven: bool) -> Iterator
             error = sys.exc_info()[1]
             if isinstance(error, RunStoppedException):
                 raise error
-            if interruptible and isinstance(error, (RunInterruptedException, _MachineTakenAway)):
-                raise _MachineTakenAway
+            if interruptible and isinstance(error, (RunInterruptedException, _MachineInterrupted)):
+                raise _MachineInterrupted
             return own(step_run_id)
 
         return publish
@@ -60,14 +60,14 @@ def interruption_is_no_failure(*, interruptible: bool, driven: bool) -> Iterator
     except RunStoppedException:
         # Where it was when it was stopped interests nobody, and takes a second to print.
         logger.info("The step was stopped.")
-        _do_what_is_left()
+        _run_exit_handlers()
         # Python takes the whole of ZenML apart otherwise, which takes longer than stopping.
         os._exit(128 + signal.SIGTERM)
-    except (_MachineTakenAway, RunInterruptedException):
+    except (_MachineInterrupted, RunInterruptedException):
         if not interruptible:
             raise
         logger.info("The step's machine is being taken away.")
-        _do_what_is_left()
+        _run_exit_handlers()
         # So that the engine sees why, and does not count it as a retry.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)
@@ -76,21 +76,21 @@ def interruption_is_no_failure(*, interruptible: bool, driven: bool) -> Iterator
 def _once(handle: Callable[..., None]) -> Callable[..., None]:
     def handle_once(*arguments: Any) -> None:
         # First of all: what the next signal raises, logging would catch, and print.
-        _hear_no_more()
+        _ignore_further_signals()
         handle(*arguments)
 
     return handle_once
 
 
-def _hear_no_more() -> None:
+def _ignore_further_signals() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         # Not SIG_IGN, which processes that are started for the last things to do would inherit.
         signal.signal(number, lambda *_: None)
 
 
-def _do_what_is_left() -> None:
+def _run_exit_handlers() -> None:
     """Do what Python does at the end of a process, for the code that counts on it."""
-    _hear_no_more()
+    _ignore_further_signals()
     atexit._run_exitfuncs()
     sys.stdout.flush()
     sys.stderr.flush()
@@ -102,7 +102,7 @@ def _interrupt(_number: int, _frame: object) -> None:
         raise RunInterruptedException("The machine is being taken away.")
 
 
-def reclaimed_step_run(name: str) -> UUID | None:
+def interrupted_step_run(name: str) -> UUID | None:
     """Return the run of a step that an earlier attempt left running when it lost its machine.
 
     The next attempt goes on with it: ZenML would count one of its own as one of the step's retries.
