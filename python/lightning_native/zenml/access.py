@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def local_cloud_root(settings: LightningNativeStepSettings) -> Path | None:
     """Return the root of the local cloud that a process attaches to; None: it signs in with variables.
 
-    It does so on Lightning, and on a machine of the local cloud itself.
+    A process signs in on Lightning, and on a machine of the local cloud itself.
     """
     return default_root() if settings.cloud == "local" and ENV_ON_LOCAL_CLOUD not in os.environ else None
 
@@ -31,7 +31,7 @@ def credentials_of(component: "StackComponent", settings: LightningNativeStepSet
     """
     own = Credentials.from_environment(os.environ)
     if settings.cloud == "local":
-        # Those of the machine: what is configured is for Lightning.
+        # The machine's own: the configured ones are for Lightning.
         return own.environ() | {name: os.environ[name] for name in ("LIGHTNING_CLOUD_URL",) if name in os.environ}
     credentials = Credentials(
         user_id=settings.user_id,

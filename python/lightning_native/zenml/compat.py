@@ -1,6 +1,6 @@
 """Names of ZenML that another version may lack: private ones, and those that older versions do not have yet.
 
-Each has a fallback, so that a rename in ZenML's next version costs a mend of ours, and no step its start.
+Each has a fallback: when ZenML's next version renames one, this module needs a fix, but every step still starts.
 """
 
 import importlib
@@ -47,7 +47,7 @@ except ImportError:  # before 0.95
 
 
 def _find(module: str, name: str) -> Any:
-    """Return what ZenML calls so; None where it does not."""
+    """Return the object of this name; None where ZenML has none."""
     try:
         return getattr(importlib.import_module(f"zenml.{module}"), name, None)
     except ImportError:
@@ -60,7 +60,7 @@ def _warn_of_missing(name: str, consequence: str) -> None:
 
 
 class _NeverRaised(BaseException):
-    """Stands for an exception that ZenML does not have, so that nothing raises it."""
+    """A stand-in for an exception that ZenML does not have, so that nothing raises it."""
 
 
 RunStoppedException: type[BaseException] = _find("exceptions", "RunStoppedException") or _NeverRaised
@@ -68,9 +68,9 @@ RunInterruptedException: type[BaseException] = _find("exceptions", "RunInterrupt
 
 
 def publish_failures_with(stand_in: Callable[[Callable[[UUID], Any]], Callable[[UUID], Any]]) -> None:
-    """Have ZenML publish a step as failed through a function of ours, made from its own.
+    """Have ZenML publish a failed step through a function of ours, which wraps its own.
 
-    `publish_failed_step_run` is its name in both places that a step's process calls it from.
+    A step's process calls `publish_failed_step_run` from two modules.
     Fallback: ZenML publishes by itself.
     """
     modules = [module for name in _PUBLISHERS if (module := _module(name)) and hasattr(module, _PUBLISH_FAILURE)]
@@ -83,7 +83,7 @@ def publish_failures_with(stand_in: Callable[[Callable[[UUID], Any]], Callable[[
 def handle_signals_with(
     stand_in: Callable[[Callable[..., None]], Callable[..., None]], raised: Callable[[Any], BaseException] | None
 ) -> None:
-    """Have ZenML handle a step's signals through a function of ours, made from its own.
+    """Have ZenML handle a step's signals through a function of ours, which wraps its own.
 
     `raised` returns the exception that ends the step; None leaves ZenML's. The names are private to the class that
     handles signals since 0.95; before that, no class does.
@@ -125,7 +125,7 @@ def artifact_store_of(configuration: BaseEntrypointConfiguration) -> "BaseArtifa
 def entrypoint_class(module: str, name: str) -> Any:
     """Return an entrypoint configuration of ZenML's to derive from.
 
-    Fallback: one that raises when it is run, so that the others can be imported.
+    Fallback: a class that raises when it is run, so that the others can be imported.
     """
 
     class Lacking(BaseEntrypointConfiguration):
@@ -141,7 +141,7 @@ def option_name(module: str, constant: str, fallback: str) -> str:
 
 
 def pool_demands(resources: "ResourceSettings") -> list["PoolResourceDemand"]:
-    """Return what resource settings ask of resource pools."""
+    """Return the demands that resource settings have on resource pools."""
     demands: list[PoolResourceDemand] = getattr(resources, "normalized_resources", [])
     return demands
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class LightningNativeStepSettings(BaseSettings):
-    """What a single step on Lightning can ask for, whoever brings it there."""
+    """The settings of a single step on Lightning, for the orchestrator and the step operator alike."""
 
     machine_type: str | None = Field(
         default=None,
@@ -63,7 +63,7 @@ class LightningNativeStepSettings(BaseSettings):
     )
     interruptible: bool = Field(
         default=False,
-        description="Run on cheaper machines that may be taken away; needs placement `job`, `platform` or "
+        description="Run on cheaper machines that may be interrupted; needs placement `job`, `platform` or "
         "images. That does not count as one of the step's retries. On the pipeline or on a step.",
     )
     step_timeout: float | None = Field(
@@ -92,7 +92,7 @@ class LightningNativeStepSettings(BaseSettings):
         return self
 
     def step_placement(self) -> Literal["studio", "job", "platform"]:
-        """Return how steps run: what is in an image always as jobs."""
+        """Return the placement of the steps; a step in an image is always a job."""
         return "job" if self.packaging == "image" and self.placement == "studio" else self.placement
 
     def preferred_machines(self) -> tuple[str, ...]:
@@ -103,7 +103,7 @@ class LightningNativeStepSettings(BaseSettings):
 
 
 class LightningNativeOrchestratorSettings(LightningNativeStepSettings):
-    """What a pipeline, and where it makes sense a step, can ask for.
+    """The settings of a pipeline, and where it makes sense of a step.
 
     The fields of ZenML's own Lightning integration keep their names and meaning, so that a stack moves over by
     changing its flavor.
@@ -133,7 +133,7 @@ class LightningNativeOrchestratorSettings(LightningNativeStepSettings):
     )
 
 
-# What a step may ask for by itself; the rest is the run's.
+# The settings that a step may have for itself; the others are the run's.
 STEP_SETTINGS = frozenset({"machine_type", "machines", "interruptible", "step_timeout", "custom_commands", "runtime"})
 
 

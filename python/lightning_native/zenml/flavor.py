@@ -18,7 +18,7 @@ _SDK_DOCS = "https://lightning.ai/docs/overview/sdk-reference"
 
 
 class _Presentation:
-    """What ZenML shows of both flavors."""
+    """The presentation of both flavors in ZenML."""
 
     @property
     def name(self) -> str:
@@ -32,7 +32,7 @@ class _Presentation:
 
     @property
     def docs_url(self) -> str:
-        """What ZenML's dashboard links to as documentation."""
+        """The documentation that ZenML's dashboard links to."""
         return _DOCS
 
     @property

@@ -1,4 +1,4 @@
-"""A ZenML stack on the local cloud, made in one call."""
+"""A ZenML stack on the local cloud, created in one call."""
 
 from zenml.client import Client
 from zenml.enums import StackComponentType

@@ -1,7 +1,7 @@
-"""The orchestrator, as ZenML knows it: its settings, and what it does with pipelines.
+"""The orchestrator: its interface to ZenML, and nothing else.
 
-A step's own process loads it, too, and has neither the engine, nor the SDK, nor the native module. Whatever needs them
-is imported by the methods that are called where runs are submitted.
+A step's own process loads this module as well, without the engine, the SDK and the native module. Each method that
+needs one of them therefore imports it itself.
 """
 
 import os
@@ -59,7 +59,7 @@ class LightningNativeOrchestrator(ContainerizedOrchestrator, WheeledOrchestrator
 
     @property
     def requirements(self) -> set[str]:
-        """What a step needs to load this component."""
+        """The requirements of a step that loads this component."""
         from lightning_native.zenml.compiler.docker_settings import own_requirements
 
         return set(own_requirements())
@@ -76,7 +76,7 @@ class LightningNativeOrchestrator(ContainerizedOrchestrator, WheeledOrchestrator
 
     def get_orchestrator_run_id(self) -> str:
         """Return the id of the run this process executes a step of."""
-        # All jobs of one run that a schedule made have the same pipeline, which no other run has.
+        # The jobs of one run of a schedule share a pipeline, which no other run has.
         run_id = os.environ.get(ENV_RUN_ID) or os.environ.get(ENV_PIPELINE_ID)
         if not run_id:
             raise RuntimeError(f"{ENV_RUN_ID} is not set: this process does not run a step of a pipeline")
@@ -96,7 +96,7 @@ class LightningNativeOrchestrator(ContainerizedOrchestrator, WheeledOrchestrator
         return builds
 
     def copy_repository_to_temp_dir_and_add_setup_py(self) -> str:
-        """Copy what an archive of the source root would have beside a `setup.py`, and return the folder."""
+        """Copy the files that an archive of the source root would have beside a `setup.py`, and return the folder."""
         from lightning_native.zenml.compiler.wheel import copy_project, package_name
 
         root = Path(source_utils.get_source_root())
@@ -104,7 +104,7 @@ class LightningNativeOrchestrator(ContainerizedOrchestrator, WheeledOrchestrator
         return str(copy_project(root))
 
     def create_wheel(self, temp_dir: str) -> str:
-        """Make a wheel of such a folder, without asking a package index, and return its path."""
+        """Create a wheel of such a folder, without a package index, and return its path."""
         from lightning_native.zenml.compiler.wheel import build_wheel
 
         return str(build_wheel(Path(temp_dir)))
@@ -136,7 +136,7 @@ class LightningNativeOrchestrator(ContainerizedOrchestrator, WheeledOrchestrator
         environment: dict[str, str],
         placeholder_run: "PipelineRunResponse | None" = None,
     ) -> SubmissionResult:
-        """Have a dynamic pipeline run in a studio of its own, which brings isolated steps to Lightning.
+        """Have a dynamic pipeline run in a studio of its own, which submits its isolated steps.
 
         Raises:
             PlanError: the pipeline cannot run as it is written.
@@ -148,7 +148,7 @@ class LightningNativeOrchestrator(ContainerizedOrchestrator, WheeledOrchestrator
         return submit_dynamic(self, snapshot, stack, environment, placeholder_run)
 
     def run_step(self, step: "Step") -> None:
-        """Run a step of a static pipeline in this process, what its `runtime` asks for first."""
+        """Run a step of a static pipeline in this process, after its `runtime` if it has one."""
         runtime = orchestrator_settings(self, step).runtime
         if runtime is not None:
             runtimes.run(runtime)
@@ -161,10 +161,10 @@ class LightningNativeOrchestrator(ContainerizedOrchestrator, WheeledOrchestrator
         environment: dict[str, str],
         placeholder_run: "PipelineRunResponse | None" = None,
     ) -> "Iterator[dict[str, MetadataType]]":
-        """Submit a pipeline and, if synchronous, wait for its end: what older versions of ZenML call.
+        """Submit a pipeline and, if synchronous, wait for its end. Older versions of ZenML call this.
 
         Raises:
-            What `submit_pipeline` raises, and what waiting for the run raises.
+            Exception: any error of `submit_pipeline`, or of waiting for the run.
         """
         result = self.submit_pipeline(
             snapshot=deployment,
@@ -200,13 +200,13 @@ class LightningNativeOrchestrator(ContainerizedOrchestrator, WheeledOrchestrator
         )
 
     def get_isolated_step_status(self, step_run: "StepRunResponse") -> ExecutionStatus:
-        """Return how an isolated step stands."""
+        """Return the status of an isolated step."""
         from lightning_native.zenml.submit.isolated_step import isolated_status
 
         return isolated_status(self, step_run)
 
     def wait_for_isolated_step(self, step_run: "StepRunResponse") -> ExecutionStatus:
-        """Wait until an isolated step has ended, and return how."""
+        """Wait until an isolated step has ended, and return its status."""
         from lightning_native.zenml.submit.single_step import wait_for_step
 
         self.get_isolated_step_status(step_run)
@@ -219,7 +219,7 @@ class LightningNativeOrchestrator(ContainerizedOrchestrator, WheeledOrchestrator
         stop_step(self, step_run)
 
     def update_schedule(self, schedule: "ScheduleResponse", update: "ScheduleUpdate") -> None:
-        """Change when Lightning runs a pipeline, pause it, or have it go on.
+        """Change the times at which Lightning runs a pipeline, pause its schedule, or resume it.
 
         Raises:
             CloudError: Lightning has no such schedule, or refuses.
@@ -239,23 +239,23 @@ class LightningNativeOrchestrator(ContainerizedOrchestrator, WheeledOrchestrator
         delete_schedule(self, schedule)
 
     def get_pipeline_run_metadata(self, run_id: UUID) -> "dict[str, MetadataType]":  # noqa: ARG002  ZenML's signature
-        """Return the metadata of a run that its first step makes known to ZenML."""
+        """Return the metadata of a run that its first step reports to ZenML."""
         return {METADATA_ORCHESTRATOR_RUN_ID: self.get_orchestrator_run_id()}
 
     def get_step_run_metadata(self, info: "StepRunInfo") -> "dict[str, MetadataType]":  # noqa: ARG002  ZenML's signature
-        """Return where the step runs."""
+        """Return the address at which the step runs."""
         return step_run_metadata()
 
     def fetch_status(
         self, run: "PipelineRunResponse", include_steps: bool = False
     ) -> tuple[ExecutionStatus | None, dict[str, ExecutionStatus] | None]:
-        """Return how a run stands, and its steps: from the journal of this machine, or of its controller."""
+        """Return the status of a run and of its steps: from the journal of this machine, or of its controller."""
         from lightning_native.zenml.submit.fetch_status import fetch_status
 
         return fetch_status(self, run, include_steps=include_steps)
 
     def _stop_run(self, run: "PipelineRunResponse", graceful: bool = False) -> None:
-        """Ask the controller to stop the run: at once, or, if graceful, when the steps that run have ended."""
+        """Stop the run: at once, or, if graceful, when its running steps have ended."""
         from lightning_native.zenml.submit.stop import stop_run
 
         stop_run(self, run, orchestrator_settings(self, run), graceful=graceful)

@@ -9,12 +9,12 @@ if TYPE_CHECKING:
 
 
 def reachability(component: "StackComponent", cloud: str) -> StackValidator:
-    """Return what refuses a stack whose data the steps of a component could not reach."""
+    """Return the validator that refuses a stack whose data the steps of a component could not reach."""
     return StackValidator(custom_validation_function=lambda stack: reachable(component, cloud, stack))
 
 
 def reachable(component: "StackComponent", cloud: str, stack: "Stack") -> tuple[bool, str]:
-    """Tell whether steps on Lightning can reach a stack's data, and why not."""
+    """Return whether steps on Lightning can reach a stack's data, and the reason if they cannot."""
     if cloud == "local" or not stack.artifact_store.config.is_local:
         return True, ""
     kind = component.type.value.replace("_", "-")

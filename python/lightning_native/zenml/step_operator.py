@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from zenml.metadata.metadata_types import MetadataType
     from zenml.models import PipelineSnapshotBase, StepRunResponse
 
-# Names the step operator's images among those of a build.
+# The key of the step operator's images in a build.
 _IMAGE_KEY = "lightning_native_step_operator"
 
 
@@ -38,7 +38,7 @@ class LightningNativeStepOperator(BaseStepOperator):
 
     @property
     def requirements(self) -> set[str]:
-        """What a step needs to load this component."""
+        """The requirements of a step that loads this component."""
         from lightning_native.zenml.compiler.docker_settings import own_requirements
 
         return set(own_requirements())
@@ -50,7 +50,7 @@ class LightningNativeStepOperator(BaseStepOperator):
 
     @property
     def entrypoint_config_class(self) -> type[LightningNativeIsolatedStepEntrypointConfiguration]:
-        """How the step starts on Lightning."""
+        """The entrypoint of a step on Lightning."""
         return LightningNativeIsolatedStepEntrypointConfiguration
 
     def get_docker_builds(self, snapshot: "PipelineSnapshotBase") -> list[BuildConfiguration]:
@@ -89,7 +89,7 @@ class LightningNativeStepOperator(BaseStepOperator):
         submit_step(self, info.step_run_id, info.pipeline.name, source)
 
     def get_status(self, step_run: "StepRunResponse") -> ExecutionStatus:
-        """Return how a submitted step stands.
+        """Return the status of a submitted step.
 
         Raises:
             RunFailedError: it was not submitted from this machine.
@@ -102,7 +102,7 @@ class LightningNativeStepOperator(BaseStepOperator):
         return status
 
     def wait(self, step_run: "StepRunResponse") -> ExecutionStatus:
-        """Wait until a submitted step has ended, and return how."""
+        """Wait until a submitted step has ended, and return its status."""
         from lightning_native.zenml.submit.single_step import wait_for_step
 
         return wait_for_step(self, step_run)
@@ -114,5 +114,5 @@ class LightningNativeStepOperator(BaseStepOperator):
         stop_step(self, step_run)
 
     def get_step_run_metadata(self, info: "StepRunInfo") -> "dict[str, MetadataType]":  # noqa: ARG002  ZenML's signature
-        """Return where the step runs."""
+        """Return the address at which the step runs."""
         return step_run_metadata()

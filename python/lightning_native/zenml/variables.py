@@ -1,19 +1,19 @@
-"""The environment variables by which a submitter speaks to the processes of its steps."""
+"""The variables with which a submitter configures the processes of its steps."""
 
-# The run's id, where it has a controller; each run that a schedule makes gets an id of Lightning's.
+# The run's id, if it has a controller; each run of a schedule has an id of Lightning's instead.
 ENV_RUN_ID = "LIGHTNING_NATIVE_RUN_ID"
-# How the code gets there, as the settings name it.
+# The form in which the code reaches the step, as the settings name it.
 ENV_PACKAGING = "LIGHTNING_NATIVE_PACKAGING"
 # A folder that is removed when the step ends.
 ENV_SCRATCH = "LIGHTNING_NATIVE_SCRATCH"
-# There where the step's machine may be taken away.
+# Set where the step's machine may be interrupted.
 ENV_INTERRUPTIBLE = "LIGHTNING_NATIVE_INTERRUPTIBLE"
-# The page of the studio or pipeline that the step runs in; of a job only its teamspace's is known beforehand.
+# The address of the step's studio or pipeline; of a job, only its teamspace's address is known beforehand.
 ENV_STEP_URL = "LIGHTNING_NATIVE_STEP_URL"
 ENV_TEAMSPACE_URL = "LIGHTNING_NATIVE_TEAMSPACE_URL"
-# When a step of a scheduled run may begin.
+# The start and end of the schedule, and whether the step checks the clock.
 ENV_WINDOW = "LIGHTNING_NATIVE_SCHEDULE_WINDOW"
-# In a process on a machine of the local cloud: it has the account's variables, and sees no root.
+# Set on a machine of the local cloud, which has the account's variables but not the cloud's root.
 ENV_ON_LOCAL_CLOUD = "LIGHTNING_NATIVE_ON_LOCAL_CLOUD"
 # Lightning's own.
 ENV_JOB_NAME = "LIGHTNING_JOB_NAME"

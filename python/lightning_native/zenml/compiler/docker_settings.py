@@ -1,4 +1,4 @@
-"""From ZenML's Docker settings to what a step's environment needs where no image is built."""
+"""The requirements and the setup of a step's environment, from ZenML's Docker settings but without an image."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from lightning_native.zenml.config import LightningNativeStepSettings
 if TYPE_CHECKING:
     from zenml.stack import Stack
 
-# What only makes sense for an image.
+# The settings that only make sense for an image.
 _IMAGE_ONLY = (
     "parent_image",
     "dockerfile",
@@ -34,7 +34,7 @@ _IMAGE_ONLY = (
 
 
 def own_requirements() -> list[str]:
-    """Return what every step needs: ZenML in the version that plans the run. Our own package travels with the run."""
+    """Return the requirements of every step: ZenML in the version of this process; our own package is uploaded."""
     return [f"zenml=={zenml.__version__}"]
 
 
@@ -46,7 +46,7 @@ def step_requirements(docker: DockerSettings, stack: "Stack") -> tuple[Requireme
 
 
 def step_setup(docker: DockerSettings, stack: "Stack", commands: Sequence[str]) -> Setup:
-    """Return what a step's environment needs besides requirements; `commands` of the user's come last."""
+    """Return the setup of a step's environment besides its requirements; the user's `commands` come last."""
     packages = list(docker.apt_packages)
     if docker.install_stack_requirements:
         packages += stack.apt_packages
@@ -59,7 +59,7 @@ def step_setup(docker: DockerSettings, stack: "Stack", commands: Sequence[str]) 
         installer_arguments=tuple(
             f"--{name}" if value is None else f"--{name}={value}"
             for name, value in docker.python_package_installer_args.items()
-            # Packages go into the studio's own Python, which is what it asks for.
+            # Packages go into the studio's own Python anyway.
             if name != "system"
         ),
         commands=(*([local_project] if local_project else []), *commands),
@@ -79,10 +79,10 @@ def image_variables(docker: DockerSettings) -> dict[str, str]:
 
 
 def check_packaging(step: str, docker: DockerSettings, settings: LightningNativeStepSettings) -> None:
-    """Refuse what cannot be had with the way in which the code reaches a step.
+    """Refuse settings that contradict the form in which the code reaches a step.
 
     Raises:
-        PlanError: names the setting and what to do.
+        PlanError: names the setting and the remedy.
     """
     if settings.packaging == "image":
         if settings.custom_commands:
@@ -100,10 +100,10 @@ def check_packaging(step: str, docker: DockerSettings, settings: LightningNative
 
 
 def check_docker_settings(step: str, docker: DockerSettings) -> None:
-    """Refuse what only an image could honour.
+    """Refuse settings that only an image could honour.
 
     Raises:
-        PlanError: names the setting and what to do.
+        PlanError: names the setting and the remedy.
     """
     defaults = DockerSettings()
     # Older versions of ZenML do not have all of them.

@@ -1,4 +1,4 @@
-"""Images that ZenML builds or is given, for steps that run in them."""
+"""The images that ZenML builds or is given, for steps that run in them."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ def check_builds(builds: "Iterable[BuildConfiguration]", settings: LightningNati
     """Refuse to build images that Lightning could not pull.
 
     Raises:
-        PlanError: says what the stack lacks.
+        PlanError: names the part that the stack lacks.
     """
     if settings.cloud == "local" or all(build.settings.skip_build for build in builds):
         return
@@ -37,7 +37,7 @@ def check_builds(builds: "Iterable[BuildConfiguration]", settings: LightningNati
 
 
 def isolated_image(snapshot: "PipelineSnapshotResponse", config: "StepConfiguration") -> str:
-    """Return the image of an isolated step of a dynamic pipeline, of which nothing was known when images were built.
+    """Return the image of an isolated step of a dynamic pipeline, which was unknown when images were built.
 
     Raises:
         PlanError: ZenML was not asked for images.

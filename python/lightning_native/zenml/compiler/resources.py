@@ -13,23 +13,23 @@ from lightning_native.zenml.config import LightningNativeStepSettings
 _MOST_FALLBACKS = 3
 
 
-def resource_request(who: str, resources: ResourceSettings) -> ResourceRequest | None:
-    """Return what a machine must have, or None where nothing is asked for.
+def resource_request(subject: str, resources: ResourceSettings) -> ResourceRequest | None:
+    """Return the resources that a machine must have; None: the settings name none.
 
     Raises:
-        PlanError: the settings ask for what Lightning does not have.
+        PlanError: the settings ask for a resource that Lightning does not have.
     """
     demands = pool_demands(resources)
     gpu_class = gpu_class_of(resources)
     if demands:
         names = ", ".join(str(demand.name or demand.kind or demand.class_name) for demand in demands)
         raise PlanError(
-            f"{who}: ResourceSettings.resources asks for {names} of a resource pool, which steps on Lightning are not "
-            "taken from; say cpu_count, memory, gpu_count and gpu_class, or name a machine in the settings"
+            f"{subject}: ResourceSettings.resources asks for {names} of a resource pool, which steps on Lightning are "
+            "not taken from; say cpu_count, memory, gpu_count and gpu_class, or name a machine in the settings"
         )
     if gpu_class is not None and not known_gpu(gpu_class):
         raise PlanError(
-            f"{who}: ResourceSettings.gpu_class is {gpu_class!r}, which Lightning does not offer; "
+            f"{subject}: ResourceSettings.gpu_class is {gpu_class!r}, which Lightning does not offer; "
             f"the kinds are {', '.join(gpu_kinds())}"
         )
     wanted = (resources.cpu_count, resources.memory, resources.gpu_count, gpu_class)
@@ -52,10 +52,10 @@ def step_machine(
 ) -> tuple[tuple[str, ...], ResourceRequest | None]:
     """Return the machines a step names, or else the request that machines are to be found for.
 
-    What the step says itself counts more than what it has from its pipeline.
+    The step's own choice has precedence over the one that it inherits from its pipeline.
 
     Raises:
-        PlanError: the step itself, or the pipeline, says both.
+        PlanError: the step itself, or the pipeline, has both.
     """
     machines = settings.preferred_machines()
     request = resource_request(f"step {step!r}", resources)
@@ -72,14 +72,14 @@ def step_machine(
 
 
 def choose_machines(
-    who: str, request: ResourceRequest, offers: Sequence[MachineOffer], *, interruptible: bool = False
+    subject: str, request: ResourceRequest, offers: Sequence[MachineOffer], *, interruptible: bool = False
 ) -> tuple[str, ...]:
     """Return the cheapest machines for a request, the cheapest first.
 
     Raises:
-        PlanError: no machine has what is asked for; the message names the one that asks.
+        PlanError: no machine has these resources; the message begins with `subject`.
     """
     try:
         return tuple(cheapest(request, offers, interruptible=interruptible)[:_MOST_FALLBACKS])
     except PlanError as error:
-        raise PlanError(f"{who}: {error}") from error
+        raise PlanError(f"{subject}: {error}") from error

@@ -1,6 +1,7 @@
-"""A job runtime as what a step runs: checked before anything exists, run before the step's function.
+"""The job runtime of a step: checked before anything exists, run before the step's function.
 
-Runtimes are imported only where there is one: every command of ZenML that loads the stack imports this module.
+Runtimes are imported only where a step has one, because every command of ZenML that loads the stack imports this
+module.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,7 @@ from lightning_native.errors import JobError, PlanError
 
 
 def check_runtime(step: str, runtime: Mapping[str, Any]) -> None:
-    """Refuse a runtime that cannot be what a step runs.
+    """Refuse a runtime that a step cannot run.
 
     Raises:
         PlanError: it is no runtime, or none that runs in a step; the message names the step.

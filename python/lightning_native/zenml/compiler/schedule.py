@@ -21,7 +21,7 @@ _MINUTE, _HOUR, _DAY, _WEEK = timedelta(minutes=1), timedelta(hours=1), timedelt
 
 
 def schedule_name(schedule: "ScheduleResponse") -> str:
-    """Return what a ZenML schedule is called on Lightning."""
+    """Return the name that a schedule of ZenML has on Lightning."""
     return f"{schedule.name} {schedule.id.hex[:8]}"
 
 
@@ -70,7 +70,7 @@ def interval_cron(name: str, interval: timedelta, start: datetime) -> str:
     """Return the cron expression, in UTC, of an interval that begins at a time.
 
     Raises:
-        PlanError: a cron expression cannot say so.
+        PlanError: no cron expression has these times.
     """
     first = start.astimezone(timezone.utc)
     minutes, hours = interval // _MINUTE, interval // _HOUR
@@ -93,13 +93,13 @@ def _series(first: int, step: int, length: int) -> str:
 
 
 def window_variables(schedule: "ScheduleResponse", upstream: Sequence[str]) -> dict[str, str]:
-    """Return the variables from which a step of a scheduled run knows that it is not yet, or no longer, its time.
+    """Return the variables from which a step of a scheduled run knows its schedule's start and end.
 
-    Lightning's schedules have no start and no end, so each run looks for itself.
+    Lightning's schedules have neither, so each run checks them itself.
 
     Args:
         schedule: of ZenML.
-        upstream: the step's; what comes first looks at the clock, the others whether there is a run.
+        upstream: the step's; a step without any checks the clock, the others whether ZenML has the run.
     """
     body = schedule.get_body()
     begin, end = body.start_time, body.end_time
@@ -115,5 +115,5 @@ def window_variables(schedule: "ScheduleResponse", upstream: Sequence[str]) -> d
 def _epoch(moment: datetime | None) -> float | None:
     if moment is None:
         return None
-    # ZenML keeps times in UTC, without saying so.
+    # ZenML keeps times in UTC, without a time zone.
     return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()

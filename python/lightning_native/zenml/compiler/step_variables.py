@@ -44,7 +44,7 @@ def command_variables(
 
 
 def _has_local_data() -> bool:
-    """Tell whether ZenML keeps data in this computer's files, and not on a server and in a remote artifact store."""
+    """Return whether ZenML keeps data in this computer's files, and not on a server and in a remote artifact store."""
     client = Client()
     return client.zen_store.type == StoreType.SQL or client.active_stack.artifact_store.config.is_local
 

@@ -1,7 +1,7 @@
-"""Code as a wheel: made of exactly the files that an archive would have, and installed where steps run.
+"""The code as a wheel of exactly the files that an archive would have.
 
-As ZenML's wheeled orchestrators do it, which copy caches and secrets too, lose what is no module of a package, and have
-the package index asked for a build tool.
+ZenML's own wheeled orchestrators copy caches and secrets as well, lose files that are no modules of a package, and
+download a build tool from the package index.
 """
 
 import glob
@@ -36,7 +36,7 @@ _BUILD = (
     "import sys; sys.path[:] = filter(None, sys.path); import os; os.umask(0o22); "
     "from setuptools.build_meta import build_wheel; build_wheel(sys.argv[1])"
 )
-# The first moment that a wheel can name: the same code makes the same bytes.
+# The earliest time that a wheel can record, so that the same code becomes the same bytes.
 _EPOCH = "315532800"
 _SHOWN_LINES = 15
 
@@ -57,17 +57,17 @@ def made_wheel(root: Path) -> Iterator[Path]:
 
 
 def package_name(root: Path) -> str:
-    """Return what the code of a source tree is called as a package."""
+    """Return the name of the package that the code of a source tree becomes."""
     first = WheeledOrchestrator.package_name
     name = re.sub(r"[^a-z0-9]+", "_", root.name.lower()).strip("_")
-    # A wheel that is packed again, by what runs from it, keeps its name.
+    # A run that is submitted from an installed wheel packs it again, under the same name.
     return name if name.startswith(first) else f"{first}_{name}".rstrip("_")
 
 
 def copy_project(root: Path) -> Path:
     """Copy a source tree into a package of a new folder, with a `setup.py` beside it, and return that folder.
 
-    What a wheel cannot hold is left out and reported.
+    Files that a wheel cannot hold are left out and reported.
 
     Raises:
         ArchiveError: the tree cannot be read.
@@ -81,7 +81,7 @@ def copy_project(root: Path) -> Path:
         listed = ", ".join(f"{os.fsencode(name)!r} ({problem})"[1:] for name, problem in sorted(problems.items()))
         logger.warning("A wheel cannot hold these, so steps will not find them: %s", listed)
     names = [name for name in selection.files if name not in problems]
-    # A link that may come in leads to one of the selected files.
+    # A link that is included leads to one of the selected files.
     real = os.path.realpath(root)
     sources = {name: os.path.relpath(os.path.realpath(root / name), real) for name in names}
     folder = Path(tempfile.mkdtemp(prefix="lightning-native-wheel-"))
@@ -144,19 +144,19 @@ def _problem(root: Path, name: str, selected: frozenset[str]) -> str | None:
     if path.is_dir():
         return "a link to a folder"
     found = os.path.relpath(os.path.realpath(path), os.path.realpath(root))
-    # Through a link, what is kept out of archives must not come in.
+    # A file that archives exclude must not come in through a link.
     return None if found in selected else "a link to what is not packed"
 
 
 def build_wheel(folder: Path) -> Path:
-    """Make a wheel of a folder that `copy_project` made, and return its path; it is alone in its folder.
+    """Build a wheel of a folder from `copy_project`, and return its path; the wheel is alone in its folder.
 
     Raises:
-        PlanError: that failed, or files were lost.
+        PlanError: setuptools fails or loses files.
     """
     destination = folder / "dist"
     result = subprocess.run(
-        # By the setuptools that ZenML brings along: nothing is downloaded.
+        # The setuptools that ZenML depends on: nothing is downloaded.
         [sys.executable, "-c", _BUILD, str(destination)],
         cwd=folder,
         env={**os.environ, "SOURCE_DATE_EPOCH": _EPOCH},

@@ -1,4 +1,4 @@
-"""Gives up steps that have stopped telling ZenML that they are alive, while their process is still there."""
+"""The watch over heartbeats: it abandons steps that send none any more, although their process still exists."""
 
 import threading
 import traceback
@@ -11,24 +11,24 @@ from zenml.steps.heartbeat import is_heartbeat_unhealthy
 
 from lightning_native.engine.driving import GiveUp
 
-_LOOK_SECONDS = 60.0
+_CHECK_SECONDS = 60.0
 
 
 def watch_heartbeats(pipeline_run: UUID, give_up: GiveUp) -> None:
-    """Look once a minute, for as long as this process lives; only a ZenML server takes heartbeats."""
+    """Check once a minute, for as long as this process lives; only a ZenML server receives heartbeats."""
     if GlobalConfiguration().store_configuration.type != StoreType.REST:
         return
     never = threading.Event()
-    while not never.wait(_LOOK_SECONDS):
+    while not never.wait(_CHECK_SECONDS):
         try:
             abandon_silent_steps(pipeline_run, give_up)
         except Exception:
-            # A server that cannot be asked says nothing about the steps.
+            # A server that does not answer is no evidence about the steps.
             traceback.print_exc()
 
 
 def abandon_silent_steps(pipeline_run: UUID, give_up: GiveUp) -> None:
-    """Give up the running steps whose last heartbeat is older than their pipeline allows."""
+    """Abandon the running steps whose last heartbeat is older than their pipeline allows."""
     running = Client().list_run_steps(
         pipeline_run_id=pipeline_run, status=ExecutionStatus.RUNNING, exclude_retried=True, size=1000, hydrate=False
     )

@@ -38,7 +38,7 @@ def first_job_name(plan: RunPlan, step: str) -> str:
 
 
 def step_urls(plan: RunPlan, environ: Mapping[str, str]) -> dict[str, str]:
-    """Return where each step runs: its studio, the job of its first attempt, or its pipeline."""
+    """Return the address at which each step runs: its studio's, its first job's, or its pipeline's."""
     if plan.placement == "job":
         teamspace = teamspace_url(environ)
         return {step.name: job_url(teamspace, first_job_name(plan, step.name)) for step in plan.steps}

@@ -1,4 +1,4 @@
-"""The observer of a ZenML run: it publishes what ZenML's own code in the steps could not."""
+"""The observer of a ZenML run: it publishes each end that ZenML's own code in the steps could not report."""
 
 import threading
 from typing import TYPE_CHECKING
@@ -15,29 +15,29 @@ if TYPE_CHECKING:
     from lightning_native.zenml.publish.publisher import RunPublisher
 
 # Most runs are over by then, and never need ZenML here.
-_FIRST_LOOK_SECONDS = 60.0
+_FIRST_CHECK_SECONDS = 60.0
 _HOSTED_GRACE_SECONDS = 120.0
-# ZenML's modules import each other: two threads that load it at once each see the other's half done, and fail.
+# ZenML's modules import each other: two threads that load them at once each find modules half loaded, and fail.
 _LOADING = threading.Lock()
 
 
 class ZenMLObserver(RunObserver):
-    """Publishes steps and runs that ended without ZenML's own code in the step telling so."""
+    """Publishes steps and runs whose end ZenML's own code in the steps did not report."""
 
     def __init__(self, folder: RunFolder, pipeline_run: UUID, *, steps: bool = True) -> None:
-        """Publish to a ZenML run; `steps`: whether the steps are ZenML's, rather than one that holds them all."""
+        """Publish to a ZenML run; `steps`: whether the steps are ZenML's, rather than one controller of them all."""
         self._folder = folder
         self._pipeline_run = pipeline_run
         self._steps = steps
         self._stopped: dict[str, StepResult] = {}
         if not steps:
-            # What is stopped is a controller itself, which first stops and releases what it has brought to Lightning.
+            # The step is itself a controller, which first stops and releases the runs that it has submitted.
             self.grace = self.forced_grace = _HOSTED_GRACE_SECONDS
 
     def begun(self, give_up: GiveUp) -> None:
         """Watch the heartbeats of steps that run for longer than a minute."""
         if self._steps:
-            watch = threading.Timer(_FIRST_LOOK_SECONDS, self._watch_heartbeats, [give_up])
+            watch = threading.Timer(_FIRST_CHECK_SECONDS, self._watch_heartbeats, [give_up])
             watch.daemon = True
             watch.start()
 
@@ -48,12 +48,12 @@ class ZenMLObserver(RunObserver):
         watch_heartbeats(self._pipeline_run, give_up)
 
     def stopping(self) -> None:
-        """Load what will be needed in a moment: ZenML takes as long to import as steps take to stop."""
+        """Load ZenML while the steps are being stopped, because importing it takes about as long."""
         if not is_promised(self._folder):
             self._publisher()
 
     def step_ended(self, name: str, result: StepResult) -> None:
-        """Publish a step that failed, and keep one that was stopped for later: first all is to be released."""
+        """Publish a step that failed; a stopped one is published after the run has released what it held."""
         if not self._steps:
             return
         if result.state == "stopped":
@@ -62,7 +62,7 @@ class ZenMLObserver(RunObserver):
             self._publisher().steps_ended({name: result})
 
     def run_ended(self, state: RunState, message: str) -> None:
-        """Publish a run that did not complete, unless who stopped it does."""
+        """Publish a run that did not complete, unless the process that stopped it does."""
         if state == "completed":
             return
         wait_for_promise(self._folder)

@@ -1,4 +1,7 @@
-"""Who tells ZenML how a run ended: who asked to stop it, and has ZenML loaded, or else its controller."""
+"""The lock on the publication of a run's end.
+
+The process that asked for the stop holds it, because it has ZenML loaded; without one, the run's controller does.
+"""
 
 import fcntl
 import signal
@@ -11,16 +14,16 @@ from lightning_native.engine.run_folder import RunFolder
 from lightning_native.home import private
 
 _FILE = "end-published"
-# Is put into the folder by who is on another machine, and cannot lock a file in it.
+# Uploaded into the folder by a process on another machine, which cannot lock a file there.
 PROMISE = "end-promised"
-# A promise is renewed this often while the end is waited for, and no longer counts after so many seconds.
+# The process that waits for the end renews its promise this often; without that, the promise expires.
 RENEWAL_SECONDS = 5.0
 _PROMISE_SECONDS = 15.0
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 
 
 class EndPublication:
-    """What its holder knows of the publication of one run's end."""
+    """The publication of one run's end, for the holder of the lock."""
 
     def __init__(self, file: TextIO) -> None:
         self._file = file
@@ -32,15 +35,15 @@ class EndPublication:
         return self._file.read() != ""
 
     def done(self) -> None:
-        """Say that the end is published."""
+        """Record that the end is published."""
         self._file.write("yes\n")
 
 
 @contextmanager
 def end_publication(folder: RunFolder) -> Iterator[EndPublication]:
-    """Have the right to publish a run's end, which one process has at a time; wait until nobody else has it.
+    """Acquire the right to publish a run's end, which one process has at a time; wait until it is free.
 
-    A process that dies gives it back, and the next one sees that nothing is done.
+    A process that dies releases it, and the next holder sees that the end is not published.
     """
     with open(folder.path / _FILE, "a+", opener=private) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
@@ -48,12 +51,12 @@ def end_publication(folder: RunFolder) -> Iterator[EndPublication]:
 
 
 def is_promised(folder: RunFolder) -> bool:
-    """Tell whether somebody else has the right to publish the run's end now."""
+    """Return whether another process has the right to publish the run's end now."""
     return folder.is_locked(_FILE) or is_promised_elsewhere(folder)
 
 
 def is_promised_elsewhere(folder: RunFolder) -> bool:
-    """Tell whether somebody on another machine will publish the run's end, and then delete the studio this runs in."""
+    """Return whether a process on another machine will publish the run's end, and then delete this studio."""
     try:
         return time.time() - (folder.path / PROMISE).stat().st_mtime < _PROMISE_SECONDS
     except FileNotFoundError:
@@ -61,8 +64,8 @@ def is_promised_elsewhere(folder: RunFolder) -> bool:
 
 
 def wait_for_promise(folder: RunFolder) -> None:
-    """Wait until the studio is deleted by whom that was promised by, or not any longer."""
+    """Wait until the process that promised to delete this studio does so, or its promise expires."""
     while is_promised_elsewhere(folder):
-        # There is nothing left to do in order.
+        # Nothing is left to be ended in order.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""Tells ZenML how steps and runs ended when they could not tell it themselves."""
+"""The publisher of steps and runs that could not report their own end to ZenML."""
 
 from collections.abc import Mapping
 from uuid import UUID
@@ -22,7 +22,7 @@ class RunPublisher:
         self._run_id = pipeline_run_id
 
     def steps_ended(self, results: Mapping[str, StepResult]) -> None:
-        """Publish the failed and stopped ones of these steps that ZenML believes to be running, or never heard of."""
+        """Publish the failed and stopped ones of these steps that ZenML believes to be running, or does not know."""
         open_results = {name: result for name, result in results.items() if result.state in ("failed", "stopped")}
         if not open_results:
             return
@@ -54,7 +54,7 @@ class RunPublisher:
             self._create_failed_step(name, result)
 
     def _create_failed_step(self, name: str, result: StepResult) -> None:
-        """Make the step known as failed, in as many versions as ZenML believes that there will be attempts."""
+        """Create the step as failed, once for each attempt that ZenML still expects."""
         client = Client()
         run = client.get_pipeline_run(self._run_id)
         if run.snapshot is None:
@@ -74,7 +74,7 @@ class RunPublisher:
         Args:
             state: how it ended.
             message: why.
-            settle_steps: publish the steps that are still open, too: of a dynamic pipeline, nobody else will.
+            settle_steps: publish the steps that are still open as well; a dynamic pipeline's have no other publisher.
         """
         status = Client().get_pipeline_run(self._run_id, hydrate=False).status
         if status.is_finished or state == "completed":
@@ -97,7 +97,7 @@ class RunPublisher:
                 publish_step_run_status_update(step.id, status, exception_info=info)
 
     def _run_stopped(self, reason: str) -> None:
-        """Publish that the run is stopped, where its steps have not told ZenML so."""
+        """Publish that the run is stopped, unless its steps have reported that to ZenML."""
         if not Client().get_pipeline_run(self._run_id, hydrate=False).status.is_finished:
             publish_pipeline_run_status_update(self._run_id, ExecutionStatus.STOPPED, status_reason=reason[:250])
 

@@ -24,7 +24,7 @@ STEP_STATUS: dict[StepState, ExecutionStatus] = {
 
 
 def run_status(journal: Journal, record: RunRecord, *, driven: bool) -> ExecutionStatus:
-    """Return the status of a run; one that nobody drives any more has failed."""
+    """Return the status of a run; an unfinished run that no process drives has failed."""
     if record.state != "running":
         return RUN_STATUS[record.state]
     if not driven:
@@ -34,5 +34,5 @@ def run_status(journal: Journal, record: RunRecord, *, driven: bool) -> Executio
 
 
 def step_statuses(steps: Iterable[StepRecord]) -> dict[str, ExecutionStatus]:
-    """Return the status of each step whose turn has come."""
+    """Return the status of each step that has begun."""
     return {step.name: STEP_STATUS[step.state] for step in steps if step.state != "pending"}

@@ -1,6 +1,6 @@
-"""Starts what ZenML runs in a studio or job, and looks for no garbage until the user's code is there.
+"""The start of ZenML's entrypoint, with garbage collection disabled until the user's code is loaded.
 
-What ZenML makes when it starts lasts until the end: looking through it again and again takes half a second.
+This saves half a second a step, because the objects that ZenML creates when it starts last until the end.
 """
 
 import atexit
@@ -15,15 +15,15 @@ _LOADED_BY_NAME = ("lightning_native.zenml.step_process.entrypoints", "lightning
 
 
 def enable_gc() -> None:
-    """Look for garbage from now on, though not in what is there."""
+    """Collect garbage from now on, but not among the objects that exist already."""
     gc.freeze()
     gc.enable()
 
 
 def _end_logging() -> None:
-    """Write what is still to be logged, while threads can begin: what ZenML brings does it in one.
+    """Flush the log handlers while threads can still start, because ZenML's handler flushes in one.
 
-    Python 3.12 lets none begin at its end, and would print the traceback of that in the log of every step.
+    Python 3.12 refuses new threads at exit, and would print a traceback into the log of every step.
     """
     logging.shutdown()
     atexit.unregister(logging.shutdown)
@@ -35,7 +35,7 @@ if __name__ == "__main__":
     for module in _LOADED_BY_NAME:
         importlib.import_module(module)
     try:
-        # In the place of this module, as if it had been started itself: ZenML looks at the main module.
+        # In place of this module, because ZenML inspects the main module.
         runpy.run_module(_ZENML, run_name="__main__", alter_sys=True)
     finally:
         _end_logging()

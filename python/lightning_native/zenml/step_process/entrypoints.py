@@ -1,4 +1,4 @@
-"""How steps and pipelines start in a studio or job, from the code that is there."""
+"""The entrypoints of steps and pipelines in a studio or job, where the code is there already."""
 
 import atexit
 import gc
@@ -44,14 +44,14 @@ else:
         "pipelines.dynamic.entrypoint_configuration", "DynamicPipelineEntrypointConfiguration"
     )
 
-# Where ZenML puts code into images.
+# The folder of the code in ZenML's images.
 DOCKER_IMAGE_WORKDIR = Path("/app")
 
 
 class PackagedCode(BaseEntrypointConfiguration):
-    """Runs from the code as it was brought there, for any user.
+    """An entrypoint that runs from the code as it was uploaded, for any user.
 
-    ZenML's own configurations change to `/app`, which only root can make.
+    ZenML's own configurations change to `/app`, which only root can create.
     """
 
     @classmethod
@@ -71,9 +71,9 @@ class PackagedCode(BaseEntrypointConfiguration):
         return arguments
 
     def prepare_code_environment(self) -> None:
-        """Go to the code and make it importable: unpacked in the working folder, a wheel there, or of an image."""
+        """Change to the folder of the code, and put it on the path: a tree, a wheel, or the code of an image."""
         enable_gc()
-        # ZenML leaves so many objects that looking through them for garbage at the end would take more than a second.
+        # ZenML leaves so many objects that collecting garbage at exit would take more than a second.
         atexit.register(gc.freeze)
         packaging = os.environ.get(ENV_PACKAGING)
         if packaging == "wheel":
@@ -82,13 +82,13 @@ class PackagedCode(BaseEntrypointConfiguration):
             self._find_in_image()
         code = str(Path.cwd())
         if code not in sys.path:
-            # Before what is installed, as for a script, but after Python's own: what ZenML imports late is its, too.
+            # Before installed packages, as for a script, but after the standard library, which ZenML imports late.
             sys.path.insert(end_of_standard_library(), code)
 
     def _find_in_image(self) -> None:
         if not self.should_download_code:
             if DOCKER_IMAGE_WORKDIR.is_dir():
-                # Lightning need not start a container where its image says.
+                # Lightning may start a container in another folder than its image names.
                 os.chdir(DOCKER_IMAGE_WORKDIR)
             return
         os.chdir(tempfile.mkdtemp(prefix="code-", dir=os.environ.get(ENV_SCRATCH)))
@@ -116,7 +116,7 @@ class LightningNativeStepEntrypointConfiguration(PackagedCode, StepEntrypointCon
                 self._continue(interrupted)
 
     def _continue(self, step_run: UUID) -> None:
-        logger.info("The step's machine was taken away: it starts again.")
+        logger.info("The step's machine was interrupted: the step starts again.")
         options = {**self.entrypoint_args, _STEP_RUN_ID_OPTION: str(step_run)}
         arguments = [word for name, value in options.items() for word in (f"--{name}", value)]
         LightningNativeIsolatedStepEntrypointConfiguration(arguments).run()

@@ -1,4 +1,4 @@
-"""The start and end of a schedule, which Lightning's schedules do not have: each run looks for itself."""
+"""The start and end of a schedule, which Lightning's schedules do not have: each run checks them itself."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from lightning_native.zenml.variables import ENV_PIPELINE_ID, ENV_WINDOW
 
 
 def out_of_window() -> bool:
-    """Tell whether this process is a step of a scheduled run that is not to be."""
+    """Return whether this process is a step of a scheduled run outside of its schedule's start and end."""
     if ENV_WINDOW not in os.environ:
         return False
     begin, end, first = json.loads(os.environ[ENV_WINDOW])

@@ -1,4 +1,4 @@
-"""What a step does that is told to end while it runs: it has been stopped, or its machine is being taken away."""
+"""The handler of SIGTERM in a running step, which means either "stop" or "this machine is being interrupted"."""
 
 import atexit
 import os
@@ -24,18 +24,18 @@ logger = get_logger(__name__)
 
 
 class _MachineInterrupted(BaseException):
-    """Ends the step's process in order, past all that would tell ZenML of a failure."""
+    """Ends the step's process in order, past all code that would report a failure to ZenML."""
 
 
 @contextmanager
 def interruption_is_no_failure(*, interruptible: bool, driven: bool) -> Iterator[None]:
-    """Keep ZenML from publishing a step as failed that got SIGTERM. The process is expected to end after the block.
+    """Keep ZenML from publishing a step that receives SIGTERM as failed; the process is to end after the block.
 
-    A step that is stopped ends; where its run is `driven` by a controller, that knows why and tells ZenML. One that is
-    `interruptible`, and whose run is not being stopped, loses its machine: it ends by the signal and stays running in
-    ZenML, which would count it as one of its retries otherwise. In both cases its code can save what it wants to save,
-    as ZenML raises an exception in it, once: all processes of a job get the signal from Lightning, and again from
-    what they were started by.
+    A stopped step ends, and the controller of a `driven` run reports the reason to ZenML. An `interruptible` step whose
+    run is not being stopped loses its machine. It ends by the signal and stays running in ZenML, because ZenML would
+    count a failure as one of the step's retries. In both cases ZenML raises an exception in the step's code, which can
+    then save its work. It is raised once, although the processes of a job receive the signal twice: from Lightning and
+    from their parents.
     """
 
     def publish_with(own: Callable[[UUID], Any]) -> Callable[[UUID], Any]:
@@ -49,7 +49,7 @@ def interruption_is_no_failure(*, interruptible: bool, driven: bool) -> Iterator
 
         return publish
 
-    # Otherwise each step would ask ZenML, and tell it, by itself.
+    # Without this, each step would ask ZenML for the reason, and report it.
     stopped = driven and not interruptible
     handle_signals_with(_once, (lambda _handler: RunStoppedException("The step is stopped.")) if stopped else None)
     publish_failures_with(publish_with)
@@ -58,24 +58,24 @@ def interruption_is_no_failure(*, interruptible: bool, driven: bool) -> Iterator
     try:
         yield
     except RunStoppedException:
-        # Where it was when it was stopped interests nobody, and takes a second to print.
+        # A traceback of the stop is of no use, and takes a second to print.
         logger.info("The step was stopped.")
         _run_exit_handlers()
-        # Python takes the whole of ZenML apart otherwise, which takes longer than stopping.
+        # Python would tear down all of ZenML, which takes longer than the stop.
         os._exit(128 + signal.SIGTERM)
     except (_MachineInterrupted, RunInterruptedException):
         if not interruptible:
             raise
-        logger.info("The step's machine is being taken away.")
+        logger.info("The step's machine is being interrupted.")
         _run_exit_handlers()
-        # So that the engine sees why, and does not count it as a retry.
+        # The engine recognizes the signal, and does not count a retry.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _once(handle: Callable[..., None]) -> Callable[..., None]:
     def handle_once(*arguments: Any) -> None:
-        # First of all: what the next signal raises, logging would catch, and print.
+        # Before anything is logged: logging would catch and print an exception of the next signal.
         _ignore_further_signals()
         handle(*arguments)
 
@@ -84,12 +84,12 @@ def _once(handle: Callable[..., None]) -> Callable[..., None]:
 
 def _ignore_further_signals() -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
-        # Not SIG_IGN, which processes that are started for the last things to do would inherit.
+        # Not SIG_IGN, which the processes that the step starts at its end would inherit.
         signal.signal(number, lambda *_: None)
 
 
 def _run_exit_handlers() -> None:
-    """Do what Python does at the end of a process, for the code that counts on it."""
+    """Run the exit handlers and flush the output, as Python does at the end of a process."""
     _ignore_further_signals()
     atexit._run_exitfuncs()
     sys.stdout.flush()
@@ -99,13 +99,13 @@ def _run_exit_handlers() -> None:
 def _interrupt(_number: int, _frame: object) -> None:
     # ZenML's handler calls this one while it raises its own exception.
     if not isinstance(sys.exc_info()[1], (RunInterruptedException, RunStoppedException)):
-        raise RunInterruptedException("The machine is being taken away.")
+        raise RunInterruptedException("The machine is being interrupted.")
 
 
 def interrupted_step_run(name: str) -> UUID | None:
-    """Return the run of a step that an earlier attempt left running when it lost its machine.
+    """Return the step run that an earlier attempt left running when its machine was interrupted.
 
-    The next attempt goes on with it: ZenML would count one of its own as one of the step's retries.
+    The next attempt continues it, because ZenML would count a new one as one of the step's retries.
     """
     orchestrator_run_id = Client().active_stack.orchestrator.get_orchestrator_run_id()
     runs = Client().list_pipeline_runs(orchestrator_run_id=orchestrator_run_id, size=1)

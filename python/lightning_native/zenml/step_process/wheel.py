@@ -1,4 +1,4 @@
-"""The user's code where it comes as a wheel: installed and on the path."""
+"""The user's code as a wheel: installed and on the path."""
 
 import os
 import shutil

@@ -1,1 +1,1 @@
-"""Runs that the orchestrator brings to Lightning, each kind in a module."""
+"""The submission of runs, each kind in a module, and the requests about submitted runs."""

@@ -1,6 +1,6 @@
 """Changes to a schedule on Lightning: `python -m lightning_native.zenml.submit.change_schedule update|delete NAME`.
 
-A process of its own makes them, so that the credentials are in no other's environment.
+A process of its own applies them, so that no other has the credentials among its variables.
 """
 
 import argparse
@@ -20,7 +20,7 @@ def change_schedule(environ: Mapping[str, str], *arguments: str) -> None:
     """Update or delete a schedule, in a process of its own.
 
     Raises:
-        CloudError: it could not be changed; the message says why.
+        CloudError: it could not be changed; the message has the reason.
     """
     result = subprocess.run(
         python_module(__name__, *arguments),
@@ -34,7 +34,7 @@ def change_schedule(environ: Mapping[str, str], *arguments: str) -> None:
 
 
 def main() -> int:
-    """Do what the command line says and return 0, or 1 if it cannot be done."""
+    """Carry out the command line and return 0, or 1 if that fails."""
     parser = argparse.ArgumentParser(description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     update = verbs.add_parser("update")

@@ -42,7 +42,7 @@ def submit_dynamic(
     orchestrator: "ContainerizedOrchestrator",
     snapshot: "PipelineSnapshotResponse",
     stack: "Stack",
-    environment: dict[str, str],
+    variables: dict[str, str],
     placeholder_run: "PipelineRunResponse | None",
 ) -> SubmissionResult:
     """Have a dynamic pipeline run in a studio of its own, which submits its isolated steps.
@@ -72,7 +72,7 @@ def submit_dynamic(
                 settings,
                 configuration.name,
                 folder.path.name,
-                {**environment, ENV_RUN_ID: run_id},
+                {**variables, ENV_RUN_ID: run_id},
                 context,
                 pipeline_run=pipeline_run,
                 argv=(*command, *arguments),

@@ -1,4 +1,4 @@
-"""The status of a submitted run, asked of the journal of this machine or of the run's controller on Lightning."""
+"""The status of a submitted run, from the journal of this machine or of the run's controller on Lightning."""
 
 from typing import TYPE_CHECKING
 
@@ -22,7 +22,7 @@ logger = get_logger(__name__)
 def fetch_status(
     component: "StackComponent", run: "PipelineRunResponse", *, include_steps: bool
 ) -> tuple[ExecutionStatus | None, dict[str, ExecutionStatus] | None]:
-    """Return how a run stands, and its steps: from the journal of this machine, or of its controller."""
+    """Return the status of a run and of its steps; None: ZenML's own is right, or cannot be known better here."""
     folder = newest_folder(str(run.orchestrator_run_id))
     run_id = folder.path.name
     if HandedOver.read(folder) is not None:
@@ -46,7 +46,7 @@ def _fetch_remote_status(
         return None, None
     answer = remote_calls.status(component, run_id)
     if answer is None:
-        # It publishes how the run ended before it goes; without that, it was taken away.
+        # A controller publishes the run's end before it deletes its studio; otherwise somebody else deleted it.
         after = Client().get_pipeline_run(run.id, hydrate=False).status
         return (None if after.is_finished else ExecutionStatus.FAILED), None
     if run.status == ExecutionStatus.STOPPING and answer["state"] == "running":

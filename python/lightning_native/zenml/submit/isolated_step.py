@@ -28,7 +28,7 @@ def submit_isolated(
     step_run: "StepRunResponse",
     pipeline: str,
     snapshot: "PipelineSnapshotResponse",
-    environment: Mapping[str, str],
+    variables: Mapping[str, str],
 ) -> None:
     """Have an isolated step run in a studio or job of its own.
 
@@ -48,7 +48,7 @@ def submit_isolated(
         argv=(*command, *arguments),
         config=container.config,
         settings=settings_of(orchestrator, container),
-        variables={**environment, ENV_RUN_ID: orchestrator.get_orchestrator_run_id()},
+        variables={**variables, ENV_RUN_ID: orchestrator.get_orchestrator_run_id()},
         image=lambda: isolated_image(snapshot, container.config),
     )
     submit_step(orchestrator, step_run.id, pipeline, source)
@@ -66,9 +66,9 @@ def isolated_status(orchestrator: "ContainerizedOrchestrator", step_run: "StepRu
     run = Client().get_pipeline_run(step_run.pipeline_run_id)
     if run.snapshot is None or run.pipeline is None:
         return step_run.status
-    environment, secrets = get_config_environment_vars(pipeline_run_id=run.id)
+    configured, secrets = get_config_environment_vars(pipeline_run_id=run.id)
     runtime = get_runtime_environment(config=step_run.config, stack=Client().active_stack)
     submit_isolated(
-        orchestrator, step_run, step_run, run.pipeline.name, run.snapshot, {**environment, **secrets, **runtime}
+        orchestrator, step_run, step_run, run.pipeline.name, run.snapshot, {**configured, **secrets, **runtime}
     )
     return ExecutionStatus.RUNNING

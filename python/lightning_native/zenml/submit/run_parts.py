@@ -5,7 +5,7 @@ from lightning_native.engine.run_folder import RunFolder
 
 
 def newest_folder(run_id: str) -> RunFolder:
-    """Return the folder of the newest part of a run: a paused or broken dynamic run goes on in another one."""
+    """Return the folder of the newest part of a run."""
     folder = RunFolder.of(run_id)
     while (following := RunFolder.of(_part(run_id, folder))).path.exists():
         folder = following
@@ -13,7 +13,7 @@ def newest_folder(run_id: str) -> RunFolder:
 
 
 def next_folder(run_id: str) -> RunFolder:
-    """Return where the next part of a run goes: the first, if there is none yet."""
+    """Return the folder for the next part of a run: its first, if there is none yet."""
     first = RunFolder.of(run_id)
     return RunFolder.of(_part(run_id, newest_folder(run_id))) if first.path.exists() else first
 
@@ -25,7 +25,7 @@ def _part(run_id: str, folder: RunFolder) -> str:
 
 
 def is_unfinished(folder: RunFolder) -> bool:
-    """Tell whether a run has begun and has not ended."""
+    """Return whether a run has begun and has not ended."""
     with Journal() as journal:
         record = journal.run(folder.path.name)
     return record is not None and record.state == "running"

@@ -55,7 +55,7 @@ def submit_schedule(
 
 
 def update_schedule(orchestrator: "StackComponent", schedule: "ScheduleResponse", update: "ScheduleUpdate") -> None:
-    """Change when Lightning runs a pipeline, pause it, or have it go on.
+    """Change the times at which Lightning runs a pipeline, pause its schedule, or resume it.
 
     Raises:
         CloudError: Lightning has no such schedule, or refuses.

@@ -55,9 +55,9 @@ def submit_step(component: "StackComponent", step_run: UUID, pipeline: str, sour
 
 
 def step_status(component: "StackComponent", step_run: "StepRunResponse") -> ExecutionStatus | None:
-    """Return how a submitted step stands, None if it was not submitted here.
+    """Return the status of a submitted step; None if it was not submitted on this machine.
 
-    One whose controller died gets another, which goes on where the dead one was.
+    A step whose controller died gets another one, which continues where the dead one was.
     """
     folder = RunFolder.of(step_run.id.hex)
     if not folder.path.exists():
@@ -68,13 +68,13 @@ def step_status(component: "StackComponent", step_run: "StepRunResponse") -> Exe
         if record is not None and record.state != "running":
             return run_status(journal, record, driven=driven)
     if not driven and _is_orphan(folder):
-        logger.warning("The process that drove step `%s` died; another one goes on.", step_run.name)
+        logger.warning("The process that drove step `%s` died; another one continues it.", step_run.name)
         start_again(component, settings_of(component, step_run), folder)
     return ExecutionStatus.RUNNING
 
 
 def _is_orphan(folder: RunFolder) -> bool:
-    """Tell whether nobody drives a run that is not over; a controller that has just been started needs a moment."""
+    """Return whether an unfinished run has no controller; one that was just started may not drive it yet."""
     if time.time() - (folder.path / "controller.json").stat().st_mtime < _START_SECONDS:
         return False
     with Journal() as journal:
@@ -83,7 +83,7 @@ def _is_orphan(folder: RunFolder) -> bool:
 
 
 def wait_for_step(component: "StackComponent", step_run: "StepRunResponse") -> ExecutionStatus:
-    """Wait until a submitted step has ended, and return how."""
+    """Wait until a submitted step has ended, and return its status."""
     while True:
         status = step_status(component, step_run) or Client().get_run_step(step_run.id, hydrate=False).status
         if status.is_finished or status == ExecutionStatus.RETRYING:
@@ -92,7 +92,7 @@ def wait_for_step(component: "StackComponent", step_run: "StepRunResponse") -> E
 
 
 def stop_step(component: "StackComponent", step_run: "StepRunResponse") -> None:
-    """Ask whoever drives a submitted step to stop it; one that has ended stays as it is."""
+    """Ask the controller of a submitted step to stop it; a step that has ended stays as it is."""
     folder = RunFolder.of(step_run.id.hex)
     if folder.path.exists():
         folder.request_stop(graceful=False)

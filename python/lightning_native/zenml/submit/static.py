@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
-# What setting up and booting take, as `lightning-native plan` assumes.
+# The time that setting up and booting take, as `lightning-native plan` assumes.
 _PREPARE_SECONDS = 60.0
 _BOOT_SECONDS = 30.0
 
@@ -46,8 +46,8 @@ def submit_static(
     orchestrator: "ContainerizedOrchestrator",
     snapshot: "PipelineSnapshotResponse",
     stack: "Stack",
-    base_environment: dict[str, str],
-    step_environments: dict[str, dict[str, str]],
+    base_variables: dict[str, str],
+    step_variables: dict[str, dict[str, str]],
     placeholder_run: "PipelineRunResponse | None",
 ) -> SubmissionResult:
     """Check the run, pack the code, start the controller, and return.
@@ -62,7 +62,7 @@ def submit_static(
     run_id = uuid4().hex
     folder = RunFolder.of(run_id)
     pipeline_run = placeholder_run.id if placeholder_run else None
-    variables = {name: step_environments.get(name, base_environment) for name in snapshot.step_configurations}
+    variables = {name: step_variables.get(name, base_variables) for name in snapshot.step_configurations}
     with compiler_context(orchestrator, settings, stack) as context:
         # Every mistake that can be found here is found before anything exists.
         run = compile_pipeline(run_id, orchestrator, snapshot, variables, context)
@@ -77,7 +77,7 @@ def submit_static(
                 settings,
                 run.plan.name,
                 run_id,
-                {**base_environment, ENV_RUN_ID: run_id},
+                {**base_variables, ENV_RUN_ID: run_id},
                 context,
                 pipeline_run=pipeline_run,
             )

@@ -1,4 +1,4 @@
-"""Stops runs for `zenml pipeline runs stop`, and publishes their end as soon as they have ended."""
+"""The stop of a run for `zenml pipeline runs stop`, which also publishes the run's end."""
 
 import atexit
 import gc
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 
 logger = get_logger(__name__)
 
-# Who asks for a stop waits no longer for the end.
+# The longest that a stop request waits for the run to end.
 _PATIENCE_SECONDS = 300.0
-_LOOK_SECONDS = 0.02
-# How often it is looked whether there is a controller: a new one takes a while to start, and one too many refuses.
-_DRIVEN_LOOK_SECONDS = 10.0
+_POLL_SECONDS = 0.02
+# How often the controller is checked for: a new one takes a while to start, and a surplus one refuses to drive.
+_DRIVEN_CHECK_SECONDS = 10.0
 
 
 def stop_run(
@@ -44,14 +44,14 @@ def stop_run(
     *,
     graceful: bool,
 ) -> None:
-    """Stop a run: at once, and return when it has ended, or, if graceful, when the steps that run have ended.
+    """Stop a run: at once, and wait for its end; or, if graceful, when its running steps have ended, without waiting.
 
     A run whose controller died gets another one, which stops it and releases what it held.
 
     Raises:
         RunStoppedError: it was not started on this machine.
     """
-    # Who stops a run waits for it: looking through all of ZenML for garbage at the end takes more than a second.
+    # The user waits for this process, and collecting garbage in all of ZenML at its end takes more than a second.
     atexit.register(gc.freeze)
     folder = newest_folder(str(run.orchestrator_run_id))
     run_id = folder.path.name
@@ -87,21 +87,21 @@ def _stop_controller_there(
     """Stop a run whose controller is on Lightning, or about to be; return when it has ended, unless graceful."""
     run_id = folder.path.name
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    # Who brings the controller there, or waits for it here, hears of the stop by itself.
+    # The launching process watches for the stop request itself, so there is nobody to notify yet.
     while not graceful and HandedOver.read(folder) is None and folder.is_driven() and time.monotonic() < deadline:
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
     where = HandedOver.read(folder)
     if where is None:
         return
     if graceful or not where.keeps_journal:
         remote_calls.stop(component, run_id, graceful=graceful)
-        # The controller of a dynamic pipeline tells ZenML and deletes its studio by itself.
+        # The controller of a dynamic pipeline publishes the end and deletes its studio itself.
         while not graceful and remote_calls.status(component, run_id) is not None and time.monotonic() < deadline:
-            time.sleep(_LOOK_SECONDS)
+            time.sleep(_POLL_SECONDS)
         return
     logger.info("Stopping run %s and releasing what it holds …", run_id)
     with remote_calls.ending(component, run_id) as ending:
-        # What is needed afterwards is found out meanwhile.
+        # Both are needed after the end, and take a while to prepare.
         publisher, keep_log = RunPublisher(run.id), log_keeper(run_id)
         end = ending.wait()
         if end is None:
@@ -124,32 +124,33 @@ def _drive_again(
 def _wait_for_end(
     run_id: str, steps_ended: Callable[[dict[str, StepResult]], object], keep_driven: Callable[[], object]
 ) -> RunResult | None:
-    """Return how a run ended, None if it does not; tell of its steps meanwhile, while what they held is released.
+    """Return the result of a run; None if it does not end in time.
 
-    Now and then, `keep_driven` starts another controller if there is none any more.
+    `steps_ended` receives the steps as they end, while the run still releases what they held. `keep_driven` is called
+    now and then, and replaces a controller that died.
     """
     deadline = time.monotonic() + _PATIENCE_SECONDS
-    looked = time.monotonic()
-    told: set[str] = set()
+    checked = time.monotonic()
+    published: set[str] = set()
     with Journal() as journal:
         while time.monotonic() < deadline:
             record = journal.run(run_id)
-            # One that is not there is just being started.
+            # A run without a record is just being started.
             has_ended = record is not None and record.state != "running"
             result = RunResult.of(journal, run_id, "")
-            # The run's controller itself tells of steps that failed while it goes on.
+            # The controller itself publishes a step that fails while the run continues.
             ended = {
                 name: step
                 for name, step in result.steps.items()
-                if name not in told and (has_ended or step.state == "stopped")
+                if name not in published and (has_ended or step.state == "stopped")
             }
             if ended:
                 steps_ended(ended)
-                told.update(ended)
+                published.update(ended)
             if has_ended:
                 return result
-            if time.monotonic() > looked + _DRIVEN_LOOK_SECONDS:
+            if time.monotonic() > checked + _DRIVEN_CHECK_SECONDS:
                 keep_driven()
-                looked = time.monotonic()
-            time.sleep(_LOOK_SECONDS)
+                checked = time.monotonic()
+            time.sleep(_POLL_SECONDS)
     return None
