@@ -5,14 +5,18 @@ import subprocess
 import sys
 import time
 import uuid
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from lightning_native.emulator import LocalCloud
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import PlacementName, RunPlan, StepPlan
 from lightning_native.engine.run_folder import RunFolder
+from lightning_native.lightning.session import connect
 from tests.support.zygote import Zygote
 
 DRIVER = Path(__file__).parent / "driver.py"
@@ -77,3 +81,15 @@ class Runner:
     def lines(self, name: str) -> list[str]:
         path = self.results / name
         return path.read_text().split() if path.exists() else []
+
+
+@pytest.fixture
+def runner(lightning_cloud: LocalCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
+    monkeypatch.setenv("LIGHTNING_NATIVE_HOME", str(tmp_path / "home"))
+    runner = Runner(lightning_cloud, tmp_path)
+    yield runner
+    with Journal() as journal:
+        assert journal.open_leases() == []
+    cloud = connect()
+    # Other tests of the session have studios of their own there.
+    assert [name for name in cloud.studio_names() + cloud.job_names() if name.startswith("engine-test")] == []

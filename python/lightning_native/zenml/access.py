@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lightning_native.emulator.attach import attach, default_root
 from lightning_native.lightning.credentials import Credentials
+from lightning_native.lightning.local import attach, default_root
 from lightning_native.zenml.config import LightningNativeStepSettings
 from lightning_native.zenml.variables import ENV_ON_LOCAL_CLOUD
 

@@ -9,7 +9,7 @@ import pytest
 from tests.support.search import files_below
 from tests.support.workbench import Workbench
 
-from lightning_native.emulator.local_cloud import LocalCloud
+from lightning_native.emulator import LocalCloud
 
 # Five minutes pass in twelve seconds, which leaves a step of ZenML's time to import itself.
 RATE = 25

@@ -7,8 +7,8 @@ from uuid import UUID
 from zenml.config import DockerSettings
 from zenml.constants import ENV_ZENML_DYNAMIC_PIPELINE_MONITORING_INTERVAL
 
-from lightning_native.emulator.keep_alive import keeping
 from lightning_native.engine.checks import check_plan
+from lightning_native.lightning.local import keeping
 from lightning_native.zenml.access import credentials_of, local_cloud_root
 from lightning_native.zenml.compiler.compiled_run import CompiledRun, CompilerContext
 from lightning_native.zenml.compiler.step_variables import command_variables

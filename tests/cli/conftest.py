@@ -1,0 +1,3 @@
+from tests.support.runner import runner
+
+__all__ = ["runner"]
