@@ -1,4 +1,4 @@
-"""`docs/security.md` names tests and fuzz targets that are there."""
+"""`docs/reference/security.md` names tests and fuzz targets that are there."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_what_the_documentation_names_is_there() -> None:
-    text = (ROOT / "docs" / "security.md").read_text()
+    text = (ROOT / "docs" / "reference" / "security.md").read_text()
     tests = set(re.findall(r"`([\w/]+/test_\w+\.py)`", text))
     assert len(tests) > 20
     assert [name for name in sorted(tests) if not (ROOT / "tests" / name).is_file()] == []

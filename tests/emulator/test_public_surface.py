@@ -12,7 +12,7 @@ import pytest
 
 from lightning_native.emulator import LocalCloud
 
-PAGE = Path(__file__).parents[2] / "docs" / "emulator.md"
+PAGE = Path(__file__).parents[2] / "docs" / "reference" / "emulator.md"
 CLASSES = ("Studio", "Job", "Pipeline", "Teamspace", "Machine", "User", "Organization")
 
 # Exercises the SDK in a process of its own and prints each public name that it used, with its class.

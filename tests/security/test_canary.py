@@ -1,6 +1,6 @@
 """A secret of each kind in workflows and jobs: no command line and nothing that stays has one.
 
-The places that may have one, and for how long, are those in the table of `docs/security.md`.
+The places that may have one, and for how long, are those in the table of `docs/reference/security.md`.
 """
 
 import hashlib

@@ -15,7 +15,7 @@ from pathlib import Path
 from lightning_native.emulator import LocalCloud
 from tests.support.canary import CanaryWatch, unexpected
 
-SECURITY = Path(__file__).parents[2] / "docs" / "security.md"
+SECURITY = Path(__file__).parents[2] / "docs" / "reference" / "security.md"
 # | kinds | `place` `place` | until | why |
 _ROW = re.compile(r"^\| (?P<kinds>[^|]+) \| (?P<places>[^|]+) \| (?P<until>[^|]+) \|", re.MULTILINE)
 

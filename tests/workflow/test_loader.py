@@ -259,7 +259,7 @@ def test_a_request_that_nothing_satisfies_names_the_step_and_what_is_near(tmp_pa
 
 
 def test_the_example_of_the_documentation_loads(tmp_path: Path) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "workflow.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "workflow-file.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     (tmp_path / "requirements.txt").write_text("numpy\n")
     workflow = load(tmp_path, example, {"WANDB_API_KEY": "key"})
@@ -269,7 +269,7 @@ def test_the_example_of_the_documentation_loads(tmp_path: Path) -> None:
 
 
 def test_the_documentation_has_every_key() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "workflow.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "workflow-file.md").read_text(encoding="utf-8")
     missing = [
         key
         for model in (WorkflowDocument, StepDocument, Resources)

@@ -1,4 +1,4 @@
-"""A workflow file, `workflow.yaml`, as a plan of a run. What it may hold is described in docs/workflow.md."""
+"""A workflow file, `workflow.yaml`, as a plan of a run. Its keys are described in docs/reference/workflow-file.md."""
 
 import os
 import re

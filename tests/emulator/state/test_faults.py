@@ -202,7 +202,7 @@ def test_faults_fire_exactly_as_often_as_asked(studio: Any, faults: Faults) -> N
 
 
 def test_every_kind_is_documented_and_checked(faults: Faults) -> None:
-    page = (Path(__file__).parents[3] / "docs" / "emulator.md").read_text()
+    page = (Path(__file__).parents[3] / "docs" / "reference" / "emulator.md").read_text()
     assert [kind for kind in KINDS if f"`{kind}`" not in page] == []
     with pytest.raises(EmulatorError, match="'explode' is no fault"):
         faults.add("explode")
