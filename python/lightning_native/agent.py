@@ -1,37 +1,38 @@
-"""Runs commands inside a studio, each exactly once. One file, standard library only, Python 3.8 or later.
+"""The agent: runs commands in a studio, each exactly once. One file, standard library only, Python 3.8 or later.
 
-The engine uploads this file and calls it, as `COMMAND` says, through the studio's shell::
+The engine uploads this file and calls it with `COMMAND` through the studio's shell::
 
     python agent.py start OPID --spec-sha256 HEX [--wait S]   start the operation, or attach, or replay its result
-    python agent.py poll OPID --offset N [--wait S]           what it printed since byte N, and how it stands
+    python agent.py poll OPID --offset N [--wait S]           its output since byte N, and its state
     python agent.py exchange REQUEST [--wait S]               start and poll many operations in one call
     python agent.py stop OPID ... [--grace S]                 SIGTERM to their process groups, then SIGKILL
     python agent.py unpack ARCHIVE SHA256 DESTINATION         verify an uploaded archive, unpack it atomically, delete
-                                                              it, and what beside it was not used for long
-    python agent.py forget OPID                               stop and remove one operation, with what it printed
+                                                              it and older versions that were not used for long
+    python agent.py forget OPID                               stop and remove one operation, with its output
     python agent.py leave RUN [--owes]                        stop and remove a run's operations: those whose ids begin
-                                                              with its id and a dot; who else is there, and whether
-                                                              RUN is to stop the studio, which it or another owes
-    python agent.py leave RUN --stay                          only which other runs have operations that run
+                                                              with its id and a dot; report the other runs here, and
+                                                              whether RUN must stop the studio (`owes`: a run started
+                                                              it, so the last run to leave stops it)
+    python agent.py leave RUN --stay                          report only the other runs with running operations
     python agent.py python                                    the machine's interpreter: its path, version and folder
     python agent.py job OPID --spec-sha256 HEX --job-name N   run the operation here and now, as the command of a job
     python agent.py job ID --spec-sha256 HEX --step NAME      the same for one step of a pipeline
 
-Every call prints one line of JSON. An operation is a folder `ops/OPID` beside this file. Making that folder is the
-claim: however often `start` is delivered, the command runs once. Its specification `ops/OPID.json` is uploaded
+Every call prints one line of JSON. An operation is a folder `ops/OPID` beside this file. The creation of that folder
+is the claim: however often `start` is delivered, the command runs once. Its specification `ops/OPID.json` is uploaded
 before `start` and removed as soon as it is claimed, because it carries the step's secrets:
 `{"argv": [...], "cwd": ..., "env": {...}, "scratch": [names of variables that get a private folder], "timeout": s,
 "bin": the folder of the machine's interpreter, which comes first on PATH, "pythonpath": [folders that its Python
 imports from first]}`,
-and for a job `"unpack": [[archive, SHA-256, destination], ...]`, which come first, `"retry": {"count", "delay",
-"backoff"}`, and `"mounted": true` where this file's folder is a mount that outlives the job, as in a container; there,
-what is unpacked and imported from goes by relative names into a private folder that is removed at the end.
-Operations that are started together share one file `ops/ID.json`, `{OPID: specification}`; a request to exchange is
+and for a job `"unpack": [[archive, SHA-256, destination], ...]`, which are unpacked before the command runs,
+`"retry": {"count", "delay", "backoff"}`, and `"mounted": true` where this file's folder is a mount that outlives the
+job, as in a container; there, relative destinations and import folders are below a private folder that is removed at
+the end. Operations that start in one call share one file `ops/ID.json`, `{OPID: specification}`; an exchange request is
 `{"start": {"file": ID, "sha256": HEX, "operations": {OPID: offset}}, "poll": {OPID: offset}}`, both parts optional, and
 its answer `{"answers": {OPID: answer}}`. The jobs of a pipeline share one file `ops/ID.json`,
 `{"steps": {name: specification}}`. A job prints the command's output, and after each attempt its result on a line of
-its own that begins with `result_mark`: it proves that the agent wrote the line, because the specification's `"word"`,
-which it is made of, is in no place that the command can read.
+its own that begins with `result_mark`. The mark proves that the agent wrote the line, because it is a hash of the
+specification's `"word"`, which the command cannot read anywhere.
 """
 
 from __future__ import annotations
@@ -47,14 +48,15 @@ import sys
 import threading
 import time
 
-# Every import here delays every step: what only some calls need, they import themselves.
+# Every import here delays every step, so a module that only some calls need is imported in those.
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from io import FileIO
     from typing import Any
 
-# Imported, so that it is compiled once and not in every call; without what Python looks for in an environment.
+# An import, because Python then compiles the file once rather than in every call. -I and -S leave out the user's
+# variables and site-packages, which would delay each call.
 COMMAND = (
     "python3",
     "-I",
@@ -67,30 +69,30 @@ OPERATIONS = os.path.join(HOME, "ops")
 LOG_LIMIT = 64 * 1024 * 1024
 CHUNK = 256 * 1024
 LARGEST_ANSWER = 1024 * 1024
-# The same bounds as those of `lightning_native.extract_archive`.
+# The bounds of `lightning_native.extract_archive`.
 MOST_BYTES = 1 << 40
 MOST_ENTRIES = 10_000_000
 KEPT_CODES = 3
 KEPT_CODE_SECONDS = 7 * 86400.0
 RESULT_MARK = "lightning-native-result"
-# The one environment of a machine, which not every shell has on its PATH; newer machines have the first.
+# The machine's environment, which is not on the PATH of every shell; newer machines have the first.
 CONDA_FOLDERS = ("/system/conda/miniconda3/envs/cloudspace/bin", "/home/zeus/miniconda3/envs/cloudspace/bin")
-# A wrapper's answer names the interpreter behind it.
+# `sys.executable` names the interpreter, also where `python` is a wrapper of it.
 QUESTION = (
     "import json, sys; "
     "print(json.dumps({'executable': sys.executable, 'version': '.'.join(map(str, sys.version_info[:3]))}))"
 )
-# What the wrappers of a machine print until it is set up, with any exit code.
+# Printed by a machine's wrappers until it is set up, with any exit code.
 NOT_READY = "setting things up"
 QUESTION_SECONDS = 60.0
 UV_ENVIRONMENTS = "UV_LIGHTNING_VIRTUALENV_ROOT"
-# An upload is not always visible at once in the studio's file system.
+# Seconds: an upload is not always visible at once in the studio's file system.
 UPLOAD_PATIENCE = 60.0
-# Between the claim and the runner's lock an operation looks dead for a moment.
+# Seconds: between the claim and the runner's lock, an operation seems dead for a moment.
 CLAIM_PATIENCE = 10.0
-# No number of seconds or bytes that we are given is as large.
+# Larger than any sensible number of seconds or bytes.
 FOR_EVER = 1 << 53
-# How long what a command prints while it is being stopped waits for its end.
+# While a command is being stopped, how long its output is held back so that it arrives together with the result.
 STOP_PATIENCE = 1.0
 
 
@@ -104,11 +106,11 @@ def operation_folder(operation: str) -> str:
 
 
 def result_mark(word: str, attempt: int) -> str:
-    """Return how the line with an attempt's result begins.
+    """Return the beginning of the line with an attempt's result.
 
     Args:
-        word: the specification's; whoever follows the job knows it, too.
-        attempt: from 1; a line that was seen of one attempt proves nothing about the next.
+        word: the specification's, which the process that follows the job knows as well.
+        attempt: from 1; it is part of the hash, so that the line of one attempt proves nothing about the next.
     """
     proof = hashlib.sha256(("%s %d" % (word, attempt)).encode()).hexdigest()
     return "%s %s: " % (RESULT_MARK, proof[:32])
@@ -122,7 +124,7 @@ def write_json(path: str, value: Any) -> None:
 
 
 def read_json(path: str) -> dict[str, Any] | None:
-    """Return what `write_json` wrote; None where there is nothing, or something else."""
+    """Return a dictionary that `write_json` wrote; None if the file is missing or has other content."""
     try:
         with open(path) as stream:
             value = parse(stream.read())
@@ -157,7 +159,7 @@ def read_specifications(path: str) -> dict[str, Any]:
 
 
 def check_specification(spec: Any) -> dict[str, Any]:
-    """Return a specification in which everything has its type; what its words do is found out when it runs."""
+    """Return a specification whose values have the right types; the command itself is checked when it runs."""
 
     def texts(value: Any) -> bool:
         return isinstance(value, (list, tuple)) and all(isinstance(text, str) for text in value)
@@ -222,12 +224,13 @@ def wait_for_upload(path: str, sha256: str, needless: Callable[[], bool] = lambd
 
 
 def state_of(folder: str) -> str:
-    """One of "unknown", "running", "done", "lost"; lost means that the studio died under the operation."""
+    """Return "unknown", "running", "done" or "lost"; lost: the studio died while the operation ran."""
     if not os.path.isdir(folder):
         return "unknown"
     if os.path.exists(os.path.join(folder, "result.json")):
         return "done"
-    # Before the lock: a runner that has only begun takes it, and writes this, as soon as we have let it go.
+    # Read before the lock is tried: a runner that has just begun waits for the lock that we hold for a moment, and
+    # writes this file afterwards.
     started = os.path.exists(os.path.join(folder, "runner.json"))
     try:
         with open(os.path.join(folder, "lock")) as lock:
@@ -236,14 +239,14 @@ def state_of(folder: str) -> str:
         return "running"
     except FileNotFoundError:
         pass
-    # The runner may have written its result and left between the two looks.
+    # The runner may have written its result and ended between the two checks.
     if os.path.exists(os.path.join(folder, "result.json")):
         return "done"
     return "lost" if started or time.time() - os.stat(folder).st_mtime > CLAIM_PATIENCE else "running"
 
 
 def start(file: str, sha256: str, operations: list[str], *, together: bool) -> None:
-    """Start operations, whose specifications are in `ops/FILE.json`: that of the one, or by their ids."""
+    """Start operations; `ops/FILE.json` has the specification of one, or with `together` each under its id."""
     import contextlib
 
     path = specification_path(file)
@@ -253,7 +256,7 @@ def start(file: str, sha256: str, operations: list[str], *, together: bool) -> N
         return all(os.path.isdir(operation_folder(operation)) for operation in operations)
 
     with contextlib.suppress(FileNotFoundError):
-        # Another delivery of the same call may claim them all and delete the file at any moment.
+        # Another delivery of the same call may claim all operations and delete the file at any moment.
         wait_for_upload(path, sha256, claimed)
         if not claimed():
             os.chmod(path, 0o600)
@@ -277,12 +280,12 @@ def claim(operation: str, spec: dict[str, Any]) -> None:
 
 def run_as_job(operation: str, spec_sha256: str, job_name: str | None, step: str | None) -> int:
     """Run an operation in the foreground, as the command of a job."""
-    # A submission that was delivered twice makes a second job of the same command, under another name.
+    # A submission that was delivered twice creates a second job with the same command, under another name.
     if job_name and os.environ.get("LIGHTNING_JOB_NAME", job_name) != job_name:
         print("this job is a duplicate of %s, which runs the command" % job_name)
         return 1
     if job_name:
-        # The command can tell its job also where the platform does not.
+        # The platform does not set it everywhere, and commands read it.
         os.environ.setdefault("LIGHTNING_JOB_NAME", job_name)
     spec_path = specification_path(operation)
     wait_for_upload(spec_path, spec_sha256)
@@ -293,9 +296,9 @@ def run_as_job(operation: str, spec_sha256: str, job_name: str | None, step: str
     spec = check_specification(content)
     if "word" not in spec:
         raise SystemExit("the specification has no word to prove its result by")
-    # Lightning starts a pipeline's jobs again, with the same mounts: who created the pipeline removes those.
+    # Lightning starts a pipeline's jobs again, with the same mounts; the pipeline's creator removes the specification.
     if step is None or not spec.get("mounted"):
-        # Whoever submitted the job removes what cannot be removed here, such as from a mount that is read-only.
+        # The submitter removes a specification that cannot be removed here, such as on a read-only mount.
         try:  # noqa: SIM105  contextlib would be imported for this alone
             os.unlink(spec_path)
         except OSError:
@@ -305,7 +308,7 @@ def run_as_job(operation: str, spec_sha256: str, job_name: str | None, step: str
     import shutil
     import tempfile
 
-    # Not every container has a home that it can write to.
+    # A container's home may be missing or read-only.
     private = tempfile.mkdtemp(prefix="lightning-native-")
     try:
         return run_unpacked(spec, private)
@@ -314,7 +317,7 @@ def run_as_job(operation: str, spec_sha256: str, job_name: str | None, step: str
 
 
 def run_unpacked(spec: dict[str, Any], private: str) -> int:
-    """Unpack what a job needs, where it says or else in a private folder, and run the command."""
+    """Unpack a job's archives, relative destinations below `private`, and run the command."""
 
     def place(path: str) -> str:
         return os.path.join(private, os.path.expanduser(path))
@@ -328,14 +331,14 @@ def run_unpacked(spec: dict[str, Any], private: str) -> int:
 
 
 def run_attempts(spec: dict[str, Any], output: FileIO, stopping: threading.Event) -> int:
-    """Run a job's command until it succeeds, is stopped, or may not be tried again; return the job's exit code."""
+    """Run a job's command until it succeeds, is stopped, or has no retry left; return the job's exit code."""
     retry = spec.get("retry") or {"count": 0}
     here = os.getcwd() if os.access(".", os.W_OK) else None
     work = here if spec.get("mounted") else OPERATIONS
     attempt = 1
     while True:
         result = run_command(work, None, spec, output, stopping)
-        # One write, on a line of its own: what the command printed last may have no end.
+        # One write that begins with a line break, because the command's last line may have none.
         output.write(("\n%s%s\n" % (result_mark(spec["word"], attempt), json.dumps(result))).encode())
         code = int(result["exit_code"])
         if code == 0 or stopping.is_set() or attempt > retry["count"]:
@@ -346,7 +349,7 @@ def run_attempts(spec: dict[str, Any], output: FileIO, stopping: threading.Event
 
 
 def pause(retry: dict[str, Any], failures: int) -> float:
-    """Return the seconds to wait after so many failures, which no growth makes more than ten years."""
+    """Return the seconds to wait after so many failures, ten years at most."""
     longest = 10 * 365 * 86400.0
     try:
         return min(float(retry["delay"]) * float(retry["backoff"]) ** (failures - 1), longest)
@@ -378,7 +381,7 @@ def run(folder: str, spec: dict[str, Any]) -> None:
     # Set before the child exists, so that an early stop is not lost.
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     with open(os.path.join(folder, "lock"), "w") as lock, open(os.path.join(folder, "log"), "ab", buffering=0) as log:
-        # Held for as long as the runner lives: who can take it knows that the runner is gone.
+        # Held for as long as the runner lives: a process that can acquire it knows that the runner is gone.
         fcntl.flock(lock, fcntl.LOCK_EX)
         write_json(os.path.join(folder, "result.json"), run_command(folder, folder, spec, log, stopping))
 
@@ -386,7 +389,7 @@ def run(folder: str, spec: dict[str, Any]) -> None:
 def run_command(
     work: str | None, folder: str | None, spec: dict[str, Any], log: FileIO, stopping: threading.Event
 ) -> dict[str, Any]:
-    """Run a command to its end and return its result; its scratch folder is in `work`, its operation's is `folder`."""
+    """Run a command to its end and return its result; `work` has its scratch folder, `folder` is its operation's."""
     environment = command_environment(spec)
     scratch = None
     if spec.get("scratch"):
@@ -404,13 +407,13 @@ def run_command(
 
 
 def command_environment(spec: dict[str, Any]) -> dict[str, str]:
-    """Return a command's variables: the specification's, with its interpreter and its folders for Python first."""
+    """Return a command's variables, with its interpreter first on PATH and its folders first on PYTHONPATH."""
     environment = {**os.environ, **(spec.get("env") or {})}
     if spec.get("pythonpath"):
         folders = [*map(os.path.expanduser, spec["pythonpath"]), environment.get("PYTHONPATH", "")]
         environment["PYTHONPATH"] = os.pathsep.join(filter(None, folders))
     if spec.get("bin"):
-        # The machine of a job may have its environment elsewhere than the studio that was asked.
+        # A job's machine may have its environment in another folder than the studio whose interpreter `bin` is.
         active = os.path.join(os.environ.get("VIRTUAL_ENV", ""), "bin")
         has_python = os.path.isabs(active) and os.path.exists(os.path.join(active, "python"))
         folder = active if has_python else spec["bin"]
@@ -418,7 +421,7 @@ def command_environment(spec: dict[str, Any]) -> dict[str, str]:
             others = [each for each in os.get_exec_path(environment) if each != folder]
             environment["PATH"] = os.pathsep.join([folder, *others])
     if not os.path.isdir(environment.get(UV_ENVIRONMENTS, "/")):
-        # `uv run` fails where its folder is missing, as it is on new machines.
+        # `uv run` fails if this folder is missing, which it is on new machines.
         del environment[UV_ENVIRONMENTS]
     return environment
 
@@ -433,20 +436,20 @@ def spawn_and_supervise(
         os.chdir(os.path.expanduser(spec.get("cwd") or "~"))
         child, output = spawn(spec["argv"], environment)
     except (OSError, ValueError) as error:
-        # A value error: what no system can be given, such as a NUL in a word.
+        # A ValueError is a word that no system accepts, such as one with a NUL.
         log.write(("cannot start %r: %s\n" % (spec["argv"][:1], error)).encode(errors="backslashreplace"))
         return never_ran
     if folder is not None:
         write_json(os.path.join(folder, "runner.json"), {"runner": os.getpid(), "child": child})
-        # Who asked for it before there was a runner to tell could not do more.
+        # A stop request from before runner.json existed could only leave this file.
         if os.path.exists(os.path.join(folder, "stop")):
             stopping.set()
     return supervise(child, output, log, spec.get("timeout"), stopping, folder)
 
 
 def spawn(argv: list[str], environment: dict[str, str]) -> tuple[int, int]:
-    """Start a command in a session of its own; return its id, and the pipe that its output comes through."""
-    # Importing subprocess would take a third of the time that a job takes to start.
+    """Start a command in a session of its own; return its process id and the reading end of its output."""
+    # The import of subprocess would take a third of the time that a job takes to start.
     program = find_program(argv[0], environment)
     keep_files()
     source, sink = os.pipe()
@@ -461,7 +464,7 @@ def spawn(argv: list[str], environment: dict[str, str]) -> tuple[int, int]:
                 (os.POSIX_SPAWN_DUP2, sink, 2),
             ],
             setsid=True,
-            # Python ignores these.
+            # Python ignores these signals, and a child inherits that.
             setsigdef=[signal.SIGPIPE, signal.SIGXFSZ],
         )
     except BaseException:
@@ -474,29 +477,29 @@ def spawn(argv: list[str], environment: dict[str, str]) -> tuple[int, int]:
 
 
 def be_as_nice(child: int) -> None:
-    """Give a child our own priority: to Linux, its session has one of its own beside that of its processes."""
+    """Give a child's session our own niceness: Linux schedules sessions, and a new one begins at 0 (see sched(7))."""
     niceness = os.nice(0)
     try:
         if niceness > 0:
             with open("/proc/%d/autogroup" % child, "w") as autogroup:
                 autogroup.write(str(niceness))
     except OSError:
-        # Not every system has that, and it allows few changes a second.
+        # Not every system has autogroups, and Linux refuses frequent changes.
         return
 
 
 def keep_files() -> None:
-    """Have the commands that we start inherit none of the files that we were given open."""
+    """Keep the files that this process inherited open from the commands that it starts."""
     try:
         names = os.listdir("/proc/self/fd")
     except OSError:
-        # There is no such folder on macOS.
+        # macOS has no such folder.
         return
     for name in names:
         try:
             os.set_inheritable(int(name), int(name) <= 2)
         except OSError:
-            # It was open for the listing only.
+            # This descriptor was open for the listing only.
             continue
 
 
@@ -513,7 +516,7 @@ def find_program(name: str, environment: dict[str, str]) -> str:
 def supervise(
     child: int, output: int, log: FileIO, timeout: float | None, stopping: threading.Event, folder: str | None
 ) -> dict[str, Any]:
-    """Copy the child's output to the log until it ends, stopping it when asked or when its time is over."""
+    """Copy a child's output to the log until it ends; stop it on request or at its time limit."""
     copier = threading.Thread(target=copy_output, args=(output, log), daemon=True)
     copier.start()
     begun = time.monotonic()
@@ -532,13 +535,13 @@ def supervise(
             signal_group(child, signal.SIGTERM)
         elif kill_at is not None and now > kill_at:
             signal_group(child, signal.SIGKILL)
-        # Short operations end at once, long ones cost nothing.
+        # Short pauses at first, so that the end of a short operation is noticed at once; later ones cost nothing.
         copier.join(0.005 if now - begun < 1 else 0.05)
         if not copier.is_alive():
             time.sleep(0.005)
     if outcome["stopped"] or outcome["timed_out"]:
         signal_group(child, signal.SIGKILL)
-    # A process that the command left behind may hold the pipe open for ever.
+    # A leftover process of the command may hold the pipe open for ever.
     copier.join(1.0)
     outcome["exit_code"] = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
     outcome["peak_memory"] = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
@@ -577,12 +580,12 @@ def exchange(request: dict[str, Any], wait: float) -> dict[str, Any]:
         operations = check_offsets(together.get("operations"))
         start(together.get("file", ""), together["sha256"], list(operations), together=True)
         offsets.update(operations)
-    # What is started is often short.
+    # An operation that has just started is often short: its end may come with this answer.
     return {"answers": poll(offsets, wait, until_all=bool(together))}
 
 
 def poll(offsets: dict[str, int], wait: float, *, until_all: bool = False) -> dict[str, Any]:
-    """Return how operations stand and what they printed since these bytes, as soon as there is news of one or all."""
+    """Return the states of operations and their output since these offsets, once one (or each) has news."""
     import base64
 
     begun = time.monotonic()
@@ -596,12 +599,12 @@ def poll(offsets: dict[str, int], wait: float, *, until_all: bool = False) -> di
             break
         if not quiet or (len(quiet) < len(answers) and not until_all):
             news_since = news_since or now
-            # What is stopped together ends together, and one call tells of all.
+            # Operations that are stopped together end together, and one answer then has all ends.
             if now - news_since > STOP_PATIENCE or not any(map(is_stopping, running)):
                 break
         time.sleep(0.02)
     if wait and running and len(quiet) < len(answers):
-        # One call carries a burst of lines, and the ends of several operations, rather than one.
+        # After a moment, one call carries a burst of lines and several ends rather than one.
         time.sleep(0.1)
         answers = {operation: look(operation, offset) for operation, offset in offsets.items()}
     room = LARGEST_ANSWER
@@ -620,7 +623,7 @@ def is_stopping(operation: str) -> bool:
 
 def look(operation: str, offset: int) -> dict[str, Any]:
     folder = operation_folder(operation)
-    # The state first: what is in the log after "done" is all there will ever be.
+    # The state before the size: after "done" the log is complete.
     answer: dict[str, Any] = {"state": state_of(folder), "offset": offset}
     try:
         answer["size"] = max(0, os.path.getsize(os.path.join(folder, "log")) - offset)
@@ -646,7 +649,7 @@ def stop(operation: str, grace: float) -> dict[str, Any]:
     folder = operation_folder(operation)
     os.makedirs(OPERATIONS, mode=0o700, exist_ok=True)
     try:
-        # Claiming an operation that has not started keeps it from ever starting.
+        # The claim of an operation that has not started keeps it from ever starting.
         os.mkdir(folder, 0o700)
         never_ran = {"exit_code": -signal.SIGTERM, "timed_out": False, "stopped": True, "peak_memory": 0}
         write_json(os.path.join(folder, "result.json"), dict(never_ran, started=time.time(), ended=time.time()))
@@ -661,9 +664,9 @@ def stop(operation: str, grace: float) -> dict[str, Any]:
 
 
 def unpack_tar(archive: str, folder: str) -> None:
-    """Unpack a tar file into a new folder, and write nothing outside of it whatever the archive holds.
+    """Unpack a tar file into a new folder, and write nothing outside of it, whatever the archive's content.
 
-    Raises ValueError, which names the entry, for what must not be unpacked.
+    Raises ValueError, which names the entry, for an entry that must not be unpacked.
     """
     import shutil
     import tarfile
@@ -690,7 +693,7 @@ def unpack_tar(archive: str, folder: str) -> None:
             if content is None:
                 raise ValueError(f"{entry.name!r} is neither a file nor a folder nor a symbolic link")
             try:
-                # Never through a file that is there, nor with more rights than a program needs.
+                # O_EXCL: never through an existing file. No more permissions than a program needs.
                 descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755 if entry.mode & 0o100 else 0o644)
             except (FileExistsError, IsADirectoryError):
                 raise ValueError(f"{entry.name!r} is there twice") from None
@@ -698,7 +701,7 @@ def unpack_tar(archive: str, folder: str) -> None:
                 shutil.copyfileobj(content, file, 1 << 20)
             modified = min(max(0, entry.mtime), 1 << 33)
             os.utime(path, (modified, modified))
-    # At the end, so that nothing is written through a link.
+    # Links come last, so that nothing is written through one.
     for name, target, path in links:
         if os.path.lexists(path):
             raise ValueError(f"{name!r} is there twice")
@@ -706,12 +709,12 @@ def unpack_tar(archive: str, folder: str) -> None:
 
 
 def unpack(archive: str, sha256: str, destination: str) -> dict[str, Any]:
-    """Unpack once, atomically; a destination that exists was completely unpacked before."""
+    """Unpack once, atomically; a destination that exists was unpacked completely before."""
     destination = os.path.expanduser(destination)
     if os.path.isdir(destination):
         return {"state": "done"}
     archive = os.path.expanduser(archive)
-    # Another delivery of the same call may unpack it and delete it at any moment.
+    # Another delivery of the same call may unpack and delete the archive at any moment.
     wait_for_upload(archive, sha256, lambda: os.path.isdir(destination))
     if os.path.isdir(destination):
         return {"state": "done"}
@@ -733,7 +736,7 @@ def unpack(archive: str, sha256: str, destination: str) -> dict[str, Any]:
 
 
 def prune(newest: str) -> None:
-    """Delete the code that was not used for long, but for the last few; `newest` is used now."""
+    """Delete code that was not used for long, except for the last few versions; `newest` counts as used now."""
     import shutil
 
     folder = os.path.dirname(newest)
@@ -746,12 +749,12 @@ def prune(newest: str) -> None:
 
 
 def leave(run: str, owes: bool) -> dict[str, Any]:
-    """End a run's stay in a studio that others may use, too; if it owes the stop, it leaves that to who is there."""
+    """Remove a run from a studio that others may use; if it owes the stop, the runs that stay inherit that."""
     operation_folder(run)
     os.makedirs(OPERATIONS, mode=0o700, exist_ok=True)
     note = os.path.join(OPERATIONS, ".heirs")
     with open(note + ".lock", "w") as lock:
-        # Of two that leave at once, one sees the other, or is the last.
+        # Under a lock, one of two runs that leave at once finds the other, or is the last.
         fcntl.flock(lock, fcntl.LOCK_EX)
         forgotten = forget(run + ".")
         others = other_runs(run)
@@ -778,7 +781,7 @@ def forget(prefix: str) -> int:
     for name in mine:
         path = os.path.join(OPERATIONS, name)
         if os.path.islink(path):
-            # Not ours, and not to be followed.
+            # A link is not ours, so it is removed without being followed.
             os.unlink(path)
         elif os.path.isdir(path):
             stop(name, 1)
@@ -795,7 +798,7 @@ def forget(prefix: str) -> int:
 
 
 def find_interpreter() -> dict[str, Any]:
-    """Return the interpreter of this machine's environment: the first that answers; else the problem."""
+    """Return the first interpreter of this machine's environment that answers; if none does, the problem."""
     import shutil
 
     folders = [os.environ[name] + "/bin" for name in ("VIRTUAL_ENV", "CONDA_PREFIX") if os.environ.get(name)]
@@ -811,14 +814,14 @@ def find_interpreter() -> dict[str, Any]:
 
 
 def ask_interpreter(candidate: str) -> dict[str, str] | str:
-    """Return an interpreter's path and version, or why it gave none.
+    """Return an interpreter's path and version, or the reason why it gave none.
 
-    Raises SystemExit where the machine is not ready: another interpreter that answers by then is not the machine's.
+    Raises SystemExit if the machine is not ready: another interpreter that answers meanwhile is not the machine's.
     """
     import subprocess
 
     try:
-        # Neither the user's variables nor what an environment imports at every start have a part in the answer.
+        # -I and -S: the user's variables and an environment's start-up imports must not change the answer.
         result = subprocess.run(
             [candidate, "-I", "-S", "-c", QUESTION],
             stdin=subprocess.DEVNULL,
@@ -834,7 +837,7 @@ def ask_interpreter(candidate: str) -> dict[str, str] | str:
     output = result.stdout.decode(errors="replace")
     text = (output + result.stderr.decode(errors="replace")).strip()[-300:]
     try:
-        # A wrapper may print before the answer.
+        # A wrapper may print lines before the answer.
         answer = parse(output.splitlines()[-1]) if result.returncode == 0 else None
     except (ValueError, IndexError):
         answer = None
@@ -864,7 +867,7 @@ def seconds(text: str) -> float:
 
 def main() -> None:  # noqa: PLR0915  one line for each argument of each call
     if sys.argv[1:2] == ["job"]:
-        # Read by hand, and left at once: importing argparse and tidying up would delay every job.
+        # Parsed by hand, and ended by `_exit`: argparse and the interpreter's clean-up would delay every job.
         options = dict(zip(sys.argv[3::2], sys.argv[4::2]))  # noqa: B905  Python 3.8 has no strict=
         code = run_as_job(sys.argv[2], options["--spec-sha256"], options.get("--job-name"), options.get("--step"))
         sys.stdout.flush()

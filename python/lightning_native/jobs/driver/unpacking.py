@@ -1,4 +1,4 @@
-"""The one way to unpack an archive on a job's machine. `agent.py`, which travels by itself, has the same function."""
+"""The extraction of an archive on a job's machine. `agent.py`, which travels by itself, has the same function."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import os
 
 from .errors import DriverError
 
-# The same bounds as those of `lightning_native.extract_archive`.
+# The bounds of `lightning_native.extract_archive`.
 MOST_BYTES = 1 << 40
 MOST_ENTRIES = 10_000_000
 
 
 def unpack_tar(archive: str, folder: str) -> None:
-    """Unpack a tar file into a new folder, and write nothing outside of it whatever the archive holds.
+    """Unpack a tar file into a new folder, and write nothing outside of it, whatever the archive's content.
 
-    Raises ValueError, which names the entry, for what must not be unpacked.
+    Raises ValueError, which names the entry, for an entry that must not be unpacked.
     """
     import shutil
     import tarfile
@@ -41,7 +41,7 @@ def unpack_tar(archive: str, folder: str) -> None:
             if content is None:
                 raise ValueError(f"{entry.name!r} is neither a file nor a folder nor a symbolic link")
             try:
-                # Never through a file that is there, nor with more rights than a program needs.
+                # O_EXCL: never through an existing file. No more permissions than a program needs.
                 descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o755 if entry.mode & 0o100 else 0o644)
             except (FileExistsError, IsADirectoryError):
                 raise ValueError(f"{entry.name!r} is there twice") from None
@@ -49,7 +49,7 @@ def unpack_tar(archive: str, folder: str) -> None:
                 shutil.copyfileobj(content, file, 1 << 20)
             modified = min(max(0, entry.mtime), 1 << 33)
             os.utime(path, (modified, modified))
-    # At the end, so that nothing is written through a link.
+    # Links come last, so that nothing is written through one.
     for name, target, path in links:
         if os.path.lexists(path):
             raise ValueError(f"{name!r} is there twice")
@@ -57,7 +57,7 @@ def unpack_tar(archive: str, folder: str) -> None:
 
 
 def unpack_into_place(archive: str, destination: str, folder: str = "") -> None:
-    """Unpack a tar file below `folder` of a new destination, which is there only once it is complete.
+    """Unpack a tar file below `folder` of a new destination, which appears only when it is complete.
 
     Raises:
         DriverError: the archive is damaged, or must not be unpacked.
