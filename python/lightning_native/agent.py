@@ -451,7 +451,7 @@ def spawn(argv: list[str], environment: dict[str, str]) -> tuple[int, int]:
     """Start a command in a session of its own; return its process id and the reading end of its output."""
     # The import of subprocess would take a third of the time that a job takes to start.
     program = find_program(argv[0], environment)
-    keep_files()
+    close_on_exec()
     source, sink = os.pipe()
     try:
         child = os.posix_spawn(
@@ -472,11 +472,11 @@ def spawn(argv: list[str], environment: dict[str, str]) -> tuple[int, int]:
         raise
     finally:
         os.close(sink)
-    be_as_nice(child)
+    inherit_niceness(child)
     return child, source
 
 
-def be_as_nice(child: int) -> None:
+def inherit_niceness(child: int) -> None:
     """Give a child's session our own niceness: Linux schedules sessions, and a new one begins at 0 (see sched(7))."""
     niceness = os.nice(0)
     try:
@@ -488,7 +488,7 @@ def be_as_nice(child: int) -> None:
         return
 
 
-def keep_files() -> None:
+def close_on_exec() -> None:
     """Keep the files that this process inherited open from the commands that it starts."""
     try:
         names = os.listdir("/proc/self/fd")
