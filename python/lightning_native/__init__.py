@@ -1,7 +1,7 @@
 """Archives of source trees, studio names, requirements and DAG scheduling, on a Rust core.
 
-Importing this needs neither zenml nor lightning-sdk. The native module is loaded when one of its names is first asked
-for, because a machine that runs steps has the Python part alone.
+The import needs neither zenml nor lightning-sdk. The native module is loaded on the first use of one of its names,
+because a machine that runs steps has the Python part alone.
 """
 
 import os
@@ -9,16 +9,16 @@ import sys
 
 
 def _leave_working_folder() -> None:
-    """Take the working folder off the path of `python -m lightning_native…`: what is there is not ours.
+    """Remove the working folder from the path of `python -m lightning_native…`, because its modules are not ours.
 
-    It is first there, before anything of ours is imported; `os` and `sys` are there already.
+    Python puts it first. This runs before any import of ours; `os` and `sys` are loaded already.
     """
     started = sys.argv[:1] == ["-m"] and "lightning_native" in {word.partition(".")[0] for word in sys.orig_argv}
     try:
-        if started and sys.path[:1] in ([""], [os.getcwd()]):  # noqa: PTH109  pathlib is not there yet
+        if started and sys.path[:1] in ([""], [os.getcwd()]):  # noqa: PTH109  pathlib is not loaded yet
             del sys.path[0]
     except FileNotFoundError:
-        # The folder is gone, and Python has not put it there.
+        # The folder is deleted, and Python has not put it on the path.
         return
 
 
@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> object:
-        """Return what the native module has under a name, which is kept from then on."""
+        """Return an object of the native module by its name, and keep it in this module."""
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = globals()[name] = getattr(_native_module(name), name)
@@ -77,10 +77,10 @@ def __dir__() -> list[str]:
 
 
 def _native_module(name: str) -> object:
-    """Import the native module: of this package, or of one that is installed beside it where steps run.
+    """Import the native module: this package's, or that of a full installation on the machine of a step.
 
     Raises:
-        ImportError: there is none; the message says how to get one.
+        ImportError: there is none; the message names the remedy.
     """
     global __path__  # noqa: PLW0603  Python looks for the modules of a package in its own variable
     from importlib import import_module

@@ -1,13 +1,13 @@
-"""Bounds of what any machine can be given: texts, arguments and seconds."""
+"""Bounds of the texts, arguments and seconds that any machine accepts."""
 
-# No clock of a machine waits much longer, and no run of anybody lasts longer.
+# Ten years: no run lasts longer, and no clock of a machine waits much longer.
 LONGEST_SECONDS = 10 * 365 * 86400.0
-# Linux takes no longer text as one argument or variable.
+# Linux's limit for one argument or variable (MAX_ARG_STRLEN).
 LONGEST_ARGUMENT = 128 * 1024 - 1
 
 
 def problem_of_text(text: str) -> str | None:
-    """Return why no machine can be given a text, as the end of a sentence; None if it can."""
+    """Return the reason why no machine accepts a text, as the end of a sentence; None if one does."""
     if "\0" in text:
         return "has a NUL character, which no command, variable or name can have; remove it"
     try:

@@ -1,4 +1,4 @@
-"""The question that comes before something is deleted or stopped."""
+"""The question before something is stopped or deleted."""
 
 import argparse
 import sys
@@ -14,14 +14,14 @@ def add_yes_option(parser: argparse.ArgumentParser) -> None:
 
 
 def confirmed(things: Sequence[str], *, yes: bool) -> bool:
-    """Show on stderr what is about to happen, one thing a line, and return whether that is wanted.
+    """Print on stderr each thing that is about to change, and return whether the user confirms.
 
     Args:
-        things: such as `studio a: to delete`; nothing is asked when there are none.
+        things: one line each, such as `studio a: to delete`; without any, there is no question.
         yes: the answer was given on the command line.
 
     Raises:
-        UsageError: there is nobody to ask.
+        UsageError: there is no terminal to ask on.
     """
     for thing in things:
         sys.stderr.write(f"{one_line(thing)}\n")
@@ -29,7 +29,7 @@ def confirmed(things: Sequence[str], *, yes: bool) -> bool:
         return True
     if not sys.stdin or not sys.stdin.isatty():
         raise UsageError("this asks before it goes ahead, and there is no terminal to ask on; say --yes")
-    # Not `input`, which writes to stdout, where the results are.
+    # Not `input`, which writes to stdout, where the results go.
     sys.stderr.write("Go ahead? [y/N] ")
     sys.stderr.flush()
     answer = sys.stdin.readline()

@@ -1,4 +1,4 @@
-"""Choices that are made where the user makes none."""
+"""Defaults for choices that the user leaves open."""
 
 # The SDK's name of the machine.
 DEFAULT_MACHINE = "CPU"

@@ -1,4 +1,4 @@
-"""Every error this package raises on purpose.
+"""The errors that this package raises on purpose.
 
 ::
 
@@ -26,7 +26,7 @@
 
 
 class LightningNativeError(Exception):
-    """Base of all errors of this package; the message names the input, what is wrong and what to do."""
+    """Base of all errors of this package; the message names the input, the problem and the remedy."""
 
 
 class ArchiveError(LightningNativeError, OSError):
@@ -38,7 +38,7 @@ class UnsafeArchiveError(ArchiveError):
 
 
 class InvalidNameError(LightningNativeError, ValueError):
-    """A text from which no studio name can be made."""
+    """A text from which no studio name can be derived."""
 
 
 class RequirementError(LightningNativeError, ValueError):
@@ -79,7 +79,7 @@ class UnknownMachineError(PlanError):
 
 
 class JobError(LightningNativeError, ValueError):
-    """A job's description that cannot be read, or not be run where it is to run."""
+    """A job's description that cannot be read, or cannot run at its destination."""
 
 
 class UsageError(LightningNativeError, ValueError):
@@ -95,19 +95,19 @@ class CloudError(LightningNativeError):
 
 
 class OutOfCapacityError(CloudError):
-    """No machine of the kind that was asked for is free."""
+    """No machine of the requested kind is free."""
 
 
 class EmulatorError(LightningNativeError):
-    """The local cloud cannot start, or cannot do what is asked of it."""
+    """The local cloud cannot start, or cannot do a requested action."""
 
 
 class StaleControllerError(LightningNativeError):
-    """Another process has taken over the run that this one drove; it must not write about it any more."""
+    """Another controller has taken over the run, so this one must not write about it any more."""
 
 
 class RunFailedError(LightningNativeError):
-    """A run ended with failed steps; the message names them and says why."""
+    """A run ended with failed steps; the message names them with their reasons."""
 
 
 class RunStoppedError(LightningNativeError):

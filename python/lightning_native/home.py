@@ -1,4 +1,4 @@
-"""Where this package keeps its own files."""
+"""The folder in which this package keeps its own files, and the private files in it."""
 
 import fcntl
 import os
@@ -12,12 +12,12 @@ from lightning_native.errors import LightningNativeError
 
 
 def home() -> Path:
-    """Return the folder for journals, runs and the local cloud, made with mode 0700 if missing.
+    """Return the folder for journal, runs and the local cloud, created with mode 0700 if missing.
 
     `LIGHTNING_NATIVE_HOME` names it; by default it is `lightning-native` in the user's data folder.
 
     Raises:
-        LightningNativeError: this user has no home, or may not write where the folder would be.
+        LightningNativeError: this user has no home, or may not create the folder.
     """
     named = os.environ.get("LIGHTNING_NATIVE_HOME")
     hint = "set LIGHTNING_NATIVE_HOME to a folder of this user's"
@@ -25,10 +25,10 @@ def home() -> Path:
         data = Path(os.environ.get("XDG_DATA_HOME") or "~/.local/share")
         folder = Path(named or data / "lightning-native").expanduser().absolute()
     except RuntimeError as error:
-        # A container's user, for example, has no entry in /etc/passwd, and maybe no HOME.
+        # A container's user, for example, may have neither an entry in /etc/passwd nor a HOME.
         raise LightningNativeError(f"this user's home is not known: {error} {hint[0].upper()}{hint[1:]}") from error
     try:
-        # One that was there before may hold what is its user's, who decides who sees that.
+        # An existing folder keeps its mode, because it may hold the user's own files.
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise LightningNativeError(f"cannot make {folder}: {error.strerror}; {hint}") from error
@@ -36,7 +36,7 @@ def home() -> Path:
 
 
 def private_folder(path: Path) -> Path:
-    """Have a folder of ours be there, for its owner only, and return it; the folder that it is in is there."""
+    """Return a folder of ours, created with mode 0700 if missing; its parent exists."""
     path.mkdir(mode=0o700, exist_ok=True)
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         path.chmod(0o700)
@@ -44,7 +44,7 @@ def private_folder(path: Path) -> Path:
 
 
 def private(path: str, flags: int) -> int:
-    """Open a file of ours, for its owner only whatever the umask is: an `opener` for `open`."""
+    """Open a file of ours with mode 0600 whatever the umask: an `opener` for `open`."""
     descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
     if stat.S_IMODE(os.fstat(descriptor).st_mode) & 0o077:
         os.fchmod(descriptor, 0o600)
@@ -52,14 +52,14 @@ def private(path: str, flags: int) -> int:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file of ours, for its owner only."""
+    """Write a file of ours with mode 0600."""
     with open(path, "w", encoding="utf-8", opener=private) as stream:
         stream.write(text)
 
 
 @contextmanager
 def locked(name: str, pause: Callable[[float], object] = time.sleep, *, shared: bool = False) -> Iterator[None]:
-    """Hold a lock that one thread of one process has at a time, or many share; `pause` waits for those who have it."""
+    """Hold a lock across threads and processes, exclusive or `shared`; `pause` waits while it is held elsewhere."""
     path = private_folder(home() / "locks") / name
     with open(path, "w", opener=private) as lock:
         while True:

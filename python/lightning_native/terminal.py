@@ -1,8 +1,8 @@
-"""Text for people, without what it could do to their terminal.
+"""Text for people, without control sequences for their terminal.
 
-What a step prints, and what somebody called a run, a schedule or a file, may hold sequences that move the cursor, set
-the title, fill the clipboard or hide what stands there. Nothing of that kind is shown. Colours are kept in what steps
-and jobs print, on a terminal that shows them, each to the end of its line.
+The output of a step, and the name of a run, a schedule or a file, may hold sequences that move the cursor, set the
+title, fill the clipboard or hide text. All of them are removed. Colours in the output of steps and jobs are kept on a
+terminal that shows them, each to the end of its line.
 """
 
 import os
@@ -14,20 +14,20 @@ from typing import Any, TextIO, cast
 
 _ESCAPE, _BELL, _STRING_END = "\x1b", "\x07", "\x9c"
 _RESET = "\x1b[0m"
-# Neither Unicode's control characters nor those of ASCII, but for the tab.
+# No control character of Unicode or ASCII, except for the tab.
 _PLAIN = re.compile(r"[^\x00-\x08\x0a-\x1f\x80-\x9f]+")
 _COLOUR = re.compile(r"[0-9;:]*")
 _INSIDE_STRING = re.compile(r"[^\x07\x0a\x0d\x18\x1a\x1b\x9c]+")
-# A sequence ends here, whatever it is: one that never ends must not hide what comes after its line.
+# Every sequence ends here, because one without an end must not hide the lines after its own.
 _ENDS_ANY = "\n\r\x18\x1a"
-# As one character and, after an escape, as two: a control sequence, and strings for the terminal itself.
+# The beginnings of a control sequence and of strings for the terminal itself: one character, or two with an escape.
 _SEQUENCE, _STRINGS = "\x9b", "\x90\x98\x9d\x9e\x9f"
 _SEQUENCE_AFTER_ESCAPE, _STRINGS_AFTER_ESCAPE = "[", "PX]^_"
 _LONGEST_PARAMETERS = 64
 
 
 class Cleaner:
-    """Cleans a text that comes in pieces, wherever it is cut.
+    """Cleans a text that arrives in pieces, cut anywhere.
 
     Args:
         colour: whether to keep colours.
@@ -40,7 +40,7 @@ class Cleaner:
         self._is_coloured = False
 
     def feed(self, text: str) -> str:
-        """Return what can be shown by now."""
+        """Return the text that can be shown by now."""
         shown: list[str] = []
         position = 0
         while position < len(text):
@@ -59,13 +59,13 @@ class Cleaner:
         return "".join(shown)
 
     def finish(self) -> str:
-        """Return what ends the text."""
+        """Return the end of the text: a reset if a colour is still on."""
         end = _RESET if self._is_coloured else ""
         self._state, self._is_coloured = "text", False
         return end
 
     def _begin(self, character: str, shown: list[str]) -> None:
-        """Take the first character of something that is not plain."""
+        """Read the first character of a sequence or line end."""
         self._parameters = ""
         if character == "\n":
             self._end_line(shown)
@@ -83,9 +83,9 @@ class Cleaner:
         self._is_coloured = False
 
     def _goes_on(self, character: str, shown: list[str]) -> bool:
-        """Take a further character; False if it is none of what began, and is to be looked at again."""
+        """Read a further character; False if it does not belong to the sequence, and must be read again as text."""
         if self._state == "return":
-            # What would be overwritten stays to be seen; before the end of a line it means nothing.
+            # Shown as a line end, so that nothing is overwritten; before a line end it means nothing.
             self._state = "text"
             self._end_line(shown)
             return character == "\n"
@@ -128,7 +128,7 @@ class Cleaner:
 
     def _in_string(self, character: str, _shown: list[str]) -> bool:
         self._state = "string's end" if character == _ESCAPE else "text"
-        # A bell or the terminator: nothing else comes here.
+        # `_goes_on` has excluded everything but a bell, a terminator and an escape.
         return True
 
     def _at_end_of_string(self, character: str, _shown: list[str]) -> bool:
@@ -137,13 +137,13 @@ class Cleaner:
 
 
 def clean(text: str, *, colour: bool = False) -> str:
-    """Return a text that is whole, as it can be shown."""
+    """Return a complete text as it can be shown."""
     cleaner = Cleaner(colour=colour)
     return cleaner.feed(text) + cleaner.finish()
 
 
 def one_line(text: str) -> str:
-    """Return a text that is a name or a cell of a table, as it can be shown on one line."""
+    """Return a name or a cell of a table as it can be shown on one line."""
     return " ".join(clean(text).splitlines())
 
 
@@ -153,17 +153,17 @@ def shows_colour(stream: TextIO) -> bool:
 
 
 def show_output(stream: TextIO, text: str) -> None:
-    """Write what a step or a job printed, whole lines of it, to a stream for people."""
+    """Write whole lines of a step's or job's output to a stream for people."""
     target = raw(stream)
     _write(target, clean(text, colour=shows_colour(target)))
     target.flush()
 
 
 class CleanStream:
-    """A stream that cleans whatever is written to it; it is like the one below it in everything else.
+    """A stream that cleans all text written to it, and is otherwise like the stream below it.
 
     Attributes:
-        raw: that one, for what is our own, such as a progress bar.
+        raw: the stream below, for output of our own, such as a progress bar.
     """
 
     def __init__(self, raw: TextIO) -> None:
@@ -185,15 +185,15 @@ class CleanStream:
 
 
 def raw(stream: TextIO) -> TextIO:
-    """Return the stream that a clean one writes to; any other is its own."""
+    """Return the stream below a clean stream; any other stream is returned itself."""
     return stream.raw if isinstance(stream, CleanStream) else stream
 
 
 @contextmanager
 def clean_output() -> Iterator[None]:
-    """Have all that is printed in the block cleaned."""
+    """Clean everything that the block prints."""
     before = sys.stdout, sys.stderr
-    # A process may have been started without them.
+    # A process may have been started without streams.
     sys.stdout, sys.stderr = (cast("TextIO", CleanStream(raw(stream)) if stream else stream) for stream in before)
     try:
         yield
@@ -205,6 +205,6 @@ def _write(stream: TextIO, text: str) -> None:
     try:
         stream.write(text)
     except UnicodeEncodeError:
-        # A name of a file that is no text, or a stream that has few letters.
+        # A file's name that is not UTF-8, or a stream with a small character set.
         encoding = stream.encoding or "ascii"
         stream.write(text.encode(encoding, "backslashreplace").decode(encoding))

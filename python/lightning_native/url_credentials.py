@@ -1,8 +1,8 @@
-"""Credentials in URLs: where they stand in a text, so that they are refused or not shown.
+"""Credentials in URLs: found in a text, so that they are refused or hidden.
 
-A URL has them before its host, `https://user:token@host`, or in its query, `?token=…`. Written out they would be kept
-wherever the text is: in the plan, in logs, in process lists. A variable, `https://${TOKEN}@host`, is none: its value
-travels as all secrets do.
+A URL has them before its host, `https://user:token@host`, or in its query, `?token=…`. Written out, they would be kept
+with the text: in the plan, in logs, in process lists. A variable, `https://${TOKEN}@host`, is no credential: its value
+travels as every secret does.
 """
 
 import re
@@ -10,34 +10,34 @@ from collections.abc import Iterable
 
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SHELL_VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
-# The bounds keep long texts without a URL from being read again and again.
+# The bounds keep the time linear for long texts without a URL.
 _USER_INFO = re.compile(r"(?<![A-Za-z0-9+.-])(?P<scheme>[A-Za-z][A-Za-z0-9+.-]{0,30})://(?P<info>[^\s/?#\"'<>]*)@")
 _QUERY_SECRET = re.compile(
     r"(?P<name>[?&#](?:[\w.-]{0,64}[_.-])?(?:(?:access|auth|private|security|id)?token|(?:client)?secret|password|passwd|"
     r"signature|sig|(?:api|access)[_-]?key|credential)s?=)(?P<value>[^\s&#;\"'<>]+)",
     re.IGNORECASE,
 )
-# A name alone is no secret, as that of `git@host`, but services take a token in its place.
+# A name alone is no secret, as in `git@host`, but services accept a token in its place.
 _LIKE_A_TOKEN = re.compile(r"(gh[opsur]_|github_pat_|gl[a-z]{2,6}-|hf_|pypi-|AKIA|ATATT).*|(?=.*\d)[A-Za-z0-9_=]{20,}")
 _HIDDEN = "***"
 
 _SECRET_ARGUMENT = re.compile(
     r"(?:(?<![\w-])--?[\w-]{0,40}(?:password|passwd|token|secret|api-?key)[= ]"
     r"|\b[A-Z_]{0,40}(?:PASSWORD|TOKEN|SECRET|API_?KEY)=)"
-    # A variable, nothing, another option, or a word that no secret is.
+    # Not followed by a variable, nothing, another option, or a word that is no secret.
     r"(?![\"']?(?:\$|$|-|(?:true|false|yes|no|on|off|auto|none|null|[01])\b))",
     re.IGNORECASE,
 )
 
 
 def secret_argument(command: str) -> str | None:
-    """Return what a command has in front of what looks like a secret: `--password ` or `TOKEN=`; None if nothing."""
+    """Return the prefix of a probable secret in a command, `--password ` or `TOKEN=`; None if there is none."""
     found = _SECRET_ARGUMENT.search(command)
     return found[0] if found else None
 
 
 def without_credentials(text: str) -> str:
-    """Return a text in which no URL has credentials, to be shown; variables stay."""
+    """Return a text with the credentials in its URLs replaced by stars; variables stay."""
 
     def masked(match: re.Match[str]) -> str:
         user, colon, password = match["info"].partition(":")
@@ -52,7 +52,7 @@ def without_credentials(text: str) -> str:
 
 
 def refusal(what: str, text: str) -> str:
-    """Return what is said of a text whose credentials are written out."""
+    """Return the error message about a text with credentials written out."""
     place = next((line.strip() for line in text.splitlines() if has_credentials(line)), text)
     return (
         f"{what} has credentials written out in {without_credentials(place)!r}; write a variable in their place, as in "
@@ -61,21 +61,21 @@ def refusal(what: str, text: str) -> str:
 
 
 def has_credentials(text: str) -> bool:
-    """Tell whether a URL in a text has credentials that are written out."""
+    """Return whether a URL in a text has credentials that are written out."""
     return without_credentials(text) != text
 
 
 def variables_in(texts: Iterable[str], *, bare: bool = False) -> tuple[str, ...]:
-    """Return the names of the variables, `${NAME}`, that texts refer to, each once, in their order.
+    """Return the names of the variables in texts, `${NAME}`, each once, in their order.
 
-    `bare`: also as a shell has them, `$NAME`.
+    With `bare`, a shell's spelling `$NAME` counts as well.
     """
     pattern = _SHELL_VARIABLE if bare else VARIABLE
     return tuple(dict.fromkeys(match[1] for text in texts for match in pattern.finditer(text)))
 
 
 def credential_variables(texts: Iterable[str]) -> frozenset[str]:
-    """Return the names of the variables that stand for credentials in the URLs of texts."""
+    """Return the names of the variables that are credentials in the URLs of texts."""
     found: set[str] = set()
     for text in texts:
         for match in _USER_INFO.finditer(text):

@@ -1,4 +1,4 @@
-"""The one way to read a file that the user names: never for ever, and never more than a person writes."""
+"""The reader of files that the user names, with a bound on their size and on the wait for them."""
 
 import os
 import select
@@ -7,20 +7,20 @@ import time
 from pathlib import Path
 
 MOST_BYTES = 16 << 20
-# As long may what writes into a pipe, as in `<(command)`, say nothing.
+# The longest wait for the writer of a pipe, as in `<(command)`.
 _PATIENCE_SECONDS = 30.0
 _CHUNK = 1 << 20
 
 
 def read_user_text(path: Path, *, most: int = MOST_BYTES) -> str:
-    """Return the text of a file, or of a pipe that somebody writes to, in UTF-8, with or without a byte order mark.
+    """Return the UTF-8 text, with or without a byte order mark, of a file or of a pipe that has a writer.
 
     Raises:
         OSError: it cannot be read, is a device, a folder or a pipe without an end, or has more than `most` bytes.
         UnicodeDecodeError: it is not UTF-8 text.
     """
     try:
-        # A pipe that nobody writes to would keep us waiting.
+        # Without O_NONBLOCK, a pipe without a writer would block the open for ever.
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except ValueError as error:
         raise OSError(f"its name cannot be that of a file ({error})") from error
@@ -40,7 +40,7 @@ def read_user_text(path: Path, *, most: int = MOST_BYTES) -> str:
 
 
 def check_regular(status: os.stat_result) -> None:
-    """Refuse what is not read to an end, such as a device.
+    """Refuse everything but a regular file, because a device, for example, has no end.
 
     Raises:
         OSError: it is no regular file.

@@ -1,6 +1,6 @@
-"""YAML as data that knows where each value stands, so that every mistake can be shown at its line.
+"""YAML as data with the line of each value, so that every mistake is reported at its line.
 
-Values are read as YAML 1.2 reads them: `on`, `no` and `012:30` are text, only `true` and `false` are booleans.
+Values follow YAML 1.2: `on`, `no` and `012:30` are text, only `true` and `false` are booleans.
 """
 
 import difflib
@@ -22,20 +22,20 @@ from lightning_native.user_files import read_user_text
 Location = tuple[str | int, ...]
 _T = TypeVar("_T")
 
-# Far more than people write; less than what nested aliases make of a few lines.
+# Far more than people write, and less than a few lines with nested aliases expand to.
 MOST_VALUES = 100_000
 DEEPEST = 100
 _LONGEST_MESSAGE = 2000
 _MOST_COMPARED = 200
 _MOST_SHOWN = 50
-# PyYAML reads some 100 KB in a second.
+# PyYAML reads about 100 KB a second.
 _MOST_BYTES = 1 << 20
 _COLLECTIONS = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 _MERGE = "tag:yaml.org,2002:merge"
 
 
 class BoundedLoader(yaml.SafeLoader):
-    """The loader that ends where a text has more values, or deeper ones, than people write."""
+    """A loader that refuses a text with more values, or deeper ones, than people write."""
 
     def __init__(self, stream: str) -> None:
         """Read from a text."""
@@ -44,7 +44,7 @@ class BoundedLoader(yaml.SafeLoader):
         self._depth = 0
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        """Read one value, with all that is in it."""
+        """Read one value with its content."""
         self._nodes += 1
         self._depth += 1
         try:
@@ -62,7 +62,7 @@ class BoundedLoader(yaml.SafeLoader):
 
 
 class _Loader(BoundedLoader):
-    """The resolver of YAML 1.2's core schema instead of 1.1's."""
+    """A loader with the resolver of YAML 1.2's core schema instead of 1.1's."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012  the base class's own design
 
@@ -78,7 +78,7 @@ for _tag, _pattern, _first in (
 
 
 class Written:
-    """A number or boolean that remembers how it is written, for where text is wanted: `1.10`, or the command `true`."""
+    """A number or boolean with its spelling, for keys that are text: `1.10`, or the command `true`."""
 
     text: str
 
@@ -166,7 +166,7 @@ def read_yaml(path: Path) -> Document:
 
 
 class _Reader:
-    """Turns nodes into values and notes where they stand."""
+    """Converts nodes to values and records their lines."""
 
     def __init__(self, document: Document) -> None:
         self._document = document
@@ -192,7 +192,7 @@ class _Reader:
                 for base in value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]:
                     if not isinstance(base, yaml.MappingNode) or base is node:
                         raise self._error(key_node, location, "<< takes a mapping or a list of mappings")
-                    # What is merged again and again is read again and again.
+                    # Guarded, because a base that is merged many times is read as often.
                     merged = {**self._guarded(base, partial(self._entries, base, location)), **merged}
                 continue
             if not isinstance(key_node, yaml.ScalarNode):
@@ -251,7 +251,7 @@ class _Reader:
             raise self._error(node, location, problem)
 
     def _guarded(self, node: yaml.Node, read: Callable[[], _T]) -> _T:
-        """Read what is inside a node, unless it is inside of itself."""
+        """Read the content of a node, unless the node contains itself."""
         if any(node is outer for outer in self._open):
             raise self._error(node, (), "an alias stands for something that holds the alias itself")
         if len(self._open) >= DEEPEST:
@@ -283,7 +283,7 @@ def _path(location: Location) -> str:
 def did_you_mean(wrong: str, known: Iterable[str], what: str) -> str:
     """Return a hint with the nearest of the known names, or with all of them when none is near."""
     names = list(known)
-    # Comparing takes long where there are very many, and very many are not read.
+    # The comparison is slow with very many names, and a list of very many is not read anyway.
     near = (
         difflib.get_close_matches(wrong, names[:_MOST_COMPARED], n=3, cutoff=0.6) if len(wrong) < _MOST_COMPARED else []
     )
