@@ -1,7 +1,7 @@
 """The command line: `python -m lightning_native COMMAND …`.
 
 Results go to stdout, progress and logs to stderr. Exit codes: 0 done, 1 failed, 2 wrong usage.
-Each command is a module of this package, imported only when it is asked for, with
+Each command is a module of this package, imported only when it is called, with
 `EXAMPLE`, `add_arguments(parser)` and `run(args) -> int`.
 """
 
@@ -33,13 +33,13 @@ COMMANDS = {
     "doctor": "find what keeps runs from working here, and what to do about it",
 }
 
-# What a command needs besides the package itself, where it is not the engine.
+# The extras of commands that need others than `engine`.
 EXTRAS = {"demo": "zenml,emulator", "emulator": "emulator"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    # What it shows of others, such as names and messages, must not reach the terminal as it is.
+    # Names and messages of others must not reach the terminal with their control sequences.
     with clean_output():
         return _run(argv)
 
@@ -83,6 +83,6 @@ def _run(argv: Sequence[str] | None) -> int:
         print("interrupted", file=sys.stderr)
         return 130
     except BrokenPipeError:
-        # The reader of our stdout left; point stdout elsewhere so that the flush at exit stays silent.
+        # The reader of our stdout is gone; stdout leads elsewhere, so that the flush at exit stays silent.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -1,4 +1,4 @@
-"""`archive`: pack a source tree into a deterministic tar.gz, or tell what would go in."""
+"""`archive`: pack a source tree into a deterministic tar.gz, or list what would go in."""
 
 import argparse
 import json
@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         return _explain(args)
     if args.list:
         return _list(args)
-    # Where the archive goes nothing else may.
+    # Nothing but the archive may go to its destination.
     results = sys.stderr if is_stdout(args.output) else sys.stdout
     with ProgressBar("archiving") as progress:
         report = create_archive(
@@ -82,7 +82,7 @@ def run(args: argparse.Namespace) -> int:
 
 def _explain(args: argparse.Namespace) -> int:
     path = args.explain
-    # A path is as people type it where they are, or relative to the root.
+    # A path is relative to the working folder, as people type it, or to the root.
     if (Path(path).exists() and not (args.root / path).exists()) or Path(path).is_absolute():
         path = os.path.relpath(Path(path).absolute(), args.root.resolve())
     if path.startswith(".."):
@@ -113,7 +113,7 @@ def _select(args: argparse.Namespace) -> Selection:
 
 
 def _shown(path: str) -> str:
-    """Return a path or a pattern of an ignore file on one line that any terminal can show."""
+    """Return a path or an ignore file's pattern as one line that any terminal can show."""
     readable = path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     return readable if readable.isprintable() else readable.encode("unicode_escape").decode()
 

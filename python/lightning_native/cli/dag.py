@@ -11,7 +11,7 @@ from lightning_native import Dag
 from lightning_native.errors import DagError
 from lightning_native.user_files import read_user_text
 
-# Millions of nodes.
+# Enough for millions of nodes.
 _MOST_BYTES = 1 << 30
 
 EXAMPLE = """echo '{"train": ["load"], "load": []}' | python -m lightning_native dag -"""
@@ -45,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _mermaid(upstream: dict[str, list[str]], order: list[str], critical: set[str]) -> str:
-    """Return a flow chart; nodes get numbers as ids, because names may have any character."""
+    """Return a flow chart; the ids of nodes are numbers, because names may have any character."""
     ids = {node: f"n{number}" for number, node in enumerate(order)}
     lines = ["flowchart TD"]
     for node in order:
@@ -85,7 +85,7 @@ def _read_object(file: str) -> dict[str, Any]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Refuse a node that is there twice: JSON would silently keep the last."""
+    """Refuse a repeated node, of which JSON would silently keep the last."""
     value = dict(pairs)
     if len(value) < len(pairs):
         (twice, _), *_ = Counter(name for name, _ in pairs).most_common(1)

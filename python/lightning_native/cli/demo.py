@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the demo; 0 only if every step succeeded, steps ran at the same time, and no studio is left."""
+    """Run the demo; return 0 only if every step succeeded, steps ran at the same time, and no studio is left."""
     if not args.script.exists():
         raise LightningNativeError(f"{args.script} is not there; run the demo from a checkout, or name a --script")
     folder = Path(tempfile.mkdtemp(prefix="lightning-native-demo-"))
@@ -54,7 +54,7 @@ def _demo(script: Path, folder: Path) -> bool:
             "LIGHTNING_NATIVE_HOME": str(folder / "home"),
             "ZENML_CONFIG_PATH": str(folder / "zenml"),
             "ZENML_ANALYTICS_OPT_IN": "false",
-            # Otherwise ZenML takes this package's folder for the user's code, because it holds the main module.
+            # Otherwise ZenML regards this package's folder as the user's code, because it has the main module.
             "ZENML_CUSTOM_SOURCE_ROOT": str(script.resolve().parent),
             "ZENML_LOGGING_VERBOSITY": "ERROR",
             "PYTHONWARNINGS": "ignore",
@@ -136,6 +136,6 @@ def _studio_summary(leases: list[Lease], studios_left: int) -> str:
 
 
 def _most_at_once(steps: list[StepRecord]) -> int:
-    """Return the most steps that ran at one time."""
+    """Return the largest number of steps that ran at one time."""
     times = [(step.started, step.ended) for step in steps if step.started and step.ended]
     return max((sum(start <= at < end for start, end in times) for at, _ in times), default=0)

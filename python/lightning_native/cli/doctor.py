@@ -1,4 +1,4 @@
-"""`lightning-native doctor`: what keeps runs from working here, and what to do about it."""
+"""`lightning-native doctor`: the problems that keep runs from working here, each with a remedy."""
 
 import argparse
 import json
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show every finding; 0 only if nothing is wrong."""
+    """Show every finding; return 0 only if nothing is wrong."""
     # Missing credentials are one of the findings.
     with cloud_environ(default_root() if args.local else None):
         findings = diagnose()

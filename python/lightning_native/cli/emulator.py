@@ -152,7 +152,7 @@ def _stop(args: argparse.Namespace) -> None:
 
 
 def _faults(args: argparse.Namespace) -> Faults:
-    # The environment may name the account, whose key is for nobody else.
+    # The variables may be those of the account, whose key must not go to a local cloud.
     here = urlsplit(os.environ.get("LIGHTNING_CLOUD_URL", "")).hostname in ("127.0.0.1", "localhost")
     named: Mapping[str, str] = os.environ if here and "LIGHTNING_API_KEY" in os.environ and args.root is None else {}
     environ = named or _environ(args)

@@ -1,4 +1,4 @@
-"""`lightning-native gc`: give up what dead runs left over."""
+"""`lightning-native gc`: release the leases of dead runs."""
 
 import argparse
 import json
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show what dead runs hold, and give it up after a yes."""
+    """Show the leases of dead runs, and release them after a confirmation."""
     with chosen_cloud(local=args.local), Journal() as journal:
         leases = dead_leases(journal, cloud_name())
         cloud_now = connect() if leases else None

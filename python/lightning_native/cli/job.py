@@ -61,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the action says."""
+    """Carry out the action."""
     actions = {"run": _run, "plan": _plan, "convert": _convert, "extract": _extract, "watch": _watch, "list": _list}
     return actions[args.action](args)
 
@@ -90,7 +90,7 @@ def _translated(args: argparse.Namespace, job: Job, name: str | None = None) -> 
 
 
 def _found(source: str, file: Path) -> str:
-    """Return where the code is: relative to the working folder, as ADS has it, or else to the job's file."""
+    """Return the path of the code: relative to the working folder, as in ADS, or else to the job's file."""
     if "://" in source or local_path(source).exists():
         return source
     beside = file.parent / source
@@ -141,7 +141,7 @@ def _described(job: Job, spec: LightningJobSpec) -> dict[str, Any]:
         "entrypoint": spec.entrypoint,
         "command": spec.command,
         "code": spec.source,
-        # Their values may not be for everybody who sees this.
+        # Names only: the values may be secret.
         "env": sorted(spec.env),
         "tags": list(spec.tags),
         "time_limit": spec.time_limit,
@@ -152,7 +152,7 @@ def _described(job: Job, spec: LightningJobSpec) -> dict[str, Any]:
 def _shown(value: Any) -> str:
     if isinstance(value, list):
         return ", ".join(value)
-    # The driver may be in the command.
+    # Shortened, because the driver may be part of the command.
     text = str(value).replace("\n", "; ")
     return text if len(text) < _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
@@ -178,7 +178,7 @@ def _run(args: argparse.Namespace) -> int:
 
 @contextmanager
 def _ending_on_sigterm() -> Iterator[None]:
-    """Have whoever ends this command end the job, as Ctrl-C does."""
+    """End the job when this command gets SIGTERM, as on Ctrl-C."""
     before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:
         yield
@@ -187,7 +187,7 @@ def _ending_on_sigterm() -> Iterator[None]:
 
 
 def _own_limit(spec: LightningJobSpec) -> float | None:
-    """Return the limit that nobody keeps but us: in an image nothing of ours runs."""
+    """Return the limit that this process must keep, because nothing of ours runs in an image."""
     return spec.time_limit if spec.image is not None and spec.folder == "" else None
 
 

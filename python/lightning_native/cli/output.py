@@ -7,7 +7,7 @@ from lightning_native.errors import LightningNativeError
 
 
 def write_output(path: Path, text: str) -> None:
-    """Write a text to what the user named: links are followed, pipes and devices are written to."""
+    """Write a text to the user's path: through links, and into pipes and devices."""
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -1,4 +1,4 @@
-"""`lightning-native plan`: a dry run of a workflow. Nothing is created and nothing costs anything."""
+"""`lightning-native plan`: the estimate of a workflow. Nothing is created, and it costs nothing."""
 
 import argparse
 import json
@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Show what would run where, in which order, how long and for how much."""
+    """Show each step's machine, order, duration and cost."""
     workflow = read_workflow(args)
     files = len(select_files(workflow.root).files)
     offers, no_prices = _offers(args)

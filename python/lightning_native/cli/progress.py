@@ -1,4 +1,4 @@
-"""A progress bar on stderr for work that takes more than a moment."""
+"""A progress bar on stderr for work that takes longer than a moment."""
 
 import os
 import sys
@@ -13,12 +13,12 @@ MOMENT = 0.5
 
 
 class ProgressBar:
-    """Shows bytes done; shows nothing when stderr is no terminal, or when the work is done in a moment."""
+    """Shows the bytes done; shows nothing if stderr is no terminal, or if the work ends in a moment."""
 
     def __init__(self, label: str) -> None:
         self._label = label
         self._started = time.monotonic()
-        # Not through what keeps others from moving the cursor.
+        # The raw stream, because a clean one would remove our own cursor movements.
         self._stream = raw(sys.stderr)
         self._is_terminal = self._stream.isatty() and os.environ.get("TERM") != "dumb"
         self._is_shown = False

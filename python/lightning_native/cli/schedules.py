@@ -1,4 +1,4 @@
-"""`lightning-native schedules`: what Lightning runs again and again; change it, pause it, delete it, see its runs."""
+"""`lightning-native schedules`: the schedules at Lightning, listed, changed, paused and deleted, with their runs."""
 
 import argparse
 import json
@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the action says."""
+    """Carry out the action."""
     with chosen_cloud(local=args.local):
         return _act(connect(), args)
 

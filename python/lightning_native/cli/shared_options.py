@@ -5,15 +5,15 @@ import copy
 
 SHARED = ("--local", "--json", "--yes", "--root")
 
-# The options of the action that was chosen, in the namespace that parsing returns.
+# The attribute of the parsed namespace with the options of the chosen action.
 _TAKEN = "options_of_the_action"
 
 
 def share_options(parser: argparse.ArgumentParser) -> None:
-    """Have each option that an action takes count wherever it is given.
+    """Make each option of an action count before the action as well as after it.
 
-    argparse parses an action into a namespace of its own and then copies it over what came before the action,
-    defaults included; so an option that is declared before has no default after.
+    argparse parses an action into a namespace of its own and then copies that, defaults included, over the values from
+    before the action; so an option that is declared before the action has no default in it.
     """
     own = _options(parser)
     parser.set_defaults(**{_TAKEN: frozenset(own)})
@@ -23,7 +23,7 @@ def share_options(parser: argparse.ArgumentParser) -> None:
     for name in SHARED:
         below = [_options(action)[name] for action in actions if name in _options(action)]
         if below and name not in own:
-            # No public way declares an option as another parser has it.
+            # argparse has no public way to declare the same option in another parser.
             parser._add_action(copy.copy(below[0]))
     declared = {option.dest for option in _options(parser).values()}
     for action in actions:
@@ -33,7 +33,7 @@ def share_options(parser: argparse.ArgumentParser) -> None:
 
 
 def check_options(parser: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """End with a usage error where an option before an action is none of the action's."""
+    """End with a usage error if an option before the action does not belong to it."""
     for name in SHARED:
         option = _options(parser).get(name)
         if option and name not in getattr(args, _TAKEN) and getattr(args, option.dest) != option.default:

@@ -6,8 +6,8 @@ from lightning_native.terminal import one_line
 
 
 def format_table(rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> str:
-    """Return rows in aligned columns; the columns with the numbers in `right` (from 0) end together."""
-    # As wide as what is shown.
+    """Return rows in aligned columns; the columns whose indexes are in `right` are right-aligned."""
+    # Cleaned first, so that the widths are those of the shown text.
     rows = [[one_line(cell) for cell in row] for row in rows]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     lines = (

@@ -1,4 +1,4 @@
-"""Numbers as people read them."""
+"""Numbers with units, for people."""
 
 
 def human_bytes(count: float) -> str:
@@ -21,7 +21,7 @@ def human_seconds(seconds: float) -> str:
 
 
 def human_dollars(dollars: float | None) -> str:
-    """Return `$1.50`, with more digits for less; `?` when it is not known."""
+    """Return `$1.50`, with more digits below a dollar; `?` if the cost is unknown."""
     if dollars is None:
         return "?"
     return f"${dollars:.2f}" if dollars >= 1 or dollars == 0 else f"${dollars:.4f}"

@@ -1,4 +1,4 @@
-"""What the commands that take a workflow file share."""
+"""The parts that the commands with a workflow file share."""
 
 import argparse
 import os
@@ -19,7 +19,7 @@ from lightning_native.lightning.local import default_root
 
 
 def add_workflow_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the workflow file and what can be changed about it for once."""
+    """Declare the workflow file and the options that override its keys."""
     parser.add_argument("workflow", type=Path, metavar="FILE", help="the workflow, such as workflow.yaml")
     add_cloud_option(parser)
     parser.add_argument("--placement", choices=get_args(PlacementName), help="instead of the file's")
@@ -27,7 +27,7 @@ def add_workflow_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def read_workflow(args: argparse.Namespace) -> Workflow:
-    """Read the file that the command line names, with the changes it asks for.
+    """Read the file that the command line names, with the command line's overrides.
 
     Raises:
         PlanError: it cannot run as it is written.
@@ -58,17 +58,17 @@ def read_offers(*, local: bool) -> list[MachineOffer]:
 
 
 def python_difference(plan: RunPlan, *, local: bool) -> str:
-    """Return what follows from the machines having another Python than this one; nothing where they have not.
+    """Return a warning if the machines have another Python than this process, or an empty text.
 
     Raises:
-        UsageError: the environment names a version of Python that there cannot be.
+        UsageError: a variable names an impossible version of Python.
     """
     if not local:
         return difference_at_submission(plan, os.environ)
     root = default_root()
     environ = read_environ(root)
     if environ is None:
-        # It will be started with the Python that runs this.
+        # No cloud runs yet; it will be started with this process's Python.
         return ""
     return difference_at_submission(plan, controller_environment({**environ, "LIGHTNING_NATIVE_CLOUD_ROOT": str(root)}))
 
