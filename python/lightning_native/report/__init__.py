@@ -1,6 +1,6 @@
-"""One self-contained HTML page a run: its graph, when its steps ran, what they cost, how they ended, what they printed.
+"""A run as one self-contained HTML page: graph, times, costs, states and output of its steps.
 
-Nothing is loaded from anywhere, and no script runs.
+The page loads nothing and runs no script.
 """
 
 from lightning_native.report.page import RunReport, read_report, render

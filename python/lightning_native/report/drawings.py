@@ -1,4 +1,4 @@
-"""The drawings of a run as SVG: its graph, and when its steps ran."""
+"""Two drawings of a run as SVG: its graph, and the times of its steps."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class _Box:
 
 
 def draw_graph(upstream: Mapping[str, Sequence[str]], steps: Sequence[StepRecord]) -> str:
-    """Draw each step as a box, coloured by its state, to the right of those it waits for."""
+    """Draw each step as a box, coloured by its state, to the right of its upstream steps."""
     states = {step.name: step.state for step in steps}
     columns = Dag(upstream).generations()
     tallest = max((len(column) for column in columns), default=0)
@@ -42,7 +42,7 @@ def draw_graph(upstream: Mapping[str, Sequence[str]], steps: Sequence[StepRecord
 
 
 def draw_times(steps: Sequence[StepRecord], begun: float, ended: float) -> str:
-    """Draw a bar for each step from when its command began to when it ended."""
+    """Draw a bar for each step, from the start to the end of its command."""
     length = max(ended - begun, 0.001)
     scale = _CHART_WIDTH / length
     height = len(steps) * _ROW_HEIGHT

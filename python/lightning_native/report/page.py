@@ -38,15 +38,15 @@ summary { cursor: pointer; }
 
 @dataclass(frozen=True)
 class RunReport:
-    """All that is told about a run.
+    """The content of a run's page.
 
     Attributes:
-        run: its record.
-        steps: in the plan's order.
-        upstream: the steps that each step waits for; empty when the plan is not there any more.
-        leases: what it held.
-        events: what happened, oldest first.
-        logs: the end of what steps printed, by the names of their log files.
+        run: the run's record.
+        steps: the records of its steps, in the plan's order.
+        upstream: the upstream steps of each step; empty if the plan is gone.
+        leases: the run's leases, released ones too.
+        events: its events, oldest first.
+        logs: the end of each step's output, by step and attempt.
     """
 
     run: RunRecord
@@ -58,7 +58,7 @@ class RunReport:
 
 
 def read_report(journal: Journal, run: RunRecord) -> RunReport:
-    """Read what there is about a run."""
+    """Read a run's records and logs."""
     folder = RunFolder.of(run.run_id)
     try:
         upstream = {step.name: step.upstream for step in folder.plan().steps}
@@ -75,7 +75,7 @@ def read_report(journal: Journal, run: RunRecord) -> RunReport:
 
 
 def render(report: RunReport) -> str:
-    """Return the page. Everything that comes from a run is escaped."""
+    """Return the page. Every text of the run is escaped."""
     run = report.run
     ended = run.ended or time.time()
     sections = [
