@@ -1,7 +1,7 @@
-"""Jobs described once, and brought to and from where they run: Lightning, or OCI Data Science.
+"""Jobs, described once and translated to and from the services that run them: Lightning and OCI Data Science.
 
-`load_job` reads the YAML of Oracle ADS; `oci` and `lightning` are the dialects that translate a runtime to what the
-place runs, and extract it from there again.
+`load_job` reads the YAML of Oracle ADS. The dialects `oci` and `lightning` translate a runtime to a job of their
+service, and extract it from there again.
 """
 
 from lightning_native.jobs import lightning, oci

@@ -1,7 +1,7 @@
-"""Archives with a job's code: whatever their format, unpacked by the extractor that trusts none.
+"""Archives with a job's code, of any format, extracted without trust by `extract_archive`.
 
-That one reads tar.gz, so a tar or zip file is handed to it as one that is not compressed. It checks the names, the
-links and the kinds of what is in there.
+It reads tar.gz, so a tar or zip file is converted to an uncompressed one first. It checks names, links and kinds of
+entries.
 """
 
 import gzip
@@ -19,7 +19,7 @@ from lightning_native.errors import ArchiveError, UnsafeArchiveError
 
 _GZIP_ARCHIVES = (".tar.gz", ".tgz")
 ARCHIVES = (*_GZIP_ARCHIVES, ".zip", ".tar")
-# The bounds of `extract_archive`, for the formats that it does not read itself.
+# The bounds of `extract_archive`, for the formats that are converted.
 _MOST_BYTES = 1 << 40
 _MOST_ENTRIES = 1_000_000
 _GRACE = 64 << 20
@@ -52,7 +52,7 @@ def unpack(archive: Path, folder: Path) -> None:
         try:
             extract_archive(stored, folder)
         except ArchiveError as error:
-            # The user knows the archive, and not its copy.
+            # The message names the user's archive rather than its copy.
             raise type(error)(str(error).replace(str(stored), str(archive))) from error
 
 
@@ -72,16 +72,16 @@ def _copy_zip(archive: Path, stream: gzip.GzipFile) -> None:
                         f"refused to extract {archive}: with {entry.filename!r} its content is more than "
                         f"{_MOST_RATIO} times as large as itself; pack it as .tar.gz if that is right"
                     )
-                # No more is ever read of an entry than it says it has.
+                # zipfile reads no more of an entry than its declared size.
                 with source.open(entry) as content:
                     _copy_entry(entry, content, copy)
     except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, tarfile.TarError) as error:
-        # Also encrypted ones, and those with a compression that Python does not know.
+        # RuntimeError: it is encrypted. NotImplementedError: Python lacks its compression.
         raise ArchiveError(f"cannot extract {archive}: {error}") from error
 
 
 def _copy_entry(entry: zipfile.ZipInfo, content: IO[bytes], copy: tarfile.TarFile) -> None:
-    """Add one entry of a zip file to a tar file, with its name as it is."""
+    """Add one entry of a zip file to a tar file, with its name unchanged."""
     header = tarfile.TarInfo(entry.filename)
     mode = entry.external_attr >> 16
     kind = stat.S_IFMT(mode)

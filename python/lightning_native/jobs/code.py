@@ -1,4 +1,4 @@
-"""A job's code on this computer: looked for, checked, and packed as the driver unpacks it."""
+"""A job's code on this computer: found, checked, and packed in the form that the driver unpacks."""
 
 import shutil
 import tempfile
@@ -21,7 +21,7 @@ _LONGEST_SHOWN = 200
 
 @dataclass(frozen=True)
 class PackedCode:
-    """A job's code in one file; `name` says how the driver unpacks it."""
+    """A job's code in one file; from `name` the driver knows how to unpack it."""
 
     path: Path
     name: str
@@ -32,15 +32,15 @@ class PackedCode:
 
 @contextmanager
 def packed_code(source: str, entry: str | None = None, *, single_file: bool = False) -> Iterator[PackedCode]:
-    """Pack the code that a job needs, and remove the packed file at the end.
+    """Pack a job's code, and remove the packed file at the end.
 
     Args:
         source: path of a file, a folder or an archive, or the URL of a file or an archive.
-        entry: a file that must be in a folder.
-        single_file: whether the source itself is what runs.
+        entry: a file that a folder must have.
+        single_file: whether the source itself runs, so that it must be a file.
 
     Raises:
-        JobError: the code is not there, or lacks its entry.
+        JobError: the code is missing, or lacks its entry.
         ArchiveError: it cannot be read.
     """
     with tempfile.TemporaryDirectory(prefix="lightning-native-") as temporary:
@@ -60,7 +60,7 @@ def packed_code(source: str, entry: str | None = None, *, single_file: bool = Fa
 
 
 def check_source(source: str) -> None:
-    """Check that the code can be read, as far as that can be told without reading all of it; a missing path is none.
+    """Check, without reading all of it, that the code can be read; a missing path passes.
 
     Raises:
         JobError: it is no file, folder or archive, or its server does not answer.
@@ -76,10 +76,10 @@ def _is_url(source: str) -> bool:
 
 
 def local_path(source: str) -> Path:
-    """Return the path of code on this computer, where it may or may not be.
+    """Return the path of code on this computer, whether or not it exists.
 
     Raises:
-        JobError: it can be no path, or nobody may look there.
+        JobError: it cannot be a path, or its folder may not be read.
     """
     try:
         path = Path(source).expanduser()
@@ -92,7 +92,7 @@ def local_path(source: str) -> Path:
 
 
 def _fetched(url: str, folder: Path) -> Path:
-    # The driver looks for it under this name.
+    # The name by which the driver finds it.
     path = folder / (base_name(url) or "code")
     download(url, path)
     return path

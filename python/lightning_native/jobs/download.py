@@ -1,4 +1,4 @@
-"""The code of a job from the web: bounded in size, and not waited for when the server falls silent."""
+"""Downloads of a job's code, with bounds on their size and on a silent server."""
 
 import base64
 import http.client
@@ -17,7 +17,7 @@ from lightning_native.errors import JobError
 from lightning_native.url_credentials import VARIABLE, has_credentials, without_credentials
 
 _MOST_BYTES = 4 << 30
-# A server that sends less than this in such a while is not waited for.
+# A download ends if its server sends fewer bytes than this in so many seconds.
 _LEAST_BYTES = 1024
 _PATIENCE_SECONDS = 30.0
 _CHUNK = 1 << 16
@@ -25,10 +25,10 @@ _REDIRECTED_TO = ("http", "https")
 
 
 def download(url: str, path: Path) -> None:
-    """Write what a URL has into a file; `${NAME}` in the URL is a variable of this process's environment.
+    """Download a URL into a file; `${NAME}` in the URL is a variable of this process.
 
     Raises:
-        JobError: it cannot be downloaded, is too large, or comes too slowly.
+        JobError: it cannot be downloaded, is too large, or arrives too slowly.
     """
     try:
         with path.open("wb") as file:
@@ -38,16 +38,16 @@ def download(url: str, path: Path) -> None:
 
 
 def probe(url: str) -> None:
-    """Check that a URL can be downloaded, by its first bytes.
+    """Check, with its first bytes, that a URL can be downloaded.
 
     Raises:
-        JobError: it cannot, or nothing comes.
+        JobError: it cannot, or nothing arrives.
     """
     _Download(url, lambda _content: None, most=None).run()
 
 
 class _Download:
-    """A download in a thread of its own: there is no other way to limit how long a name is looked up for."""
+    """A download in a thread of its own, because Python has no time limit for the resolution of a host's name."""
 
     def __init__(self, url: str, write: Callable[[bytes], object], *, most: int | None) -> None:
         self._shown = without_credentials(url)
@@ -100,7 +100,7 @@ class _Download:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows to where the web is, and not to files or other services of this computer."""
+    """Follows redirects on the web only, not to files or other services of this computer."""
 
     def redirect_request(
         self,

@@ -1,4 +1,4 @@
-"""Environment variables of a job: a list of `{name, value}`, whose values may refer to each other."""
+"""The variables of a job: a list of `{name, value}`, whose values may refer to each other."""
 
 import json
 import re
@@ -7,22 +7,22 @@ from configparser import MAX_INTERPOLATION_DEPTH, InterpolationDepthError, Inter
 from typing import Any
 
 _SECTION = "envs"
-# Linux takes no longer text as one variable.
+# Linux's limit for one variable.
 _LONGEST = 128 * 1024 - 1
 _REFERENCE = re.compile(r"\$\{([^}]+)\}")
 
 
 def environment_variables(variables: Iterable[Mapping[str, Any]] | Mapping[str, Any]) -> dict[str, str]:
-    """Return a job's environment variables with `${NAME}` replaced, as ADS does it.
+    """Return a job's variables with `${NAME}` replaced, as ADS does it.
 
-    A variable that is not among them is kept as it is written, with all that follows it. `$$` is a dollar. None is
-    empty text; what is no text otherwise becomes JSON. The last one of a name counts.
+    A reference to an unknown variable stays as written, with the text after it. `$$` is a dollar. None is empty text;
+    every other value that is no text becomes JSON. The last variable of a name counts.
 
     Raises:
         KeyError: a variable has no `name` or no `value`.
         InterpolationSyntaxError: a reference is not closed, or has more than one colon.
         InterpolationDepthError: variables refer to each other in a circle.
-        InterpolationError: a variable is longer than Linux takes, by itself or by those that it contains.
+        InterpolationError: a variable is longer than Linux accepts, by itself or with the variables in it.
     """
     if isinstance(variables, list):
         variables = {variable["name"]: variable["value"] for variable in variables}
@@ -40,7 +40,7 @@ def _expanded(name: str, texts: Mapping[str, str]) -> str:
 
 
 class _Budget:
-    """Room for one variable's value: variables that contain each other soon have more than any machine holds."""
+    """The room for one variable's value, because nested variables grow beyond any machine's memory."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -84,14 +84,14 @@ def _pieces(name: str, text: str, texts: Mapping[str, str], depth: int, budget: 
                 message = f"{name} has a reference with more than one colon; write ${{NAME}}"
                 raise InterpolationSyntaxError(name, _SECTION, message)
             if section not in ("", _SECTION) or (match[1].startswith(":")) or referred not in texts:
-                # As ADS does it: what follows is not looked at any more.
+                # As in ADS: the rest of the text stays as written.
                 pieces.append(dollar + after)
                 break
             value = texts[referred]
             if "$" in value:
                 pieces += _pieces(referred, value, texts, depth + 1, budget)
             else:
-                # Also an empty one takes its time.
+                # At least 1, because a great many empty values take time as well.
                 budget.take(len(value) + 1)
                 pieces.append(value)
             text = after[len(match[0]) - 1 :]

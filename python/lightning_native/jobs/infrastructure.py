@@ -1,4 +1,4 @@
-"""Where a job runs: `dataScienceJob` as ADS describes it, or our own `lightning`."""
+"""Infrastructures, on which a job runs: `dataScienceJob` as ADS describes it, or our own `lightning`."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -9,7 +9,7 @@ from lightning_native.jobs.runtimes import Specification
 
 
 class Infrastructure(Specification):
-    """What every infrastructure has: a type, and a specification kept as it was written."""
+    """An infrastructure: a type, and a specification kept as it was written."""
 
     type: ClassVar[str] = ""
 
@@ -30,7 +30,7 @@ class DataScienceJob(Infrastructure):
     """
 
     type: ClassVar[str] = "dataScienceJob"
-    # Spellings that the payloads of OCI have.
+    # The spellings of OCI's payloads.
     _aliases: ClassVar[dict[str, str]] = {
         "block_storage_size_in_gbs": "blockStorageSize",
         "job_shape_config_details": "shapeConfigDetails",
@@ -73,9 +73,9 @@ class Lightning(Infrastructure):
 
     Attributes:
         machine: its name, such as `L4` or `CPU`.
-        studio: the studio whose files and environment the job starts from; a new one if None.
-        image: the container image that the job starts from, instead of a studio.
-        interruptible: whether the machine may be taken away, which costs less.
+        studio: the studio with whose files and environment the job starts; a new one if None.
+        image: the container image with which the job starts, instead of a studio.
+        interruptible: whether the machine may be interrupted, which costs less.
     """
 
     type: ClassVar[str] = "lightning"

@@ -1,4 +1,4 @@
-"""A whole job as its YAML describes it: a name, a runtime, and the infrastructure that it runs on."""
+"""A job as its YAML describes it: a name, a runtime, and the infrastructure on which it runs."""
 
 import os
 from collections.abc import Mapping
@@ -15,9 +15,9 @@ from lightning_native.jobs.runtimes import Runtime, runtime_from_spec
 from lightning_native.jobs.yaml_text import read_job_yaml
 from lightning_native.user_files import read_user_text
 
-# PyYAML reads some 100 KB in a second.
+# PyYAML reads about 100 KB a second.
 _MOST_BYTES = 1 << 20
-# There are more runtimes, but not for whole jobs.
+# The runtimes of whole jobs; `conda` is a base of others.
 _RUNTIMES = ("python", "gitPython", "container", "script", "notebook", "pyTorchDistributed", "dataFlow")
 
 
@@ -25,11 +25,11 @@ class Job(BaseModel):
     """A job.
 
     Attributes:
-        name: as it was written; ADS makes one up if None.
-        infrastructure: where it runs.
-        runtime: what it runs.
-        beside_spec: what else was written beside `spec`.
-        in_spec: what else was written in it.
+        name: the name as written; ADS invents one if None.
+        infrastructure: the infrastructure on which it runs.
+        runtime: the runtime that it runs.
+        beside_spec: the other keys beside `spec`.
+        in_spec: the other keys in `spec`.
     """
 
     name: Any = None
@@ -120,8 +120,8 @@ def load_job(text_or_path: str | Path) -> Job:
 def _names_a_file(text: str) -> bool:
     if "\n" in text or ": " in text:
         return False
-    # `os.path` says no where `pathlib` raises.
+    # `os.path` returns False where `pathlib` raises.
     if text.endswith((".yaml", ".yml", ".json")):
         return True
-    # Also a folder or a device, of which the user is told what it is.
+    # Also true for a folder or a device, so that the error names its kind.
     return os.path.exists(text)  # noqa: PTH110  see above

@@ -1,7 +1,7 @@
-"""What a job runs: a script, Python code, a notebook, a Git repository, a container, or PyTorch on several machines.
+"""Runtimes, which jobs run: a script, Python code, a notebook, a Git repository, a container, PyTorch on many machines.
 
-A runtime holds its specification as it was written, whatever the types of its values and also keys that it does not
-know: what is wrong with one depends on where it is to run, so the dialects (`oci`, `lightning`) say it.
+A runtime keeps its specification as written, whatever the types of its values, with unknown keys: the checks are in the
+dialects (`oci`, `lightning`), because each service accepts other values.
 The keys are those of the YAML form, such as `scriptPathURI`; each has its Python name as well, `script_path_uri`.
 """
 
@@ -21,7 +21,7 @@ SeveralMachinesType = TypeVar("SeveralMachinesType", bound="_SeveralMachines")
 
 
 class Specification(BaseModel):
-    """Keys and values as they were written; unknown keys are kept."""
+    """Keys and values as written; unknown keys are kept."""
 
     # Other spellings of a key.
     _aliases: ClassVar[dict[str, str]] = {}
@@ -31,7 +31,7 @@ class Specification(BaseModel):
     _unknown: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     def __init__(self, spec: Mapping[str, Any] | None = None, /, **keys: Any) -> None:
-        """Take a specification, keys, or both; of a key given twice, the latter counts.
+        """Accept a specification, keys, or both; a keyword goes before the specification's key.
 
         Raises:
             AttributeError: the specification is no mapping.
@@ -43,7 +43,7 @@ class Specification(BaseModel):
 
     @classmethod
     def from_spec(cls: type[Self], spec: Mapping[str, Any] | None) -> Self:
-        """Return what a specification describes; it is not changed.
+        """Return the object that a specification describes; the specification is not changed.
 
         Raises:
             AttributeError: the specification is no mapping.
@@ -75,7 +75,7 @@ class Specification(BaseModel):
 
     @property
     def unknown_keys(self) -> tuple[str, ...]:
-        """The keys that mean nothing here; they are kept."""
+        """The unknown keys, which are kept."""
         return tuple(self._unknown)
 
     def _set(self: Self, **fields: Any) -> Self:
@@ -85,15 +85,15 @@ class Specification(BaseModel):
 
 
 class Runtime(Specification):
-    """What every job has.
+    """A runtime of any kind.
 
     Attributes:
         args: command line arguments, a list.
-        env: environment variables, a list of `{name, value}` or a mapping; `${NAME}` in a value is another one of them,
-            `$$` a dollar.
+        env: variables, a list of `{name, value}` or a mapping; `${NAME}` in a value is another one of them, `$$` a
+            dollar.
         freeform_tags: tags, `{name: value}`.
         defined_tags: tags, `{namespace: {name: value}}`.
-        maximum_runtime_in_minutes: after which the job is ended.
+        maximum_runtime_in_minutes: the job's time limit.
     """
 
     kind: ClassVar[str] = ""
@@ -116,7 +116,7 @@ class Runtime(Specification):
         return standard
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the runtime as it is written into a job's YAML."""
+        """Return the runtime as a job's YAML has it."""
         return {"kind": "runtime", "type": self.kind, "spec": self.to_spec()}
 
     def with_argument(self: RuntimeType, *args: object, **options: object) -> RuntimeType:
@@ -133,7 +133,7 @@ class Runtime(Specification):
         return self._set(args=[*(self.args or []), *words])
 
     def with_environment_variable(self: RuntimeType, **variables: object) -> RuntimeType:
-        """Set environment variables; those set before stay."""
+        """Set variables; those set before stay."""
         others = [variable for variable in self.env or [] if variable["name"] not in variables]
         return self._set(env=[*others, *({"name": name, "value": value} for name, value in variables.items())])
 
@@ -146,12 +146,12 @@ class Runtime(Specification):
         return self._set(defined_tags={**(self.defined_tags or {}), **tags})
 
     def with_maximum_runtime_in_minutes(self: RuntimeType, minutes: int) -> RuntimeType:
-        """Set after how many minutes the job is ended."""
+        """Set the job's time limit in minutes."""
         return self._set(maximum_runtime_in_minutes=minutes)
 
 
 class CondaRuntime(Runtime):
-    """A runtime with a conda environment; not to be run as such.
+    """A runtime with a conda environment; the base of others, which does not run itself.
 
     Attributes:
         conda: `{type: service, slug}` or `{type: published, uri, region}`.
@@ -162,11 +162,11 @@ class CondaRuntime(Runtime):
     conda: Any = None
 
     def with_service_conda(self: CondaRuntimeType, slug: str) -> CondaRuntimeType:
-        """Take a conda environment of the service."""
+        """Set a conda environment of the service."""
         return self._set(conda={"type": "service", "slug": slug})
 
     def with_custom_conda(self: CondaRuntimeType, uri: str, region: str | None = None) -> CondaRuntimeType:
-        """Take a published conda environment, such as `oci://bucket@namespace/name`."""
+        """Set a published conda environment, such as `oci://bucket@namespace/name`."""
         return self._set(conda={"type": "published", "uri": uri, **({"region": region} if region else {})})
 
 
@@ -205,15 +205,15 @@ class ScriptRuntime(CondaRuntime):
 
 
 class _PythonCode(CondaRuntime):
-    """What runtimes share that run Python code.
+    """A runtime that runs Python code.
 
     Attributes:
         entrypoint: the script to run.
         entry_function: a function of the script to call with the arguments, instead of running it.
         python_path: folders to import from, relative to the working folder; a list.
-        working_dir: the working folder, relative to the folder that holds the code.
+        working_dir: the working folder, relative to the folder with the code.
         output_dir: the folder that is copied to `output_uri` at the end, relative to the working folder.
-        output_uri: where the output goes.
+        output_uri: the destination of the output.
     """
 
     entrypoint: Any = None
@@ -224,7 +224,7 @@ class _PythonCode(CondaRuntime):
     output_uri: Any = Field(default=None, alias="outputUri")
 
     def with_entrypoint(self: PythonRuntimeType, path: str, function: str | None = None) -> PythonRuntimeType:
-        """Set the script to run, or the function of it to call."""
+        """Set the script to run, or its function to call."""
         self._set(entrypoint=path)
         return self if function is None else self._set(entry_function=function)
 
@@ -240,30 +240,30 @@ class _PythonCode(CondaRuntime):
         return self._set(python_path=list(folders))
 
     def with_working_dir(self: PythonRuntimeType, folder: str) -> PythonRuntimeType:
-        """Set the working folder, relative to the folder that holds the code."""
+        """Set the working folder, relative to the folder with the code."""
         return self._set(working_dir=folder)
 
     def with_output(self: PythonRuntimeType, output_dir: str, output_uri: str) -> PythonRuntimeType:
-        """Set which folder is copied at the end, and where to."""
+        """Set the folder that is copied at the end, and its destination."""
         return self._set(output_dir=output_dir, output_uri=output_uri)
 
 
 class PythonRuntime(_PythonCode, ScriptRuntime):
-    """Python code: a file, a folder or an archive, of which a script or a function runs."""
+    """Python code: a script or a function of a file, a folder or an archive."""
 
     kind: ClassVar[str] = "python"
 
 
 class NotebookRuntime(CondaRuntime):
-    """A Jupyter notebook, alone or in a folder with what it needs.
+    """A Jupyter notebook, alone or in a folder with other files.
 
     Attributes:
         notebook_path_uri: path or URI of a notebook that needs no other files.
-        source: path or URI of the folder or archive that has the notebook.
+        source: path or URI of the folder or archive with the notebook.
         entrypoint: the notebook in it.
         exclude_tags: cells with one of these tags do not run; a list.
-        notebook_encoding: of the file.
-        output_uri: where the notebook with its results goes.
+        notebook_encoding: the file's encoding.
+        output_uri: the destination of the notebook with its results.
     """
 
     kind: ClassVar[str] = "notebook"
@@ -285,11 +285,11 @@ class NotebookRuntime(CondaRuntime):
         return self._set(source=uri, entrypoint=notebook, notebook_encoding=encoding)
 
     def with_exclude_tag(self, *tags: str) -> "NotebookRuntime":
-        """Leave out the cells that have one of these tags."""
+        """Leave out the cells with one of these tags."""
         return self._set(exclude_tags=list(tags))
 
     def with_output(self, output_uri: str) -> "NotebookRuntime":
-        """Set where the notebook with its results goes."""
+        """Set the destination of the notebook with its results."""
         return self._set(output_uri=output_uri)
 
 
@@ -297,10 +297,10 @@ class GitPythonRuntime(_PythonCode):
     """Python code of a Git repository.
 
     Attributes:
-        url: of the repository.
-        branch: to check out; the default branch if None.
-        commit: to check out; it counts more than the branch.
-        git_secret_id: names the secret with the SSH key.
+        url: the repository's URL.
+        branch: the branch to check out; the default branch if None.
+        commit: the commit to check out; it goes before the branch.
+        git_secret_id: the identifier of the secret with the SSH key.
         skip_metadata_update: whether the run is not tagged with the commit (OCI only).
     """
 
@@ -315,22 +315,22 @@ class GitPythonRuntime(_PythonCode):
     def with_source(
         self, url: str, branch: str | None = None, commit: str | None = None, secret_ocid: str | None = None
     ) -> "GitPythonRuntime":
-        """Set the repository, what to check out of it, and the secret with the SSH key."""
+        """Set the repository, its branch or commit, and the secret with the SSH key."""
         given = {"url": url, "branch": branch, "commit": commit, "git_secret_id": secret_ocid}
         return self._set(**{name: value for name, value in given.items() if value is not None})
 
 
 class _SeveralMachines(Runtime):
-    """What runtimes share that run on several machines.
+    """A runtime on several machines.
 
     Attributes:
-        replicas: how many machines.
+        replicas: the number of machines.
     """
 
     replicas: Any = None
 
     def with_replica(self: SeveralMachinesType, count: int) -> SeveralMachinesType:
-        """Set how many machines the job runs on."""
+        """Set the number of machines."""
         return self._set(replicas=count)
 
 
@@ -339,7 +339,7 @@ class ContainerRuntime(_SeveralMachines):
 
     Attributes:
         image: its name and tag.
-        entrypoint: what to run instead of the image's own; a list, or text.
+        entrypoint: the entrypoint instead of the image's own; a list, or text.
         cmd: the arguments instead of the image's own; a list, or text.
     """
 
@@ -352,12 +352,12 @@ class ContainerRuntime(_SeveralMachines):
     def with_image(
         self, image: str, entrypoint: str | list[str] | None = None, cmd: str | list[str] | None = None
     ) -> "ContainerRuntime":
-        """Set the image, and what runs in it."""
+        """Set the image, its entrypoint and its arguments."""
         given = {"image": image, "entrypoint": entrypoint, "cmd": cmd}
         return self._set(**{name: value for name, value in given.items() if value is not None})
 
     def with_entrypoint(self, entrypoint: str | list[str]) -> "ContainerRuntime":
-        """Set what runs instead of the image's own entrypoint."""
+        """Set the entrypoint instead of the image's own."""
         return self._set(entrypoint=entrypoint)
 
     def with_cmd(self, cmd: str | list[str]) -> "ContainerRuntime":
@@ -366,7 +366,7 @@ class ContainerRuntime(_SeveralMachines):
 
 
 class PyTorchDistributedRuntime(PythonRuntime, _SeveralMachines):
-    """PyTorch, or what else is launched on several machines.
+    """PyTorch, or another program that is launched on several machines.
 
     Attributes:
         command: the command that launches it, such as `torchrun train.py`; without one, torchrun runs the entrypoint.
@@ -387,7 +387,7 @@ class PyTorchDistributedRuntime(PythonRuntime, _SeveralMachines):
     def with_git(
         self, url: str, branch: str | None = None, commit: str | None = None, secret_ocid: str | None = None
     ) -> "PyTorchDistributedRuntime":
-        """Set the repository with the code, what to check out of it, and the secret with the SSH key."""
+        """Set the repository with the code, its branch or commit, and the secret with the SSH key."""
         given = {"url": url, "branch": branch, "commit": commit, "gitSecretId": secret_ocid}
         return self._set(git={name: value for name, value in given.items() if value})
 
@@ -396,7 +396,7 @@ class PyTorchDistributedRuntime(PythonRuntime, _SeveralMachines):
         return self._set(inputs=dict(mappings))
 
     def with_dependency(self, pip_req: str | None = None, pip_pkg: str | None = None) -> "PyTorchDistributedRuntime":
-        """Set what pip installs first: a requirements file, packages."""
+        """Set a requirements file and packages that pip installs first."""
         given = {"pipRequirements": pip_req, "pipPackages": pip_pkg}
         return self._set(dependencies={name: value for name, value in given.items() if value})
 
@@ -425,7 +425,7 @@ def runtime_from_spec(kind: str, spec: Mapping[str, Any] | None = None) -> Runti
     """Return a runtime of a kind, `script`, `python`, `notebook`, `gitPython`, `container` or `pyTorchDistributed`.
 
     Args:
-        kind: of the runtime, as in a job's YAML.
+        kind: the runtime's type, as in a job's YAML.
         spec: its specification, as in a job's YAML; it is not changed.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A runtime as the command of a step, in the folder of the step's code, or run here and now."""
+"""A runtime in a step: as the step's command, in the folder of its code, or as a call within it."""
 
 import os
 import subprocess
@@ -18,19 +18,19 @@ from lightning_native.terminal import show_output
 if TYPE_CHECKING:
     from lightning_native.engine.workflow import RuntimeCommand
 
-# Its job has a name already, and what names others is part of the native module, which steps do not have.
+# The step's job has a name already, and names are made by the native module, which steps' machines lack.
 _NAME = "step"
 
 
 def step_command(kind: str, spec: Mapping[str, Any]) -> "RuntimeCommand":
-    """Return the command that runs a runtime on one machine, whose working folder has the code.
+    """Return the command that runs a runtime on one machine, in the folder with the code.
 
     Args:
         kind: type of the runtime, `script`, `python`, `notebook`, `gitPython` or `pyTorchDistributed`.
         spec: its specification; paths are relative to the folder of the step's code.
 
     Raises:
-        JobError: it cannot run, or not as a step.
+        JobError: it cannot run, or cannot run as a step.
     """
     from lightning_native.engine.workflow import RuntimeCommand
 
@@ -47,11 +47,11 @@ def step_command(kind: str, spec: Mapping[str, Any]) -> "RuntimeCommand":
 
 
 def run_runtime(runtime: Runtime, *, code: Path | str = ".") -> None:
-    """Run a runtime here and now, as inside of a ZenML step, and print what it prints.
+    """Run a runtime in this process's place, as inside of a ZenML step, and print its output.
 
     Args:
-        runtime: what to run; its time limit is not kept.
-        code: the folder that its paths are relative to.
+        runtime: the runtime; its time limit is not kept.
+        code: the folder to which its paths are relative.
 
     Raises:
         JobError: it cannot run here, or has failed.
@@ -68,7 +68,7 @@ def run_runtime(runtime: Runtime, *, code: Path | str = ".") -> None:
     ) as process:
         try:
             for line in process.stdout or ():
-                # Through Python's own stdout, where ZenML collects a step's log as it came; a person may look at it.
+                # Through Python's stdout, from which ZenML collects a step's log unchanged; a terminal gets it clean.
                 if sys.stdout.isatty():
                     show_output(sys.stdout, line)
                 else:

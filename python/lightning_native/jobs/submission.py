@@ -25,22 +25,21 @@ from lightning_native.lightning.teamspace import LightningCloud
 
 _SHORTEST_POLL = 0.1
 _LONGEST_POLL = 5.0
-# How long status calls may fail in a row before we stop watching: longer than an outage that heals by itself.
 _LONGEST_NAME = 63
-# What the journal knows the studio by that jobs start from, and what it is locked by.
+# The fingerprint, in the journal, of the studio from which jobs start; also the name of its lock.
 _ENVIRONMENT = "jobs"
 
 
 @dataclass(frozen=True)
 class JobResult:
-    """How a job ended; `exit_code` is None where it is not known."""
+    """The end of a job; `exit_code` is None if it is unknown."""
 
     state: Literal["completed", "failed", "stopped"]
     exit_code: int | None
 
 
 def new_name(name: str) -> str:
-    """Return a name for one run of a job: a job of Lightning is a run, and its name is taken from then on."""
+    """Return a name for one run of a job, because a job of Lightning is one run and its name stays taken."""
     suffix = f"-{secrets.token_hex(3)}"
     return name[: _LONGEST_NAME - len(suffix)].rstrip("-") + suffix
 
@@ -52,16 +51,16 @@ def submit(
     *,
     packed: Callable[[PackedCode], object] = lambda _code: None,
 ) -> LightningJob:
-    """Upload what a job needs, and submit it.
+    """Upload a job's code and driver, and submit the job.
 
     Args:
-        spec: what to run.
-        cloud: where.
-        cloud_name: what the journal calls that place.
-        packed: told what code is uploaded.
+        spec: the job.
+        cloud: the cloud to run it on.
+        cloud_name: the cloud's name in the journal.
+        packed: called with the code before its upload.
 
     Raises:
-        JobError: its code or its studio is not there.
+        JobError: its code or its studio is missing.
         CloudError: Lightning refused or failed a call; nothing was submitted.
     """
     request = JobRequest(
@@ -86,7 +85,7 @@ def submit(
         program = Path(stack.enter_context(tempfile.TemporaryDirectory())) / PROGRAM
         program.write_bytes(driver_program())
         uploads.append((program, f"{spec.folder}/{PROGRAM}"))
-        # Until the job has its copy, the studio is not pruned.
+        # Locked until the job has its copy, so that the studio is not pruned before.
         stack.enter_context(locked(_ENVIRONMENT, shared=True))
         studio = _studio(spec, cloud, cloud_name)
         for path, remote in uploads:
@@ -97,7 +96,7 @@ def submit(
 
 
 def _studio(spec: LightningJobSpec, cloud: LightningCloud, cloud_name: str) -> StudioHandle:
-    """Return the studio that the job starts from; one of our own is never started, and so costs nothing."""
+    """Return the studio from which the job starts; one of our own is never started, so it costs nothing."""
     if spec.studio is not None:
         studio = cloud.find_studio(spec.studio)
         if studio is None:
@@ -110,7 +109,7 @@ def _studio(spec: LightningJobSpec, cloud: LightningCloud, cloud_name: str) -> S
 
 
 def _remove(studio: StudioHandle, remote: str) -> None:
-    # A file that stays harms nobody.
+    # A leftover file does no harm.
     with suppress(CloudError):
         studio.remove(remote)
 
@@ -120,7 +119,7 @@ def _run(cloud: LightningCloud, request: JobRequest) -> LightningJob:
         cloud.run_job(request)
         return _only(cloud, request.name)
     except BaseException:
-        # Also a submission that failed, or was interrupted, may have been carried out.
+        # A failed or interrupted submission may have been carried out all the same.
         with suppress(CloudError):
             for job in cloud.find_jobs(request.name):
                 job.release()
@@ -128,7 +127,7 @@ def _run(cloud: LightningCloud, request: JobRequest) -> LightningJob:
 
 
 def _only(cloud: LightningCloud, name: str) -> LightningJob:
-    """Return the job of a name that is new, and delete every other that a submission delivered twice has made."""
+    """Return the job of a new name, and delete the copies that a submission delivered twice has created."""
     found = cloud.find_jobs(name)
     if not found:
         raise CloudError(f"job {name!r} was submitted but cannot be found")
@@ -153,15 +152,15 @@ def find_job(cloud: LightningCloud, name: str) -> LightningJob:
 
 
 def follow(job: LightningJob, show: Callable[[str], object], *, time_limit: float | None = None) -> JobResult:
-    """Wait for a job's end, showing each line that it prints as it comes.
+    """Wait for a job's end, and show each line of its output as it arrives.
 
     Args:
         job: the job.
-        show: told of each line.
+        show: called with each line.
         time_limit: seconds after which the job is stopped, for a job that has no limit of its own.
 
     Raises:
-        CloudError: no call has got through for five minutes.
+        CloudError: every call has failed for five minutes.
     """
     shown: Counter[str] = Counter()
     delay = _SHORTEST_POLL
@@ -169,7 +168,7 @@ def follow(job: LightningJob, show: Callable[[str], object], *, time_limit: floa
     running_since: float | None = None
     while True:
         try:
-            # The state first: what is printed after it is final is all there will ever be.
+            # The state before the output: after a final state the output is complete.
             state = job.state()
             text = job.output() if state != "pending" else ""
             failing_since = None
@@ -179,7 +178,7 @@ def follow(job: LightningJob, show: Callable[[str], object], *, time_limit: floa
                 raise
             time.sleep(delay)
             continue
-        # Not by their place: lines of several machines come in between each other.
+        # Compared by text, not by position, because lines of several machines interleave.
         new = list(_not_among(shown, text.splitlines()))
         for line in new:
             show(line)
@@ -200,7 +199,7 @@ def _exit_code(job: LightningJob, output: str) -> int | None:
     try:
         return find_exit_code(output, job.details().command or "")
     except CloudError:
-        # Worth to know, but how it ended is known without it.
+        # The exit code is a detail; the job's end is known without it.
         return None
 
 

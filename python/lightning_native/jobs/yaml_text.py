@@ -1,4 +1,4 @@
-"""YAML of jobs, with the types of YAML 1.1, which is how ADS reads it, and with bounds on what it may become."""
+"""The YAML of jobs, with the types of YAML 1.1, as in ADS, and with bounds on its expansion."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from lightning_native.yaml_document import DEEPEST, MOST_VALUES, BoundedLoader
 
 
 class _Loader(BoundedLoader):
-    """The loader that ends when merges have made too much of a mapping."""
+    """A loader that refuses a mapping whose merges make it too large."""
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Add to a mapping what it merges."""
+        """Add its merged mappings to a mapping."""
         super().flatten_mapping(node)
         if len(node.value) > MOST_VALUES:
             line = node.start_mark.line + 1
@@ -20,32 +20,32 @@ class _Loader(BoundedLoader):
 
 
 def read_job_yaml(text: str) -> Any:
-    """Return what a text says.
+    """Return the data of a YAML text.
 
     Raises:
-        JobError: it becomes too much, or has a value that is none of its type.
+        JobError: it expands to too much, or a value is not of its tag's type.
         yaml.YAMLError: it is no YAML.
-        ValueError: a number or a date is none.
+        ValueError: a number or a date is malformed.
     """
     try:
-        # Safe: the loader makes plain data only.
+        # Safe, because the loader creates plain data only.
         value = yaml.load(text, _Loader)  # noqa: S506  see above
     except RecursionError as error:
         raise JobError(f"values are nested more than {DEEPEST} deep") from error
     except (ValueError, JobError):
         raise
     except (LookupError, AttributeError, TypeError, ArithmeticError) as error:
-        # The loader takes it for granted that a value with a tag is of that type.
+        # The loader does not check that a value with a tag is of that type.
         raise JobError(f"a value is not of the type that its tag says ({error!r}); remove the tag") from error
     check_extent(value)
     return value
 
 
 def check_extent(value: Any) -> None:
-    """Refuse data that holds too much when all of it is written out, or itself.
+    """Refuse data that is too large when written out, or that contains itself.
 
     Raises:
-        JobError: it does.
+        JobError: it is, or does.
     """
     left = MOST_VALUES
     waiting = [(value, 0)]

@@ -1,4 +1,4 @@
-"""Accounts in URLs: given to Git and pip in files, because both show URLs, as arguments and in what they print."""
+"""Accounts in URLs, for Git and pip in files, because both show URLs in their arguments and their output."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def expanded(text: str) -> str:
     """Return a text with its variables, `${NAME}`, replaced by their values.
 
     Raises:
-        DriverError: one of them is not there.
+        DriverError: one of them is not set.
     """
 
     def value_of(match: re.Match[str]) -> str:
@@ -38,7 +38,7 @@ def expanded(text: str) -> str:
 
 
 def hidden(text: str) -> str:
-    """Return a text, to be shown, without what stands before the hosts of its URLs and without queries."""
+    """Return a text for people, without the accounts and queries of its URLs."""
     return re.sub(r"(://[^\s?]*)\?\S*", r"\1?***", re.sub(r"://[^/\s]*@", "://***@", text))
 
 
@@ -57,7 +57,7 @@ def request_of(url: str) -> urllib.request.Request:
 
 @contextlib.contextmanager
 def without_accounts(words: Sequence[str]) -> Iterator[tuple[list[str], dict[str, str]]]:
-    """Give URLs, or words that have some, without accounts, and variables with which Git and pip find these."""
+    """Yield words with the accounts removed from their URLs, and variables by which Git and pip find the accounts."""
     folder = tempfile.mkdtemp(prefix="lightning-native-")
     git, netrc = os.path.join(folder, "git"), os.path.join(folder, "netrc")
     lines, machines = [], []
@@ -89,7 +89,7 @@ def without_accounts(words: Sequence[str]) -> Iterator[tuple[list[str], dict[str
 
 
 def quoted(text: str) -> str:
-    """Return a text as netrc files have it."""
+    """Return a text as a netrc file spells it."""
     if re.fullmatch(r"[\w.~+/=-]+", text):
         return text
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')

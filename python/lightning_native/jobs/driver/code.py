@@ -1,4 +1,4 @@
-"""The code of a job on its machine: where it is unpacked, what runs of it, in which folder, what it can import."""
+"""The code of a job on its machine: its folder, its entrypoint, its working folder and its import path."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from urllib.parse import urlparse
 from .errors import DriverError
 from .unpacking import unpack_into_place
 
-# Names the folder that the code's path is relative to, where it is in its place already.
+# The variable with the folder to which the code's path is relative, if the code is in its place already.
 CODE_VARIABLE = "LIGHTNING_NATIVE_JOB_CODE"
-# The code, packed: a folder's contents, or files that lie beside each other.
+# The packed code: the content of a folder, or files side by side.
 FOLDER_ARCHIVE = "folder.tar.gz"
 FILES_ARCHIVE = "files.tar.gz"
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 def unpacked_code(source: str) -> str:
-    """Return the folder that holds the code; it is unpacked beside this program, unless it is in its place already."""
+    """Return the folder with the code, unpacked beside this program unless the code is in its place already."""
     if CODE_VARIABLE in os.environ:
         return os.path.dirname(os.path.join(os.path.abspath(os.environ[CODE_VARIABLE]), source.rstrip("/")))
     home = os.path.dirname(os.path.abspath(sys.argv[0]))
     code = os.path.join(home, "code")
     if os.path.isdir(code):
-        # From an attempt before this one.
+        # An earlier attempt has unpacked it.
         return code
     archives = ((FOLDER_ARCHIVE, base_name(source)), (FILES_ARCHIVE, ""))
     for name, folder in archives:
@@ -43,7 +43,7 @@ def unpacked_code(source: str) -> str:
 
 def base_name(uri: str) -> str:
     name = os.path.basename(urlparse(uri).path.rstrip("/") if "://" in uri else uri.rstrip("/"))
-    # A folder that is named as the working folder, or the one above it, has no name here.
+    # The working folder and its parent have no name of their own.
     return "" if name in (".", "..") else name
 
 
@@ -53,7 +53,7 @@ def code_root(code: str, name: str) -> str:
 
 
 def find_entry(code: str, name: str, entrypoint: str | None) -> str:
-    """Return the file to run: in the folder that was named, or relative to what holds it."""
+    """Return the file to run: in the named folder, or relative to that folder's parent."""
     if entrypoint is None:
         candidates = [os.path.join(code, name)]
     else:
@@ -76,7 +76,7 @@ def enter(code: str, spec: Mapping[str, Any]) -> None:
     os.chdir(folder)
     for key, name in (("outputDir", "OUTPUT_DIR"), ("outputUri", "OUTPUT_URI"), ("workingDir", "WORKING_DIR")):
         if spec.get(key):
-            # Where code that was written for ADS looks for it.
+            # Code that was written for ADS reads these variables.
             os.environ.setdefault(name, spec[key])
 
 

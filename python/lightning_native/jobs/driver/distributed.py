@@ -1,4 +1,4 @@
-"""One machine of several: what launches the code there is told about the others."""
+"""One machine of several: the launcher of its code, with options about the other machines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .code import base_name, words
 from .errors import DriverError, say
 from .execution import PIP, call
 
-# Where torchrun's machines find each other.
+# The port at which the machines meet.
 RENDEZVOUS_PORT = 29400
 # Options of torchrun that have no value.
 TORCHRUN_FLAGS = ("--standalone", "--no-python", "--no_python", "--run-path", "--run_path", "-m", "--module")
@@ -68,7 +68,7 @@ def launch(spec: Mapping[str, Any]) -> int:
 
 
 def split_launcher(command: str) -> tuple[str, str]:
-    """Return what launches, which we know how to tell about the machines, and the rest; nothing if we do not."""
+    """Return a launcher whose options we know, and the rest of the command; an empty launcher if it is another one."""
     for launcher in ("torchrun", "deepspeed", "accelerate launch"):
         if command == launcher or command.startswith(launcher + " "):
             return launcher, command[len(launcher) :].strip()
@@ -78,7 +78,7 @@ def split_launcher(command: str) -> tuple[str, str]:
 def launch_options(
     launcher: str, command: str, nodes: int, rank: int, per_node: int, address: str, *, deepspeed: bool = False
 ) -> list[str]:
-    """Return the options that tell a launcher about the machines, without those that the command has."""
+    """Return a launcher's options about the machines, without those that the command has itself."""
     if launcher == "torchrun":
         options: dict[str, object] = {"nproc_per_node": per_node}
         if nodes > 1:
@@ -98,11 +98,11 @@ def launch_options(
             "main_process_port": RENDEZVOUS_PORT,
         }
         if nodes > 1 and (deepspeed or has_option(command, "use_deepspeed")):
-            # Its own default goes through SSH between the machines.
+            # The default launcher needs SSH between the machines, which there is none.
             options["deepspeed_multinode_launcher"] = "standard"
         return missing(command, options)
     if launcher == "deepspeed" and nodes > 1:
-        # Without SSH between the machines: each is told its rank.
+        # There is no SSH between the machines, so each gets its rank.
         return [
             "--no_ssh",
             *missing(
@@ -135,7 +135,7 @@ def host_file(nodes: int, per_node: int) -> str:
 
 
 def run_ranks(arguments: list[str], nodes: int, node: int, per_node: int) -> int:
-    """Run a script as torchrun would, one process for each local rank; one that fails ends the others."""
+    """Run a script as torchrun would, one process for each local rank; a failed one ends the others."""
     count, program = torchrun_program(arguments, per_node)
     processes = []
     for local in range(count):
@@ -165,7 +165,7 @@ def run_ranks(arguments: list[str], nodes: int, node: int, per_node: int) -> int
 
 
 def torchrun_program(arguments: Sequence[str], per_node: int) -> tuple[int, list[str]]:
-    """Return how many processes, and the command of each, for the arguments of torchrun."""
+    """Return the number of processes and the command of each, from torchrun's arguments."""
     rest = list(arguments)
     module = False
     while rest and rest[0].startswith("-"):

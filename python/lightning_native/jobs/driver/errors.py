@@ -1,8 +1,8 @@
-"""What the driver says to the user."""
+"""Messages of the driver to the user."""
 
 
 class DriverError(Exception):
-    """What the user can do something about: shown without a traceback."""
+    """An error that the user can remedy, shown without a traceback."""
 
 
 def say(text: str) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 
-# Without the working folder, which has the user's files, on its path.
+# Without the working folder on its path, because that has the user's files.
 RUN_PIP = (
     "import sys; sys.path[:] = filter(None, sys.path); "
     "import runpy; runpy.run_module('pip', run_name='__main__', alter_sys=True)"
@@ -51,7 +51,7 @@ def run_function(path: str, name: str, arguments: list[str]) -> int:
 
 
 def arguments_of_function(arguments: Sequence[str]) -> tuple[list[str], dict[str, str | None]]:
-    """Return positional and keyword arguments: `--name value` is one of the latter, `--name` alone is None."""
+    """Return positional and keyword arguments: `--name value` is a keyword one, `--name` alone has the value None."""
     positional: list[str] = []
     options: dict[str, str | None] = {}
     name = None
@@ -68,7 +68,7 @@ def arguments_of_function(arguments: Sequence[str]) -> tuple[list[str], dict[str
 
 
 def run_beside(run: Callable[[], object], path: str) -> None:
-    """Run code with the folder of its file first on the path, as `python path` has it, and last afterwards."""
+    """Run code with its file's folder first on the path, as `python path` does, and last afterwards."""
     if not os.path.isfile(path):
         run()
         return
@@ -77,14 +77,14 @@ def run_beside(run: Callable[[], object], path: str) -> None:
     try:
         run()
     finally:
-        # What we import from here on is not the user's, whatever the files are called.
+        # Last from here on, so that our own imports never find the user's files.
         with contextlib.suppress(ValueError):
             sys.path.remove(folder)
         sys.path.append(folder)
 
 
 def exit_code_of(run: Callable[[], object], path: str) -> int:
-    """Run code in this process, and return the exit code that Python would end with."""
+    """Run code in this process, and return the exit code with which Python would end."""
     try:
         run_beside(run, path)
     except SystemExit as exit_:
@@ -95,7 +95,7 @@ def exit_code_of(run: Callable[[], object], path: str) -> int:
     except DriverError:
         raise
     except BaseException as error:
-        # From the user's code on: what is above it is ours.
+        # The traceback begins at the user's code, because the frames above are ours.
         trace = error.__traceback__
         while trace is not None and os.path.abspath(trace.tb_frame.f_code.co_filename) != os.path.abspath(path):
             trace = trace.tb_next
@@ -115,7 +115,7 @@ def run_executable(path: str, arguments: list[str]) -> int:
 
 
 def call(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> int:
-    """Run a command, and return its exit code as a shell has it."""
+    """Run a command, and return its exit code as a shell does."""
     try:
         process = subprocess.Popen(argv, env=environment)
     except OSError as error:
@@ -123,7 +123,7 @@ def call(argv: Sequence[str], environment: Mapping[str, str] | None = None) -> i
     try:
         return shell_code(process.wait())
     except BaseException:
-        # We are ended ourselves: what we run gets the same moment to save what there is.
+        # This process is being ended; the command gets the same moment to save its work.
         process.terminate()
         process.wait()
         raise

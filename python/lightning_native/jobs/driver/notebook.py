@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def execute_notebook(path: str, spec: Mapping[str, Any]) -> int:
-    """Run a notebook's cells but those with an excluded tag, and save it with what they gave, however it ends."""
+    """Run a notebook's cells, except those with an excluded tag, and save it with its results, however it ends."""
     if not os.path.exists(path):
         raise DriverError(f"the notebook {path} is not there")
     if not (importlib.util.find_spec("nbclient") and importlib.util.find_spec("ipykernel")):

@@ -1,4 +1,4 @@
-"""The Git repository that has a job's code."""
+"""The Git repository with a job's code."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from .accounts import expanded, without_accounts
 from .errors import DriverError, say
 from .execution import call
 
-# Names the variable with the SSH key for the repository: a secret of the teamspace.
+# The variable with the name of the variable with the SSH key, which is a secret of the teamspace.
 KEY_VARIABLE = "LIGHTNING_NATIVE_JOB_KEY"
 
-# Never asks anybody, and gives up a server that does not answer.
+# No question to a person, and an end to the wait for a silent server.
 SSH_OPTIONS = "-o BatchMode=yes -o ConnectTimeout=30 -o ServerAliveInterval=15 -o ServerAliveCountMax=4"
 PATIENCE = {"GIT_HTTP_LOW_SPEED_LIMIT": "100", "GIT_HTTP_LOW_SPEED_TIME": "60"}
 
@@ -34,7 +34,7 @@ def clone(spec: Mapping[str, Any], folder: str) -> str:
     """Clone a repository, check out the commit, else the branch, and return the folder."""
     folder = os.path.abspath(os.path.expanduser(folder))
     if os.path.isdir(folder) and os.listdir(folder):
-        # Of an attempt before this one, or the user's: nothing of it is lost.
+        # Kept under another name: it is an earlier attempt's, or the user's.
         os.rename(folder, f"{folder}_{uuid.uuid4().hex[:8]}")
     with git_environment() as own, without_accounts([spec["url"]]) as ((bare,), accounts):
         environment, url = {**own, **accounts}, expanded(bare)
@@ -52,7 +52,7 @@ def clone(spec: Mapping[str, Any], folder: str) -> str:
 
 @contextlib.contextmanager
 def git_environment() -> Iterator[dict[str, str]]:
-    """Give Git the SSH key that a secret holds, for as long as it is needed."""
+    """Yield the variables for Git, with the SSH key of a secret in a file that is removed afterwards."""
     environment = {**PATIENCE, **os.environ, "GIT_TERMINAL_PROMPT": "0"}
     if "GIT_SSH" not in environment:
         environment.setdefault("GIT_SSH_COMMAND", "ssh " + SSH_OPTIONS)
@@ -63,13 +63,13 @@ def git_environment() -> Iterator[dict[str, str]]:
     key = os.environ.get(name)
     if not key:
         raise DriverError(f"the teamspace has no secret {name}, which is to hold the key of the repository")
-    # The user's code has no use for it.
+    # The user's code needs no key, so it gets none.
     del os.environ[name], environment[name]
     descriptor, path = tempfile.mkstemp(prefix="lightning-native-")
     try:
         with os.fdopen(descriptor, "w") as stream:
             stream.write(key if key.endswith("\n") else key + "\n")
-        # The host is not known yet, on a machine that is new.
+        # A new machine does not know the host yet.
         ssh = f"ssh -i {shlex.quote(path)} {SSH_OPTIONS} -o IdentitiesOnly=yes -o StrictHostKeyChecking=accept-new"
         yield {**environment, "GIT_SSH_COMMAND": ssh}
     finally:

@@ -1,4 +1,4 @@
-"""Runs the job that LIGHTNING_NATIVE_JOB describes, by its kind."""
+"""The main function: runs the job that LIGHTNING_NATIVE_JOB describes, by its kind."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 
 def main() -> int:
-    # Whoever ends the job by its time limit or by stopping it gives us a moment to save what there is.
+    # A time limit or a stop sends SIGTERM first, so that `finally` blocks can save the output.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     description = json.loads(os.environ["LIGHTNING_NATIVE_JOB"])
     runtime = description["spec"]["runtime"]
-    # What is empty counts as not there.
+    # An empty value counts as missing.
     spec = {key: value for key, value in (runtime.get("spec") or {}).items() if value not in (None, "", [], {})}
     try:
         return KINDS[runtime["type"]](spec)
@@ -49,7 +49,7 @@ def run_python(spec: Mapping[str, Any]) -> int:
     code = unpacked_code(spec["scriptPathURI"])
     name = base_name(spec["scriptPathURI"])
     entrypoint = spec.get("entrypoint") or name
-    # People leave out the name of the folder.
+    # Both are tried, because people leave out the name of the folder.
     return run_code(spec, code, entrypoint, os.path.join(code_root(code, name), entrypoint))
 
 
@@ -60,7 +60,7 @@ def run_git(spec: Mapping[str, Any]) -> int:
 
 
 def run_code(spec: Mapping[str, Any], code: str, *entrypoints: str) -> int:
-    """Run the first entrypoint that is there."""
+    """Run the first entrypoint that exists."""
     enter(code, spec)
     extend_path(code, spec)
     path = next((os.path.abspath(path) for path in entrypoints if os.path.exists(path)), None)
@@ -98,7 +98,7 @@ def run_distributed(spec: Mapping[str, Any]) -> int:
     else:
         code = unpacked_code(spec["scriptPathURI"])
     enter(code, spec)
-    # Before the user's folders are on the path of what we start.
+    # Installed before the user's folders are on the path of child processes.
     install(spec.get("dependencies") or {})
     folders = [os.getcwd(), *map(os.path.abspath, paths(spec.get("pythonPath"))), code]
     os.environ["PYTHONPATH"] = os.pathsep.join([*folders, *filter(None, [os.environ.get("PYTHONPATH")])])

@@ -1,4 +1,4 @@
-"""Files that come before the code runs, and that go when it has run."""
+"""Inputs, which are fetched before the code runs, and the output, which is copied afterwards."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-# A server that says nothing for so long is not waited for.
+# The longest wait for a silent server.
 PATIENCE_SECONDS = 60
 
 
 class WebRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows to where the web is, and not to files or other services of this machine."""
+    """Follows redirects on the web only, not to files or other services of this machine."""
 
     def redirect_request(  # noqa: D102  the base class's own
         self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str
@@ -50,12 +50,12 @@ def fetch(uri: str, path: str) -> None:
         reason = hidden(str(error))
     else:
         return
-    # Outside of the handler: the URL may have a secret, and tracebacks show what was handled.
+    # Raised outside of the handler, because a traceback shows the handled error, whose URL may have a secret.
     raise DriverError(f"the input {hidden(written)} cannot be fetched: {reason}")
 
 
 def fetch_remote(uri: str, path: str) -> None:
-    """Copy a file or a folder from where fsspec can read it."""
+    """Copy a file or a folder that fsspec can read."""
     import fsspec
 
     filesystem, source_path = fsspec.core.url_to_fs(uri)
@@ -65,7 +65,7 @@ def fetch_remote(uri: str, path: str) -> None:
 
 
 def copy_output(folder: str | None, uri: str | None) -> None:
-    """Copy the output folder to where it is wanted; what cannot be copied stays, and is told."""
+    """Copy the output folder to its destination; if that fails, it stays, and the log reports that."""
     if not folder or not uri:
         return
     folder = os.path.abspath(os.path.expanduser(folder))

@@ -1,4 +1,4 @@
-"""The dialect of Lightning: what `Job.run` is called with, and back from a live job without loss."""
+"""The dialect of Lightning: jobs as arguments of the SDK's `Job.run`, and back from a live job without loss."""
 
 from lightning_native.jobs.lightning.extraction import extract, extract_job
 from lightning_native.jobs.lightning.spec import LightningJobSpec, Substitutes

@@ -1,4 +1,4 @@
-"""What a runtime must be to run on Lightning: the types of its values, and what must be there."""
+"""The conditions for a runtime on Lightning: the types of its values, and its mandatory keys."""
 
 import shlex
 from collections.abc import Iterator, Mapping
@@ -21,7 +21,7 @@ from lightning_native.jobs.runtimes import (
 )
 from lightning_native.url_credentials import has_credentials, refusal
 
-# What names several machines to the code; the platform sets it.
+# Variables about several machines, which the platform sets.
 _OF_THE_PLATFORM = ("NODE_RANK", "MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "NUM_NODES")
 
 _MOST_REPLICAS = 10_000
@@ -47,7 +47,7 @@ _Replicas = Annotated[int, Field(ge=1, le=_MOST_REPLICAS, strict=True), BeforeVa
 
 
 class Checked(BaseModel):
-    """What every runtime can have."""
+    """The keys of every runtime."""
 
     args: Annotated[list[str], BeforeValidator(lambda args: _words(args or []))] = []
     freeform_tags: _Mapping = Field(default=None, alias="freeformTags")
@@ -67,7 +67,7 @@ class CheckedScript(Checked):
 
 
 class CheckedCode(Checked):
-    """What runs Python code."""
+    """A runtime of Python code."""
 
     entry_function: _Text = Field(default=None, alias="entryFunction")
     python_path: _WordsOrText = Field(default=None, alias="pythonPath")
@@ -140,10 +140,10 @@ _MODELS: dict[type[Runtime], type[Checked]] = {
 
 
 def check_texts(value: Any, place: str = "") -> None:
-    """Refuse a job's description with a text that no machine can be given.
+    """Refuse a job's description with a text that no machine accepts.
 
     Raises:
-        JobError: there is one; the message says where.
+        JobError: there is one; the message names its place.
     """
     if isinstance(value, str):
         problem = problem_of_text(value)
@@ -159,10 +159,10 @@ def check_texts(value: Any, place: str = "") -> None:
 
 
 def check_credentials(spec: Mapping[str, Any]) -> None:
-    """Refuse credentials in the URLs of a runtime: its description can be read by everybody in the teamspace.
+    """Refuse credentials in the URLs of a runtime, because everybody in the teamspace can read its description.
 
     Raises:
-        JobError: there are some; the message says where.
+        JobError: there are some; the message names their place.
     """
     for place, text in _urls(spec):
         if has_credentials(text):
@@ -188,10 +188,10 @@ def _texts_in(place: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def check_runtime(runtime: Runtime) -> Checked:
-    """Return what a runtime says, with its types.
+    """Return a runtime's keys with their types.
 
     Raises:
-        JobError: it is of a kind that cannot run, lacks something, or has a value of a wrong type.
+        JobError: it is of a kind that cannot run, lacks a key, or has a value of a wrong type.
     """
     model = _MODELS.get(type(runtime))
     if model is None:
@@ -213,7 +213,7 @@ def check_runtime(runtime: Runtime) -> Checked:
 
 
 def check_environment(variables: Any) -> dict[str, str]:
-    """Return a runtime's environment variables, substituted.
+    """Return a runtime's variables, substituted.
 
     Raises:
         JobError: one of them cannot be set.

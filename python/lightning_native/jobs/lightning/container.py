@@ -1,4 +1,4 @@
-"""What runs in a container: an entrypoint and a command as the SDK takes them."""
+"""The entrypoint and the command of a container, as the SDK expects them."""
 
 import shlex
 
@@ -10,7 +10,7 @@ from lightning_native.url_credentials import without_credentials
 def container_command(checked: CheckedContainer) -> tuple[str | None, str | None]:
     """Return entrypoint and command of a container.
 
-    Lightning splits the command into words, unless the entrypoint is a shell that takes it as its script.
+    Lightning splits the command into words, unless the entrypoint is a shell with the command as its script.
 
     Raises:
         JobError: a text cannot be split into words.
@@ -20,7 +20,7 @@ def container_command(checked: CheckedContainer) -> tuple[str | None, str | None
     words = [checked.cmd] if isinstance(checked.cmd, str) and entrypoint else _words(checked.cmd)
     words += checked.args
     if not entrypoint:
-        # Empty is the image's own; without, the SDK would put `sh -c` before a command.
+        # An empty entrypoint is the image's own; with None, the SDK would put `sh -c` before the command.
         return ("", shlex.join(words)) if words else (None, None)
     if entrypoint[-1] != "-c":
         return shlex.join(entrypoint), shlex.join(words) or None

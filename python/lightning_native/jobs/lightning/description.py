@@ -1,4 +1,4 @@
-"""The description of a job that travels with it: its YAML as JSON, in one environment variable."""
+"""The description of a job that travels with it: its YAML as JSON, in one variable."""
 
 import json
 from datetime import date
@@ -8,7 +8,7 @@ from lightning_native.errors import JobError
 from lightning_native.jobs.job import Job
 
 VARIABLE = "LIGHTNING_NATIVE_JOB"
-# Linux takes no longer text as one variable.
+# Linux's limit for one variable.
 _MOST_BYTES = 128 * 1024 - len(VARIABLE) - 2
 
 
@@ -16,7 +16,7 @@ def describe(job: Job) -> str:
     """Return a job as JSON text.
 
     Raises:
-        JobError: a value cannot be kept in JSON, or there is too much of it.
+        JobError: a value has no form in JSON, or the text is too long.
     """
     document = _plain(job.to_dict())
     try:
@@ -31,10 +31,10 @@ def describe(job: Job) -> str:
 
 
 def read_description(text: str) -> Job:
-    """Return the job that a text of `describe` stands for.
+    """Return the job of a text that `describe` returned.
 
     Raises:
-        JobError: it does not.
+        JobError: it describes no job.
     """
     try:
         return Job.from_dict(json.loads(text))
@@ -43,7 +43,7 @@ def read_description(text: str) -> Job:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value with what only YAML and Python have as what they are in JSON."""
+    """Return a value with the types of JSON instead of those that only YAML and Python have."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

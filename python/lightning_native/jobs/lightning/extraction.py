@@ -1,4 +1,4 @@
-"""From a job of Lightning back to its description."""
+"""Extraction: a job of Lightning back to its description."""
 
 import shlex
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def extract(live_job: Any) -> Runtime:
-    """Return what a job runs: without loss if it was made of a description, else as far as it can be seen.
+    """Return a job's runtime: without loss if the job has a description, else as far as it is visible.
 
     Args:
         live_job: a `Job` of the SDK, our own handle of one, or a `LightningJobSpec`.
@@ -63,7 +63,7 @@ def _details(live_job: Any) -> "JobDetails":
 
 
 def _runtime(details: "JobDetails") -> Runtime:
-    """Return what a job runs that somebody else has submitted."""
+    """Return the runtime of a job that was submitted without a description."""
     if details.image:
         runtime = ContainerRuntime(image=details.image, env=details.env)
         if details.entrypoint:
@@ -71,7 +71,7 @@ def _runtime(details: "JobDetails") -> Runtime:
         if details.command:
             runtime.with_cmd(details.command)
         return runtime.with_replica(details.num_machines) if details.num_machines > 1 else runtime
-    # Made by ADS's rules, perhaps: then its variables say what it is.
+    # If it follows ADS's rules, its variables describe it.
     runtime_of_variables = oci.extract(
         {"job_configuration_details": {"environment_variables": details.env}, "artifact": details.name}
     )

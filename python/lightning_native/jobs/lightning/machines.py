@@ -1,4 +1,4 @@
-"""Which machine of Lightning stands for a shape of Oracle, and what is not the same about it."""
+"""Shapes of Oracle as machines of Lightning, with their differences."""
 
 import re
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from typing import Any
 
 from lightning_native.errors import JobError
 
-# By the number of GPUs and the memory of each.
+# The machine with the same number of GPUs and the same memory of each.
 _GPU_SHAPES = {
     "VM.GPU.A10.1": "L4", "VM.GPU.A10.2": "L4_X_2", "BM.GPU.A10.4": "L4_X_4",
     "VM.GPU2.1": "T4", "BM.GPU2.2": "T4_X_2",
@@ -28,11 +28,11 @@ _VCPUS_OF_OCPU = 2
 
 
 def machine_of_shape(name: str, details: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """Return the machine for a shape, and what is not the same.
+    """Return the machine for a shape, and their differences.
 
     Args:
-        name: of the shape, such as `VM.GPU.A10.1`.
-        details: of a flexible shape, `{ocpus, memoryInGBs}`.
+        name: the shape, such as `VM.GPU.A10.1`.
+        details: the size of a flexible shape, `{ocpus, memoryInGBs}`.
 
     Raises:
         JobError: Lightning has no such machine.
@@ -54,7 +54,7 @@ def _cpu_machine(name: str, ocpus: str, details: Mapping[str, Any]) -> tuple[str
     wanted = details.get("ocpus") or 1 if ocpus.lower() == "flex" else int(ocpus)
     if isinstance(wanted, bool) or not isinstance(wanted, (int, float)):
         raise JobError(f"ocpus of the shape {name} is {wanted!r}; write a number")
-    # A core of Arm has one thread.
+    # An Arm core has one thread.
     arm = ".A1." in name.upper() or ".A2." in name.upper()
     vcpus = wanted if arm else wanted * _VCPUS_OF_OCPU
     machine = next((machine for count, machine in _CPU_MACHINES.items() if count >= vcpus), None)

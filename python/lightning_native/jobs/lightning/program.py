@@ -11,9 +11,9 @@ from lightning_native.jobs import driver
 PROGRAM = "driver.pyz"
 _PACKAGE = "lightning_native_driver"
 _MAIN = f"import sys\n\nfrom {_PACKAGE}.run import main\n\nsys.exit(main())\n"
-# The earliest that a zip file can hold: the same bytes whenever they are made.
+# The earliest time of a zip file, so that the bytes are the same at any time.
 _TIME = (1980, 1, 1, 0, 0, 0)
-# The empty entry of the path is the folder of the user's code, where the driver imports nothing from.
+# The empty entry of the path is the folder of the user's code, from which the driver must import nothing.
 _UNPACK = (
     "import sys;sys.path[:]=filter(None,sys.path);import base64,os,runpy,tempfile;p="
     "os.path.join(tempfile.mkdtemp(),{name!r});sys.argv=[p];"
@@ -36,6 +36,6 @@ def driver_program() -> bytes:
 
 
 def inline_program() -> str:
-    """Return Python code that brings the driver with it and runs it, for where nothing can be uploaded to."""
+    """Return Python code that contains the driver and runs it, for machines to which nothing can be uploaded."""
     data = base64.b64encode(driver_program()).decode()
     return _UNPACK.format(name=PROGRAM) + _RUN.format(data=data)

@@ -1,4 +1,4 @@
-"""What a job is on Lightning, before it is submitted."""
+"""A job of Lightning before its submission, as data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Substitutes:
-    """What stands on Lightning for what a job names.
+    """Replacements on Lightning for names in a job.
 
     Attributes:
-        machine: instead of the job's machine or shape.
-        studio: whose files and environment the job starts from, instead of the job's.
-        conda: studio, by slug or URI of a conda environment.
-        secrets: name of a secret of the teamspace, by the identifier of a vault's secret.
+        machine: a machine instead of the job's machine or shape.
+        studio: the studio with whose files and environment the job starts, instead of the job's.
+        conda: studios, by the slug or URI of a conda environment.
+        secrets: names of secrets of the teamspace, by the identifier of a vault's secret.
     """
 
     machine: str | None = None
@@ -27,21 +27,21 @@ class LightningJobSpec:
 
     Attributes:
         name: unique in the teamspace.
-        machine: the SDK's name.
-        command: what runs; None: what the image runs by itself.
-        env: environment variables; they hold the job's description.
-        studio: whose files and environment the job starts from; None: one of our own, or the image.
-        image: the container image that it starts from instead.
-        entrypoint: of the image; empty: its own.
-        num_machines: on how many machines the command runs.
-        interruptible: whether the machines may be taken away.
-        tags: names.
-        source: path or URL of the code that the job needs; None: it needs none of here.
-        entry: the file that must be in the code; None: it is not known.
-        single_file: whether the source itself is what runs, so that it cannot be a folder or an archive.
-        folder: where the driver and the code go, relative to the studio's home.
-        time_limit: seconds.
-        warnings: what is not the same on Lightning, for people.
+        machine: the SDK's name of the machine.
+        command: the command; None: the image's own.
+        env: variables, the job's description among them.
+        studio: the studio with whose files and environment the job starts; None: one of our own, or the image.
+        image: the container image with which it starts instead.
+        entrypoint: the image's entrypoint; empty: the image's own.
+        num_machines: the number of machines that run the command.
+        interruptible: whether the machines may be interrupted.
+        tags: the job's tags.
+        source: path or URL of the job's code; None: it needs no code of this computer.
+        entry: the file that the code must have; None: it is not known.
+        single_file: whether the source itself runs, so that it cannot be a folder or an archive.
+        folder: the folder for driver and code, relative to the studio's home.
+        time_limit: the time limit in seconds.
+        warnings: the differences on Lightning, for people.
     """
 
     name: str
@@ -63,12 +63,12 @@ class LightningJobSpec:
 
     @property
     def arguments(self) -> dict[str, object]:
-        """The keyword arguments of the SDK's `Job.run`, but for the teamspace."""
+        """The keyword arguments of the SDK's `Job.run`, except for the teamspace."""
         from lightning_native.lightning.machines import machine_slugs
 
         return {
             "name": self.name,
-            # The SDK sends a name as it is; the platform knows slugs.
+            # The platform knows slugs, and the SDK sends the name unchanged.
             "machine": machine_slugs()[self.machine],
             "command": self.command,
             "studio": self.studio,
@@ -78,6 +78,6 @@ class LightningJobSpec:
             "interruptible": self.interruptible,
             "num_machines": self.num_machines,
             "tags": list(self.tags) or None,
-            # What was uploaded since the last job must be in the snapshot.
+            # The snapshot must have the uploads since the last job.
             "reuse_snapshot": False,
         }

@@ -1,4 +1,4 @@
-"""From a job's description to a job of Lightning."""
+"""Translation: a job's description to a job of Lightning."""
 
 import re
 import shlex
@@ -35,7 +35,7 @@ from lightning_native.jobs.yaml_text import check_extent
 from lightning_native.url_credentials import has_credentials
 
 FOLDER = ".lightning-native/jobs"
-# What is downloaded here and now; anything else but a path needs credentials of somebody else.
+# URLs that are downloaded at submission; every other scheme needs credentials of another service.
 WEB_SCHEMES = ("http", "https", "ftp")
 _WITHOUT_COUNTERPART = ("compartmentId", "projectId", "subnetId", "logId", "logGroupId", "jobInfrastructureType")
 _LIKE_A_SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIAL", re.IGNORECASE)
@@ -45,16 +45,16 @@ _GRACE_SECONDS = 30
 def translate(
     job: Job | Runtime, *, name: str | None = None, substitutes: Substitutes | None = None
 ) -> LightningJobSpec:
-    """Return what a job is on Lightning. Nothing is read, created or contacted.
+    """Return a job as a job of Lightning. Nothing is read, created or contacted.
 
     Args:
-        job: the job, or only what it runs.
-        name: of the job on Lightning; made of the job's own name if None.
-        substitutes: what stands for conda environments and secrets of Oracle.
+        job: the job, or only its runtime.
+        name: the job's name on Lightning; derived from the job's own name if None.
+        substitutes: replacements for conda environments and secrets of Oracle.
 
     Raises:
         JobError: it cannot run on Lightning.
-        UnknownMachineError: Lightning has no machine of the name it asks for.
+        UnknownMachineError: Lightning has no machine of the requested name.
     """
     if isinstance(job, Runtime):
         job = Job(runtime=job)
@@ -68,7 +68,7 @@ def translate(
 
 
 def _canonical(machine: str) -> str:
-    # A step's own process, which has no SDK to ask, names no machine.
+    # Imported here, because a step process, which names no machine, has no SDK.
     from lightning_native.lightning.machines import canonical_machine
 
     return canonical_machine(machine)
@@ -88,7 +88,7 @@ def _name(job: Job) -> str:
 
 
 class _Translation:
-    """Collects warnings on the way."""
+    """One translation, with the warnings that it collects."""
 
     def __init__(self, job: Job, runtime: Runtime, name: str, substitutes: Substitutes) -> None:
         self._job = job
@@ -147,7 +147,7 @@ class _Translation:
         self._warnings.append(warning)
 
     def _infrastructure(self, infrastructure: Infrastructure | None) -> tuple[str, str | None, str | None, bool]:
-        """Return machine, studio, image, and whether the machine may be taken away."""
+        """Return machine, studio, image, and whether the machine may be interrupted."""
         wanted = self._substitutes.machine
         chosen = _canonical(wanted) if wanted else None
         if infrastructure is None:
@@ -243,7 +243,7 @@ class _Translation:
         return None
 
     def _secret(self) -> dict[str, str]:
-        """Return the variable that tells the driver which secret has the Git key."""
+        """Return the variable with the name of the secret with the Git key, for the driver."""
         checked = self._checked
         repository = checked if isinstance(checked, CheckedGit) else getattr(checked, "git", None)
         identifier = repository.secret if repository else None
@@ -261,7 +261,7 @@ class _Translation:
         return {KEY_VARIABLE: name}
 
     def _source(self) -> tuple[str | None, str | None]:
-        """Return the code that must be uploaded, and the file that must be in it."""
+        """Return the source of the code to upload, and the file that it must have."""
         checked = self._checked
         source: str | None = None
         entry: str | None = None

@@ -1,7 +1,7 @@
-"""The dialect of OCI Data Science jobs, as Oracle ADS 2.8.8 to 2.11.18 speaks it.
+"""The dialect of OCI Data Science jobs, as in Oracle ADS 2.8.8 to 2.11.18.
 
-It is reproduced to the letter, what is lost and what is odd included, so that jobs move between ADS and here; the types
-of errors are those of ADS too. Where it is odd on purpose, a comment says so.
+It is reproduced to the letter, with its losses and oddities, so that jobs move between ADS and this package; the types
+of errors are those of ADS too. A comment marks each deliberate oddity.
 """
 
 from lightning_native.jobs.oci.infrastructure import translate_infrastructure, translate_job

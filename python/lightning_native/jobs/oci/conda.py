@@ -1,4 +1,4 @@
-"""Conda environments as the environment variables of a job."""
+"""Conda environments as variables of a job."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +13,7 @@ _REGION = "CONDA_ENV_REGION"
 
 
 def translate_conda(conda: Mapping[str, Any] | None, region: str | None) -> dict[str, Any]:
-    """Return the variables that stand for a conda environment; any type is accepted.
+    """Return the variables that describe a conda environment; any type is accepted.
 
     Raises:
         ValueError: a published one has no URI like `oci://bucket@namespace/name`.
@@ -35,7 +35,7 @@ def translate_conda(conda: Mapping[str, Any] | None, region: str | None) -> dict
         raise AttributeError(f"the region of the conda environment {uri} is not known; name it as conda.region")
     return {
         _TYPE: kind,
-        # In lower case, which is how ADS reads it.
+        # In lower case, as in ADS.
         _NAMESPACE: parsed.hostname,
         _BUCKET: parsed.username,
         _OBJECT: parsed.path.lstrip("/"),
@@ -44,10 +44,10 @@ def translate_conda(conda: Mapping[str, Any] | None, region: str | None) -> dict
 
 
 def extract_conda(variables: dict[str, Any]) -> dict[str, Any]:
-    """Take the variables of a conda environment, and return it; empty without one.
+    """Remove the variables of a conda environment, and return the environment; empty if there is none.
 
     Raises:
-        KeyError: a published one has no namespace; ADS does not look whether it has.
+        KeyError: a published one has no namespace, which ADS does not check either.
     """
     if _TYPE in variables and _SLUG in variables:
         return {"type": variables.pop(_TYPE), "slug": variables.pop(_SLUG)}

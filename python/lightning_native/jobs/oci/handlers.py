@@ -1,4 +1,4 @@
-"""One handler a kind of runtime: to a job's environment variables and artifact, and back from them."""
+"""Handlers, one a kind of runtime: to a job's variables and artifact, and back from them."""
 
 import json
 import os
@@ -49,7 +49,7 @@ class Handler(ABC):
             configuration["maximum_runtime_in_minutes"] = specification["maximumRuntimeInMinutes"]
         configuration["environment_variables"] = self._variables(specification, region)
         if specification.get("args"):
-            # A text is taken letter by letter, as ADS does.
+            # As in ADS, a text counts as a list of its letters.
             configuration["command_line_arguments"] = " ".join(shlex.quote(str(arg)) for arg in specification["args"])
         payload["job_configuration_details"] = configuration
         for key, name in (("freeformTags", "freeform_tags"), ("definedTags", "defined_tags")):
@@ -62,13 +62,13 @@ class Handler(ABC):
         """Return the file that is uploaded."""
 
     def _variables(self, specification: Specification, region: str | None) -> Variables:
-        """Return the environment variables; those of the handler come after the user's, and so win."""
+        """Return the variables; the handler's come after the user's and replace them."""
         del region
         given = specification.get("env")
         return environment_variables(given) if given else {}
 
     def extract(self, job: Any) -> Runtime:
-        """Return the runtime that a job was made of.
+        """Return the runtime from which a job was translated.
 
         Raises:
             IncompatibleRuntimeError: it is of another kind.
@@ -88,10 +88,10 @@ class Handler(ABC):
 
     @abstractmethod
     def _take(self, variables: Variables) -> Specification:
-        """Take the variables that the handler knows, and return what they stand for; the rest is the user's."""
+        """Remove the variables that the handler knows, and return their keys; the rest are the user's."""
 
     def _source(self, artifact: Any) -> Specification:
-        """Return what the artifact says of the runtime."""
+        """Return the keys of the runtime that the artifact has."""
         del artifact
         return {}
 
@@ -107,7 +107,7 @@ class _CondaHandler(Handler):
 
 
 class ScriptHandler(_CondaHandler):
-    """Takes every job: what no other handler knows."""
+    """The handler of scripts, and of every job that no other handler knows."""
 
     runtime = ScriptRuntime
 
@@ -160,7 +160,7 @@ class PythonHandler(_CondaHandler):
     def _take(self, variables: Variables) -> Specification:
         specification = super()._take(variables)
         self._check(variables)
-        # Dropped whatever it is.
+        # Dropped, whatever its value.
         variables.pop(_JOB_ENTRYPOINT, None)
         specification |= specification_of(variables, self._NAMES)
         if "pythonPath" in specification:
@@ -258,7 +258,7 @@ class GitPythonHandler(_CondaHandler):
         if "pythonPath" in specification:
             specification["pythonPath"] = specification["pythonPath"].split(_PATH_DELIMITER)
         if self._SKIP_METADATA in variables:
-            # Any value says yes, even "0".
+            # Any value counts as true, even "0".
             del variables[self._SKIP_METADATA]
             specification["skipMetadataUpdate"] = True
         return specification
@@ -278,7 +278,7 @@ class ContainerHandler(Handler):
 
     def _artifact(self, specification: Specification) -> dict[str, Any]:
         del specification
-        # A file that ADS uploads because there must be one.
+        # A job must have an artifact, so ADS uploads this file.
         return {"class": "str", "source": "container.py"}
 
     def _variables(self, specification: Specification, region: str | None) -> Variables:

@@ -1,4 +1,4 @@
-"""Where a job runs, as the payload of an OCI Data Science job."""
+"""Infrastructures and whole jobs as payloads of OCI Data Science jobs."""
 
 from collections.abc import Mapping
 from string import Template
@@ -38,7 +38,7 @@ def translate_job(job: Job, *, region: str | None = "us-ashburn-1") -> dict[str,
 
     Raises:
         NotImplementedError: the infrastructure is no `dataScienceJob`, or has a `storageMount`.
-        ValueError: the job has no runtime; and all that `translate` and `translate_infrastructure` raise.
+        ValueError: the job has no runtime. Also every error of `translate` and `translate_infrastructure`.
     """
     if job.runtime is None:
         raise ValueError("the job has no runtime; describe it as spec.runtime")

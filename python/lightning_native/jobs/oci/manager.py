@@ -1,4 +1,4 @@
-"""Which handler a runtime or a job is for."""
+"""The choice of a handler for a runtime or a job."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from lightning_native.jobs.oci.handlers import (
 from lightning_native.jobs.oci.payload import IncompatibleRuntimeError
 from lightning_native.jobs.runtimes import Runtime
 
-# The more particular first: jobs of one kind may look like those of a later one.
+# The more specific handlers come first, because their jobs also fit later ones.
 _HANDLERS: tuple[Handler, ...] = (
     ContainerHandler(),
     PyTorchDistributedHandler(),
@@ -29,9 +29,9 @@ def translate(runtime: Runtime, *, region: str | None = "us-ashburn-1", job_type
     """Return the payload of an OCI Data Science job.
 
     Args:
-        runtime: what the job runs.
-        region: of a published conda environment that names none; None: not known.
-        job_type: of the infrastructure.
+        runtime: the job's runtime.
+        region: the region of a published conda environment that names none; None: unknown.
+        job_type: the infrastructure's job type.
 
     Returns:
         `job_configuration_details` with `jobType`, `environment_variables`, `command_line_arguments` and
@@ -39,11 +39,11 @@ def translate(runtime: Runtime, *, region: str | None = "us-ashburn-1", job_type
 
     Raises:
         NotImplementedError: there is no handler for exactly this class of runtimes.
-        ValueError: something is missing, or is not of the form it must have.
-        TypeError: a value is not of the type it must have.
-        AttributeError: the region of a conda environment is not known, or a value is no mapping.
-        KeyError: an environment variable has no name or no value.
-        configparser.InterpolationError: an environment variable cannot be substituted.
+        ValueError: a value is missing, or has a wrong form.
+        TypeError: a value has a wrong type.
+        AttributeError: the region of a conda environment is unknown, or a value is no mapping.
+        KeyError: a variable has no name or no value.
+        configparser.InterpolationError: a variable cannot be substituted.
     """
     for handler in _HANDLERS:
         if type(runtime) is handler.runtime:
@@ -54,16 +54,16 @@ def translate(runtime: Runtime, *, region: str | None = "us-ashburn-1", job_type
 def extract(
     job: Any,
     *,
-    region: str | None = "us-ashburn-1",  # noqa: ARG001  given to both ways alike; nothing of a job depends on it
+    region: str | None = "us-ashburn-1",  # noqa: ARG001  as in `translate`; no job depends on it
 ) -> Runtime:
-    """Return the runtime that an OCI Data Science job was made of.
+    """Return the runtime from which an OCI Data Science job was translated.
 
-    What the payload has no place for is lost: keys without a variable, the path of Python code, `$$` in the
-    environment, commas in a container's words, `:` in the Python path, upper case in a conda namespace. Environment
-    variables of the user that are named like those of a handler are taken for them.
+    Values without a place in the payload are lost: keys without a variable, the path of Python code, `$$` in variables,
+    commas in a container's words, `:` in the Python path, upper case in a conda namespace. A variable of the user with
+    the name of a handler's variable counts as the handler's.
 
     Args:
-        job: what `translate` returns, or an object of the OCI SDK; its artifact may be the name of the uploaded file.
+        job: a payload of `translate`, or an object of the OCI SDK; its artifact may be the name of the uploaded file.
         region: not used.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The pieces of a job's payload: artifacts, variables made of specification keys, and values at a path."""
+"""The parts of a job's payload: artifacts, variables from specification keys, and values at a path."""
 
 import os
 from collections.abc import Mapping
@@ -15,14 +15,14 @@ class IncompatibleRuntimeError(Exception):
 
 
 def artifact(kind: str, source: Any) -> dict[str, Any]:
-    """Return an artifact; the source of a local one as an absolute path."""
+    """Return an artifact; the source of a local one is an absolute path."""
     if source and not urlparse(source).scheme:
         source = os.path.abspath(os.path.expanduser(source))
     return {"class": kind, "source": source}
 
 
 def artifact_name(value: Any) -> str:
-    """Return the text that ADS takes for the name of a job's artifact.
+    """Return the text that is the name of a job's artifact for ADS.
 
     Raises:
         TypeError: it is an artifact without a source.
@@ -36,7 +36,7 @@ def artifact_name(value: Any) -> str:
 
 
 def value_at(job: Any, path: str) -> Any:
-    """Return a copy of the value at a dotted path of mappings or objects; None where there is none."""
+    """Return a copy of the value at a dotted path of mappings or objects; None if there is none."""
     for name in path.split("."):
         if hasattr(job, name):
             job = getattr(job, name)
@@ -48,7 +48,7 @@ def value_at(job: Any, path: str) -> Any:
 
 
 def variables_of(specification: Specification, names: Mapping[str, str], delimiter: str) -> Variables:
-    """Return the variables for specification keys that have a value, a list joined with the delimiter."""
+    """Return the variables for specification keys with a value; a list is joined with the delimiter."""
     variables = {}
     for key, name in names.items():
         value = specification.get(key)
@@ -58,6 +58,6 @@ def variables_of(specification: Specification, names: Mapping[str, str], delimit
 
 
 def specification_of(variables: Variables, names: Mapping[str, str]) -> Specification:
-    """Take the variables that stand for specification keys, and return those that have a value."""
+    """Remove the variables of specification keys, and return the keys that have a value."""
     taken = {key: variables.pop(name, None) for key, name in names.items()}
     return {key: value for key, value in taken.items() if value}
