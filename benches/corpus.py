@@ -1,4 +1,4 @@
-"""Trees to archive: made from installed packages and a fixed seed, in a git checkout as source code is."""
+"""Trees to archive: from installed packages and a fixed seed, in a git checkout as source code is."""
 
 import random
 import shutil
@@ -12,7 +12,7 @@ TEXT = {".py", ".pyi", ".txt", ".md", ".json", ".css", ".html", ".js", ".toml", 
 
 
 def build(kind: str, folder: Path) -> dict[str, int | str]:
-    """Make one tree and say what it is."""
+    """Create one tree, and return its kind and size."""
     folder.mkdir(parents=True)
     {"mid": _mid, "small": _small, "binary": _binary, "mixed": _mixed}[kind](folder)
     settings = ["-c", "user.name=bench", "-c", "user.email=bench@localhost"]
@@ -54,7 +54,7 @@ def _copy(sources: list[Path], folder: Path, limit: int) -> None:
 
 
 def _mid(folder: Path) -> None:
-    # Whole packages in a fixed random order, so that the tree is not all of the letter a.
+    # Whole packages in a fixed random order; in alphabetic order, the limit would keep only the first letters.
     packages: dict[str, list[Path]] = {}
     for source in _sources():
         packages.setdefault(source.relative_to(SITE).parts[0], []).append(source)

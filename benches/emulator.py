@@ -1,8 +1,8 @@
-"""Measures the local cloud: many studios and as many jobs, driven from 32 threads of one client of the SDK.
+"""The bench of the local cloud: many studios and as many jobs, used by 32 threads of one client of the SDK.
 
-`python benches/emulator.py [COUNT]`, 200 of each without it. Prints one JSON object, after checking that nothing was
-lost and nothing happened twice. A call is one HTTP request; the client's time includes its own 32 threads' waiting for
-each other, the server's ends when it has answered, also where a request waits for something to happen.
+`python benches/emulator.py [COUNT]`; without COUNT, 200 of each. Prints one JSON object, after a check that nothing was
+lost and nothing happened twice. A call is one HTTP request. The client's time includes the wait of its 32 threads for
+each other; the server's time ends with the answer, and includes the wait of a request for an event.
 """
 
 import json
@@ -21,7 +21,7 @@ from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.settings import Settings
 
 LIVES = Path(__file__).parents[1] / "tests" / "emulator" / "test_load.py"
-# Around the script, which knows nothing of it.
+# Put around the script, which does not know that it is measured.
 BEFORE = """
 import time as _time
 import urllib3.connectionpool as _pool
@@ -41,7 +41,7 @@ print(_json.dumps(_seconds))
 
 
 class Timed:
-    """An application that notes how long its requests take."""
+    """An application that records the durations of its requests."""
 
     def __init__(self, app: Any, seconds: list[float]) -> None:
         self._app = app
@@ -55,7 +55,7 @@ class Timed:
 
 
 def serve(root: Path) -> None:
-    """Be the server of a local cloud until stdin ends, then print how long requests took."""
+    """Run the server of a local cloud until stdin ends, then print the durations of its requests."""
     seconds: list[float] = []
     names = vars(server)
     create_app = names["create_app"]

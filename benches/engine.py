@@ -1,6 +1,6 @@
-"""Measures the engine: steps a second through the executor, commands a second in one studio, time of jobs, `runs list`.
+"""The bench of the engine: steps a second, commands a second in one studio, time of eight jobs, time of `runs list`.
 
-`python benches/engine.py [memory] [studio] [jobs] [list]`; all of them without a name. Prints one JSON object.
+`python benches/engine.py [memory] [studio] [jobs] [list]`; without a name, all of them. Prints one JSON object.
 """
 
 import json
@@ -21,7 +21,7 @@ from lightning_native.engine.plan import PlacementName, RunPlan, StepPlan
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.lightning.memory import MemoryCloud
 
-# Simulated seconds: in a real one, for a machine to start, of a step.
+# Simulated seconds in a real one; simulated seconds of a machine's start; simulated seconds of a step.
 _RATE, _START, _STEP = 30.0, 30.0, 60.0
 DRIVER = Path(__file__).parents[1] / "tests" / "support" / "driver.py"
 
@@ -36,7 +36,7 @@ def make(folder: Path, placement: PlacementName, steps: list[StepPlan], **option
 
 
 def in_memory(folder: Path, placement: PlacementName, count: int) -> float:
-    """Return no-op steps a second through the whole engine, in the in-memory cloud."""
+    """Return no-op steps a second through the whole engine, with the cloud in memory."""
     made = make(folder, placement, [StepPlan(f"s{n}", ("true",)) for n in range(count)], max_parallelism=64)
     with Journal() as journal:
         begun = time.perf_counter()
@@ -56,7 +56,7 @@ def drive_apart(made: RunFolder, cloud: LocalCloud) -> float:
 
 
 def in_one_studio(folder: Path, count: int = 500) -> float:
-    """Return real no-op commands a second in one studio of the local cloud, the making of the studio included."""
+    """Return real no-op commands a second in one studio of the local cloud, the studio's creation included."""
     steps = [StepPlan(f"s{n}", ("true",)) for n in range(count)]
     with LocalCloud(folder / "cloud") as cloud:
         return count / drive_apart(make(folder, "studio", steps, max_parallelism=64), cloud)
@@ -65,8 +65,8 @@ def in_one_studio(folder: Path, count: int = 500) -> float:
 def eight_jobs(folder: Path, clouds: int = 3, later_runs: int = 2) -> dict[str, object]:
     """Return the simulated seconds of eight 60-second steps as jobs, on machines that take 30 s to start.
 
-    A run lasts from when its controller, which has imported the SDK and signed in, begins to drive it until its last
-    step has ended. The first run on each cloud prepares the environment, the later ones find it.
+    A run lasts from the moment when its controller, with the SDK imported and signed in, begins to drive it, to the end
+    of its last step. The first run on each cloud prepares the template studio, which later ones use.
     """
     first, prepare, later, released = [], [], [], []
     for number in range(clouds):
@@ -96,7 +96,7 @@ def eight_jobs(folder: Path, clouds: int = 3, later_runs: int = 2) -> dict[str, 
 
 def _eight_jobs(folder: Path, cloud: LocalCloud) -> tuple[float, float, str]:
     """Return the simulated seconds until the last step has ended and until all is released, and the cloud's name."""
-    # Commands run at the speed of this computer.
+    # The command's seconds are real ones: only the cloud's clock is faster.
     steps = [StepPlan(f"s{n}", ("sleep", str(_STEP / _RATE))) for n in range(8)]
     made = make(folder, "job", steps)
     drive_apart(made, cloud)
@@ -109,7 +109,7 @@ def _eight_jobs(folder: Path, cloud: LocalCloud) -> tuple[float, float, str]:
 
 
 def list_runs(folder: Path, count: int = 10_000) -> float:
-    """Return the median seconds of `runs list` as a whole command."""
+    """Return the median seconds of the command `runs list`, its start included."""
     os.environ["LIGHTNING_NATIVE_HOME"] = str(folder / "many")
     with Journal() as journal:
         for number in range(count):

@@ -1,6 +1,6 @@
-"""Measure the native verbs beside their peers, alternating; write `results.json` beside this file and README's table.
+"""The bench of the native verbs beside their peers, alternating; writes `results.json` beside it and README's table.
 
-Ratios are what counts: absolute times move from machine to machine.
+Ratios count, because absolute times differ from machine to machine.
 """
 
 import argparse
@@ -69,8 +69,8 @@ def measure_archive(base: Path, kind: str, rounds: int, levels: tuple[int, ...])
     def make_room() -> None:
         remove_archives()
         if kind == "binary":
-            # Memory that a virtual machine has not used lately costs more than everything that is measured here, and
-            # what was freed last is not what is used next: it takes more than twice what the largest writes.
+            # Memory that a virtual machine has not used lately costs more than everything measured here. Memory
+            # that was freed last is not used next, so this writes more than twice the largest file.
             with (out / "room").open("wb") as file:
                 for _ in range(2400):
                     file.write(bytes(1 << 20))
@@ -100,7 +100,7 @@ def measure_archive(base: Path, kind: str, rounds: int, levels: tuple[int, ...])
             shell.format(level, level), shell=True, check=True
         )
     if kind == "binary":
-        # The best part of a minute a round, and no goal is about it.
+        # It takes most of a minute a round, and no goal is about it.
         del contenders["CodeArchive"]
         contenders |= reading_and_writing(root, out)
     seconds = alternate(contenders, rounds, before_each=make_room)
@@ -110,7 +110,7 @@ def measure_archive(base: Path, kind: str, rounds: int, levels: tuple[int, ...])
 
 
 def reading_and_writing(root: Path, out: Path) -> dict[str, Contender]:
-    """Return what an archive of incompressible files is measured by: they are read, and as many bytes are written."""
+    """Return the peers of an archive of incompressible files: programs that read them, or write as many bytes."""
     paths = sorted(path for path in root.iterdir() if path.is_file())
 
     def read_whole() -> None:
@@ -136,9 +136,9 @@ def reading_and_writing(root: Path, out: Path) -> dict[str, Contender]:
             list(pool.map(copy, range(2)))
 
     return {
-        # What a program does that wants the bytes, rather than to see them pass.
+        # A program that needs the bytes reads so.
         "read the files whole (Python)": read_whole,
-        # An archive has to do the same, and to hash and to check what it reads.
+        # An archive must write as much, and also read, hash and check it.
         "write as much (Python)": write,
         "copy, 2 threads (Python)": copy_in_two_threads,
         "read and write (cat)": lambda: subprocess.run(f"cat {root}/* > {out}/copy", shell=True, check=True),
@@ -213,7 +213,7 @@ def measure_names() -> dict[str, float]:
 
 def measure_dag(nodes: int, rounds: int) -> dict[str, object]:
     generator = random.Random(4)
-    # Names in the lists are equal to the keys, but distinct objects, as when they come from JSON.
+    # Names in the lists equal the keys but are distinct objects, as if read from JSON.
     graph = {
         f"node-{node}": [f"node-{up}" for up in {generator.randrange(node) for _ in range(3)}] if node else []
         for node in range(nodes)
@@ -284,7 +284,7 @@ def _measure_merging(lines: list[str], rounds: int) -> dict[str, object]:
 
 
 def ratio_table(results: dict[str, dict]) -> str:
-    """Return a Markdown table of what the promises are about."""
+    """Return a Markdown table of the results with goals."""
     rows = []
 
     def row(what: str, ours: float, peers: dict[str, float], goal: str) -> None:
@@ -344,7 +344,7 @@ def main() -> None:
         done = subprocess.run([tool, "--version"], capture_output=True, text=True, check=True)
         versions[tool] = (done.stdout or done.stderr).splitlines()[0]
     results: dict[str, dict] = {}
-    # In memory where there is such a place, so that no disk has a say.
+    # In memory if there is /dev/shm, so that no disk changes the result.
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         base = Path(folder)

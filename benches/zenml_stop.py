@@ -1,6 +1,6 @@
-"""Measures `zenml pipeline runs stop` of a run with eight steps: when all is released, and when the command returns.
+"""The bench of `zenml pipeline runs stop` for a run with eight steps: until all is released, and until it returns.
 
-`python benches/zenml_stop.py [ROUNDS]`; beside `zenml pipeline runs list`, the time that ZenML itself takes to start.
+`python benches/zenml_stop.py [ROUNDS]`; beside `zenml pipeline runs list`, which shows ZenML's own start-up time.
 Prints one JSON object: median and slowest, in seconds after the command was entered.
 """
 
@@ -18,13 +18,13 @@ from lightning_native.lightning.local import attach
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-# The pipeline whose stop is tested is measured.
+# The bench measures the pipeline of the tests.
 from tests.support.servers.zenml_server import serve_zenml
 from tests.support.workbench import Workbench, new_zenml
 from tests.zenml.submit.test_stop import wait_until_up, with_settings
 
 ZENML = str(Path(sys.executable).parent / "zenml")
-# How many steps are up when the run is stopped, none while the studio is prepared; and the settings of the run.
+# The number of steps that run at the stop (none while the studio is prepared), and the settings of the run.
 CASES: dict[str, tuple[int, dict[str, object]]] = {
     "provisioning": (0, {}),
     "steps run": (8, {}),
