@@ -1,4 +1,4 @@
-"""A pipeline written for ZenML's own Lightning integration. Nothing in it changes when its stack moves over."""
+"""A pipeline for ZenML's own Lightning integration, which runs unchanged with our flavor."""
 
 from typing import Annotated
 
