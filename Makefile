@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 RUST := $(shell find rust -name '*.rs' -o -name Cargo.toml) Cargo.toml Cargo.lock
 export UV_PROJECT_ENVIRONMENT := .venv
-# Never ask the network about newer versions or send usage data.
+# No questions to the network about newer versions, and no usage data.
 export LIGHTNING_DISABLE_VERSION_CHECK := 1
 export ZENML_ANALYTICS_OPT_IN := false
 unexport VIRTUAL_ENV
@@ -18,7 +18,7 @@ unexport VIRTUAL_ENV
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-setup: .venv/.built ## Make .venv and build the Rust core into it
+setup: .venv/.built ## Create .venv and build the Rust core into it
 
 .venv/.synced: pyproject.toml uv.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
@@ -44,7 +44,7 @@ TEST_PROCESSES ?= $(shell expr $$(nproc) + 1)
 test-python: .venv/.built readers
 	$(BIN)/python -m pytest --numprocesses=$(TEST_PROCESSES) --dist=worksteal
 
-# Programs that tests read archives and connect machines with; who may not install them has those tests skipped.
+# Programs with which tests read archives and connect machines; without the right to install them, those tests are skipped.
 readers:
 	@which bsdtar busybox pigz igzip slirp4netns > /dev/null || test $$(id -u) != 0 || \
 	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends libarchive-tools busybox pigz isal slirp4netns; } \
@@ -60,7 +60,7 @@ test-repeat: .venv/.built ## Run eight parallel steps with each store of ZenML, 
 
 STRICT ?= tests
 
-test-strict: .venv/.built readers ## Run pipelines, schedules, workflows and jobs on machines that know nothing of this computer (asks the package index)
+test-strict: .venv/.built readers ## Run pipelines, schedules, workflows and jobs on strict machines (asks the package index)
 	$(BIN)/python -m pytest -m strict --numprocesses=$(TEST_PROCESSES) --dist=worksteal $(STRICT)
 
 OLDEST_ZENML ?= 0.94.0
@@ -81,7 +81,7 @@ test-moving: .venv/.built ## Run the demo as other users, behind a proxy, in odd
 	$(BIN)/maturin build --quiet --release --out .moving
 	$(BIN)/python -m pytest tests/moving $(MOVING)
 
-# The first of 2026 and one of May, for users' own scripts; then the oldest, a middle and the newest for ours.
+# The first of 2026 and one of May, for users' own scripts; then the oldest, a middle and the newest for the engine.
 SDK_VERSIONS ?= 2026.1.22 2026.5.21 2026.8.18 2026.9.18 2026.10.13
 SDK_PYTHON ?= $(PYTHON)
 
@@ -124,7 +124,7 @@ FUZZ_SECONDS ?= 600
 
 FUZZ_SMOKE_SECONDS ?= 30
 FUZZ_TARGETS := archive cache checkout dag extract names requirements
-# Needs no nightly compiler. Run it with a target, the seconds and libFuzzer's own arguments.
+# `-s none` needs no nightly compiler. Its arguments are a target, then libFuzzer's own.
 FUZZ := cargo fuzz run --fuzz-dir rust/fuzz -s none
 
 fuzz: fuzz-build ## Fuzz each native verb for FUZZ_SECONDS
@@ -132,11 +132,11 @@ fuzz: fuzz-build ## Fuzz each native verb for FUZZ_SECONDS
 	  $(FUZZ) $$target -- -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4000; \
 	done
 
-audit: setup ## Look for known vulnerabilities, licences and sources that do not fit, and say what cannot be asked here
+audit: setup ## Search for known vulnerabilities, unfit licences and unfit sources, and report what cannot be checked here
 	cargo deny --version > /dev/null 2>&1 || cargo install cargo-deny --locked --quiet
 	$(BIN)/python .ci/audit.py $(BIN)/uv
 
-fuzz-smoke: fuzz-smoke-rust fuzz-smoke-python ## Fuzz all that reads what others wrote, each for FUZZ_SMOKE_SECONDS
+fuzz-smoke: fuzz-smoke-rust fuzz-smoke-python ## Fuzz everything that reads input of others, each for FUZZ_SMOKE_SECONDS
 
 fuzz-smoke-rust: fuzz-build
 	printf '%s\n' $(FUZZ_TARGETS) | xargs -P 2 -I{} \
@@ -155,5 +155,5 @@ bench: setup ## Measure the native verbs beside their peers and write benches/re
 	command -v pigz >/dev/null || { apt-get update -qq && apt-get install -y -qq pigz; } >/dev/null
 	$(BIN)/python benches/run.py
 
-clean: ## Remove what setup and the demo made
+clean: ## Remove the files that setup, the demo and the ranges created
 	rm -rf .venv .venv-oldest .venv-range .images .moving target .demo

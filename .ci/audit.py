@@ -1,7 +1,7 @@
-"""The audit of what we depend on: known vulnerabilities, licences and sources, of Rust crates and Python packages.
+"""The audit of dependencies: known vulnerabilities, licences and sources of Rust crates and Python packages.
 
-Ends with a line for each part that says what was checked and what could not be. Exit code 1 if something was found;
-what cannot be asked here, because no advisory database can be reached, is said and fails nothing.
+The output ends with one line a part, with what was checked and what was not. The exit code is 1 if something was found.
+A check without a reachable advisory database is reported, and fails nothing.
 """
 
 import json
@@ -11,12 +11,12 @@ from collections import Counter
 
 
 def run(*argv: str) -> "subprocess.CompletedProcess[str]":
-    """Run a command, whatever its exit code."""
+    """Run a command, and accept any exit code."""
     return subprocess.run(argv, capture_output=True, text=True, check=False)
 
 
 def audit_crates() -> tuple[bool, list[str]]:
-    """Check crates; return whether all is well, and what is to be said."""
+    """Check crates; return whether all is well, and the lines of the report."""
     checked = run("cargo", "deny", "--color", "never", "check", "bans", "licenses", "sources")
     lines = [] if checked.returncode == 0 else [checked.stderr.strip()]
     lines.append(f"crates: bans, licenses and sources: {'ok' if checked.returncode == 0 else 'FAILED'}")
@@ -32,11 +32,11 @@ def audit_crates() -> tuple[bool, list[str]]:
 
 
 def audit_packages(uv: str) -> tuple[bool, list[str]]:
-    """Check Python packages, of all extras, as they are locked."""
+    """Check the locked Python packages of all extras."""
     locked = run(uv, "export", "--frozen", "--all-extras", "--no-hashes", "--no-emit-project", "--quiet")
     if locked.returncode:
         return False, [locked.stderr.strip(), "packages: FAILED, the lock file cannot be read"]
-    # Markers keep what this platform does not install.
+    # The export has markers, so packages of other platforms are listed as well.
     argv = (uv, "tool", "run", "--quiet", "pip-audit", "--disable-pip", "--no-deps", "--progress-spinner=off")
     audited = subprocess.run(
         [*argv, "--format=json", "--requirement=/dev/stdin"],
