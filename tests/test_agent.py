@@ -1,4 +1,4 @@
-"""`agent.py` runs each command exactly once and tells all about it."""
+"""`agent.py` runs each command exactly once, and reports its output and its end."""
 
 import base64
 import hashlib

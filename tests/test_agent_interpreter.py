@@ -1,4 +1,4 @@
-"""`agent.py` finds the machine's interpreter, and puts it first on PATH of what it starts."""
+"""`agent.py` finds the machine's interpreter, and puts it first on the PATH of its commands."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The parts that run on machines, on each Python that this one has: the agent from 3.8, the package from 3.10."""
+"""The parts that run on machines, with each Python of this computer: the agent from 3.8, the package from 3.10."""
 
 import hashlib
 import json

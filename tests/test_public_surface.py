@@ -1,4 +1,4 @@
-"""The names other tools import."""
+"""The names that other tools import."""
 
 import shutil
 import subprocess

@@ -1,4 +1,4 @@
-"""Whatever it holds and wherever it is cut, a cleaned text has no control characters but tabs, lines and colours."""
+"""A cleaned text, of any content and cut anywhere, has no control characters but tabs, lines and colours."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""The page of a run shows what happened in a real browser, loads nothing, and runs nothing that a run printed."""
+"""The page of a run shows its events in a real browser, loads nothing, and runs nothing of the run's output."""
 
 import shutil
 from pathlib import Path

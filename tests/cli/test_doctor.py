@@ -1,4 +1,4 @@
-"""`lightning-native doctor` names what is wrong, with what to do about it, and nothing else."""
+"""`lightning-native doctor` names each problem with its remedy, and nothing else."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Nothing of the working folder runs in our processes, whatever its files are called."""
+"""Nothing of the working folder runs in our processes, whatever the names of its files."""
 
 import json
 import os

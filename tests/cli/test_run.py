@@ -1,4 +1,4 @@
-"""Workflow files through the command line, on the local cloud: what a user sees, and that nothing is left."""
+"""Workflow files through the command line, on the local cloud: the user's view, and nothing left afterwards."""
 
 import hashlib
 import json

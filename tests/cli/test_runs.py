@@ -1,4 +1,4 @@
-"""`lightning-native runs` and `environments` tell what ran, what it printed and what is kept."""
+"""`lightning-native runs` and `environments` show runs, their output and the template studios that are kept."""
 
 import json
 import os

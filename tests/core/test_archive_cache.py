@@ -1,4 +1,4 @@
-"""What an archive's cache saves, and that nothing else depends on it."""
+"""An archive's cache saves work, and changes nothing else."""
 
 import base64
 import os

@@ -1,4 +1,4 @@
-"""Trees that change while they are archived, and whose files are not what their names promise."""
+"""Trees that change while they are archived, and whose files differ from what their names promise."""
 
 import os
 import signal

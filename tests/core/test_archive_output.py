@@ -1,4 +1,4 @@
-"""Destinations that are no regular files, and what a killed process leaves in a tree."""
+"""Destinations that are no regular files, and the leftovers of a killed process in a tree."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What the tables beside other orchestrators claim for us is proved by tests that are there."""
+"""The tables beside other orchestrators name existing tests for each of our claims."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The reference pages name every command, option, setting and path that there is, and link to pages that are there."""
+"""The reference pages name every command, option and setting, and all links lead to existing pages and headings."""
 
 import argparse
 import importlib

@@ -1,4 +1,4 @@
-"""`docs/reference/security.md` names tests and fuzz targets that are there."""
+"""`docs/reference/security.md` names existing tests and fuzz targets."""
 
 import re
 from pathlib import Path

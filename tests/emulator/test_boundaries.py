@@ -1,4 +1,4 @@
-"""Nothing that is uploaded, listed, copied, collected or mounted reads or writes outside of the root."""
+"""No upload, listing, copy, collection or mount reads or writes outside of the root."""
 
 import base64
 import http.client

@@ -1,4 +1,4 @@
-"""The front door: whatever is wrong with a request gets a 4xx, and nothing without the key costs memory."""
+"""The front door: a wrong request gets a 4xx, and no request without the key costs memory."""
 
 import base64
 import contextlib

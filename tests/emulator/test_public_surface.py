@@ -1,4 +1,4 @@
-"""Every public method of the SDK works against the local cloud, or stands in the table of what does not."""
+"""Every public method of the SDK works against the local cloud, or is in the table of missing ones."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""Scripts that others published, as programs of our own: the same calls, in the same order, with the same arguments.
+"""Published scripts of others, as programs of our own: the same calls, in the same order, with the same arguments.
 
 The names of accounts are those of the local cloud, and the commands do something small instead of training; each says
 what it follows. What the scripts upload is made in the working folder first. The SDK has neither plug-ins nor A10G any

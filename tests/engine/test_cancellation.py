@@ -1,4 +1,4 @@
-"""What waits while a run goes on, and while it is being stopped."""
+"""Waits of a run, and their end when the run is stopped."""
 
 import threading
 

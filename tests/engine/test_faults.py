@@ -1,4 +1,4 @@
-"""What goes wrong at Lightning neither repeats a step nor ends a healthy one."""
+"""Faults at Lightning neither repeat a step nor end a healthy one."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""A plan says what runs where, and is refused before anything exists when it cannot run."""
+"""A plan describes a run, and one that cannot run is refused before anything exists."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Whatever the agent is asked, it answers with one line of JSON or one error, and touches nothing but its own.
+"""The agent answers any request with one line of JSON or one error, and touches nothing but its own files.
 
 FUZZ_SECONDS is how long it is asked; without it, a few times.
 """

@@ -1,4 +1,4 @@
-"""Whatever a workflow file, a job file or a payload holds, reading it ends in a plan or in an error of ours.
+"""A workflow file, a job file or a payload of any content ends in a plan or in an error of ours.
 
 FUZZ_SECONDS is how long each front end is tried; without it, a few examples are.
 """

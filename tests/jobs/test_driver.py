@@ -1,4 +1,4 @@
-"""What runs on a job's machine: launchers told about the machines, keys and arguments handed on, output that stays."""
+"""The driver on a job's machine: launchers with options about the machines, keys and arguments, and the output."""
 
 import ast
 import json

@@ -1,4 +1,4 @@
-"""Code that comes as an archive, or from the web: nothing of it gets anywhere else, and nothing of it is endless."""
+"""Code from an archive or from the web: none of it is written elsewhere, and none of it is endless."""
 
 import contextlib
 import errno

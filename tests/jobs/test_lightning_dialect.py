@@ -1,4 +1,4 @@
-"""What a job becomes on Lightning, and what is said about what is not the same there."""
+"""A job file as a job of Lightning, with a warning for each difference."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The dialect `oci` does what Oracle ADS was recorded to do, in every recorded case."""
+"""The dialect `oci` gives the recorded result of Oracle ADS in every recorded case."""
 
 import json
 from collections.abc import Callable

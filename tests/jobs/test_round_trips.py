@@ -1,4 +1,4 @@
-"""What a dialect is given comes back from it."""
+"""Dialects return what they were given: a runtime comes back unchanged."""
 
 from pathlib import PurePath
 from typing import Any

@@ -1,4 +1,4 @@
-"""A runtime keeps what was written, however it was made."""
+"""A runtime keeps its values as written, whichever way it was created."""
 
 from pathlib import Path
 

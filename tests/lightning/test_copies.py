@@ -1,4 +1,4 @@
-"""Copies that a request made because it was sent twice are told from things of others."""
+"""Copies that a request has created because it was sent twice are told from things of others."""
 
 from datetime import datetime, timedelta, timezone
 

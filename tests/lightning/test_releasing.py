@@ -1,4 +1,4 @@
-"""What the engine lets go of in Lightning, it lets go of at once."""
+"""The engine releases studios and jobs at Lightning at once."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Nothing of ours ever opens a browser or waits for somebody to sign in."""
+"""No process of ours opens a browser or waits for a sign-in."""
 
 import json
 import os

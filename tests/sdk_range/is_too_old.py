@@ -1,4 +1,4 @@
-"""Exits with 0 if an SDK that is too old for the engine is refused in one line that names both versions."""
+"""A check, by exit code, that an SDK too old for the engine is refused in one line that names both versions."""
 
 import sys
 from importlib.metadata import version

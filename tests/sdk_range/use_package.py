@@ -1,4 +1,4 @@
-"""Everything that this package asks of lightning-sdk; each part that fails is shown, and the exit code is 1."""
+"""Every use of lightning-sdk by this package; each part that fails is shown, and the exit code is 1."""
 
 import sys
 import time

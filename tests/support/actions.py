@@ -1,4 +1,4 @@
-"""Every action of every command, as its parser has it."""
+"""Every action of every command, from its parser."""
 
 import argparse
 import importlib

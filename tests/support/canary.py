@@ -1,4 +1,4 @@
-"""Secrets that are recognized wherever they turn up, and a watch for them while something runs."""
+"""Secrets that are recognized in any place, and a watch for them while something runs."""
 
 import contextlib
 import gzip

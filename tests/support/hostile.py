@@ -1,4 +1,4 @@
-"""A folder of files that are called as the modules that we import: each leaves a mark and raises when it is."""
+"""A folder of files with the names of modules that we import: each leaves a mark and raises when it is imported."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Commands as a person at a terminal calls them."""
+"""Commands as a person at a terminal enters them."""
 
 import os
 import pty

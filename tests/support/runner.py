@@ -1,4 +1,4 @@
-"""Makes and drives runs of the engine, in processes of their own as in real life."""
+"""Runs of the engine, created and driven in processes of their own as in real life."""
 
 import os
 import subprocess

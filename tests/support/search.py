@@ -1,4 +1,4 @@
-"""What a folder has in its files."""
+"""A search for texts in the files of a folder."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""A user's computer that is watched for secrets, and what the documentation says about where they may be."""
+"""A user's computer that is watched for secrets, and the places that the documentation allows."""
 
 import json
 import os

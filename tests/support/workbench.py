@@ -1,4 +1,4 @@
-"""What the tests of whole pipelines share."""
+"""The workbench of tests of whole pipelines: a ZenML configuration, a local cloud and a folder of code."""
 
 import base64
 import json

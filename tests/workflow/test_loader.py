@@ -1,4 +1,4 @@
-"""A workflow file says what a run does; every mistake in it is shown where it stands, with what to do."""
+"""A workflow file becomes a plan; every mistake in it is reported at its line, with a remedy."""
 
 import re
 import sys

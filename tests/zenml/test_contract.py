@@ -1,4 +1,4 @@
-"""What ZenML's contract asks of an orchestrator, in few real runs."""
+"""ZenML's contract for an orchestrator, in few real runs."""
 
 import json
 import textwrap

@@ -1,4 +1,4 @@
-"""What ZenML sees of the flavors when it registers them."""
+"""The flavors as ZenML registers them."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Files of the user that are called as modules neither break a pipeline nor run in its controller."""
+"""Files of the user with the names of modules neither break a pipeline nor run in its controller."""
 
 import subprocess
 import sys

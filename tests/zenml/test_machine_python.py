@@ -1,4 +1,4 @@
-"""ZenML's users are told before anything is created that the machines have another Python than they."""
+"""A warning before anything is created, for users whose machines have another Python than their computer."""
 
 import sys
 

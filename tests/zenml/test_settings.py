@@ -1,4 +1,4 @@
-"""What ZenML's settings ask for ends in the plan, or in an error that names it."""
+"""Each of ZenML's settings ends in the plan, or in an error that names it."""
 
 from types import SimpleNamespace
 from typing import Any

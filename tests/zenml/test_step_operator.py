@@ -1,4 +1,4 @@
-"""Single steps on Lightning, from an orchestrator of somebody else's."""
+"""Single steps on Lightning, from an orchestrator of another kind."""
 
 import json
 

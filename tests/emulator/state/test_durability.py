@@ -1,4 +1,4 @@
-"""kill -9 of the server at any moment: what finished is there, what runs is found again, what was lost says so."""
+"""kill -9 of the server at any moment: finished things stay, running ones are found again, lost ones are reported."""
 
 import contextlib
 import os

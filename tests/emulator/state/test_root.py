@@ -1,4 +1,4 @@
-"""A root is a folder with our marker: what is not ours is neither emptied nor written to nor given another mode."""
+"""A root is a folder with our marker: any other folder is neither emptied nor written to nor given another mode."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""Strict machines as the platform makes them: with its packages, the index, and the SDK that finds its way inside."""
+"""Strict machines with the platform's packages and index, and with the SDK, which finds its credentials inside."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""A step is tried again as often as its plan says, and a reclaimed machine does not count."""
+"""A step is tried again as often as its plan allows, and an interrupted machine does not count."""
 
 from pathlib import Path
 

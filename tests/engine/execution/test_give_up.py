@@ -1,4 +1,4 @@
-"""An attempt that is given up has failed, is ended, and is tried again where it may be."""
+"""An abandoned attempt has failed, is ended, and is tried again if the step has a retry left."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Whole runs in the in-memory cloud, with controllers that die at any call: what the engine promises holds."""
+"""Whole runs in the cloud in memory, with controllers that die at any call: the engine keeps its promises."""
 
 import os
 import tempfile

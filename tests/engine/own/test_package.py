@@ -1,4 +1,4 @@
-"""The Python part of our own package: the same from wherever it is packed, and first on the path of the steps."""
+"""The Python part of this package: the same from any installation, and first on the path of the steps."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The wheel of what runs: made of an installation or a checkout, named, or of the index that it was installed from."""
+"""The wheel of the running version: built from an installation or a checkout, named by the user, or of the index."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Nothing that a step prints ends it, or is missing in its log."""
+"""No output of a step ends it, and none is missing in its log."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Steps in images are jobs like others, and what they are to run leaves no trace."""
+"""Steps in images are jobs like others, and their specifications leave no trace."""
 
 import signal
 import time

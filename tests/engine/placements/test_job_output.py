@@ -1,4 +1,4 @@
-"""A result counts as a whole line with its attempt's mark; everything else that a job prints is its step's output."""
+"""A result is a whole line with its attempt's mark; all other output of a job is its step's output."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A name that cannot be a path, a name at Lightning or part of a line is refused before anything is there."""
+"""A name that cannot be a path, a name at Lightning or part of a line is refused before anything is created."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A dry run keeps every rule that the real run keeps."""
+"""An estimate keeps every rule that the real run keeps."""
 
 from collections import Counter
 from typing import Any

@@ -1,4 +1,4 @@
-"""Of the machines that satisfy a request the cheapest comes first, and none that does not is chosen."""
+"""The cheapest of the machines that satisfy a request comes first, and no other machine is chosen."""
 
 import pytest
 from hypothesis import given

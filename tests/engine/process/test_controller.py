@@ -1,4 +1,4 @@
-"""A run has one controller, and whatever befalls that one is recorded."""
+"""A run has one controller, and every end of a controller is recorded."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Logs are shown line by line, whole, with the step's name, as they come."""
+"""Logs are shown line by line, whole, with the step's name, as they arrive."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Whatever a request has made whose answer was lost is found again by its name, and given up."""
+"""Everything that a request with a lost answer has created is found again by its name, and released."""
 
 import json
 import os

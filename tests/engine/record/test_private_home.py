@@ -1,4 +1,4 @@
-"""Files of ours are for their owner only, and those that a killed process leaves of a run are found and deleted."""
+"""Files of ours are for their owner only, and the secrets of a killed run are found and deleted."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What an operation is to run may hold secrets."""
+"""Specifications of operations, which may hold secrets, on their way to the agent."""
 
 import hashlib
 import tempfile

@@ -1,4 +1,4 @@
-"""What many threads ask is answered to each, in few calls."""
+"""Requests of many threads travel in few calls, and each gets its own answer."""
 
 import threading
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Credentials with which requirements are installed reach the installer, and are nowhere else, then or afterwards."""
+"""Credentials for the installation of requirements reach the installer, and are never anywhere else."""
 
 import json
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The machine's Python is asked for once: environments are named by it, and steps have it first on PATH."""
+"""The machine's Python is asked for once: template studios are named by it, and steps have it first on PATH."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What an environment needs besides requirements is there when steps run, and studios are kept when asked."""
+"""Set-up: packages and commands are installed when steps run, and studios are kept on request."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""A studio that several use is stopped by the last run that does, and only if a run has started it."""
+"""A shared studio is stopped by the last run that uses it, and only if a run has started it."""
 
 import os
 import signal

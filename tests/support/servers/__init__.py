@@ -1,1 +1,1 @@
-"""Servers that tests run on this computer, and the addresses that machines reach them by."""
+"""Servers that tests run on this computer, and the addresses by which machines reach them."""

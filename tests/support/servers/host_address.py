@@ -1,4 +1,4 @@
-"""An address of this computer that machines with a network of their own reach, and nobody outside of it does."""
+"""An address of this computer that machines with a network of their own reach, and no other computer does."""
 
 import os
 import shutil

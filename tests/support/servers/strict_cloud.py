@@ -1,4 +1,4 @@
-"""A strict local cloud by its API: what tests send to its studios and jobs, and what comes back."""
+"""A strict local cloud by its API: requests of tests to its studios and jobs, and their answers."""
 
 import json
 import time

@@ -1,4 +1,4 @@
-"""How code reaches steps: in images, and as a wheel."""
+"""Packagings: code reaches steps in images, and as a wheel."""
 
 import json
 import subprocess

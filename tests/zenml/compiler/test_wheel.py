@@ -1,4 +1,4 @@
-"""A wheel has every file that an archive of the code would have, or says which it cannot have."""
+"""A wheel has every file of an archive of the code, or reports each file that it cannot have."""
 
 import os
 import tempfile

@@ -1,4 +1,4 @@
-"""Steps that have stopped telling ZenML that they are alive are given up."""
+"""Steps that no longer report to ZenML are abandoned."""
 
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace

@@ -1,4 +1,4 @@
-"""Who tells ZenML of a run's end may be on another machine, and may die."""
+"""The process that publishes a run's end may be on another machine, and may die."""
 
 import os
 import signal

@@ -1,4 +1,4 @@
-"""What a step does that gets SIGTERM, whose process is expected to end."""
+"""A step that gets SIGTERM, and whose process is expected to end."""
 
 import signal
 import subprocess

@@ -1,4 +1,4 @@
-"""A run with eight steps ends within seconds of `zenml pipeline runs stop`, whatever it is doing."""
+"""A run with eight steps ends within seconds of `zenml pipeline runs stop`, in any phase."""
 
 import os
 import signal
