@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from lightning_native.zenml.handed_over import HandedOver
 
 from lightning_native.engine.run_folder import RunFolder
-from lightning_native.zenml.handed_over import HandedOver
 from tests.support.person import END_OF_INPUT, answer_at_terminal
 
 ASK = """

@@ -23,8 +23,8 @@ from lightning_native.zenml.compiler.pipeline import FAILURE_MODES
 from lightning_native.zenml.compiler.resources import resource_request, step_machine
 from lightning_native.zenml.compiler.step import retry_of
 from lightning_native.zenml.config import LightningNativeOrchestratorConfig, LightningNativeOrchestratorSettings
-from lightning_native.zenml.handed_over import Hosted
-from lightning_native.zenml.hosting import hosting_plan
+from lightning_native.zenml.remote_controller.plan import hosting_plan
+from lightning_native.zenml.remote_controller.supervisor_spec import Hosted
 
 Settings = LightningNativeOrchestratorSettings
 

@@ -271,7 +271,7 @@ def kill_entrypoint(workbench: Workbench) -> None:
         for line in listed.splitlines()
         if "lightning_native.zenml.step_process.bootstrap" in line
         and "DynamicEntrypoint" in line
-        and "lightning_native.zenml.hosted" not in line
+        and "lightning_native.zenml.remote_controller.supervisor" not in line
     ]
     home = workbench.environment["LIGHTNING_NATIVE_HOME"]
     mine = [pid for pid in mine if home in Path(f"/proc/{pid}/environ").read_text()]

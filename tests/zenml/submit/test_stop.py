@@ -44,7 +44,7 @@ if __name__ == "__main__":
     eight(str(meeting))
 """
 LOG = """
-from lightning_native.zenml.controller_log import kept_log
+from lightning_native.zenml.remote_controller.log import kept_log
 print(kept_log("{run_id}"))
 """
 # The machine that runs the test runs the cloud, too, and perhaps other tests.

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 
 CONTROLLER = "lightning_native.zenml.controller"
-_LAUNCH = "lightning_native.zenml.launch"
+_LAUNCH = "lightning_native.zenml.remote_controller.launch"
 
 
 @contextmanager

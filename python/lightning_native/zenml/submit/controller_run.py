@@ -13,8 +13,8 @@ from lightning_native.zenml.access import credentials_of, local_cloud_root
 from lightning_native.zenml.compiler.compiled_run import CompiledRun, CompilerContext
 from lightning_native.zenml.compiler.step_variables import command_variables
 from lightning_native.zenml.config import LightningNativeOrchestratorSettings
-from lightning_native.zenml.handed_over import HOME, STEP, Hosted
-from lightning_native.zenml.hosting import EXTRA, controller_studio, hosting_plan
+from lightning_native.zenml.remote_controller.plan import EXTRA, controller_studio, hosting_plan
+from lightning_native.zenml.remote_controller.supervisor_spec import HOME, STEP, Hosted
 from lightning_native.zenml.variables import ENV_PACKAGING
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from zenml.orchestrators import SubmissionResult
 
 from lightning_native.zenml.compiler.pipeline import check_dynamic, main_machines
 from lightning_native.zenml.config import orchestrator_settings
-from lightning_native.zenml.hosting import controller_studio, logs_command
 from lightning_native.zenml.publish.metadata import studio_url
+from lightning_native.zenml.remote_controller.plan import controller_studio, logs_command
 from lightning_native.zenml.step_process.entrypoints import LightningNativeDynamicEntrypointConfiguration
 from lightning_native.zenml.submit.base import (
     announce,

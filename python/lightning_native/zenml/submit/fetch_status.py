@@ -7,9 +7,9 @@ from zenml.enums import ExecutionStatus
 from zenml.logger import get_logger
 
 from lightning_native.engine.journal import Journal
-from lightning_native.zenml import remote_calls
-from lightning_native.zenml.handed_over import HandedOver
 from lightning_native.zenml.publish.status import RUN_STATUS, STEP_STATUS, run_status, step_statuses
+from lightning_native.zenml.remote_controller import client
+from lightning_native.zenml.remote_controller.supervisor_spec import HandedOver
 from lightning_native.zenml.submit.run_parts import newest_folder
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def _fetch_remote_status(
 ) -> tuple[ExecutionStatus | None, dict[str, ExecutionStatus] | None]:
     if run.status.is_finished:
         return None, None
-    answer = remote_calls.status(component, run_id)
+    answer = client.status(component, run_id)
     if answer is None:
         # A controller publishes the run's end before it deletes its studio; otherwise somebody else deleted it.
         after = Client().get_pipeline_run(run.id, hydrate=False).status

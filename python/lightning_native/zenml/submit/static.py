@@ -16,8 +16,8 @@ from lightning_native.errors import CloudError
 from lightning_native.zenml.compiler.compiled_run import CompilerContext
 from lightning_native.zenml.compiler.pipeline import compile_pipeline
 from lightning_native.zenml.config import orchestrator_settings
-from lightning_native.zenml.hosting import add_inner_run, controller_studio, logs_command
 from lightning_native.zenml.publish.metadata import run_metadata, studio_url
+from lightning_native.zenml.remote_controller.plan import add_inner_run, controller_studio, logs_command
 from lightning_native.zenml.submit.base import (
     announce,
     compiler_context,

@@ -14,11 +14,11 @@ from lightning_native.engine.executor import StepResult
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import RunStoppedError
-from lightning_native.zenml import remote_calls
-from lightning_native.zenml.controller_log import log_keeper
-from lightning_native.zenml.handed_over import STEP, HandedOver
 from lightning_native.zenml.publish.publication_lock import end_publication
 from lightning_native.zenml.publish.publisher import RunPublisher
+from lightning_native.zenml.remote_controller import client
+from lightning_native.zenml.remote_controller.log import log_keeper
+from lightning_native.zenml.remote_controller.supervisor_spec import STEP, HandedOver
 from lightning_native.zenml.submit.base import start_again
 from lightning_native.zenml.submit.run_parts import is_unfinished, newest_folder
 
@@ -94,13 +94,13 @@ def _stop_controller_there(
     if where is None:
         return
     if graceful or not where.keeps_journal:
-        remote_calls.stop(component, run_id, graceful=graceful)
+        client.stop(component, run_id, graceful=graceful)
         # The controller of a dynamic pipeline publishes the end and deletes its studio itself.
-        while not graceful and remote_calls.status(component, run_id) is not None and time.monotonic() < deadline:
+        while not graceful and client.status(component, run_id) is not None and time.monotonic() < deadline:
             time.sleep(_POLL_SECONDS)
         return
     logger.info("Stopping run %s and releasing what it holds …", run_id)
-    with remote_calls.ending(component, run_id) as ending:
+    with client.ending(component, run_id) as ending:
         # Both are needed after the end, and take a while to prepare.
         publisher, keep_log = RunPublisher(run.id), log_keeper(run_id)
         end = ending.wait()

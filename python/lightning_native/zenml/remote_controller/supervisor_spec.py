@@ -16,7 +16,7 @@ from lightning_native.home import write_private
 STEP = "controller"
 # Where our files are in the controller's studio, below its home.
 HOME = f"{REMOTE_HOME}/home"
-_MODULE = "lightning_native.zenml.hosted"
+_MODULE = "lightning_native.zenml.remote_controller.supervisor"
 
 
 @dataclass(frozen=True)

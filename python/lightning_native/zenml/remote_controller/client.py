@@ -46,7 +46,7 @@ def _started(component: "StackComponent", arguments: list[str], *, capture: bool
     with (
         cloud_variables(component, settings) as environ,
         subprocess.Popen(
-            python_module("lightning_native.zenml.remote", *arguments),
+            python_module("lightning_native.zenml.remote_controller.command", *arguments),
             env={**controller_environment(environ), REACHED: "1"},
             stdin=pipe,
             stdout=pipe,

@@ -1,4 +1,4 @@
-"""The controller of a run, in a studio of its own: `python -m lightning_native.zenml.hosted JSON`.
+"""The controller of a run, in a studio of its own: `python -m lightning_native.zenml.remote_controller.supervisor JSON`.
 
 It starts the process that drives the run, again if it dies, shows what the steps print, and at the end leaves nothing
 behind: when nobody else will, it keeps its log beside ZenML's artifacts and deletes its own studio.
@@ -21,8 +21,8 @@ from lightning_native.engine.journal import RunState
 from lightning_native.engine.operation import REMOTE_HOME
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.home import home, private_folder
-from lightning_native.zenml.handed_over import Hosted
 from lightning_native.zenml.publish.publication_lock import is_promised_elsewhere, wait_for_promise
+from lightning_native.zenml.remote_controller.supervisor_spec import Hosted
 
 # How often the process that drives the run may die before the run is given up.
 _MOST_LIVES = 3
@@ -157,7 +157,7 @@ def _leave(hosted: Hosted, code: int, *, stopped: bool) -> None:
             # A run of the engine's publishes its steps itself; of a dynamic pipeline, nobody does.
             RunPublisher(UUID(hosted.pipeline_run)).run_ended(state, message, settle_steps=bool(hosted.argv))
     with _logged():
-        from lightning_native.zenml.controller_log import log_keeper
+        from lightning_native.zenml.remote_controller.log import log_keeper
 
         sys.stderr.flush()
         log_keeper(hosted.run_id)((Path.home() / REMOTE_HOME / "ops" / hosted.operation_id / "log").read_bytes())

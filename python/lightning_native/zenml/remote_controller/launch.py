@@ -1,4 +1,4 @@
-"""Gives a run to a controller in a studio: `python -m lightning_native.zenml.launch RUN_FOLDER --component ID …`.
+"""Gives a run to a controller in a studio: `python -m lightning_native.zenml.remote_controller.launch RUN_FOLDER --component ID …`.
 
 A process of its own, because a studio takes a while to start; when the controller is up, this machine may go.
 """
@@ -25,10 +25,10 @@ from lightning_native.errors import CloudError, RunStoppedError
 from lightning_native.lightning.local import cloud_environ
 from lightning_native.lightning.machine_python import ENV_MACHINE_PYTHON
 from lightning_native.lightning.session import cloud_name, connect
-from lightning_native.zenml.handed_over import HOME, STEP, HandedOver
-from lightning_native.zenml.hosting import INNER
 from lightning_native.zenml.publish.observer import ZenMLObserver
-from lightning_native.zenml.remote import request_stop
+from lightning_native.zenml.remote_controller.command import request_stop
+from lightning_native.zenml.remote_controller.plan import INNER
+from lightning_native.zenml.remote_controller.supervisor_spec import HOME, STEP, HandedOver
 
 # What the controller needs of a run's folder besides the packed code.
 _FILES = ("plan.json", "code.json", "environments.json")

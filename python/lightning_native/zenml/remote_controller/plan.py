@@ -14,7 +14,7 @@ from lightning_native.engine.plan import RequirementSource, Retry, RunPlan, Step
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.home import write_private
 from lightning_native.zenml.compiler.docker_settings import step_requirements, step_setup
-from lightning_native.zenml.handed_over import STEP, Hosted
+from lightning_native.zenml.remote_controller.supervisor_spec import STEP, Hosted
 
 if TYPE_CHECKING:
     from zenml.stack import Stack
@@ -97,4 +97,4 @@ def add_inner_run(folder: RunFolder, plan: RunPlan, environments: Mapping[str, M
 
 def logs_command(run_id: str) -> str:
     """Return the command that shows what a controller on Lightning prints, while it runs and afterwards."""
-    return f"python -m lightning_native.zenml.remote logs {run_id} --follow"
+    return f"python -m lightning_native.zenml.remote_controller.command logs {run_id} --follow"
