@@ -3,12 +3,9 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-from lightning_native.zenml.handed_over import HandedOver
 
-from lightning_native.engine.run_folder import RunFolder
 from tests.support.person import END_OF_INPUT, answer_at_terminal
 
 ASK = """
@@ -34,16 +31,3 @@ def test_nobody_is_asked_where_the_answer_was_given() -> None:
         [sys.executable, "-c", ASK, "--yes"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True
     )
     assert (done.stdout, done.stderr) == ("True\n", "studio a b: to delete\n")
-
-
-def test_a_run_on_lightning_is_not_stopped_without_an_answer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LIGHTNING_NATIVE_HOME", str(tmp_path))
-    folder = RunFolder.of("ab12")
-    folder.path.mkdir(parents=True)
-    HandedOver("a-studio", "ab12.controller.1", "no component", None).write(folder)
-    stop = [sys.executable, "-m", "lightning_native.zenml.remote", "stop", "ab12"]
-    unasked = subprocess.run(stop, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    assert unasked.returncode == 2
-    assert unasked.stderr.startswith("run ab12: to stop\nerror: ")
-    assert "--yes" in unasked.stderr
-    assert answer_at_terminal(stop, "n\n", env=os.environ).returncode == 1

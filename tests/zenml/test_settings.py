@@ -23,8 +23,8 @@ from lightning_native.zenml.compiler.pipeline import FAILURE_MODES
 from lightning_native.zenml.compiler.resources import resource_request, step_machine
 from lightning_native.zenml.compiler.step import retry_of
 from lightning_native.zenml.config import LightningNativeOrchestratorConfig, LightningNativeOrchestratorSettings
-from lightning_native.zenml.remote_controller.plan import hosting_plan
-from lightning_native.zenml.remote_controller.supervisor_spec import Hosted
+from lightning_native.zenml.remote_controller.plan import controller_plan
+from lightning_native.zenml.remote_controller.supervisor_spec import SupervisorSpec
 
 Settings = LightningNativeOrchestratorSettings
 
@@ -58,7 +58,7 @@ def test_requirements_come_in_zenmls_order_and_as_they_are_written() -> None:
 def test_a_controller_gets_the_wheel_of_what_runs_and_no_other_version_of_it() -> None:
     named = ["numpy", "Lightning_Native[zenml]>=0.0.1 \\", "  --hash=sha256:00", "lightning-native-more==1", "zenml"]
     docker = DockerSettings(requirements=[*named, "lightning.native @ https://x.example/a.whl"])
-    plan = hosting_plan(Hosted("1", (), None, None), "p", Stack(), docker=docker)
+    plan = controller_plan(SupervisorSpec("1", (), None, None), "p", Stack(), docker=docker)
     lines = [line for _, text in plan.steps[0].requirements for line in text.splitlines()]
     assert [line for line in lines if "native" in line.lower()] == ["lightning-native-more==1"]
     assert not [line for line in lines if "hash" in line]

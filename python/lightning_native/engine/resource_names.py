@@ -4,11 +4,14 @@ Each depends on nothing but its arguments. A run whose controller died is found 
 them orphans what is running: tests pin every function.
 """
 
+import re
+
 from lightning_native import unique_studio_name
 from lightning_native.engine.plan import RunPlan
 
 # Enough of an id to tell two runs apart at a glance; the hash at a name's end makes it unique.
 _SHOWN_CHARACTERS = 12
+_SHOWN_OF_PIPELINE = 22
 
 
 def job_name(plan: RunPlan, step: str, attempt: int) -> str:
@@ -20,6 +23,20 @@ def studio_name(plan: RunPlan, step: str | None = None) -> str:
     """Return the name of a run's main studio, or of the studio that one step has for itself."""
     steps = () if step is None else (step,)
     return unique_studio_name(plan.name, *steps, _short(plan.run_id))
+
+
+def controller_plan_name(pipeline: str) -> str:
+    """Return the name of the run whose one step is the controller of a pipeline's run on Lightning.
+
+    Short enough for its studio's name to show the beginning of the run's id, by which other machines find it.
+    """
+    shown = pipeline if len(pipeline) <= _SHOWN_OF_PIPELINE else f"{pipeline[: _SHOWN_OF_PIPELINE - 1]}…"
+    return f"{shown} controller"
+
+
+def controller_studio_pattern(run_id: str) -> "re.Pattern[str]":
+    """Return what the names match of studios in which controllers of runs may be whose id begins with a text."""
+    return re.compile(rf"(^|-)controller-{re.escape(_short(run_id).lower())}[a-z0-9-]*$")
 
 
 def pipeline_name(plan: RunPlan, part: int = 1) -> str:

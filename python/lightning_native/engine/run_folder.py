@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -26,6 +26,12 @@ from lightning_native.engine.resource_names import log_name
 from lightning_native.errors import PlanError
 from lightning_native.home import home, private, private_folder, write_private
 
+# Below the folder of a controller's run: the folder of the run that the controller drives on Lightning.
+_INNER = "inner"
+# The parts of a run that its controller needs on Lightning, besides the packed code.
+_INNER_FILES = ("plan.json", "code.json", "environments.json")
+# Files that ask the process that drives the run to stop it.
+STOP_FILES = {"forced": "stop", "graceful": "stop-gracefully"}
 _OWN_WHEEL = "own-wheel.json"
 # What no step needs when the run is over: secrets, and what is large. Also of a run that is handed over, which is in a
 # folder below, and what was being written when we were killed.
@@ -193,6 +199,44 @@ class RunFolder:
         code = Packed.of(self._archive, report.digest)
         write_private(self.path / "code.json", json.dumps({"digest": code.digest, "sha256": code.sha256}))
 
+    def write_inner(self, plan: RunPlan, environments: Mapping[str, Mapping[str, str]]) -> None:
+        """Put the run that a controller drives on Lightning into the folder of the controller's run.
+
+        Both have the same code.
+        """
+        inner = self.path / _INNER
+        inner.mkdir(mode=0o700)
+        variables = {step: dict(variables) for step, variables in environments.items()}
+        contents = (plan.to_json(), (self.path / "code.json").read_text(), json.dumps(variables))
+        for name, content in zip(_INNER_FILES, contents, strict=True):
+            write_private(inner / name, content)
+
+    def has_inner(self) -> bool:
+        """Tell whether there is a run in this one's folder that a controller drives on Lightning."""
+        return (self.path / _INNER).exists()
+
+    def upload_inner(self, upload: Callable[[Path, str], object], home: str) -> None:
+        """Upload the inner run to the folder that `RunFolder.of` returns there, and remove its files here.
+
+        Args:
+            upload: uploads a file to a path below the user's home.
+            home: where LIGHTNING_NATIVE_HOME is there, below the user's home.
+        """
+        remote = f"{home}/runs/{self.path.name}"
+        upload(self._archive, f"{remote}/{self._archive.name}")
+        for name in _INNER_FILES:
+            upload(self.path / _INNER / name, f"{remote}/{name}")
+            (self.path / _INNER / name).unlink()
+
+    def discard_inner(self) -> None:
+        """Remove the inner run, whose variables hold secrets."""
+        shutil.rmtree(self.path / _INNER, ignore_errors=True)
+
+    def adopt_uploaded(self) -> None:
+        """Make the uploaded folder of a run a folder as `write` makes it."""
+        self._environments.chmod(0o600)
+        private_folder(self.path / "logs")
+
     @property
     def _archive(self) -> Path:
         return self.path / "code.tar.gz"
@@ -301,13 +345,13 @@ class RunFolder:
 
     def request_stop(self, *, graceful: bool) -> None:
         """Ask whoever drives the run, now or later, to stop it: at once, or when the running steps have ended."""
-        (self.path / ("stop-gracefully" if graceful else "stop")).touch(mode=0o600)
+        (self.path / STOP_FILES["graceful" if graceful else "forced"]).touch(mode=0o600)
 
     def stop_requested(self) -> Literal["no", "graceful", "forced"]:
         """Tell whether and how the run is to be stopped."""
-        if (self.path / "stop").exists():
+        if (self.path / STOP_FILES["forced"]).exists():
             return "forced"
-        return "graceful" if (self.path / "stop-gracefully").exists() else "no"
+        return "graceful" if (self.path / STOP_FILES["graceful"]).exists() else "no"
 
     @contextmanager
     def driven(self) -> Iterator[None]:

@@ -215,6 +215,9 @@ class Cloud(Protocol):
     def find_studios(self, name: str) -> Sequence[StudioHandle]:
         """Return the studio of this name, then those that requests to create it may have made besides."""
 
+    def studio_names(self) -> Sequence[str]:
+        """Return the names of all studios of the teamspace."""
+
     def create_studio(self, name: str, *, ours: bool = True) -> StudioHandle:
         """Return a studio of this name, created if it is not there; it is not started.
 

@@ -24,13 +24,19 @@ def cloud_environ(local_cloud: Path | None) -> Iterator[dict[str, str]]:
     if local_cloud is None:
         yield {}
         return
-    with attach(local_cloud) as environ:
-        before = {name: os.environ.get(name) for name in (*_ACCOUNT, *environ)}
-        _set({**dict.fromkeys(_ACCOUNT), **environ})
-        try:
-            yield environ
-        finally:
-            _set(before)
+    with attach(local_cloud) as environ, with_variables({**dict.fromkeys(_ACCOUNT), **environ}):
+        yield environ
+
+
+@contextmanager
+def with_variables(variables: Mapping[str, str | None]) -> Iterator[None]:
+    """Set variables of this process for the length of the block, or unset those that are None."""
+    before = {name: os.environ.get(name) for name in variables}
+    _set(variables)
+    try:
+        yield
+    finally:
+        _set(before)
 
 
 def _set(variables: Mapping[str, str | None]) -> None:

@@ -114,6 +114,10 @@ class MemoryCloud:
         studio = self.studios.get(name)
         return [studio] if studio is not None else []
 
+    def studio_names(self) -> list[str]:
+        """Return the names of all studios."""
+        return list(self.studios)
+
     def create_studio(self, name: str, *, ours: bool = True) -> "MemoryStudio":
         """Return a studio of this name, created if it is not there; it is not started."""
         del ours

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from lightning_native.engine.journal import Event, Journal, Lease, RunRecord, StepRecord
+from lightning_native.engine.journal import Event, Lease, RunRecord, StepRecord
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import PlanError
 from lightning_native.report.drawings import draw_graph, draw_times
@@ -57,21 +57,22 @@ class RunReport:
     logs: Mapping[str, str]
 
 
-def read_report(journal: Journal, run: RunRecord) -> RunReport:
-    """Read a run's records and logs."""
+def read_report(
+    run: RunRecord, steps: Sequence[StepRecord], leases: Sequence[Lease], events: Sequence[Event]
+) -> RunReport:
+    """Return the report of a run with these records, and with the plan and logs that this machine has."""
     folder = RunFolder.of(run.run_id)
     try:
         upstream = {step.name: step.upstream for step in folder.plan().steps}
     except PlanError:
         upstream = {}
-    steps = journal.steps(run.run_id)
     logs = {}
     for step in steps:
         for attempt in range(1, step.attempt + 1):
             path = folder.log(step.name, attempt)
             if path.exists():
                 logs[step.name if step.attempt == 1 else f"{step.name}, attempt {attempt}"] = _tail(path)
-    return RunReport(run, steps, upstream, journal.leases(run.run_id), journal.events(run.run_id), logs)
+    return RunReport(run, steps, upstream, leases, events, logs)
 
 
 def render(report: RunReport) -> str:

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from lightning_native.lightning.credentials import Credentials
 from lightning_native.lightning.local import attach, default_root
-from lightning_native.zenml.config import LightningNativeStepSettings
+from lightning_native.zenml.config import LightningNativeStepSettings, configured_settings
 from lightning_native.zenml.variables import ENV_ON_LOCAL_CLOUD
 
 if TYPE_CHECKING:
@@ -53,3 +54,20 @@ def cloud_variables(component: "StackComponent", settings: LightningNativeStepSe
             yield environ
     else:
         yield credentials_of(component, settings)
+
+
+@contextmanager
+def component_variables(component_id: str) -> Iterator[dict[str, str]]:
+    """Yield what `cloud_variables` does, for an orchestrator by its id.
+
+    Raises:
+        CredentialsError: credentials are missing.
+    """
+    from zenml.client import Client
+    from zenml.enums import StackComponentType
+    from zenml.stack import StackComponent
+
+    model = Client().get_stack_component(StackComponentType.ORCHESTRATOR, UUID(component_id))
+    component = StackComponent.from_model(model)
+    with cloud_variables(component, configured_settings(component)) as environ:
+        yield environ

@@ -62,7 +62,7 @@ def test_an_asynchronous_run_is_driven_by_a_studio_that_leaves_nothing_but_its_l
     code, output = workbench.run(ASYNCHRONOUS)
     assert code == 0, output
     assert "SUBMITTED" in output
-    command = re.search(r"-m lightning_native.zenml.remote logs \S+ --follow", output)
+    command = re.search(r"runs logs \S+ --follow", output)
     assert command, output
     # ZenML shows the run failed with its first failed step; the controller goes on with the others.
     wait_for_end(workbench)
@@ -79,7 +79,7 @@ def test_an_asynchronous_run_is_driven_by_a_studio_that_leaves_nothing_but_its_l
         assert [step.name for step in journal.steps(record.run_id)] == ["controller"]
         assert "handed over" in journal.events(record.run_id)[-1].text
     shown = subprocess.run(
-        [sys.executable, *command[0].split()],
+        [sys.executable, "-m", "lightning_native", *command[0].split()],
         env=workbench.environment,
         capture_output=True,
         text=True,

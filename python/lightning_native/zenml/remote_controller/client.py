@@ -1,4 +1,4 @@
-"""Has `remote.py` talk to a controller on Lightning, in a process of its own that has the credentials."""
+"""Questions to a controller on Lightning, asked by a process of their own that has the credentials."""
 
 import base64
 import json
@@ -17,8 +17,6 @@ from lightning_native.errors import CloudError
 if TYPE_CHECKING:
     from zenml.stack import StackComponent
 
-# In the environment of a process that has the credentials.
-REACHED = "LIGHTNING_NATIVE_REACHED"
 # The exit code where the controller is not there any more.
 GONE = 3
 
@@ -47,7 +45,7 @@ def _started(component: "StackComponent", arguments: list[str], *, capture: bool
         cloud_variables(component, settings) as environ,
         subprocess.Popen(
             python_module("lightning_native.zenml.remote_controller.command", *arguments),
-            env={**controller_environment(environ), REACHED: "1"},
+            env=controller_environment(environ),
             stdin=pipe,
             stdout=pipe,
             stderr=pipe,

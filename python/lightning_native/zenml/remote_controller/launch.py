@@ -1,24 +1,26 @@
-"""Gives a run to a controller in a studio: `python -m lightning_native.zenml.remote_controller.launch RUN_FOLDER --component ID …`.
+"""The process that brings a controller to its studio: `python -m ….launch RUN_FOLDER --component ID …`.
 
-A process of its own, because a studio takes a while to start; when the controller is up, this machine may go.
+A studio takes a while to start; when the controller is up, the submitting machine may be turned off.
 """
 
 import argparse
 import base64
 import os
-import shutil
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
 from lightning_native.engine.controller import RunObserver, control, controller_arguments
+from lightning_native.engine.controller_location import CONTROLLER_HOME, CONTROLLER_STEP, ControllerLocation
 from lightning_native.engine.executor import Cancellation
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.layout import studio_layout
 from lightning_native.engine.operation import POLL_SECONDS, Agent, upload_specification
 from lightning_native.engine.placements.base import RunContext
 from lightning_native.engine.reconcile import release_leases
+from lightning_native.engine.remote_controller import ControllerGoneError, RemoteController
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.engine.setup import report_difference, set_up
 from lightning_native.errors import CloudError, RunStoppedError
@@ -26,12 +28,7 @@ from lightning_native.lightning.local import cloud_environ
 from lightning_native.lightning.machine_python import ENV_MACHINE_PYTHON
 from lightning_native.lightning.session import cloud_name, connect
 from lightning_native.zenml.publish.observer import ZenMLObserver
-from lightning_native.zenml.remote_controller.command import request_stop
-from lightning_native.zenml.remote_controller.plan import INNER
-from lightning_native.zenml.remote_controller.supervisor_spec import HOME, STEP, HandedOver
 
-# What the controller needs of a run's folder besides the packed code.
-_FILES = ("plan.json", "code.json", "environments.json")
 _START_SECONDS = 300.0
 
 
@@ -64,14 +61,14 @@ def _launch(
     with cloud_environ(local_cloud), Journal() as journal:
         cloud = connect()
         plan = folder.plan()
-        run_journal = journal.drive(plan.run_id, plan.name, cloud_name(), os.getpid(), [STEP])
+        run_journal = journal.drive(plan.run_id, plan.name, cloud_name(), os.getpid(), [CONTROLLER_STEP])
         environments = folder.environments()
         context = RunContext(plan, cloud, cloud_name(), run_journal, folder, environments, cancellation)
         report_difference(context)
         try:
             studio, operation = _start(context)
         except BaseException:
-            shutil.rmtree(folder.path / INNER, ignore_errors=True)
+            folder.discard_inner()
             release_leases(run_journal, cloud)
             if not cancellation.starts_nothing:
                 raise
@@ -80,17 +77,19 @@ def _launch(
             observer.run_ended("stopped", cancellation.reason)
             return 1
         published = str(pipeline_run) if pipeline_run else None
-        HandedOver(studio, operation, component, published, (folder.path / INNER).exists()).write(folder)
-        run_journal.step_running(STEP)
+        root = str(local_cloud) if local_cloud else None
+        location = ControllerLocation(studio, operation, component, published, folder.has_inner(), root)
+        location.write(folder)
+        run_journal.step_running(CONTROLLER_STEP)
         run_journal.event(f"handed over to the controller in studio {studio}, which deletes it at the end")
         # The controller holds it now, and must not lose it to whoever collects what dead processes left here.
         run_journal.released("studio", studio)
         folder.discard_secrets()
         requested = folder.stop_requested()
-        handle = cloud.find_studio(studio)
-        if requested != "no" and handle is not None:
-            # Asked for while we handed over: who asked saw no controller to tell.
-            request_stop(handle, plan.run_id, graceful=requested == "graceful")
+        if requested != "no":
+            # Requested during the handover, when there was no controller yet to pass the request to.
+            with suppress(ControllerGoneError):
+                RemoteController(cloud, location, plan.run_id).request_stop(graceful=requested == "graceful")
         return 0
 
 
@@ -98,7 +97,7 @@ def _start(context: RunContext) -> tuple[str, str]:
     """Start the controller; return its studio and its operation id."""
     (step,) = context.plan.steps
     (studio,) = studio_layout(context.plan)
-    context.journal.step_preparing(STEP, 1, studio.name, studio.machines[0] if studio.machines else None)
+    context.journal.step_preparing(CONTROLLER_STEP, 1, studio.name, studio.machines[0] if studio.machines else None)
     context.journal.lease("studio", studio.name, on_release="delete")
     handle = context.cloud.create_studio(studio.name)
     handle.start(studio.machines[0] if studio.machines else None)
@@ -112,19 +111,14 @@ def _start(context: RunContext) -> tuple[str, str]:
         setup=studio.setup,
     )
     _go_on(context)
-    inner = context.folder.path / INNER
-    if inner.exists():
-        archive = context.folder.code().archive
-        ready.agent.upload(archive, f"{HOME}/runs/{context.plan.run_id}/{archive.name}")
-    for name in _FILES if inner.exists() else ():
-        ready.agent.upload(inner / name, f"{HOME}/runs/{context.plan.run_id}/{name}")
-        (inner / name).unlink()
-    operation = context.operation_id(STEP, 1)
+    if context.folder.has_inner():
+        context.folder.upload_inner(ready.agent.upload, CONTROLLER_HOME)
+    operation = context.operation_id(CONTROLLER_STEP, 1)
     specification = {
         "argv": list(step.argv),
         "cwd": f"~/{ready.code}",
         # The controller's own journal knows no machine yet.
-        "env": {**context.environments[STEP], ENV_MACHINE_PYTHON: ready.interpreter.python},
+        "env": {**context.environments[CONTROLLER_STEP], ENV_MACHINE_PYTHON: ready.interpreter.python},
         "scratch": list(step.scratch),
         "timeout": None,
         "bin": ready.interpreter.bin,

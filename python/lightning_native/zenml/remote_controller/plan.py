@@ -1,35 +1,95 @@
-"""The plan of the studio that a controller on Lightning lives in, and the run that it is handed."""
+"""The run whose one step is the controller of another run, in a studio of its own."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from zenml.config import DockerSettings
+from zenml.constants import ENV_ZENML_DYNAMIC_PIPELINE_MONITORING_INTERVAL
 from zenml.logger import get_logger
 
+from lightning_native.engine.checks import check_plan
+from lightning_native.engine.controller_location import CONTROLLER_HOME, CONTROLLER_STEP
 from lightning_native.engine.layout import studio_layout
 from lightning_native.engine.plan import RequirementSource, Retry, RunPlan, StepPlan
-from lightning_native.engine.run_folder import RunFolder
-from lightning_native.home import write_private
+from lightning_native.engine.resource_names import controller_plan_name
+from lightning_native.lightning.local import keeping
+from lightning_native.zenml.access import credentials_of, local_cloud_root
+from lightning_native.zenml.compiler.compiled_run import CompiledRun, CompilerContext
 from lightning_native.zenml.compiler.docker_settings import step_requirements, step_setup
-from lightning_native.zenml.remote_controller.supervisor_spec import STEP, Hosted
+from lightning_native.zenml.compiler.step_variables import command_variables
+from lightning_native.zenml.config import LightningNativeOrchestratorSettings
+from lightning_native.zenml.remote_controller.supervisor_spec import SupervisorSpec
+from lightning_native.zenml.variables import ENV_PACKAGING
 
 if TYPE_CHECKING:
-    from zenml.stack import Stack
+    from zenml.stack import Stack, StackComponent
 
 logger = get_logger(__name__)
 
 # Of this package's extras, the one that a controller needs.
 EXTRA = "zenml"
 _OWN_LINE = re.compile(r"\s*lightning[-_.]+native\b(?![-_.]*\w)", re.IGNORECASE)
-# Below the folder of the run that hosts it: the folder of the run that is handed over.
-INNER = "inner"
 
 
-def hosting_plan(
-    hosted: Hosted,
+def controller_run(
+    orchestrator: "StackComponent",
+    settings: LightningNativeOrchestratorSettings,
+    pipeline: str,
+    run_id: str,
+    variables: Mapping[str, str],
+    context: CompilerContext,
+    *,
+    pipeline_run: UUID | None,
+    argv: Sequence[str] = (),
+    docker: DockerSettings | None = None,
+    commands: Sequence[str] = (),
+    machines: tuple[str, ...] = (),
+) -> CompiledRun:
+    """Make the run of a controller on Lightning.
+
+    Args:
+        orchestrator: the controller acts for it, with its credentials.
+        settings: of the pipeline.
+        pipeline: its name.
+        run_id: of this run.
+        variables: with which ZenML has the controller run.
+        context: of the run.
+        pipeline_run: ZenML's run.
+        argv: the command that drives the run, without Python; none: that of the run in the folder within this one's.
+        docker: what the command needs besides this package.
+        commands: run in the studio after the requirements.
+        machines: for the studio, in the order of preference; none: the default.
+
+    Raises:
+        PlanError: it cannot run as it is written.
+        CredentialsError: credentials are missing.
+    """
+    docker = docker or DockerSettings()
+    # A controller that nobody here waits for deletes its studio itself.
+    delete = None if settings.synchronous else controller_studio(pipeline, run_id)
+    spec = SupervisorSpec(run_id, tuple(argv), str(pipeline_run) if pipeline_run else None, delete)
+    plan = controller_plan(spec, pipeline, context.stack, docker=docker, commands=commands, machines=machines)
+    check_plan(plan)
+    # A controller needs credentials, which containers do not have, so it is in a studio also where steps are not.
+    packaging = "source" if settings.packaging == "image" else settings.packaging
+    local_cloud = local_cloud_root(settings)
+    all_variables = {
+        ENV_ZENML_DYNAMIC_PIPELINE_MONITORING_INTERVAL: "1",
+        **command_variables(docker, variables, settings),
+        ENV_PACKAGING: packaging,
+        # On the local cloud its machine has them, as any machine there; the controller keeps that cloud running.
+        **({} if settings.cloud == "local" else credentials_of(orchestrator, settings)),
+        **(keeping(local_cloud) if local_cloud else {}),
+        "LIGHTNING_NATIVE_HOME": f"~/{CONTROLLER_HOME}",
+    }
+    return CompiledRun(plan, {CONTROLLER_STEP: all_variables}, packaging, own_extra=EXTRA)
+
+
+def controller_plan(
+    spec: SupervisorSpec,
     pipeline: str,
     stack: "Stack",
     *,
@@ -40,7 +100,7 @@ def hosting_plan(
     """Make the plan of the studio that the controller lives in.
 
     Args:
-        hosted: what the controller is to do.
+        spec: the task of the supervisor.
         pipeline: its name.
         stack: it runs on.
         docker: what is installed for the code that the controller itself runs.
@@ -50,16 +110,16 @@ def hosting_plan(
     # It talks to Lightning, which steps do not.
     sdk = ("lightning-sdk", f"lightning-sdk=={version('lightning-sdk')}")
     step = StepPlan(
-        name=STEP,
-        argv=hosted.command(),
+        name=CONTROLLER_STEP,
+        argv=spec.command(),
         machines=machines,
         requirements=(*_without_own(step_requirements(docker, stack)), sdk),
-        retry=Retry(0 if hosted.delete else 1),
+        retry=Retry(0 if spec.delete else 1),
         scratch=("ZENML_CONFIG_PATH",),
         setup=step_setup(docker, stack, commands),
     )
     main = machines[0] if machines else None
-    return RunPlan(hosted.run_id, _plan_name(pipeline), (step,), main_machine=main)
+    return RunPlan(spec.run_id, controller_plan_name(pipeline), (step,), main_machine=main)
 
 
 def _without_own(sources: Sequence[RequirementSource]) -> tuple[RequirementSource, ...]:
@@ -77,24 +137,10 @@ def _without_own(sources: Sequence[RequirementSource]) -> tuple[RequirementSourc
 
 def controller_studio(pipeline: str, run_id: str) -> str:
     """Return the name of the studio that the controller of a run lives in."""
-    nothing = StepPlan(STEP, ("true",))
-    return studio_layout(RunPlan(run_id, _plan_name(pipeline), (nothing,)))[0].name
-
-
-def _plan_name(pipeline: str) -> str:
-    return f"{pipeline} controller"
-
-
-def add_inner_run(folder: RunFolder, plan: RunPlan, environments: Mapping[str, Mapping[str, str]]) -> None:
-    """Put the run that is handed over beside the one that hosts it; both have the same code."""
-    inner = folder.path / INNER
-    inner.mkdir(mode=0o700)
-    write_private(inner / "plan.json", plan.to_json())
-    write_private(inner / "code.json", (folder.path / "code.json").read_text())
-    variables = {step: dict(variables) for step, variables in environments.items()}
-    write_private(inner / "environments.json", json.dumps(variables))
+    nothing = StepPlan(CONTROLLER_STEP, ("true",))
+    return studio_layout(RunPlan(run_id, controller_plan_name(pipeline), (nothing,)))[0].name
 
 
 def logs_command(run_id: str) -> str:
-    """Return the command that shows what a controller on Lightning prints, while it runs and afterwards."""
-    return f"python -m lightning_native.zenml.remote_controller.command logs {run_id} --follow"
+    """Return the command that prints the log of a controller on Lightning, while it runs and afterwards."""
+    return f"lightning-native runs logs {run_id} --follow"

@@ -1,7 +1,7 @@
-"""The controller of a run, in a studio of its own: `python -m lightning_native.zenml.remote_controller.supervisor JSON`.
+"""The supervisor of a run in a studio: `python -m lightning_native.zenml.remote_controller.supervisor JSON`.
 
-It starts the process that drives the run, again if it dies, shows what the steps print, and at the end leaves nothing
-behind: when nobody else will, it keeps its log beside ZenML's artifacts and deletes its own studio.
+It starts the process that drives the run, again if that dies, and prints the steps' output. At the end, unless the
+submitting machine does so, it keeps its log beside ZenML's artifacts and deletes its own studio.
 """
 
 import contextlib
@@ -20,9 +20,9 @@ from lightning_native.engine.follow import LogFollower
 from lightning_native.engine.journal import RunState
 from lightning_native.engine.operation import REMOTE_HOME
 from lightning_native.engine.run_folder import RunFolder
-from lightning_native.home import home, private_folder
+from lightning_native.home import home
 from lightning_native.zenml.publish.publication_lock import is_promised_elsewhere, wait_for_promise
-from lightning_native.zenml.remote_controller.supervisor_spec import Hosted
+from lightning_native.zenml.remote_controller.supervisor_spec import SupervisorSpec
 
 # How often the process that drives the run may die before the run is given up.
 _MOST_LIVES = 3
@@ -32,20 +32,20 @@ _RELEASE_SECONDS = 120.0
 
 def main() -> int:
     """Run what the command line says, and return 0 if the run completed."""
-    hosted = Hosted.from_json(sys.argv[1])
+    spec = SupervisorSpec.from_json(sys.argv[1])
     stop = _Stop()
     signal.signal(signal.SIGTERM, lambda *_: stop.request())
-    sys.stderr.write(f"the controller of run {hosted.run_id} is up\n")
+    sys.stderr.write(f"the controller of run {spec.run_id} is up\n")
     logs = _Logs()
     try:
-        code = _drive(hosted, stop, logs)
+        code = _drive(spec, stop, logs)
         _release_isolated_steps(logs)
     except Exception:
         traceback.print_exc()
         code = 1
     logs.show()
-    if hosted.delete:
-        _leave(hosted, code, stopped=stop.requested)
+    if spec.delete:
+        _leave(spec, code, stopped=stop.requested)
     return code
 
 
@@ -67,15 +67,15 @@ class _Stop:
             self._requests.get(timeout=seconds)
 
 
-def _drive(hosted: Hosted, stop: _Stop, logs: "_Logs") -> int:
-    argv = hosted.argv or _uploaded_run(hosted)
-    folder = RunFolder.of(hosted.run_id)
+def _drive(spec: SupervisorSpec, stop: _Stop, logs: "_Logs") -> int:
+    argv = spec.argv or _uploaded_run(spec)
+    folder = RunFolder.of(spec.run_id)
     for life in range(1, _MOST_LIVES + 1):
         if stop.requested:
             return 1
         child = subprocess.Popen([sys.executable, *argv])
         while child.poll() is None:
-            if folder.stop_requested() != "no" and not stop.requested and hosted.argv:
+            if folder.stop_requested() != "no" and not stop.requested and spec.argv:
                 # A controller of the engine's looks for itself; anything else knows only signals.
                 stop.request()
             if stop.requested:
@@ -96,12 +96,11 @@ def _wait(child: "subprocess.Popen[bytes]") -> None:
         child.kill()
 
 
-def _uploaded_run(hosted: Hosted) -> tuple[str, ...]:
+def _uploaded_run(spec: SupervisorSpec) -> tuple[str, ...]:
     """Complete the folder of the run that was uploaded, and return the command that drives it."""
-    folder = RunFolder.of(hosted.run_id)
-    (folder.path / "environments.json").chmod(0o600)
-    private_folder(folder.path / "logs")
-    published = ("--pipeline-run", hosted.pipeline_run) if hosted.pipeline_run else ()
+    folder = RunFolder.of(spec.run_id)
+    folder.adopt_uploaded()
+    published = ("--pipeline-run", spec.pipeline_run) if spec.pipeline_run else ()
     return module_arguments("lightning_native.zenml.controller", str(folder.path), *published)
 
 
@@ -141,30 +140,30 @@ def _release_isolated_steps(logs: _Logs) -> None:
         time.sleep(_LOOK_SECONDS)
 
 
-def _leave(hosted: Hosted, code: int, *, stopped: bool) -> None:
+def _leave(spec: SupervisorSpec, code: int, *, stopped: bool) -> None:
     """Publish what nobody published, keep the log, and delete the studio this runs in, unless somebody else does."""
-    folder = RunFolder.of(hosted.run_id)
+    folder = RunFolder.of(spec.run_id)
     if stopped and is_promised_elsewhere(folder):
         # It is being deleted.
         return
     wait_for_promise(folder)
-    if hosted.pipeline_run and code != 0:
+    if spec.pipeline_run and code != 0:
         with _logged():
             from lightning_native.zenml.publish.publisher import RunPublisher
 
             message = "the run was stopped" if stopped else "its controller failed; see its log"
             state: RunState = "stopped" if stopped else "failed"
             # A run of the engine's publishes its steps itself; of a dynamic pipeline, nobody does.
-            RunPublisher(UUID(hosted.pipeline_run)).run_ended(state, message, settle_steps=bool(hosted.argv))
+            RunPublisher(UUID(spec.pipeline_run)).run_ended(state, message, settle_steps=bool(spec.argv))
     with _logged():
         from lightning_native.zenml.remote_controller.log import log_keeper
 
         sys.stderr.flush()
-        log_keeper(hosted.run_id)((Path.home() / REMOTE_HOME / "ops" / hosted.operation_id / "log").read_bytes())
+        log_keeper(spec.run_id)((Path.home() / REMOTE_HOME / "ops" / spec.operation_id / "log").read_bytes())
     with _logged():
         from lightning_native.lightning.session import connect
 
-        studio = connect().find_studio(str(hosted.delete))
+        studio = connect().find_studio(str(spec.delete))
         # The studio ends its processes first, and answers when they have ended.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if studio is not None:

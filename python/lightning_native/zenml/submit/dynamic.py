@@ -15,7 +15,7 @@ from zenml.orchestrators import SubmissionResult
 from lightning_native.zenml.compiler.pipeline import check_dynamic, main_machines
 from lightning_native.zenml.config import orchestrator_settings
 from lightning_native.zenml.publish.metadata import studio_url
-from lightning_native.zenml.remote_controller.plan import controller_studio, logs_command
+from lightning_native.zenml.remote_controller.plan import controller_run, controller_studio, logs_command
 from lightning_native.zenml.step_process.entrypoints import LightningNativeDynamicEntrypointConfiguration
 from lightning_native.zenml.submit.base import (
     announce,
@@ -25,7 +25,6 @@ from lightning_native.zenml.submit.base import (
     warn_of_python,
     write_folder,
 )
-from lightning_native.zenml.submit.controller_run import controller_run
 from lightning_native.zenml.submit.run_parts import is_unfinished, newest_folder, next_folder
 from lightning_native.zenml.variables import ENV_RUN_ID
 

@@ -6,10 +6,10 @@ from zenml.client import Client
 from zenml.enums import ExecutionStatus
 from zenml.logger import get_logger
 
+from lightning_native.engine.controller_location import ControllerLocation
 from lightning_native.engine.journal import Journal
 from lightning_native.zenml.publish.status import RUN_STATUS, STEP_STATUS, run_status, step_statuses
 from lightning_native.zenml.remote_controller import client
-from lightning_native.zenml.remote_controller.supervisor_spec import HandedOver
 from lightning_native.zenml.submit.run_parts import newest_folder
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def fetch_status(
     """Return the status of a run and of its steps; None: ZenML's own is right, or cannot be known better here."""
     folder = newest_folder(str(run.orchestrator_run_id))
     run_id = folder.path.name
-    if HandedOver.read(folder) is not None:
+    if ControllerLocation.read(folder) is not None:
         return _fetch_remote_status(component, run, run_id, include_steps=include_steps)
     with Journal() as journal:
         record = journal.run(run_id)

@@ -17,7 +17,7 @@ from lightning_native.zenml.compiler.compiled_run import CompilerContext
 from lightning_native.zenml.compiler.pipeline import compile_pipeline
 from lightning_native.zenml.config import orchestrator_settings
 from lightning_native.zenml.publish.metadata import run_metadata, studio_url
-from lightning_native.zenml.remote_controller.plan import add_inner_run, controller_studio, logs_command
+from lightning_native.zenml.remote_controller.plan import controller_run, controller_studio, logs_command
 from lightning_native.zenml.submit.base import (
     announce,
     compiler_context,
@@ -26,7 +26,6 @@ from lightning_native.zenml.submit.base import (
     warn_of_python,
     write_folder,
 )
-from lightning_native.zenml.submit.controller_run import controller_run
 from lightning_native.zenml.submit.scheduled import submit_schedule
 from lightning_native.zenml.variables import ENV_RUN_ID
 
@@ -82,7 +81,7 @@ def submit_static(
                 pipeline_run=pipeline_run,
             )
             report = write_folder(folder, controller)
-            add_inner_run(folder, run.plan, run.variables)
+            folder.write_inner(run.plan, run.variables)
         if report is not None:
             logger.info("Packed %d files (%.1f MB) of %s.", report.files, report.bytes_out / 1e6, run.plan.name)
         announce(placeholder_run, run_id)

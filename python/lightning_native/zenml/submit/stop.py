@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from zenml.logger import get_logger
 
+from lightning_native.engine.controller_location import CONTROLLER_STEP, ControllerLocation
 from lightning_native.engine.driving import RunResult
 from lightning_native.engine.executor import StepResult
 from lightning_native.engine.journal import Journal
@@ -18,7 +19,6 @@ from lightning_native.zenml.publish.publication_lock import end_publication
 from lightning_native.zenml.publish.publisher import RunPublisher
 from lightning_native.zenml.remote_controller import client
 from lightning_native.zenml.remote_controller.log import log_keeper
-from lightning_native.zenml.remote_controller.supervisor_spec import STEP, HandedOver
 from lightning_native.zenml.submit.base import start_again
 from lightning_native.zenml.submit.run_parts import is_unfinished, newest_folder
 
@@ -58,10 +58,10 @@ def stop_run(
     if not folder.path.exists():
         raise RunStoppedError(f"run {run_id} was not started on this machine; stop it where it was started")
     driven = folder.is_driven()
-    has_controller_there = [step.name for step in folder.plan().steps] == [STEP]
+    has_controller_there = [step.name for step in folder.plan().steps] == [CONTROLLER_STEP]
     if graceful or has_controller_there:
         folder.request_stop(graceful=graceful)
-        if not driven and HandedOver.read(folder) is None:
+        if not driven and ControllerLocation.read(folder) is None:
             _drive_again(component, folder, settings)
         if has_controller_there:
             _stop_controller_there(component, folder, run, graceful=graceful)
@@ -88,9 +88,11 @@ def _stop_controller_there(
     run_id = folder.path.name
     deadline = time.monotonic() + _PATIENCE_SECONDS
     # The launching process watches for the stop request itself, so there is nobody to notify yet.
-    while not graceful and HandedOver.read(folder) is None and folder.is_driven() and time.monotonic() < deadline:
+    while (
+        not graceful and ControllerLocation.read(folder) is None and folder.is_driven() and time.monotonic() < deadline
+    ):
         time.sleep(_POLL_SECONDS)
-    where = HandedOver.read(folder)
+    where = ControllerLocation.read(folder)
     if where is None:
         return
     if graceful or not where.keeps_journal:

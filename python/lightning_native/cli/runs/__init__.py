@@ -1,0 +1,194 @@
+"""`lightning-native runs`: what ran, how it ended, what it holds, what it printed; wait for it, stop it, resume it."""
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from lightning_native.cli.cloud_option import add_cloud_option
+from lightning_native.cli.output import write_output
+from lightning_native.cli.runs.here import RunHere
+from lightning_native.cli.runs.place import cloud_of, find_run, location_of, reach_run
+from lightning_native.confirmation import add_yes_option, confirmed
+from lightning_native.engine.controller_location import ControllerLocation
+from lightning_native.engine.journal import Journal, RunRecord
+from lightning_native.engine.run_folder import RunFolder
+from lightning_native.errors import LightningNativeError, PlanError
+from lightning_native.terminal import one_line
+
+__all__ = ["EXAMPLE", "add_arguments", "find_run", "run"]
+
+EXAMPLE = "lightning-native runs show 3f2a"
+
+_POLL_SECONDS = 0.02
+# How long a run that was just started may take to be in the journal.
+_BEGIN_SECONDS = 30.0
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments."""
+    commands = parser.add_subparsers(dest="action", metavar="ACTION")
+    parser.set_defaults(action="list")
+    listing = commands.add_parser("list", help="list the newest runs (also without an action)")
+    show = commands.add_parser("show", help="show a run's steps, what they cost, and what the run holds")
+    logs = commands.add_parser("logs", help="print what a run's steps printed")
+    logs.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
+    logs.add_argument("--step", metavar="NAME", help="only this step, without its name before each line")
+    wait = commands.add_parser("wait", help="wait until a run has ended, and show it; exit code 0 if it completed")
+    wait.add_argument("--timeout", type=float, metavar="S", help="seconds to wait at most (default: no limit)")
+    # For a controller's own journal, which is asked from elsewhere.
+    wait.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
+    stop = commands.add_parser("stop", help="stop a run and wait until it has released what it held")
+    stop.add_argument("--graceful", action="store_true", help="let the steps that run end first")
+    resume = commands.add_parser("resume", help="drive a run on whose controlling process died; repeats nothing")
+    report = commands.add_parser("report", help="write a self-contained HTML page about a run")
+    report.add_argument("--output", type=Path, metavar="FILE", help="where to (default: RUN.html in this folder)")
+    add_yes_option(stop)
+    for command in (parser, listing):
+        command.add_argument("--limit", type=int, default=20, metavar="N", help="how many (default: 20)")
+    for command in (parser, listing, show, wait, stop, resume):
+        command.add_argument("--json", action="store_true", help="print JSON")
+    one_run = (show, wait, logs, stop, resume, report)
+    add_cloud_option(*one_run, about="look for a run that this machine does not know on the local cloud")
+    for command in one_run:
+        command.add_argument("run_id", metavar="RUN", help="a run's id, or the beginning of one")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Do what the action says."""
+    actions = {
+        "list": _list,
+        "show": _show,
+        "wait": _wait,
+        "logs": _logs,
+        "stop": _stop,
+        "resume": _resume,
+        "report": _report,
+    }
+    with Journal() as journal:
+        return actions[args.action](journal, args)
+
+
+def _list(journal: Journal, args: argparse.Namespace) -> int:
+    open_leases = [lease.run_id for lease in journal.open_leases()]
+    records = []
+    for known in journal.runs(args.limit):
+        location = location_of(known) if known.state == "running" else None
+        record, problem = (known, "") if location is None else _asked(journal, known, location)
+        studio = location.studio if location and record.state == "running" else None
+        records.append(
+            {
+                **asdict(record),
+                "open_leases": open_leases.count(record.run_id),
+                "controller_studio": studio,
+                "problem": problem,
+            }
+        )
+    if args.json:
+        print(json.dumps(records, indent=1))
+        return 0
+    for shown in records:
+        seconds = (shown["ended"] or time.time()) - shown["started"]
+        notes = (
+            f"  {shown['open_leases']} not released" if shown["open_leases"] else "",
+            f"  driven by studio {shown['controller_studio']}" if shown["controller_studio"] else "",
+            f"  ({one_line(shown['problem'])})" if shown["problem"] else "",
+        )
+        print(f"{shown['run_id']}  {shown['state']:9}  {seconds:7.1f} s  {one_line(shown['name'])}{''.join(notes)}")
+    return 0
+
+
+def _asked(journal: Journal, known: RunRecord, location: ControllerLocation) -> tuple[RunRecord, str]:
+    """Return the record of a run that a studio drives, as that has it, and why it could not be asked."""
+    from lightning_native.cli.runs.remote import RunElsewhere
+    from lightning_native.engine.remote_controller import RemoteController
+    from lightning_native.lightning.session import connect
+
+    try:
+        with cloud_of(location):
+            return RunElsewhere(RemoteController(connect(), location, known.run_id), journal, known).view().run, ""
+    except LightningNativeError as error:
+        return known, str(error)
+
+
+def _show(journal: Journal, args: argparse.Namespace) -> int:
+    with reach_run(journal, args.run_id, local=args.local) as found:
+        found.view().print(as_json=args.json)
+    return 0
+
+
+def _wait(journal: Journal, args: argparse.Namespace) -> int:
+    deadline = float("inf") if args.timeout is None else time.monotonic() + args.timeout
+    begun_by = min(deadline, time.monotonic() + _BEGIN_SECONDS)
+    while (
+        not journal.runs_like(args.run_id) and RunFolder.of(args.run_id).path.exists() and time.monotonic() < begun_by
+    ):
+        time.sleep(_POLL_SECONDS)
+    while True:
+        with reach_run(journal, args.run_id, local=args.local, only_here=args.here) as found:
+            view = found.wait(deadline)
+            moved = isinstance(found, RunHere) and not args.here and view.run.state == "running"
+            if moved and not found.is_driven() and location_of(view.run) is not None and time.monotonic() < deadline:
+                # Meanwhile it was handed over to a controller in a studio.
+                continue
+        view.print(as_json=args.json)
+        return 0 if view.run.state == "completed" else 1
+
+
+def _logs(journal: Journal, args: argparse.Namespace) -> int:
+    with reach_run(journal, args.run_id, local=args.local) as found:
+        return found.print_logs(args.step, follow=args.follow)
+
+
+def _report(journal: Journal, args: argparse.Namespace) -> int:
+    from lightning_native.report import read_report, render
+
+    with reach_run(journal, args.run_id, local=args.local) as found:
+        view = found.view()
+    output = args.output or Path(f"{view.run.run_id}.html")
+    write_output(output, render(read_report(view.run, view.steps, view.leases, view.events)))
+    print(output)
+    return 0
+
+
+def _stop(journal: Journal, args: argparse.Namespace) -> int:
+    with reach_run(journal, args.run_id, local=args.local) as found:
+        run_id, before = found.run_id, found.view()
+        if not found.is_driven():
+            state = before.run.state
+            why = "is not driven by any process" if state == "running" else "has ended already"
+            print(f"run {run_id} {why}; it is {state}", file=sys.stderr)
+            if args.json:
+                print(json.dumps({"run_id": run_id, "state": before.run.state}))
+            return 0 if before.run.state != "running" else 1
+        wanted = confirmed([f"run {run_id} of {found.name}: to stop"], yes=args.yes)
+        if wanted:
+            found.stop(graceful=args.graceful)
+    if wanted and isinstance(found, RunHere) and location_of(before.run) is not None:
+        # Meanwhile it was handed over to a controller in a studio.
+        with reach_run(journal, run_id, local=args.local) as there:
+            there.stop(graceful=args.graceful)
+    state = _state_after(journal, args)
+    if args.json:
+        print(json.dumps({"run_id": run_id, "state": state}))
+    elif wanted:
+        print(f"run {run_id} is {state}")
+    return 0 if wanted else 1
+
+
+def _state_after(journal: Journal, args: argparse.Namespace) -> str:
+    try:
+        with reach_run(journal, args.run_id, local=args.local) as found:
+            return found.view().run.state
+    except PlanError:
+        # Submitted elsewhere: with its controller, all that this machine can know of it is gone.
+        return "gone"
+
+
+def _resume(journal: Journal, args: argparse.Namespace) -> int:
+    with reach_run(journal, args.run_id, local=args.local) as found:
+        found.resume()
+        found.view().print(as_json=args.json)
+    return 0

@@ -1,0 +1,31 @@
+"""The end of a run whose controller is gone, with its studio and its journal: ZenML knows how the run ended."""
+
+import os
+
+from lightning_native.engine.controller_location import CONTROLLER_STEP, ControllerLocation
+from lightning_native.engine.journal import Journal, RunRecord
+
+
+def record_end(journal: Journal, record: RunRecord, location: ControllerLocation) -> None:
+    """Record in this machine's journal how a run has ended, where ZenML knows it; else the run stays as it is."""
+    try:
+        from lightning_native.zenml.remote_controller.end import published_end
+    except ImportError:
+        return
+    end = published_end(record.run_id, location)
+    if end is None:
+        return
+    run_journal = journal.drive(record.run_id, record.name, record.cloud, os.getpid(), list(end.steps))
+    run_journal.step_ended(CONTROLLER_STEP, "succeeded" if end.state == "completed" else end.step_state)
+    for name, state in end.steps.items():
+        run_journal.step_ended(name, state)
+    run_journal.end(end.state, end.message)
+
+
+def kept_log(run_id: str) -> str | None:
+    """Return the log that a controller has kept beside ZenML's artifacts; None if there is none."""
+    try:
+        from lightning_native.zenml.remote_controller.log import kept_log as kept
+    except ImportError:
+        return None
+    return kept(run_id)

@@ -1,0 +1,99 @@
+"""A run whose controller lives on this machine."""
+
+import os
+import signal
+import sys
+import time
+
+from lightning_native.cli.runs.view import RunView
+from lightning_native.engine.follow import LogFollower
+from lightning_native.engine.journal import Journal, RunRecord
+from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.watch import Watch
+from lightning_native.errors import PlanError
+from lightning_native.lightning.credentials import Credentials
+from lightning_native.terminal import clean, show_output
+
+_REFRESH_SECONDS = 0.1
+# A caller that waits for an end has something to do then.
+_POLL_SECONDS = 0.02
+
+
+class RunHere:
+    """One run of this machine's journal that a process of this machine drives, or drove."""
+
+    def __init__(self, journal: Journal, record: RunRecord) -> None:
+        self._journal = journal
+        self._folder = RunFolder.of(record.run_id)
+        self.run_id = record.run_id
+        self.name = record.name
+
+    def _record(self) -> RunRecord:
+        record = self._journal.run(self.run_id)
+        if record is None:
+            raise PlanError(f"run {self.run_id} is not in {self._journal.path} any more")
+        return record
+
+    def is_driven(self) -> bool:
+        """Tell whether a process drives the run now, or is about to."""
+        return self._folder.is_driven()
+
+    def view(self) -> RunView:
+        """Return the run's records."""
+        record = self._record()
+        driven = f"driven by process {record.controller}" if self.is_driven() else "not driven by any process"
+        return RunView.of(self._journal, record, driven, str(self._folder.path / "logs"))
+
+    def wait(self, deadline: float) -> RunView:
+        """Return the run's records when it has ended, is not driven any more, or at a monotonic time."""
+        while self._record().state == "running" and self.is_driven() and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+        return self.view()
+
+    def print_logs(self, step: str | None, *, follow: bool) -> int:
+        """Print what the steps print; of one step, without its name before each line."""
+        steps = [record.name for record in self._journal.steps(self.run_id)]
+        if step and step not in steps:
+            raise PlanError(f"run {self.run_id} has no step {step!r}; its steps are {', '.join(steps)}")
+
+        def show(name: str, line: str) -> None:
+            show_output(sys.stdout, f"{line}\n" if step else f"[{clean(name)}] {line}\n")
+
+        follower = LogFollower(self._folder, [step] if step else steps, show)
+        while follow and self.is_driven():
+            follower.advance()
+            time.sleep(_REFRESH_SECONDS)
+        follower.finish()
+        return 0
+
+    def stop(self, *, graceful: bool) -> None:
+        """Stop the run, and return when it is not driven any more."""
+        # While the question was open, it may have ended, or another process may have taken it over.
+        controller = self._record().controller
+        if graceful or controller is None:
+            # A controller that is just being started looks for this, too.
+            self._folder.request_stop(graceful=graceful)
+        elif self.is_driven():
+            os.kill(controller, signal.SIGTERM)
+        while self.is_driven():
+            time.sleep(_REFRESH_SECONDS)
+
+    def resume(self) -> None:
+        """Drive the run on, and wait for its end.
+
+        Raises:
+            PlanError: it is driven, or has ended.
+        """
+        if self.is_driven():
+            controller = self._record().controller
+            raise PlanError(f"run {self.run_id} is driven by process {controller}; follow it with: runs logs -f")
+        module, local_cloud = self._folder.controller()
+        environ = {} if local_cloud else Credentials.from_environment(os.environ).environ()
+        Watch(
+            self._folder,
+            self._folder.plan(),
+            local_cloud=local_cloud,
+            environ=environ,
+            synchronous=True,
+            controller=module,
+        ).wait()

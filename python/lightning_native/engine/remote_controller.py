@@ -1,0 +1,147 @@
+"""A controller in a studio, as seen from any machine that has the credentials."""
+
+import base64
+import json
+import re
+import shlex
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from lightning_native.child_process import module_arguments
+from lightning_native.engine.controller_location import CONTROLLER_HOME, CONTROLLER_STEP, ControllerLocation
+from lightning_native.engine.operation import POLL_SECONDS, REMOTE_HOME, Agent
+from lightning_native.engine.resource_names import controller_studio_pattern, operation_id
+from lightning_native.engine.run_folder import STOP_FILES
+from lightning_native.errors import CloudError
+from lightning_native.lightning.cloud import Cloud, StudioHandle
+
+
+class ControllerGoneError(CloudError):
+    """The studio of a controller is not there any more: it has ended its run and left, or somebody deleted it."""
+
+
+class RemoteController:
+    """The controller of one run, in its studio."""
+
+    def __init__(self, cloud: Cloud, location: ControllerLocation, run_id: str) -> None:
+        self._cloud = cloud
+        self.location = location
+        self.run_id = run_id
+
+    def is_there(self) -> bool:
+        """Tell whether the controller's studio exists."""
+        return self._cloud.find_studio(self.location.studio) is not None
+
+    def studio(self) -> StudioHandle:
+        """Return the controller's studio.
+
+        Raises:
+            ControllerGoneError: it is not there any more.
+            CloudError: it is there and does not run, so neither does the controller.
+        """
+        studio = self._cloud.find_studio(self.location.studio)
+        if studio is None:
+            raise ControllerGoneError(f"the controller of run {self.run_id} in studio {self.location.studio} is gone")
+        if not studio.is_up():
+            raise CloudError(
+                f"studio {studio.name!r}, in which the controller of run {self.run_id} was, is stopped, and the run "
+                "with it; start the pipeline again, and delete the studio"
+            )
+        return studio
+
+    def status(self, wait: float = 0.0) -> dict[str, Any]:
+        """Return how the run stands, as `runs wait --json` prints it there, when it ends or after `wait` seconds.
+
+        A run of which no journal there knows yet, or ever, is "running" without steps.
+
+        Raises:
+            ControllerGoneError: the controller is gone.
+            CloudError: it cannot be asked.
+        """
+        studio = self.studio()
+        words = module_arguments(
+            "lightning_native", "runs", "wait", self.run_id, "--here", "--timeout", str(wait), "--json"
+        )
+        command = f"LIGHTNING_NATIVE_HOME=$HOME/{CONTROLLER_HOME} python {shlex.join(words)}"
+        try:
+            output, _ = studio.run(["sh", "-c", command])
+        except CloudError:
+            self._raise_if_gone()
+            raise
+        start = output.find("{")
+        if start < 0:
+            return {"state": "running", "steps": []}
+        answer: dict[str, Any] = json.loads(output[start:])
+        return answer
+
+    def log(self, *, follow: bool) -> Iterator[bytes]:
+        """Yield what the controller and the steps print, in pieces cut anywhere.
+
+        Raises:
+            ControllerGoneError: the controller is gone, maybe in the middle of its log.
+            CloudError: it cannot be asked.
+        """
+        agent, offset = Agent(self.studio()), 0
+        wait = str(POLL_SECONDS if follow else 0)
+        while True:
+            try:
+                answer = agent.call("poll", self.location.operation_id, "--offset", str(offset), "--wait", wait)
+            except CloudError:
+                self._raise_if_gone()
+                raise
+            yield base64.b64decode(answer["data"])
+            offset = answer["offset"]
+            if not answer.get("more") and not (follow and answer["state"] == "running"):
+                return
+
+    def request_stop(self, *, graceful: bool) -> None:
+        """Ask the controller to stop its run.
+
+        Raises:
+            ControllerGoneError: it is gone.
+            CloudError: it cannot be reached.
+        """
+        self.put(STOP_FILES["graceful" if graceful else "forced"])
+
+    def put(self, name: str) -> None:
+        """Create an empty file in the run's folder there."""
+        with tempfile.NamedTemporaryFile() as empty:
+            self.studio().upload(Path(empty.name), f"{CONTROLLER_HOME}/runs/{self.run_id}/{name}")
+
+    def wait_until_gone(self, seconds: float) -> bool:
+        """Wait until the controller has deleted its studio, which is the last that it does; tell whether it has."""
+        deadline = time.monotonic() + seconds
+        while self.is_there():
+            if time.monotonic() > deadline:
+                return False
+            time.sleep(0.2)
+        return True
+
+    def _raise_if_gone(self) -> None:
+        if not self.is_there():
+            raise ControllerGoneError(
+                f"the controller of run {self.run_id} in studio {self.location.studio} is gone"
+            ) from None
+
+
+def find_controllers(cloud: Cloud, prefix: str) -> list[RemoteController]:
+    """Return the controllers on a cloud whose run's id begins with a text, whichever machine submitted the runs.
+
+    Only studios that are named as those of controllers are asked, and only such that run.
+    """
+    pattern = controller_studio_pattern(prefix)
+    found = []
+    for name in cloud.studio_names():
+        studio = cloud.find_studio(name) if pattern.search(name) else None
+        if studio is None or not studio.is_running():
+            continue
+        output, _ = studio.run(["sh", "-c", f"ls {REMOTE_HOME}/ops 2>/dev/null"])
+        ending = re.escape(operation_id("", CONTROLLER_STEP, 1))
+        for run_id in dict.fromkeys(re.findall(rf"^([\w.-]+){ending}$", output, re.MULTILINE)):
+            if run_id.startswith(prefix):
+                location = ControllerLocation(name, operation_id(run_id, CONTROLLER_STEP, 1))
+                found.append(RemoteController(cloud, location, run_id))
+    return found
