@@ -84,7 +84,7 @@ class RemoteController:
             ControllerGoneError: the controller is gone, maybe in the middle of its log.
             CloudError: it cannot be asked.
         """
-        agent, offset = Agent(self.studio()), 0
+        agent, offset = Agent(self.studio(), self._pause), 0
         wait = str(POLL_SECONDS if follow else 0)
         while True:
             try:
@@ -119,6 +119,11 @@ class RemoteController:
                 return False
             time.sleep(0.2)
         return True
+
+    def _pause(self, seconds: float) -> None:
+        """Pause between two tries of a call, which a studio that was deleted meanwhile will never answer."""
+        time.sleep(seconds)
+        self._raise_if_gone()
 
     def _raise_if_gone(self) -> None:
         if not self.is_there():

@@ -157,9 +157,8 @@ def _stop(journal: Journal, args: argparse.Namespace) -> int:
     with reach_run(journal, args.run_id, local=args.local) as found:
         run_id, before = found.run_id, found.view()
         if not found.is_driven():
-            state = before.run.state
-            why = "is not driven by any process" if state == "running" else "has ended already"
-            print(f"run {run_id} {why}; it is {state}", file=sys.stderr)
+            why = "is not driven by any process" if before.run.state == "running" else "has ended already"
+            print(f"run {run_id} {why}; it is {before.run.state}", file=sys.stderr)
             if args.json:
                 print(json.dumps({"run_id": run_id, "state": before.run.state}))
             return 0 if before.run.state != "running" else 1
