@@ -19,10 +19,12 @@ use super::{
     Progress, Selection,
     beneath::Tree,
     cache::Cache,
+    compress::{Compressor, Member, bound},
     content::{Content, Source},
     digest::{self, Digest, LEAF},
     gzip,
     plan::Block,
+    stored::write_stored,
 };
 use crate::{Error, Result};
 
@@ -140,7 +142,7 @@ impl Finished {
     fn write(&self, out: &mut impl Write) -> std::io::Result<usize> {
         match &self.body {
             Body::Deflated(length) => out.write_all(&self.deflated[..*length]).map(|()| *length),
-            Body::Stored { header, content, trailer } => gzip::write_stored(out, header, content.bytes(), *trailer),
+            Body::Stored { header, content, trailer } => write_stored(out, header, content.bytes(), *trailer),
         }
     }
 }
@@ -242,7 +244,7 @@ impl Job<'_> {
     }
 
     fn work(&self) {
-        let mut compressor = gzip::Compressor::new(self.input.level);
+        let mut compressor = Compressor::new(self.input.level);
         let mut state = self.lock();
         loop {
             if state.error.is_some()
@@ -292,11 +294,11 @@ impl Job<'_> {
         number: usize,
         content: Option<Content>,
         deflated: Option<MmapMut>,
-        compressor: &mut gzip::Compressor,
+        compressor: &mut Compressor,
     ) -> Result<(Finished, Option<Content>, usize)> {
         let (source, cache, offset) = (&self.source, self.input.cache, self.offsets[number]);
         let mut content = content.map_or_else(|| self.room(self.longest).map(Content::new), Ok)?;
-        let mut deflated = deflated.map_or_else(|| self.room(gzip::bound(self.longest)), Ok)?;
+        let mut deflated = deflated.map_or_else(|| self.room(bound(self.longest)), Ok)?;
         content.lay_out(&self.input.blocks[number], source)?;
         if cache.is_none() {
             content.read(0..content.len(), source)?;
@@ -319,8 +321,8 @@ impl Job<'_> {
         ];
         self.done.fetch_add(content.file_bytes() as u64, Ordering::Relaxed);
         let (body, free) = match member {
-            gzip::Member::Deflated(length) => (Body::Deflated(length), Some(content)),
-            gzip::Member::Stored { header, trailer } => (Body::Stored { header, content, trailer }, None),
+            Member::Deflated(length) => (Body::Deflated(length), Some(content)),
+            Member::Stored { header, trailer } => (Body::Stored { header, content, trailer }, None),
         };
         Ok((Finished { body, deflated, edges, leaves }, free, recalled))
     }

@@ -22,14 +22,16 @@ use libdeflater::crc32;
 use lightning_native_deflate::WINDOW;
 use tempfile::NamedTempFile;
 
-use super::{beneath::open_regular, facts::Facts};
+use super::{
+    beneath::open_regular,
+    facts::Facts,
+    own_files::{CACHE_FACTS_SUFFIX, CACHE_NAME, CACHE_SUFFIX, CACHE_UNFINISHED, is_cache_file},
+};
 use crate::{Error, Result};
 
 /// Changes whenever what is kept changes its meaning, so that old files are not misread.
 const MAGIC: &[u8; 16] = b"lightning-cache5";
 const HASH: usize = 32;
-/// Letters of what the names of a tree's files begin with.
-const NAME: usize = 32;
 /// A table or the facts of more bytes are damaged.
 const MAX_TABLE: u64 = 1 << 30;
 /// Key, length and checksum of a part, and the checksum of what it was compressed from.
@@ -39,10 +41,6 @@ const FOOTER: usize = HASH + 8 + MAGIC.len();
 const MAX_SEGMENTS: usize = 8;
 /// All files of a cache folder together; the least recently used go first.
 const MAX_BYTES: u64 = 2 << 30;
-const SUFFIX: &str = ".parts";
-const FACTS_SUFFIX: &str = ".facts";
-/// What a segment is called before it is whole; a killed writer leaves one behind.
-const UNFINISHED: &str = ".parts-";
 /// No writer takes longer.
 const ABANDONED: Duration = Duration::from_hours(1);
 
@@ -135,18 +133,18 @@ impl Cache {
             .update(root.as_os_str().as_bytes());
         let mut cache = Self {
             folder: folder.to_owned(),
-            name: format!("{}-", &name.finalize().to_hex()[..NAME]),
+            name: format!("{}-", &name.finalize().to_hex()[..CACHE_NAME]),
             segments: Vec::new(),
             rows: Vec::new(),
             by_key: HashMap::new(),
             added: Mutex::default(),
             facts: Facts::default(),
         };
-        cache.facts = Facts::open(folder.join(cache.name.clone() + FACTS_SUFFIX));
+        cache.facts = Facts::open(folder.join(cache.name.clone() + CACHE_FACTS_SUFFIX));
         for child in fs::read_dir(folder).map_err(fail)?.flatten() {
             let file_name = child.file_name();
             let is_ours = file_name.as_bytes().starts_with(cache.name.as_bytes())
-                && file_name.as_bytes().ends_with(SUFFIX.as_bytes());
+                && file_name.as_bytes().ends_with(CACHE_SUFFIX.as_bytes());
             if is_ours && cache.add_segment(&child.path()).is_none() {
                 let _ = fs::remove_file(child.path());
             }
@@ -259,8 +257,8 @@ impl Cache {
             file.write_all(&table).and_then(|()| file.write_all(&footer)).map_err(|error| self.fail(&error))?;
             let file = file.into_inner().map_err(|error| self.fail(error.error()))?;
             let own = file.path().file_name().unwrap_or_default().as_bytes().to_owned();
-            let own = String::from_utf8_lossy(&own[UNFINISHED.len()..]).into_owned();
-            let path = self.folder.join(format!("{}{own}{SUFFIX}", self.name));
+            let own = String::from_utf8_lossy(&own[CACHE_UNFINISHED.len()..]).into_owned();
+            let path = self.folder.join(format!("{}{own}{CACHE_SUFFIX}", self.name));
             file.persist(path).map_err(|error| self.fail(&error.error))?;
         }
         if is_one_enough {
@@ -284,10 +282,10 @@ impl Cache {
             let Ok(modified) = metadata.modified() else { continue };
             let name = child.file_name();
             // Others may keep something in the same folder.
-            if !is_file_of_cache(name.as_bytes()) {
+            if !is_cache_file(name.as_bytes()) {
                 continue;
             }
-            if name.as_bytes().starts_with(UNFINISHED.as_bytes()) {
+            if name.as_bytes().starts_with(CACHE_UNFINISHED.as_bytes()) {
                 if modified.elapsed().is_ok_and(|age| age > ABANDONED) {
                     let _ = fs::remove_file(child.path());
                 }
@@ -308,19 +306,7 @@ impl Cache {
     }
 }
 
-/// Whether a cache has files of such a name; it may lie in a tree, and not be named when that is archived.
-pub(super) fn is_file_of_cache(name: &[u8]) -> bool {
-    let is_finished = || {
-        name.split_first_chunk::<NAME>().is_some_and(|(tree, rest)| {
-            tree.iter().all(u8::is_ascii_hexdigit)
-                && rest.starts_with(b"-")
-                && [SUFFIX, FACTS_SUFFIX].iter().any(|suffix| rest.ends_with(suffix.as_bytes()))
-        })
-    };
-    name.strip_prefix(UNFINISHED.as_bytes()).is_some_and(|random| random.len() == 6) || is_finished()
-}
-
 /// A file that is removed unless it is given its name.
 fn new_file(folder: &Path) -> std::io::Result<NamedTempFile> {
-    tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder)
+    tempfile::Builder::new().prefix(CACHE_UNFINISHED).tempfile_in(folder)
 }

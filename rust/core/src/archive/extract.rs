@@ -23,7 +23,7 @@ use super::{
     extensions::Extensions,
     layout::{Layout, Node, refuse},
     members::{Members, Stream},
-    rules::UNFINISHED,
+    own_files::UNFINISHED,
 };
 use crate::{Error, Result};
 

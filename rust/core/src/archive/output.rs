@@ -12,7 +12,7 @@ use rustix::{
 };
 use tempfile::NamedTempFile;
 
-use super::rules::{UNFINISHED, UNFINISHED_FILE};
+use super::own_files::{UNFINISHED, UNFINISHED_FILE};
 use crate::{Error, Result};
 
 /// More links than this are a loop, for every operating system.

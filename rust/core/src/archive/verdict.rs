@@ -5,8 +5,9 @@ use bstr::{BStr, BString, ByteSlice};
 
 use super::{
     beneath::{self, Settings},
+    builtin_rules::BuiltIn,
     git::Checkout,
-    rules::{BuiltIn, Patterns},
+    patterns::Patterns,
 };
 use crate::Result;
 
