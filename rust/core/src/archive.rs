@@ -2,7 +2,6 @@
 mod assemble;
 mod beneath;
 mod bounded;
-mod builtin_rules;
 mod cache;
 mod compress;
 mod content;
@@ -10,29 +9,20 @@ mod digest;
 mod extensions;
 mod extract;
 mod facts;
-mod git;
 mod gzip;
 mod layout;
-mod listing;
 mod members;
-mod missing;
 mod output;
 mod own_files;
-mod patterns;
 mod plan;
-mod secrets;
 mod select;
-mod selection;
 mod stored;
 mod tar_header;
-mod verdict;
-mod walk;
 mod write;
 
 pub use bounded::Limits;
 pub use extract::{ExtractReport, extract};
-pub use select::select;
-pub use selection::{Entry, Excluded, Kind, Selection, SelectionOptions, Stamp};
+pub use select::{Entry, Excluded, Kind, Selection, SelectionOptions, Stamp, select};
 pub use write::{ArchiveReport, WriteOptions, create};
 
 /// Told how many bytes are done and how many there are; `false` asks to stop.

@@ -17,7 +17,8 @@ use super::{
     beneath::{Tree, is_link_on_the_way},
     facts::Name,
     plan::{Block, Parts, size},
-    secrets, tar_header,
+    select::find_secret,
+    tar_header,
 };
 use crate::{Error, Result};
 
@@ -83,7 +84,7 @@ impl Source<'_> {
         if read.is_ok()
             && start == 0
             && matches!(entry.kind, Kind::File { may_be_secret: true, .. })
-            && secrets::find(entry.path.as_bstr(), out).is_some()
+            && find_secret(entry.path.as_bstr(), out).is_some()
         {
             self.has_secret.store(true, Ordering::Relaxed);
             return Err(Error::Interrupted);

@@ -13,10 +13,10 @@ use bstr::BStr;
 use rustix::fs::{Dir, FileType, Mode};
 
 use super::{
-    beneath, secrets,
+    secrets,
     selection::{Kind, Stamp},
 };
-use crate::{Error, Result};
+use crate::{Error, Result, archive::beneath};
 
 /// The names in a folder, and what kinds of things they are of.
 pub(super) fn list(folder: &mut Dir) -> io::Result<Vec<(OsString, FileType)>> {

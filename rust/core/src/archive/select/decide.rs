@@ -3,13 +3,11 @@ use std::{borrow::Cow, path::PathBuf, sync::Arc};
 
 use bstr::{BStr, BString, ByteSlice};
 
-use super::{
-    beneath::{self, Settings},
-    builtin_rules::BuiltIn,
-    git::Checkout,
-    patterns::Patterns,
+use super::{builtin_rules::BuiltIn, git::Checkout, patterns::Patterns};
+use crate::{
+    Result,
+    archive::beneath::{self, Settings},
 };
-use crate::Result;
 
 /// The ignore file that decides also on what is tracked.
 const LAST_WORD: &str = ".lightningignore";

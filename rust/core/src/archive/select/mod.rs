@@ -3,13 +3,24 @@ use std::{fs, os::unix::ffi::OsStrExt, path::Path};
 
 use bstr::BString;
 
-use super::{
-    beneath::Tree,
+mod builtin_rules;
+mod decide;
+mod git;
+mod listing;
+mod missing;
+mod patterns;
+mod secrets;
+mod selection;
+mod walk;
+
+use self::{
     missing::report_missing,
-    selection::{Selection, SelectionOptions},
     walk::{Walk, by_path},
 };
-use crate::{Error, Result};
+use crate::{Error, Result, archive::beneath::Tree};
+
+pub(super) use secrets::find as find_secret;
+pub use selection::{Entry, Excluded, Kind, Selection, SelectionOptions, Stamp};
 
 /// Chooses the files of `root`.
 ///

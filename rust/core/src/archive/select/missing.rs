@@ -4,8 +4,8 @@ use std::{path::Path, sync::Arc};
 use bstr::ByteSlice;
 
 use super::{
+    decide::Territory,
     selection::{Entry, Excluded},
-    verdict::Territory,
     walk::join,
 };
 

@@ -18,16 +18,18 @@ use bstr::{BStr, BString, ByteSlice};
 use rustix::fs::{Dir, FileType};
 
 use super::{
-    beneath::{self, Settings, Tree, is_link_on_the_way},
     builtin_rules::BuiltIn,
+    decide::{Above, By, Folder, Rules, Territory, Verdict, push, push_checkout_excludes, read_ignore_files},
     git::Checkout,
     listing::{Child, list},
     patterns::Patterns,
     secrets,
     selection::{Entry, Excluded, Kind, SelectionOptions},
-    verdict::{Above, By, Folder, Rules, Territory, Verdict, push, push_checkout_excludes, read_ignore_files},
 };
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    archive::beneath::{self, Settings, Tree, is_link_on_the_way},
+};
 
 /// More threads than this wait for each other rather than for the disk.
 const MAX_WALKERS: usize = 8;

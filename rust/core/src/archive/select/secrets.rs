@@ -35,7 +35,7 @@ pub(super) fn read(path: &BStr, mut file: impl Read, start: &mut Vec<u8>) -> io:
 }
 
 /// [`read`], of a file whose first bytes are known: all, or more than any secret has.
-pub(super) fn find(path: &BStr, start: &[u8]) -> Option<&'static str> {
+pub(in crate::archive) fn find(path: &BStr, start: &[u8]) -> Option<&'static str> {
     let most = match wanted(path, start) {
         Wanted::Nothing => return None,
         Wanted::Start => START,

@@ -5,8 +5,7 @@ use bstr::{BStr, BString, ByteSlice};
 use gix_glob::pattern::Case;
 use gix_ignore::search::{Ignore, Match, pattern_matching_relative_path};
 
-use super::beneath::Settings;
-use crate::{Error, Result};
+use crate::{Error, Result, archive::beneath::Settings};
 
 const SYNTAX: Ignore = Ignore { support_precious: false };
 

@@ -58,7 +58,7 @@ pub struct Stamp {
 
 impl Stamp {
     /// That of a file as it is now.
-    pub(super) fn of(file: &Stat) -> Self {
+    pub(in crate::archive) fn of(file: &Stat) -> Self {
         let time = |seconds: i64, nanoseconds: i64| seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds);
         let nanoseconds = |part| i64::try_from(part).unwrap_or_default();
         Self {

@@ -2,7 +2,7 @@
 use bstr::{BStr, ByteSlice};
 use hashbrown::HashMap;
 
-use super::own_files::left_over;
+use crate::archive::own_files::left_over;
 
 /// What people never want to upload, and what to call it.
 ///

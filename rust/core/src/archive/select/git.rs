@@ -13,8 +13,10 @@ use gix_index::entry::Mode;
 use hashbrown::HashSet;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::beneath::{open_regular, read_settings};
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    archive::beneath::{open_regular, read_settings},
+};
 
 /// How often it is asked whether the caller still waits for git.
 const HEARTBEAT: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
