@@ -1,7 +1,8 @@
 //! Cuts the tar stream into blocks that are compressed on their own.
 use std::ops::Range;
 
-use super::{Entry, Kind, tar_header};
+use super::tar_header;
+use crate::archive::{Entry, Kind};
 
 /// Files are gathered into blocks of about this many bytes: in smaller ones less can refer to what was before.
 const BLOCK: u64 = 4 << 20;

@@ -8,7 +8,7 @@ use std::{
 
 use tempfile::NamedTempFile;
 
-use super::beneath::open_regular;
+use crate::archive::beneath::open_regular;
 
 /// Changes whenever what is kept, or what it is found by, changes its meaning.
 const MAGIC: &[u8; 16] = b"lightning-facts2";

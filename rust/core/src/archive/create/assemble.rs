@@ -16,17 +16,17 @@ use blake3::hazmat::ChainingValue;
 use memmap2::MmapMut;
 
 use super::{
-    Progress, Selection,
-    beneath::Tree,
+    block_content::{Content, Source},
+    blocks::Block,
     cache::Cache,
     compress::{Compressor, Member, bound},
-    content::{Content, Source},
     digest::{self, Digest, LEAF},
-    gzip,
-    plan::Block,
     stored::write_stored,
 };
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    archive::{Progress, Selection, beneath::Tree, gzip},
+};
 
 /// How often the caller hears of progress and may stop.
 const HEARTBEAT: Duration = Duration::from_millis(50);

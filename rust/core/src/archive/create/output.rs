@@ -12,8 +12,10 @@ use rustix::{
 };
 use tempfile::NamedTempFile;
 
-use super::own_files::{UNFINISHED, UNFINISHED_FILE};
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    archive::own_files::{UNFINISHED, UNFINISHED_FILE},
+};
 
 /// More links than this are a loop, for every operating system.
 const MAX_LINKS: usize = 40;

@@ -8,15 +8,27 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use super::{
-    Entry, Excluded, Progress, SelectionOptions,
+mod assemble;
+mod block_content;
+mod blocks;
+mod cache;
+mod compress;
+mod digest;
+mod fingerprints;
+mod output;
+mod stored;
+mod tar_header;
+
+use self::{
     assemble::{Assembled, Input, assemble},
+    blocks::{plan, size},
     cache::Cache,
     output::Output,
-    plan::{plan, size},
-    select::select_in,
 };
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    archive::{Entry, Excluded, Progress, SelectionOptions, select::select_in},
+};
 
 /// No file system tells times apart less exactly.
 const TIME_STEP: Duration = Duration::from_secs(2);
@@ -179,7 +191,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{super::digest::LEAF, *};
+    use super::{digest::LEAF, *};
 
     /// What may happen to a file between two archives.
     #[derive(Debug, Clone)]

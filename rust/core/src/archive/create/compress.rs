@@ -6,13 +6,15 @@ use lightning_native_deflate::{self as deflate, WINDOW};
 use zlib_rs::crc32::crc32_combine;
 
 use super::{
+    block_content::{Content, Source},
+    blocks::MIN_PART,
     cache::{Cache, Key, Keys, Part},
-    content::{Content, Source},
-    gzip::{HEADER, TRAILER, header, trailer},
-    plan::MIN_PART,
     stored::stored_length,
 };
-use crate::Result;
+use crate::{
+    Result,
+    archive::gzip::{HEADER, TRAILER, header, trailer},
+};
 
 /// What may follow the last part.
 const AFTER: usize = deflate::END.len() + TRAILER;

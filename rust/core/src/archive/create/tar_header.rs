@@ -2,8 +2,10 @@
 use bstr::ByteSlice;
 use tar::{EntryType, Header};
 
-use super::{Entry, Kind};
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    archive::{Entry, Kind},
+};
 
 const HEADER: usize = 512;
 /// Names in a header have this many bytes; longer ones come before it in an entry of their own.

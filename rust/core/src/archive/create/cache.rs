@@ -22,12 +22,14 @@ use libdeflater::crc32;
 use lightning_native_deflate::WINDOW;
 use tempfile::NamedTempFile;
 
-use super::{
-    beneath::open_regular,
-    facts::Facts,
-    own_files::{CACHE_FACTS_SUFFIX, CACHE_NAME, CACHE_SUFFIX, CACHE_UNFINISHED, is_cache_file},
+use super::fingerprints::Facts;
+use crate::{
+    Error, Result,
+    archive::{
+        beneath::open_regular,
+        own_files::{CACHE_FACTS_SUFFIX, CACHE_NAME, CACHE_SUFFIX, CACHE_UNFINISHED, is_cache_file},
+    },
 };
-use crate::{Error, Result};
 
 /// Changes whenever what is kept changes its meaning, so that old files are not misread.
 const MAGIC: &[u8; 16] = b"lightning-cache5";

@@ -1,7 +1,7 @@
 //! Members that hold content as it is, because compressing does not make it smaller.
 use std::io::{self, IoSlice, Write};
 
-use super::gzip::{HEADER, TRAILER};
+use crate::archive::gzip::{HEADER, TRAILER};
 
 /// The most a stored deflate block can hold.
 const STORED: usize = 65_535;

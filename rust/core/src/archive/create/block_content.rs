@@ -13,14 +13,18 @@ use memmap2::MmapMut;
 use rustix::fs::fstat;
 
 use super::{
-    Entry, Kind, Selection, Stamp,
-    beneath::{Tree, is_link_on_the_way},
-    facts::Name,
-    plan::{Block, Parts, size},
-    select::find_secret,
+    blocks::{Block, Parts, size},
+    fingerprints::Name,
     tar_header,
 };
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    archive::{
+        Entry, Kind, Selection, Stamp,
+        beneath::{Tree, is_link_on_the_way},
+        select::find_secret,
+    },
+};
 
 /// As much of a file as is read at once, unless more is wanted.
 const STEP: usize = 64 << 10;
