@@ -1,18 +1,13 @@
 //! Archives of source trees: what goes in, deterministic writing, safe extraction.
 mod beneath;
-mod bounded;
 mod create;
-mod extensions;
 mod extract;
 mod gzip;
-mod layout;
-mod members;
 mod own_files;
 mod select;
 
-pub use bounded::Limits;
 pub use create::{ArchiveReport, WriteOptions, create};
-pub use extract::{ExtractReport, extract};
+pub use extract::{ExtractReport, Limits, extract};
 pub use select::{Entry, Excluded, Kind, Selection, SelectionOptions, Stamp, select};
 
 /// Told how many bytes are done and how many there are; `false` asks to stop.

@@ -11,7 +11,7 @@ use flate2::{Decompress, FlushDecompress, Status, bufread::MultiGzDecoder};
 
 use libdeflater::Crc;
 
-use super::gzip;
+use crate::archive::gzip;
 
 /// No member we write is larger, compressed or not.
 const MAX_MEMBER: u32 = 16 << 20;

@@ -4,7 +4,7 @@ use std::{io::Read, path::Path};
 use bstr::BString;
 use tar::EntryType;
 
-use super::bounded::{check_length, damaged};
+use super::limits::{check_length, damaged};
 use crate::{Error, Result};
 
 /// Names and PAX records beyond this are an attack on memory.

@@ -16,16 +16,23 @@ use std::{
 use bstr::{BStr, BString, ByteSlice};
 use tar::EntryType;
 
-use super::{
-    Progress,
-    beneath::open_regular,
-    bounded::{Bounded, Limits, check_length, damaged},
-    extensions::Extensions,
-    layout::{Layout, Node, refuse},
+mod limits;
+mod long_names;
+mod members;
+mod paths;
+
+use self::{
+    limits::{Bounded, check_length, damaged},
+    long_names::Extensions,
     members::{Members, Stream},
-    own_files::UNFINISHED,
+    paths::{Layout, Node, refuse},
 };
-use crate::{Error, Result};
+use crate::{
+    Error, Result,
+    archive::{Progress, beneath::open_regular, own_files::UNFINISHED},
+};
+
+pub use limits::Limits;
 
 const HEARTBEAT: Duration = Duration::from_millis(50);
 /// Files up to this size are written by other threads than the one that reads the archive.
