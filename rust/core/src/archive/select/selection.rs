@@ -89,7 +89,7 @@ pub struct Excluded {
     pub reason: String,
 }
 
-/// The result of [`select`].
+/// The files that go into an archive, and those that stay out with the reason.
 #[derive(Debug)]
 pub struct Selection {
     /// The tree.
