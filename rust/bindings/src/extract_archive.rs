@@ -1,4 +1,4 @@
-//! `extract_archive`.
+//! `extract_archive` and its report.
 use std::path::PathBuf;
 
 use lightning_native_core::archive::{self, Limits};

@@ -3,24 +3,27 @@
 
 use pyo3::prelude::*;
 
-mod archive;
+mod create_archive;
 mod dag;
 mod error;
-mod extract;
+mod extract_archive;
 mod heartbeat;
 mod names;
 mod requirements;
+mod select_files;
 
 #[pymodule(gil_used = false)]
 mod _native {
     #[pymodule_export]
-    use super::archive::{ArchiveReport, Selection, create_archive, select_files};
+    use super::create_archive::{ArchiveReport, create_archive};
     #[pymodule_export]
     use super::dag::{Dag, Scheduler};
     #[pymodule_export]
-    use super::extract::{ExtractReport, extract_archive};
+    use super::extract_archive::{ExtractReport, extract_archive};
     #[pymodule_export]
     use super::names::{sanitize_studio_name, unique_studio_name};
     #[pymodule_export]
     use super::requirements::{Conflict, MergedRequirements, dedupe_requirements, merge_requirements};
+    #[pymodule_export]
+    use super::select_files::{Selection, select_files};
 }
