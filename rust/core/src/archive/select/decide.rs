@@ -44,14 +44,14 @@ fn innermost<'a>(
 
 /// The checkout or plain folder that a path's ignore rules count from.
 #[derive(Debug)]
-pub(super) struct Territory {
+pub(super) struct Scope {
     pub checkout: Option<Checkout>,
-    /// How paths from the root that are in this territory start, and what stands for that in its own paths.
+    /// How paths from the root that are in this scope start, and what stands for that in its own paths.
     pub start: BString,
     pub prefix: BString,
 }
 
-impl Territory {
+impl Scope {
     pub fn path<'a>(&self, path: &'a BStr) -> Cow<'a, BStr> {
         let path = path[self.start.len().min(path.len())..].as_bstr();
         if self.prefix.is_empty() {
@@ -78,7 +78,7 @@ pub(super) enum Above {
 pub(super) struct Folder {
     /// Relative to the root; empty for the root.
     pub path: BString,
-    pub territory: Arc<Territory>,
+    pub scope: Arc<Scope>,
     pub ignores: Link,
     /// `.lightningignore` files.
     pub last_words: Link,
@@ -129,7 +129,7 @@ impl Rules {
             Verdict::In { explicit: true, .. } => Ok(Above::BroughtIn),
             Verdict::In { .. } => Ok(folder.above.clone()),
             Verdict::Out { reason, by, .. } => {
-                let checkout = folder.territory.checkout.as_ref();
+                let checkout = folder.scope.checkout.as_ref();
                 let has_tracked = by == By::IgnoreFile
                     && checkout
                         .is_some_and(|git| git.tracked_folders.contains(own_path) || git.submodules.contains(own_path));
@@ -156,7 +156,7 @@ impl Rules {
         if let Some(reason) = self.built_in.find(path, is_folder) {
             return Verdict::Out { reason, by: By::BuiltIn };
         }
-        let checkout = folder.territory.checkout.as_ref();
+        let checkout = folder.scope.checkout.as_ref();
         let is_tracked =
             checkout.is_some_and(|git| git.tracked.contains(own_path) || git.submodules.contains(own_path));
         match &folder.above {
@@ -217,12 +217,12 @@ pub(super) fn read_ignore_files(
         path
     };
     let base = with_slash(folder.path.as_bstr());
-    let own_base = with_slash(folder.territory.path(folder.path.as_bstr()).as_ref());
+    let own_base = with_slash(folder.scope.path(folder.path.as_bstr()).as_ref());
     let patterns = |name: &str, base_of_paths: &BString| {
         let (path, content) = read(name);
         Patterns::from_file(&path, content, base_of_paths.as_bstr(), format!("{base}{name}"))
     };
-    let names: &[&str] = if folder.territory.checkout.is_some() { &[".gitignore"] } else { &[".gitignore", ".ignore"] };
+    let names: &[&str] = if folder.scope.checkout.is_some() { &[".gitignore"] } else { &[".gitignore", ".ignore"] };
     for name in names {
         if has(name) {
             push(&mut folder.ignores, patterns(name, &own_base)?);

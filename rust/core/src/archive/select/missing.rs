@@ -4,30 +4,25 @@ use std::{path::Path, sync::Arc};
 use bstr::ByteSlice;
 
 use super::{
-    decide::Territory,
+    decide::Scope,
     selection::{Entry, Excluded},
     walk::join,
 };
 
 /// Tracked files that are gone from the disk, or that a sparse checkout never put there.
-pub(super) fn report_missing(
-    root: &Path,
-    checkouts: &[Arc<Territory>],
-    entries: &[Entry],
-    excluded: &mut Vec<Excluded>,
-) {
-    for territory in checkouts {
-        let Some(checkout) = &territory.checkout else {
+pub(super) fn report_missing(root: &Path, checkouts: &[Arc<Scope>], entries: &[Entry], excluded: &mut Vec<Excluded>) {
+    for scope in checkouts {
+        let Some(checkout) = &scope.checkout else {
             continue;
         };
-        let tracked = || checkout.tracked.iter().filter_map(|path| path.strip_prefix(territory.prefix.as_slice()));
+        let tracked = || checkout.tracked.iter().filter_map(|path| path.strip_prefix(scope.prefix.as_slice()));
         let is_tracked = |entry: &&Entry| {
-            entry.path.starts_with(&territory.start) && checkout.tracked.contains(&*territory.path(&entry.path))
+            entry.path.starts_with(&scope.start) && checkout.tracked.contains(&*scope.path(&entry.path))
         };
         // Mostly nothing is missing, which is sooner seen than what is.
         let is_any_missing = entries.iter().filter(is_tracked).count() < tracked().count();
         for inside in tracked().filter(|_| is_any_missing) {
-            let mut path = territory.start.clone();
+            let mut path = scope.start.clone();
             path.extend_from_slice(inside);
             let is_there = entries.binary_search_by(|entry| (*entry.path).cmp(path.as_bstr())).is_ok()
                 || join(root, path.as_bstr()).symlink_metadata().is_ok();
@@ -37,10 +32,10 @@ pub(super) fn report_missing(
             }
         }
         for submodule in &checkout.submodules {
-            let Some(inside) = submodule.strip_prefix(territory.prefix.as_slice()) else {
+            let Some(inside) = submodule.strip_prefix(scope.prefix.as_slice()) else {
                 continue;
             };
-            let mut path = territory.start.clone();
+            let mut path = scope.start.clone();
             path.extend_from_slice(inside);
             if !join(root, path.as_bstr()).join(".git").exists() {
                 path.push(b'/');

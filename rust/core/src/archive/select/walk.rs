@@ -19,7 +19,7 @@ use rustix::fs::{Dir, FileType};
 
 use super::{
     builtin_rules::BuiltIn,
-    decide::{Above, By, Folder, Rules, Territory, Verdict, push, push_checkout_excludes, read_ignore_files},
+    decide::{Above, By, Folder, Rules, Scope, Verdict, push, push_checkout_excludes, read_ignore_files},
     git::Checkout,
     listing::{Child, list},
     patterns::Patterns,
@@ -47,7 +47,7 @@ pub(super) struct Walk<'a> {
     own: Vec<(BString, &'static str)>,
     ignore_files: bool,
     opens_files: bool,
-    checkouts: Mutex<Vec<Arc<Territory>>>,
+    checkouts: Mutex<Vec<Arc<Scope>>>,
     stop: AtomicBool,
 }
 
@@ -102,7 +102,7 @@ impl<'a> Walk<'a> {
     }
 
     /// The checkouts that were found.
-    pub fn checkouts(&self) -> MutexGuard<'_, Vec<Arc<Territory>>> {
+    pub fn checkouts(&self) -> MutexGuard<'_, Vec<Arc<Scope>>> {
         self.checkouts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -205,7 +205,7 @@ impl<'a> Walk<'a> {
         }
         Ok(Folder {
             path: BString::default(),
-            territory: self.enter(Territory { checkout, start: BString::default(), prefix }),
+            scope: self.enter(Scope { checkout, start: BString::default(), prefix }),
             ignores,
             last_words: None,
             above: Above::Free,
@@ -251,7 +251,7 @@ impl<'a> Walk<'a> {
             if !is_root && has(".git") {
                 self.enter_checkout(&mut folder, &full)?;
             }
-            let is_checkout = folder.territory.checkout.is_some();
+            let is_checkout = folder.scope.checkout.is_some();
             let read = |name: &str| {
                 (full.join(name), self.read_ignore_file(handle, &full.join(name), OsStr::new(name), is_checkout))
             };
@@ -276,7 +276,7 @@ impl<'a> Walk<'a> {
         push_checkout_excludes(&mut folder.ignores, &checkout)?;
         let mut start = folder.path.clone();
         start.push(b'/');
-        folder.territory = self.enter(Territory { checkout: Some(checkout), start, prefix: BString::default() });
+        folder.scope = self.enter(Scope { checkout: Some(checkout), start, prefix: BString::default() });
         Ok(())
     }
 
@@ -298,12 +298,12 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn enter(&self, territory: Territory) -> Arc<Territory> {
-        let territory = Arc::new(territory);
-        if territory.checkout.is_some() {
-            self.checkouts().push(Arc::clone(&territory));
+    fn enter(&self, scope: Scope) -> Arc<Scope> {
+        let scope = Arc::new(scope);
+        if scope.checkout.is_some() {
+            self.checkouts().push(Arc::clone(&scope));
         }
-        territory
+        scope
     }
 
     fn visit_child(
@@ -330,13 +330,13 @@ impl<'a> Walk<'a> {
             found.exclude(path, is_folder, *reason);
             return Ok(());
         }
-        let own_path = folder.territory.path(path.as_bstr()).into_owned();
+        let own_path = folder.scope.path(path.as_bstr()).into_owned();
         let verdict = self.rules.decide(folder, path.as_bstr(), own_path.as_bstr(), is_folder);
         if is_folder {
             match self.rules.descend(folder, verdict, path.as_bstr(), &own_path) {
                 Ok(above) => next.push(Folder {
                     path,
-                    territory: Arc::clone(&folder.territory),
+                    scope: Arc::clone(&folder.scope),
                     ignores: folder.ignores.clone(),
                     last_words: folder.last_words.clone(),
                     above,
