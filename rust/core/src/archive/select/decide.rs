@@ -65,13 +65,13 @@ impl Scope {
 
 /// How the rules of the folders above bear on a folder.
 #[derive(Debug, Clone)]
-pub(super) enum Above {
+pub(super) enum Inherited {
     /// Not at all.
-    Free,
+    Undecided,
     /// Brought in by `include` or `!`: ignore files have no say any more.
-    BroughtIn,
+    Included,
     /// Kept out: only what `include` names goes in, and what is tracked if an ignore file says so.
-    KeptOut { reason: Arc<str>, by: By },
+    Excluded { reason: Arc<str>, by: By },
 }
 
 #[derive(Debug)]
@@ -82,7 +82,7 @@ pub(super) struct Folder {
     pub ignores: Link,
     /// `.lightningignore` files.
     pub last_words: Link,
-    pub above: Above,
+    pub inherited: Inherited,
 }
 
 /// Who keeps a path out.
@@ -124,17 +124,17 @@ impl Rules {
         verdict: Verdict,
         path: &BStr,
         own_path: &BString,
-    ) -> std::result::Result<Above, String> {
+    ) -> std::result::Result<Inherited, String> {
         match verdict {
-            Verdict::In { explicit: true, .. } => Ok(Above::BroughtIn),
-            Verdict::In { .. } => Ok(folder.above.clone()),
+            Verdict::In { explicit: true, .. } => Ok(Inherited::Included),
+            Verdict::In { .. } => Ok(folder.inherited.clone()),
             Verdict::Out { reason, by, .. } => {
                 let checkout = folder.scope.checkout.as_ref();
                 let has_tracked = by == By::IgnoreFile
                     && checkout
                         .is_some_and(|git| git.tracked_folders.contains(own_path) || git.submodules.contains(own_path));
                 if has_tracked || self.include.may_match_below(path, by != By::BuiltIn) {
-                    Ok(Above::KeptOut { reason: Arc::from(reason), by })
+                    Ok(Inherited::Excluded { reason: Arc::from(reason), by })
                 } else {
                     Err(reason)
                 }
@@ -159,12 +159,12 @@ impl Rules {
         let checkout = folder.scope.checkout.as_ref();
         let is_tracked =
             checkout.is_some_and(|git| git.tracked.contains(own_path) || git.submodules.contains(own_path));
-        match &folder.above {
-            Above::BroughtIn => {
+        match &folder.inherited {
+            Inherited::Included => {
                 let reason = "in a folder that a rule brings in".into();
                 return Verdict::In { reason, explicit: true, by_caller: false };
             }
-            Above::KeptOut { reason, by } if !(is_tracked && *by == By::IgnoreFile) => {
+            Inherited::Excluded { reason, by } if !(is_tracked && *by == By::IgnoreFile) => {
                 return Verdict::Out { reason: reason.to_string(), by: *by };
             }
             _ => {}

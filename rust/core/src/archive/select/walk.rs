@@ -19,7 +19,7 @@ use rustix::fs::{Dir, FileType};
 
 use super::{
     builtin_rules::BuiltIn,
-    decide::{Above, By, Folder, Rules, Scope, Verdict, push, push_checkout_excludes, read_ignore_files},
+    decide::{By, Folder, Inherited, Rules, Scope, Verdict, push, push_checkout_excludes, read_ignore_files},
     git::Checkout,
     listing::{Child, list},
     patterns::Patterns,
@@ -208,7 +208,7 @@ impl<'a> Walk<'a> {
             scope: self.enter(Scope { checkout, start: BString::default(), prefix }),
             ignores,
             last_words: None,
-            above: Above::Free,
+            inherited: Inherited::Undecided,
         })
     }
 
@@ -230,7 +230,7 @@ impl<'a> Walk<'a> {
         let handle = listing.fd().map_err(|error| read(error.into()))?;
         let is_root = folder.path.is_empty();
         let has = |name: &str| children.iter().any(|(child, _)| child == name);
-        if matches!(folder.above, Above::Free)
+        if matches!(folder.inherited, Inherited::Undecided)
             && !is_root
             && let Some((file, what)) = MARKED.iter().find(|(file, _)| has(file))
         {
@@ -239,9 +239,9 @@ impl<'a> Walk<'a> {
                 found.exclude(folder.path, true, reason);
                 return Ok(());
             }
-            folder.above = Above::KeptOut { reason: Arc::from(reason), by: By::BuiltIn };
+            folder.inherited = Inherited::Excluded { reason: Arc::from(reason), by: By::BuiltIn };
         }
-        if children.is_empty() && !is_root && !matches!(folder.above, Above::KeptOut { .. }) {
+        if children.is_empty() && !is_root && !matches!(folder.inherited, Inherited::Excluded { .. }) {
             let reason = Cow::Borrowed("an empty folder");
             let path = boxed(folder.path);
             found.entries.push(Entry { path, kind: Kind::Folder, reason });
@@ -334,12 +334,12 @@ impl<'a> Walk<'a> {
         let verdict = self.rules.decide(folder, path.as_bstr(), own_path.as_bstr(), is_folder);
         if is_folder {
             match self.rules.descend(folder, verdict, path.as_bstr(), &own_path) {
-                Ok(above) => next.push(Folder {
+                Ok(inherited) => next.push(Folder {
                     path,
                     scope: Arc::clone(&folder.scope),
                     ignores: folder.ignores.clone(),
                     last_words: folder.last_words.clone(),
-                    above,
+                    inherited,
                 }),
                 Err(reason) => found.exclude(path, true, reason),
             }
