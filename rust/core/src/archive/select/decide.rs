@@ -71,7 +71,7 @@ pub(super) enum Inherited {
     /// Brought in by `include` or `!`: ignore files have no say any more.
     Included,
     /// Kept out: only what `include` names goes in, and what is tracked if an ignore file says so.
-    Excluded { reason: Arc<str>, by: By },
+    Excluded { reason: Arc<str>, source: RuleSource },
 }
 
 #[derive(Debug)]
@@ -87,7 +87,7 @@ pub(super) struct Folder {
 
 /// Who keeps a path out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum By {
+pub(super) enum RuleSource {
     /// `exclude` or a `.lightningignore`.
     Caller,
     BuiltIn,
@@ -104,7 +104,7 @@ pub(super) enum Verdict {
     },
     Out {
         reason: String,
-        by: By,
+        source: RuleSource,
     },
 }
 
@@ -128,13 +128,13 @@ impl Rules {
         match verdict {
             Verdict::In { explicit: true, .. } => Ok(Inherited::Included),
             Verdict::In { .. } => Ok(folder.inherited.clone()),
-            Verdict::Out { reason, by, .. } => {
+            Verdict::Out { reason, source, .. } => {
                 let checkout = folder.scope.checkout.as_ref();
-                let has_tracked = by == By::IgnoreFile
+                let has_tracked = source == RuleSource::IgnoreFile
                     && checkout
                         .is_some_and(|git| git.tracked_folders.contains(own_path) || git.submodules.contains(own_path));
-                if has_tracked || self.include.may_match_below(path, by != By::BuiltIn) {
-                    Ok(Inherited::Excluded { reason: Arc::from(reason), by })
+                if has_tracked || self.include.may_match_below(path, source != RuleSource::BuiltIn) {
+                    Ok(Inherited::Excluded { reason: Arc::from(reason), source })
                 } else {
                     Err(reason)
                 }
@@ -148,13 +148,13 @@ impl Rules {
             return Verdict::In { reason: self.include.reason(&found).into(), explicit: true, by_caller: true };
         }
         if let Some(found) = self.exclude.find(path, is_folder) {
-            return Verdict::by_pattern(&self.exclude, &found, By::Caller);
+            return Verdict::by_pattern(&self.exclude, &found, RuleSource::Caller);
         }
         if let Some((patterns, found)) = innermost(&folder.last_words, path, is_folder) {
-            return Verdict::by_pattern(patterns, &found, By::Caller);
+            return Verdict::by_pattern(patterns, &found, RuleSource::Caller);
         }
         if let Some(reason) = self.built_in.find(path, is_folder) {
-            return Verdict::Out { reason, by: By::BuiltIn };
+            return Verdict::Out { reason, source: RuleSource::BuiltIn };
         }
         let checkout = folder.scope.checkout.as_ref();
         let is_tracked =
@@ -164,8 +164,8 @@ impl Rules {
                 let reason = "in a folder that a rule brings in".into();
                 return Verdict::In { reason, explicit: true, by_caller: false };
             }
-            Inherited::Excluded { reason, by } if !(is_tracked && *by == By::IgnoreFile) => {
-                return Verdict::Out { reason: reason.to_string(), by: *by };
+            Inherited::Excluded { reason, source } if !(is_tracked && *source == RuleSource::IgnoreFile) => {
+                return Verdict::Out { reason: reason.to_string(), source: *source };
             }
             _ => {}
         }
@@ -175,7 +175,7 @@ impl Rules {
         }
         match innermost(&folder.ignores, own_path, is_folder) {
             Some((patterns, found)) if !found.pattern.is_negative() => {
-                Verdict::by_pattern(patterns, &found, By::IgnoreFile)
+                Verdict::by_pattern(patterns, &found, RuleSource::IgnoreFile)
             }
             Some((patterns, found)) => allow(patterns.reason(&found).into()),
             None if checkout.is_some() => allow("untracked, and no rule ignores it".into()),
@@ -185,12 +185,12 @@ impl Rules {
 }
 
 impl Verdict {
-    fn by_pattern(patterns: &Patterns, found: &gix_ignore::search::Match<'_>, by: By) -> Self {
+    fn by_pattern(patterns: &Patterns, found: &gix_ignore::search::Match<'_>, source: RuleSource) -> Self {
         let reason = patterns.reason(found);
         if found.pattern.is_negative() {
-            Self::In { reason: reason.into(), explicit: true, by_caller: by == By::Caller }
+            Self::In { reason: reason.into(), explicit: true, by_caller: source == RuleSource::Caller }
         } else {
-            Self::Out { reason, by }
+            Self::Out { reason, source }
         }
     }
 }

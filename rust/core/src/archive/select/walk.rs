@@ -19,7 +19,7 @@ use rustix::fs::{Dir, FileType};
 
 use super::{
     builtin_rules::BuiltIn,
-    decide::{By, Folder, Inherited, Rules, Scope, Verdict, push, push_checkout_excludes, read_ignore_files},
+    decide::{Folder, Inherited, RuleSource, Rules, Scope, Verdict, push, push_checkout_excludes, read_ignore_files},
     git::Checkout,
     listing::{Child, list},
     patterns::Patterns,
@@ -239,7 +239,7 @@ impl<'a> Walk<'a> {
                 found.exclude(folder.path, true, reason);
                 return Ok(());
             }
-            folder.inherited = Inherited::Excluded { reason: Arc::from(reason), by: By::BuiltIn };
+            folder.inherited = Inherited::Excluded { reason: Arc::from(reason), source: RuleSource::BuiltIn };
         }
         if children.is_empty() && !is_root && !matches!(folder.inherited, Inherited::Excluded { .. }) {
             let reason = Cow::Borrowed("an empty folder");
