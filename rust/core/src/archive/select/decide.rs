@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The ignore file that decides also on what is tracked.
-const LAST_WORD: &str = ".lightningignore";
+const OVERRIDES: &str = ".lightningignore";
 
 /// Ignore files from the outermost folder to this one.
 #[derive(Debug)]
@@ -81,7 +81,7 @@ pub(super) struct Folder {
     pub scope: Arc<Scope>,
     pub ignores: Link,
     /// `.lightningignore` files.
-    pub last_words: Link,
+    pub overrides: Link,
     pub inherited: Inherited,
 }
 
@@ -150,7 +150,7 @@ impl Rules {
         if let Some(found) = self.exclude.find(path, is_folder) {
             return Verdict::by_pattern(&self.exclude, &found, RuleSource::Caller);
         }
-        if let Some((patterns, found)) = innermost(&folder.last_words, path, is_folder) {
+        if let Some((patterns, found)) = innermost(&folder.overrides, path, is_folder) {
             return Verdict::by_pattern(patterns, &found, RuleSource::Caller);
         }
         if let Some(reason) = self.built_in.find(path, is_folder) {
@@ -228,8 +228,8 @@ pub(super) fn read_ignore_files(
             push(&mut folder.ignores, patterns(name, &own_base)?);
         }
     }
-    if has(LAST_WORD) {
-        push(&mut folder.last_words, patterns(LAST_WORD, &base)?);
+    if has(OVERRIDES) {
+        push(&mut folder.overrides, patterns(OVERRIDES, &base)?);
     }
     Ok(())
 }

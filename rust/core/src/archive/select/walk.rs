@@ -207,7 +207,7 @@ impl<'a> Walk<'a> {
             path: BString::default(),
             scope: self.enter(Scope { checkout, start: BString::default(), prefix }),
             ignores,
-            last_words: None,
+            overrides: None,
             inherited: Inherited::Undecided,
         })
     }
@@ -338,7 +338,7 @@ impl<'a> Walk<'a> {
                     path,
                     scope: Arc::clone(&folder.scope),
                     ignores: folder.ignores.clone(),
-                    last_words: folder.last_words.clone(),
+                    overrides: folder.overrides.clone(),
                     inherited,
                 }),
                 Err(reason) => found.exclude(path, true, reason),
