@@ -7,7 +7,7 @@ pub(super) const UNFINISHED_FILE: &str = ".partial";
 /// Letters of what the names of a tree's cache files begin with.
 pub(super) const CACHE_NAME: usize = 32;
 pub(super) const CACHE_SUFFIX: &str = ".parts";
-pub(super) const CACHE_FACTS_SUFFIX: &str = ".facts";
+pub(super) const CACHE_FINGERPRINTS_SUFFIX: &str = ".facts";
 /// What a segment of a cache is called before it is whole; a killed writer leaves one behind.
 pub(super) const CACHE_UNFINISHED: &str = ".parts-";
 
@@ -35,7 +35,7 @@ pub(super) fn is_cache_file(name: &[u8]) -> bool {
         name.split_first_chunk::<CACHE_NAME>().is_some_and(|(tree, rest)| {
             tree.iter().all(u8::is_ascii_hexdigit)
                 && rest.starts_with(b"-")
-                && [CACHE_SUFFIX, CACHE_FACTS_SUFFIX].iter().any(|suffix| rest.ends_with(suffix.as_bytes()))
+                && [CACHE_SUFFIX, CACHE_FINGERPRINTS_SUFFIX].iter().any(|suffix| rest.ends_with(suffix.as_bytes()))
         })
     };
     name.strip_prefix(CACHE_UNFINISHED.as_bytes()).is_some_and(|random| random.len() == 6) || is_finished()

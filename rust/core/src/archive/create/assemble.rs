@@ -310,9 +310,9 @@ impl Job<'_> {
             .step_by(LEAF)
             .map(|start| {
                 let (range, offset) = (start..start + LEAF, offset + start as u64);
-                let name = content.name(range.clone(), ("leaf", offset));
+                let fingerprint = content.fingerprint(range.clone(), ("leaf", offset));
                 let find = || content.read(range, source).map(|bytes| digest::leaf(offset, bytes));
-                if let Some(cache) = cache { cache.facts.get(name, find) } else { find() }
+                if let Some(cache) = cache { cache.fingerprints.get(fingerprint, find) } else { find() }
             })
             .collect::<Result<_>>()?;
         let edges = [

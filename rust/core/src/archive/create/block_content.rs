@@ -14,7 +14,7 @@ use rustix::fs::fstat;
 
 use super::{
     blocks::{Block, Parts, size},
-    fingerprints::Name,
+    fingerprints::Fingerprint,
     tar_header,
 };
 use crate::{
@@ -55,22 +55,22 @@ impl Source<'_> {
     }
 
     /// What is the same as long as an entry is, if that can be told without reading it.
-    fn identify(&self, entry: &Entry, header: &[u8]) -> Option<Name> {
+    fn fingerprint(&self, entry: &Entry, header: &[u8]) -> Option<Fingerprint> {
         if !self.is_settled(entry) {
             return None;
         }
-        let mut name = blake3::Hasher::new();
+        let mut hasher = blake3::Hasher::new();
         if let Kind::File { size: size @ 1.., executable, may_be_secret, stamp } = entry.kind {
             // What the header is made from is shorter. What is known of a file that was asked for, whatever is in it, is
             // not known of one that still has to be looked into.
-            name.update(b"file").update(&entry.path).update(&[executable.into(), may_be_secret.into()]);
-            name.update(&size.to_le_bytes());
-            name.update(&stamp.inode.to_le_bytes());
-            name.update(&stamp.modified.to_le_bytes()).update(&stamp.changed.to_le_bytes());
+            hasher.update(b"file").update(&entry.path).update(&[executable.into(), may_be_secret.into()]);
+            hasher.update(&size.to_le_bytes());
+            hasher.update(&stamp.inode.to_le_bytes());
+            hasher.update(&stamp.modified.to_le_bytes()).update(&stamp.changed.to_le_bytes());
         } else {
-            name.update(b"header").update(header);
+            hasher.update(b"header").update(header);
         }
-        Some(*name.finalize().as_bytes())
+        Some(*hasher.finalize().as_bytes())
     }
 
     fn read(&self, entry: &Entry, start: u64, out: &mut [u8]) -> Result<()> {
@@ -125,7 +125,7 @@ pub(super) struct Content {
 /// What an entry has of a block.
 struct Span {
     start: usize,
-    identity: Option<Name>,
+    fingerprint: Option<Fingerprint>,
 }
 
 struct Hole {
@@ -177,9 +177,13 @@ impl Content {
         let entry = &source.selection.entries[number];
         self.header.clear();
         tar_header::push(&mut self.header, entry)?;
-        let identity = source.identify(entry, &self.header).map(|identity| {
+        let fingerprint = source.fingerprint(entry, &self.header).map(|fingerprint| {
             let start = content.start.to_le_bytes();
-            if content.start == 0 { identity } else { *blake3::hash(&[&identity[..], &start].concat()).as_bytes() }
+            if content.start == 0 {
+                fingerprint
+            } else {
+                *blake3::hash(&[&fingerprint[..], &start].concat()).as_bytes()
+            }
         });
         let mut place = start;
         if content.start == 0 {
@@ -196,7 +200,7 @@ impl Content {
             self.bytes[place..end].fill(0);
             place = end;
         }
-        self.spans.push(Span { start, identity });
+        self.spans.push(Span { start, fingerprint });
         self.parts.add(entry, start..place);
         Ok(place)
     }
@@ -245,13 +249,13 @@ impl Content {
     }
 
     /// What is the same as long as the bytes of a range are, and what they are for, if that can be told without reading them.
-    pub fn name(&self, range: Range<usize>, (purpose, place): (&'static str, u64)) -> Option<Name> {
-        let mut name = blake3::Hasher::new();
-        name.update(purpose.as_bytes()).update(&place.to_le_bytes()).update(&range.len().to_le_bytes());
+    pub fn fingerprint(&self, range: Range<usize>, (purpose, place): (&'static str, u64)) -> Option<Fingerprint> {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(purpose.as_bytes()).update(&place.to_le_bytes()).update(&range.len().to_le_bytes());
         let first = self.spans.partition_point(|span| span.start <= range.start).saturating_sub(1);
         for span in self.spans[first..].iter().take_while(|span| span.start < range.end) {
-            name.update(&span.start.wrapping_sub(range.start).to_le_bytes()).update(&span.identity?);
+            hasher.update(&span.start.wrapping_sub(range.start).to_le_bytes()).update(&span.fingerprint?);
         }
-        Some(*name.finalize().as_bytes())
+        Some(*hasher.finalize().as_bytes())
     }
 }

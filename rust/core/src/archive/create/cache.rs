@@ -4,7 +4,7 @@
 //! the table is. A segment appears as a whole by a rename and is never changed, so that neither a crash nor another writer
 //! can leave half of one; when there are too many, or most of what they hold is out of date, one takes the place of all.
 //! Parts are found by the hash of what they were compressed from. One whose checksum is not what the table says is not used.
-//! For files that have not been changed since, the [`Facts`] beside them have the hash.
+//! For files that have not been changed since, the [`Fingerprints`] beside them have the hash.
 use std::{
     collections::HashMap,
     fs::{self, File},
@@ -22,12 +22,12 @@ use libdeflater::crc32;
 use lightning_native_deflate::WINDOW;
 use tempfile::NamedTempFile;
 
-use super::fingerprints::Facts;
+use super::fingerprints::Fingerprints;
 use crate::{
     Error, Result,
     archive::{
         beneath::open_regular,
-        own_files::{CACHE_FACTS_SUFFIX, CACHE_NAME, CACHE_SUFFIX, CACHE_UNFINISHED, is_cache_file},
+        own_files::{CACHE_FINGERPRINTS_SUFFIX, CACHE_NAME, CACHE_SUFFIX, CACHE_UNFINISHED, is_cache_file},
     },
 };
 
@@ -58,7 +58,7 @@ pub(super) struct Cache {
     rows: Vec<Row>,
     by_key: HashMap<Key, usize>,
     added: Mutex<Option<Added>>,
-    pub facts: Facts,
+    pub fingerprints: Fingerprints,
 }
 
 #[derive(Debug)]
@@ -140,9 +140,9 @@ impl Cache {
             rows: Vec::new(),
             by_key: HashMap::new(),
             added: Mutex::default(),
-            facts: Facts::default(),
+            fingerprints: Fingerprints::default(),
         };
-        cache.facts = Facts::open(folder.join(cache.name.clone() + CACHE_FACTS_SUFFIX));
+        cache.fingerprints = Fingerprints::open(folder.join(cache.name.clone() + CACHE_FINGERPRINTS_SUFFIX));
         for child in fs::read_dir(folder).map_err(fail)?.flatten() {
             let file_name = child.file_name();
             let is_ours = file_name.as_bytes().starts_with(cache.name.as_bytes())
@@ -271,8 +271,10 @@ impl Cache {
         if is_changed {
             self.prune();
         }
-        let Self { folder, facts, .. } = self;
-        facts.finish(|| new_file(&folder)).map_err(|error| Error::io("write to the cache folder", &folder, &error))
+        let Self { folder, fingerprints, .. } = self;
+        fingerprints
+            .finish(|| new_file(&folder))
+            .map_err(|error| Error::io("write to the cache folder", &folder, &error))
     }
 
     /// Failing to remove something is no reason to fail: another process may have done it.

@@ -83,8 +83,8 @@ fn keys(content: &mut Content, source: &Source<'_>, cache: &Cache, parts: &[Rang
     let mut keys = Keys::default();
     let key = |part: &Range<usize>| {
         let with_window = part.start.saturating_sub(WINDOW)..part.end;
-        let name = content.name(with_window.clone(), ("part", (part.start - with_window.start) as u64));
-        cache.facts.get(name, || {
+        let fingerprint = content.fingerprint(with_window.clone(), ("part", (part.start - with_window.start) as u64));
+        cache.fingerprints.get(fingerprint, || {
             content.read(with_window, source)?;
             Ok(keys.key(&content.bytes()[..part.end], part.start))
         })

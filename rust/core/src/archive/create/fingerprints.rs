@@ -12,39 +12,39 @@ use crate::archive::beneath::open_regular;
 
 /// Changes whenever what is kept, or what it is found by, changes its meaning.
 const MAGIC: &[u8; 16] = b"lightning-facts2";
-const HASH: usize = 32;
+const LENGTH: usize = 32;
 /// A file of more is damaged: this is enough for trees of half a terabyte.
 const MAX_BYTES: u64 = 1 << 30;
 
 /// Tells a range of bytes from all others without being made from them.
-pub(super) type Name = [u8; HASH];
-type Fact = [u8; HASH];
+pub(super) type Fingerprint = [u8; LENGTH];
+type Hash = [u8; LENGTH];
 
 /// What is known from the last time, and what is found this time.
 #[derive(Debug, Default)]
-pub(super) struct Facts {
+pub(super) struct Fingerprints {
     path: PathBuf,
-    known: HashMap<Name, Fact>,
-    found: Mutex<HashMap<Name, Fact>>,
+    known: HashMap<Fingerprint, Hash>,
+    found: Mutex<HashMap<Fingerprint, Hash>>,
 }
 
-impl Facts {
+impl Fingerprints {
     /// Opens a file of facts; one that is damaged knows nothing.
     pub fn open(path: PathBuf) -> Self {
         let known = read(&path).and_then(|content| parse(&content)).unwrap_or_default();
         Self { path, known, found: Mutex::default() }
     }
 
-    /// What is known of a range, or `find` finds; it is kept if the range has a name.
+    /// What is known of a range, or `find` finds; it is kept if the range has a fingerprint.
     pub fn get<Failure>(
         &self,
-        name: Option<Name>,
-        find: impl FnOnce() -> Result<Fact, Failure>,
-    ) -> Result<Fact, Failure> {
-        let Some(name) = name else { return find() };
-        let fact = self.known.get(&name).copied().map_or_else(find, Ok)?;
-        self.found.lock().unwrap_or_else(PoisonError::into_inner).insert(name, fact);
-        Ok(fact)
+        fingerprint: Option<Fingerprint>,
+        find: impl FnOnce() -> Result<Hash, Failure>,
+    ) -> Result<Hash, Failure> {
+        let Some(fingerprint) = fingerprint else { return find() };
+        let hash = self.known.get(&fingerprint).copied().map_or_else(find, Ok)?;
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).insert(fingerprint, hash);
+        Ok(hash)
     }
 
     /// Drops what was found: its names may be those of other bytes.
@@ -58,7 +58,8 @@ impl Facts {
         if found == self.known {
             return Ok(());
         }
-        let rows: Vec<u8> = found.iter().flat_map(|(name, fact)| [name, fact]).flatten().copied().collect();
+        let rows: Vec<u8> =
+            found.iter().flat_map(|(fingerprint, hash)| [fingerprint, hash]).flatten().copied().collect();
         let mut file = new()?;
         file.write_all(&rows)?;
         file.write_all(blake3::hash(&rows).as_bytes())?;
@@ -76,12 +77,12 @@ fn read(path: &Path) -> Option<Vec<u8>> {
     Some(content)
 }
 
-fn parse(content: &[u8]) -> Option<HashMap<Name, Fact>> {
+fn parse(content: &[u8]) -> Option<HashMap<Fingerprint, Hash>> {
     let (content, magic) = content.split_last_chunk::<{ MAGIC.len() }>()?;
-    let (rows, hash) = content.split_last_chunk::<HASH>()?;
+    let (rows, hash) = content.split_last_chunk::<LENGTH>()?;
     if magic != MAGIC || blake3::hash(rows) != *hash {
         return None;
     }
-    let (rows, _) = rows.as_chunks::<HASH>();
-    Some(rows.as_chunks::<2>().0.iter().map(|[name, fact]| (*name, *fact)).collect())
+    let (rows, _) = rows.as_chunks::<LENGTH>();
+    Some(rows.as_chunks::<2>().0.iter().map(|[fingerprint, hash]| (*fingerprint, *hash)).collect())
 }

@@ -148,7 +148,7 @@ fn attempt(
     };
     let Some(mut assembled) = assemble(&input, threads, bytes_in, progress)? else { return Ok(None) };
     if let Some(cache) = cache.as_ref().filter(|_| assembled.is_torn) {
-        cache.facts.forget();
+        cache.fingerprints.forget();
         let mut file = &unfinished.file;
         file.set_len(0).and_then(|()| file.rewind()).map_err(|error| Error::io("write", destination, &error))?;
         input.settled = None;
