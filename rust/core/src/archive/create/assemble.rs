@@ -41,7 +41,7 @@ pub(super) struct Input<'a> {
     pub level: i32,
     pub cache: Option<&'a Cache>,
     /// As in [`Source`].
-    pub settled: Option<SystemTime>,
+    pub trusted_before: Option<SystemTime>,
     pub file: &'a File,
     /// For messages.
     pub destination: &'a Path,
@@ -79,7 +79,7 @@ pub(super) fn assemble(
         source: Source {
             selection: input.selection,
             tree: input.tree,
-            settled: input.settled,
+            trusted_before: input.trusted_before,
             stop: AtomicBool::new(false),
             is_torn: AtomicBool::new(false),
             has_secret: AtomicBool::new(false),

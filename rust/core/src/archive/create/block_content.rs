@@ -34,7 +34,7 @@ pub(super) struct Source<'a> {
     pub selection: &'a Selection,
     pub tree: &'a Tree,
     /// A file that was changed before this gets another time when it is changed again; `None` trusts no times.
-    pub settled: Option<SystemTime>,
+    pub trusted_before: Option<SystemTime>,
     pub stop: AtomicBool,
     /// A file was changed after it was selected: what was known of it and what was read may not be of one version.
     pub is_torn: AtomicBool,
@@ -44,11 +44,13 @@ pub(super) struct Source<'a> {
 
 impl Source<'_> {
     /// Whether its stamp can be trusted.
-    fn is_settled(&self, entry: &Entry) -> bool {
-        let Some(settled) = self.settled.and_then(|time| time.duration_since(UNIX_EPOCH).ok()) else { return false };
+    fn is_trusted(&self, entry: &Entry) -> bool {
+        let Some(trusted_before) = self.trusted_before.and_then(|time| time.duration_since(UNIX_EPOCH).ok()) else {
+            return false;
+        };
         match entry.kind {
             Kind::File { size: 1.., stamp, .. } => {
-                u128::try_from(stamp.changed).is_ok_and(|time| time < settled.as_nanos())
+                u128::try_from(stamp.changed).is_ok_and(|time| time < trusted_before.as_nanos())
             }
             _ => true,
         }
@@ -56,7 +58,7 @@ impl Source<'_> {
 
     /// What is the same as long as an entry is, if that can be told without reading it.
     fn fingerprint(&self, entry: &Entry, header: &[u8]) -> Option<Fingerprint> {
-        if !self.is_settled(entry) {
+        if !self.is_trusted(entry) {
             return None;
         }
         let mut hasher = blake3::Hasher::new();
@@ -77,7 +79,7 @@ impl Source<'_> {
         let read = self.tree.file(entry.path.as_bstr()).and_then(|(file, _)| {
             file.read_exact_at(out, start)?;
             if let Kind::File { stamp, .. } = entry.kind
-                && self.is_settled(entry)
+                && self.is_trusted(entry)
                 && Stamp::of(&fstat(&file)?) != stamp
             {
                 self.is_torn.store(true, Ordering::Relaxed);

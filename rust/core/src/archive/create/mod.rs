@@ -84,33 +84,33 @@ pub fn create(
     options: &WriteOptions,
     progress: &mut Progress<'_>,
 ) -> Result<ArchiveReport> {
-    create_settled(root, destination, options, progress, SystemTime::now() - TIME_STEP)
+    create_trusting(root, destination, options, progress, SystemTime::now() - TIME_STEP)
 }
 
 /// [`create`], with the moment after which a change of a file may not show in its time.
-fn create_settled(
+fn create_trusting(
     root: &Path,
     destination: &Path,
     options: &WriteOptions,
     progress: &mut Progress<'_>,
-    settled: SystemTime,
+    trusted_before: SystemTime,
 ) -> Result<ArchiveReport> {
     // Whether a file is a secret is mostly seen when it is archived. Where one is, which is seldom, all are opened before.
     for opens_files in [false, true] {
-        if let Some(report) = attempt(root, destination, options, progress, settled, opens_files)? {
+        if let Some(report) = attempt(root, destination, options, progress, trusted_before, opens_files)? {
             return Ok(report);
         }
     }
     Err(Error::Interrupted)
 }
 
-/// [`create_settled`]; `None` if a file proves to be a secret, as which it has to stay out.
+/// [`create_trusting`]; `None` if a file proves to be a secret, as which it has to stay out.
 fn attempt(
     root: &Path,
     destination: &Path,
     options: &WriteOptions,
     progress: &mut Progress<'_>,
-    settled: SystemTime,
+    trusted_before: SystemTime,
     opens_files: bool,
 ) -> Result<Option<ArchiveReport>> {
     let started = Instant::now();
@@ -142,7 +142,7 @@ fn attempt(
         blocks: &blocks,
         level: options.level,
         cache: cache.as_ref(),
-        settled: cache.as_ref().map(|_| settled),
+        trusted_before: cache.as_ref().map(|_| trusted_before),
         file: &unfinished.file,
         destination,
     };
@@ -151,7 +151,7 @@ fn attempt(
         cache.fingerprints.forget();
         let mut file = &unfinished.file;
         file.set_len(0).and_then(|()| file.rewind()).map_err(|error| Error::io("write", destination, &error))?;
-        input.settled = None;
+        input.trusted_before = None;
         let Some(again) = assemble(&input, threads, bytes_in, progress)? else { return Ok(None) };
         assembled = again;
     }
@@ -251,7 +251,7 @@ mod tests {
         let options =
             WriteOptions { cache: cache.map(Path::to_owned), level, threads: Some(2), ..WriteOptions::default() };
         let long_after = SystemTime::now() + Duration::from_hours(1);
-        let report = create_settled(root, to, &options, &mut |_, _| true, long_after).expect("archive");
+        let report = create_trusting(root, to, &options, &mut |_, _| true, long_after).expect("archive");
         (fs::read(to).expect("read"), report.digest)
     }
 
@@ -271,7 +271,7 @@ mod tests {
             true
         };
         let long_after = SystemTime::now() + Duration::from_hours(1);
-        let report = create_settled(&root, &to, &options, change, long_after).expect("archive");
+        let report = create_trusting(&root, &to, &options, change, long_after).expect("archive");
         let mut content = Vec::new();
         flate2::read::MultiGzDecoder::new(fs::File::open(to).expect("open")).read_to_end(&mut content).expect("read");
         assert_eq!(report.digest, blake3::hash(&content).to_hex().to_string());
@@ -300,7 +300,7 @@ mod tests {
             true
         };
         let long_after = SystemTime::now() + Duration::from_hours(1);
-        create_settled(&root, &to, &options, change, long_after).expect("archive");
+        create_trusting(&root, &to, &options, change, long_after).expect("archive");
         swap(&other, &away);
         assert!(archive(&root, &to, Some(&cache), 6) == archive(&root, &to, None, 6));
     }
