@@ -54,7 +54,7 @@ pub(super) struct Assembled {
     pub bytes_out: u64,
     pub cached_bytes: u64,
     /// Whether digest and content may be of different versions of a file.
-    pub is_torn: bool,
+    pub changed_while_reading: bool,
 }
 
 /// Writes all blocks in their order; `total` is how many bytes of files there are, for `progress`. `None` if a file
@@ -81,7 +81,7 @@ pub(super) fn assemble(
             tree: input.tree,
             trusted_before: input.trusted_before,
             stop: AtomicBool::new(false),
-            is_torn: AtomicBool::new(false),
+            changed_while_reading: AtomicBool::new(false),
             has_secret: AtomicBool::new(false),
         },
         offsets,
@@ -107,7 +107,7 @@ pub(super) fn assemble(
         digest: digest.finish().to_hex().to_string(),
         bytes_out: job.written.into_inner().unwrap_or_else(PoisonError::into_inner),
         cached_bytes: state.cached_bytes,
-        is_torn: job.source.is_torn.into_inner(),
+        changed_while_reading: job.source.changed_while_reading.into_inner(),
     }))
 }
 

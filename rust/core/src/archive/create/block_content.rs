@@ -37,7 +37,7 @@ pub(super) struct Source<'a> {
     pub trusted_before: Option<SystemTime>,
     pub stop: AtomicBool,
     /// A file was changed after it was selected: what was known of it and what was read may not be of one version.
-    pub is_torn: AtomicBool,
+    pub changed_while_reading: AtomicBool,
     /// A file is a secret, which nobody had seen before.
     pub has_secret: AtomicBool,
 }
@@ -82,7 +82,7 @@ impl Source<'_> {
                 && self.is_trusted(entry)
                 && Stamp::of(&fstat(&file)?) != stamp
             {
-                self.is_torn.store(true, Ordering::Relaxed);
+                self.changed_while_reading.store(true, Ordering::Relaxed);
             }
             Ok(())
         });

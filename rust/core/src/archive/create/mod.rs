@@ -147,7 +147,7 @@ fn attempt(
         destination,
     };
     let Some(mut assembled) = assemble(&input, threads, bytes_in, progress)? else { return Ok(None) };
-    if let Some(cache) = cache.as_ref().filter(|_| assembled.is_torn) {
+    if let Some(cache) = cache.as_ref().filter(|_| assembled.changed_while_reading) {
         cache.fingerprints.forget();
         let mut file = &unfinished.file;
         file.set_len(0).and_then(|()| file.rewind()).map_err(|error| Error::io("write", destination, &error))?;
