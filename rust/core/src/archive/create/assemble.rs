@@ -265,9 +265,9 @@ impl Job<'_> {
             let result = self.make(place, content, deflated, &mut compressor);
             state = self.lock();
             match result {
-                Ok((finished, content, recalled)) => {
+                Ok((finished, content, cached)) => {
                     state.spare.contents.extend(content);
-                    state.cached_bytes += recalled as u64;
+                    state.cached_bytes += cached as u64;
                     state.finished.insert(place, Arc::new(finished));
                     for task in TASKS {
                         state = self.take_turns(task, state);
@@ -303,7 +303,7 @@ impl Job<'_> {
         if cache.is_none() {
             content.read(0..content.len(), source)?;
         }
-        let (member, recalled) = compressor.compress(&mut content, source, cache, &mut deflated)?;
+        let (member, cached) = compressor.compress(&mut content, source, cache, &mut deflated)?;
         let whole_leaves = digest::whole_leaves(offset, content.len());
         let leaves = whole_leaves
             .clone()
@@ -324,7 +324,7 @@ impl Job<'_> {
             Member::Deflated(length) => (Body::Deflated(length), Some(content)),
             Member::Stored { header, trailer } => (Body::Stored { header, content, trailer }, None),
         };
-        Ok((Finished { body, deflated, edges, leaves }, free, recalled))
+        Ok((Finished { body, deflated, edges, leaves }, free, cached))
     }
 
     /// Hashes or writes the blocks whose turn it is, unless another thread does already.

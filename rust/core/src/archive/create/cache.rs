@@ -202,7 +202,7 @@ impl Cache {
     }
 
     /// Copies the part of this key to where `out` begins.
-    pub fn recall(&self, key: &Key, out: &mut [u8]) -> Option<Part> {
+    pub fn get(&self, key: &Key, out: &mut [u8]) -> Option<Part> {
         let row = &self.rows[*self.by_key.get(key)?];
         let out = out.get_mut(..row.length)?;
         self.read(row, out)?;
@@ -217,7 +217,7 @@ impl Cache {
     }
 
     /// Keeps a part, and the checksum of what it was compressed from, for the next time.
-    pub fn keep(&self, key: &Key, part: &[u8], checksum: u32) -> Result<()> {
+    pub fn put(&self, key: &Key, part: &[u8], checksum: u32) -> Result<()> {
         let mut added = self.added.lock().unwrap_or_else(PoisonError::into_inner);
         if added.is_none() {
             let file = new_file(&self.folder).map_err(|error| self.fail(&error))?;
@@ -248,7 +248,7 @@ impl Cache {
             for row in used {
                 part.resize(row.length, 0);
                 if self.read(row, &mut part).is_some() {
-                    self.keep(&row.key, &part, row.checksum)?;
+                    self.put(&row.key, &part, row.checksum)?;
                 }
             }
         }

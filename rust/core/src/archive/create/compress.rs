@@ -63,7 +63,7 @@ struct Deflated {
     /// CRC-32 of its content.
     checksum: u32,
     /// How many bytes of content were in the cache.
-    recalled: usize,
+    cached: usize,
 }
 
 impl Deflated {
@@ -128,10 +128,10 @@ impl Compressor {
         } else {
             self.deflate(content, source, cache, buffer)?.filter(|deflated| deflated.end < HEADER + stored)
         };
-        if let Some(Deflated { end, checksum, recalled }) = deflated {
+        if let Some(Deflated { end, checksum, cached }) = deflated {
             buffer[..HEADER].copy_from_slice(&header(end + TRAILER));
             buffer[end..end + TRAILER].copy_from_slice(&trailer(checksum, length));
-            return Ok((Member::Deflated(end + TRAILER), recalled));
+            return Ok((Member::Deflated(end + TRAILER), cached));
         }
         let trailer = trailer(crc32(content.read(0..length, source)?), length);
         Ok((Member::Stored { header: header(HEADER + stored + TRAILER), trailer }, 0))
@@ -150,15 +150,15 @@ impl Compressor {
             Method::Fast(_) | Method::Thorough(_) => std::iter::once(0..content.len()).collect(),
         };
         let known = cache.map(|cache| Ok((cache, keys(content, source, cache, &parts)?))).transpose()?;
-        let mut all = Deflated { end: HEADER, checksum: 0, recalled: 0 };
+        let mut all = Deflated { end: HEADER, checksum: 0, cached: 0 };
         let mut first = 0;
         while first < parts.len() {
             let length = parts[first].len();
             if let Some((cache, keys)) = &known
-                && let Some(part) = cache.recall(&keys[first], room(buffer, all.end, length))
+                && let Some(part) = cache.get(&keys[first], room(buffer, all.end, length))
             {
                 all.add(part, length);
-                all.recalled += length;
+                all.cached += length;
                 first += 1;
                 continue;
             }
@@ -172,7 +172,7 @@ impl Compressor {
                 let Some(length) = compress(parts[place].clone(), out) else { return Ok(None) };
                 let part = Part { length, checksum: crc32(&content.bytes()[parts[place].clone()]) };
                 if let Some((cache, keys)) = &known {
-                    cache.keep(&keys[place], &out[..length], part.checksum)?;
+                    cache.put(&keys[place], &out[..length], part.checksum)?;
                 }
                 all.add(part, parts[place].len());
             }
