@@ -38,7 +38,7 @@ enum Method {
     Parts(deflate::Compressor),
     /// A block is one part, at the levels where small ones would be large.
     Fast(deflate::Compressor),
-    Thorough(libdeflater::Compressor),
+    NearOptimal(libdeflater::Compressor),
 }
 
 /// Compresses a part into a buffer, and returns its length if there is room.
@@ -48,7 +48,9 @@ impl Method {
     fn stream<'a>(&'a mut self, content: &'a [u8]) -> Compress<'a> {
         match self {
             Self::Store => Box::new(|_, _| None),
-            Self::Thorough(libdeflate) => Box::new(|part, out| libdeflate.deflate_compress(&content[part], out).ok()),
+            Self::NearOptimal(libdeflate) => {
+                Box::new(|part, out| libdeflate.deflate_compress(&content[part], out).ok())
+            }
             Self::Parts(compressor) | Self::Fast(compressor) => {
                 let mut stream = compressor.stream(content);
                 Box::new(move |part, out| stream.compress(part, out))
@@ -107,7 +109,7 @@ impl Compressor {
             0 => Method::Store,
             deflate::FASTEST => Method::Fast(deflate::Compressor::new(level)),
             level if deflate::LEVELS.contains(&level) => Method::Parts(deflate::Compressor::new(level)),
-            level => Method::Thorough(libdeflate(level)),
+            level => Method::NearOptimal(libdeflate(level)),
         };
         Self { method, sampler: libdeflate(1), sample: vec![0; SAMPLE * 2] }
     }
@@ -147,7 +149,7 @@ impl Compressor {
         let parts = match &self.method {
             Method::Store => return Ok(None),
             Method::Parts(_) => content.parts(),
-            Method::Fast(_) | Method::Thorough(_) => std::iter::once(0..content.len()).collect(),
+            Method::Fast(_) | Method::NearOptimal(_) => std::iter::once(0..content.len()).collect(),
         };
         let known = cache.map(|cache| Ok((cache, keys(content, source, cache, &parts)?))).transpose()?;
         let mut all = Deflated { end: HEADER, checksum: 0, cached: 0 };
