@@ -127,15 +127,15 @@ struct Finished {
     body: Body,
     deflated: MmapMut,
     /// What is before and behind the whole leaves of the digest, and their values.
-    edges: [Vec<u8>; 2],
+    head_and_tail: [Vec<u8>; 2],
     leaves: Vec<ChainingValue>,
 }
 
 impl Finished {
     fn hash(&self, digest: &mut Digest) {
-        digest.add_bytes(&self.edges[0]);
+        digest.add_bytes(&self.head_and_tail[0]);
         self.leaves.iter().for_each(|leaf| digest.add_leaf(leaf));
-        digest.add_bytes(&self.edges[1]);
+        digest.add_bytes(&self.head_and_tail[1]);
     }
 
     /// Writes the member and returns its length.
@@ -315,7 +315,7 @@ impl Job<'_> {
                 if let Some(cache) = cache { cache.fingerprints.get(fingerprint, find) } else { find() }
             })
             .collect::<Result<_>>()?;
-        let edges = [
+        let head_and_tail = [
             content.read(0..whole_leaves.start, source)?.to_vec(),
             content.read(whole_leaves.end..content.len(), source)?.to_vec(),
         ];
@@ -324,7 +324,7 @@ impl Job<'_> {
             Member::Deflated(length) => (Body::Deflated(length), Some(content)),
             Member::Stored { header, trailer } => (Body::Stored { header, content, trailer }, None),
         };
-        Ok((Finished { body, deflated, edges, leaves }, free, cached))
+        Ok((Finished { body, deflated, head_and_tail, leaves }, free, cached))
     }
 
     /// Hashes or writes the blocks whose turn it is, unless another thread does already.
