@@ -149,7 +149,7 @@ impl Finished {
 
 /// What one block leaves for the next.
 #[derive(Default)]
-struct Spare {
+struct Buffers {
     contents: Vec<Content>,
     deflated: Vec<MmapMut>,
 }
@@ -177,7 +177,7 @@ struct State {
     turns: [Turn; TASKS.len()],
     /// Blocks that are not both hashed and written yet.
     finished: BTreeMap<usize, Arc<Finished>>,
-    spare: Spare,
+    buffers: Buffers,
     cached_bytes: u64,
     error: Option<Error>,
 }
@@ -259,14 +259,14 @@ impl Job<'_> {
             }
             let place = state.next;
             state.next += 1;
-            let deflated = state.spare.deflated.pop();
-            let content = state.spare.contents.pop();
+            let deflated = state.buffers.deflated.pop();
+            let content = state.buffers.contents.pop();
             drop(state);
             let result = self.make(place, content, deflated, &mut compressor);
             state = self.lock();
             match result {
                 Ok((finished, content, cached)) => {
-                    state.spare.contents.extend(content);
+                    state.buffers.contents.extend(content);
                     state.cached_bytes += cached as u64;
                     state.finished.insert(place, Arc::new(finished));
                     for task in TASKS {
@@ -354,9 +354,9 @@ impl Job<'_> {
             if state.due() > due
                 && let Some(block) = state.finished.remove(&due).and_then(Arc::into_inner)
             {
-                state.spare.deflated.push(block.deflated);
+                state.buffers.deflated.push(block.deflated);
                 if let Body::Stored { content, .. } = block.body {
-                    state.spare.contents.push(content);
+                    state.buffers.contents.push(content);
                 }
             }
             self.changed.notify_all();
