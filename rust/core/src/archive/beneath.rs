@@ -1,7 +1,7 @@
-//! Opens files of a tree without following a link, leaving the tree or waiting for a writer.
+//! Opening files of a tree without following a link, leaving the tree or waiting for a writer.
 //!
 //! A tree may change while it is read. A path that was a file when it was listed may be a link to a secret when it is
-//! opened, or a named pipe that nobody writes to, so each check is made on what has been opened.
+//! opened, or a named pipe without a writer. Each check is therefore made on the opened file, not on its path.
 use std::{
     ffi::OsStr,
     fs::File,
@@ -19,16 +19,16 @@ use rustix::{
     io::Errno,
 };
 
-/// Waits for no writer of a pipe, and makes no terminal the process's own.
+/// Flags that never wait for the writer of a pipe, and never acquire a controlling terminal.
 const FILE: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
-/// Nobody writes more rules than this.
+/// The most bytes of a settings file; no real one is near.
 const MOST_SETTINGS: u64 = 16 << 20;
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW);
 
-/// The content of a file that settings are in, if there is such a file.
+/// The content of a settings file, if there is one.
 pub(super) type Settings = io::Result<Option<Vec<u8>>>;
 
-/// The root of a tree, which stays the same folder whatever happens to its path.
+/// The root of a tree: an open folder, which stays the same even if its path leads elsewhere.
 #[derive(Debug)]
 pub(super) struct Tree {
     root: OwnedFd,
@@ -76,7 +76,7 @@ fn openat2(root: &OwnedFd, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
     Ok(rustix::fs::openat2(root, OsStr::from_bytes(path), flags, Mode::empty(), resolve)?)
 }
 
-/// Opens one part of a path after the other, none of which may be a link.
+/// Opens a path part by part, and refuses a link at each.
 fn open_each(root: BorrowedFd<'_>, path: &[u8], flags: OFlags) -> io::Result<OwnedFd> {
     let (mut rest, mut folder) = (path, None::<OwnedFd>);
     loop {
@@ -98,7 +98,7 @@ fn regular(file: OwnedFd) -> io::Result<(File, Stat)> {
     }
 }
 
-/// Whatever a folder has of this name, but no link; reading it waits for nothing.
+/// Opens the child of a folder with this name, unless it is a link; reading it never waits.
 pub(super) fn open_in(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<File> {
     Ok(openat(folder, name, FILE | OFlags::NOFOLLOW, Mode::empty())?.into())
 }
@@ -107,27 +107,27 @@ pub(super) fn stat_in(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<Stat> 
     Ok(statat(folder, name, AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
-/// The target of a link of a folder.
+/// The target of a link in a folder.
 pub(super) fn link_in(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<Vec<u8>> {
     Ok(readlinkat(folder, name, Vec::new())?.into_bytes())
 }
 
-/// The content of a regular file that settings are in; `None` if there is no such file. Links are followed.
+/// The content of a settings file; `None` if there is no such regular file. Links are followed.
 pub(super) fn read_settings(path: &Path) -> Settings {
     settings(openat(CWD, path, FILE, Mode::empty()))
 }
 
-/// [`read_settings`] of a file that is not read if it is a link, as git does with those of a checkout.
+/// [`read_settings`] without following a link, as git reads the files of a checkout.
 pub(super) fn read_settings_unless_link(path: &Path) -> Settings {
     settings(openat(CWD, path, FILE | OFlags::NOFOLLOW, Mode::empty()))
 }
 
-/// [`read_settings`] of a file of a folder.
+/// [`read_settings`] for a file in an open folder.
 pub(super) fn read_settings_in(folder: BorrowedFd<'_>, name: &OsStr) -> Settings {
     settings(openat(folder, name, FILE | OFlags::NOFOLLOW, Mode::empty()))
 }
 
-/// Opens a regular file by its path, without waiting for anything else of that name.
+/// Opens a regular file by its path; never waits for a pipe of that name.
 pub(super) fn open_regular(path: &Path) -> io::Result<File> {
     Ok(regular(openat(CWD, path, FILE, Mode::empty())?)?.0)
 }
@@ -135,7 +135,7 @@ pub(super) fn open_regular(path: &Path) -> io::Result<File> {
 fn settings(opened: Result<OwnedFd, Errno>) -> Settings {
     let file = match opened {
         Ok(file) => file,
-        // Gone, below a file, a link, or a socket.
+        // Missing, below a file, a link, or a socket.
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
@@ -163,7 +163,7 @@ mod tests {
 
     use super::*;
 
-    /// A tree, with a file and a folder outside of it that links in it lead to; the second way is for old kernels.
+    /// A tree with links to a file and a folder outside of it, opened in two ways; the second is for old kernels.
     fn trees() -> (tempfile::TempDir, [Tree; 2]) {
         let folder = tempfile::tempdir().expect("folder");
         let (root, outside) = (folder.path().join("tree"), folder.path().join("outside"));

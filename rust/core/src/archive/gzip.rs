@@ -1,6 +1,6 @@
-//! Gzip members that say how long they are, so that a reader can find the next one without decoding.
+//! The format of our gzip members: each records its length, so that a reader finds the next one without decoding.
 
-/// Marks the extra field that holds the length of the member.
+/// The name of the extra field with the length of the member.
 const FIELD: [u8; 2] = *b"LN";
 /// Magic, method, flags (extra field), time, extra flags, system (unknown), length of the extra field, its one subfield.
 pub(super) const HEADER: usize = 12 + 4 + 4;
@@ -29,7 +29,7 @@ fn low_32_bits(length: usize) -> u32 {
     length as u32
 }
 
-/// The length of the member that starts with `header`, if it is one of ours.
+/// The length of the member that begins with `header`, if this package wrote it.
 pub(super) fn member_length(header: &[u8]) -> Option<u32> {
     let header: &[u8; HEADER] = header.try_into().ok()?;
     let is_ours =

@@ -1,14 +1,14 @@
-//! Built-in rules: what people never want to upload, each with its reason.
+//! Built-in rules: names of caches, secrets and leftovers that nobody wants to upload, each with its reason.
 use bstr::{BStr, ByteSlice};
 use hashbrown::HashMap;
 
 use crate::archive::own_files::left_over;
 
-/// What people never want to upload, and what to call it.
+/// The patterns, each with its reason.
 ///
-/// A pattern is a name, `*` and the end of a name, or the beginning of a name and `*`; with `/` at the end it is for
-/// folders, with others before the name for what is in such a folder, at any depth. One of a secret counts in any case
-/// of letters, because a file system may not tell them apart. `!` excepts.
+/// A pattern is a name, `*` and the end of a name, or the beginning of a name and `*`. With `/` at the end it applies to
+/// folders only; with folders before the name it applies below such folders, at any depth. The pattern of a secret
+/// matches in any case of letters, because a file system may not distinguish them. `!` is an exception.
 const BUILT_IN: &[(&str, &str)] = &[
     (".git", "version control data"),
     (".hg/", "version control data"),
@@ -126,11 +126,11 @@ const BUILT_IN: &[(&str, &str)] = &[
 /// The longest name of any file system.
 const NAME: usize = 255;
 
-/// The built-in rules, by what is looked up rather than compared with each: there are many, and every path is asked for.
+/// The built-in rules in hash tables: comparing each of the 100 rules with every path of a tree is too slow.
 #[derive(Debug)]
 pub(super) struct BuiltIn {
     names: HashMap<&'static [u8], Vec<Rule>>,
-    /// By what follows the last dot.
+    /// Keyed by the text behind the last dot.
     endings: HashMap<&'static [u8], Rule>,
     beginnings: Vec<(&'static [u8], Rule)>,
 }
@@ -139,10 +139,10 @@ pub(super) struct BuiltIn {
 struct Rule {
     pattern: &'static str,
     reason: &'static str,
-    /// What the path of its folder ends with.
+    /// The end that the path of the folder must have.
     above: &'static [u8],
     is_for_folders: bool,
-    /// A name that a folder of code might have.
+    /// Files only, because a folder of code might have this name.
     is_for_files: bool,
     is_for_any_case: bool,
 }
@@ -173,7 +173,7 @@ impl BuiltIn {
         rules
     }
 
-    /// Why `path` stays out, if it does.
+    /// The reason why `path` stays out, if a rule excludes it.
     pub fn find(&self, path: &BStr, is_folder: bool) -> Option<String> {
         let (above, name) =
             path.rfind_byte(b'/').map_or((&b""[..], path.as_bytes()), |end| (&path[..end], &path[end + 1..]));
@@ -189,7 +189,7 @@ impl BuiltIn {
                 && (rule.is_for_any_case || part == pattern)
                 && (rule.above.is_empty() || ends_with_folders(above, rule.above))
         };
-        // `.DS_Store` is the one that has no lower case.
+        // `.DS_Store` is the only pattern with upper-case letters.
         let named = self.names.get(&*folded).or_else(|| self.names.get(name));
         let mut found = named.and_then(|rules| {
             let pattern = |rule: &Rule| rule.pattern.trim_matches(['!', '/']).rsplit('/').next().unwrap_or_default();
@@ -210,7 +210,7 @@ impl BuiltIn {
     }
 }
 
-/// Whether a path ends with these folders, as a whole and in any case of letters.
+/// Whether a path ends with these whole folders, in any case of letters.
 fn ends_with_folders(path: &[u8], folders: &[u8]) -> bool {
     path.len()
         .checked_sub(folders.len())

@@ -1,4 +1,4 @@
-//! Whether a path goes in: which rule has the last word, from the caller's to the innermost ignore file's.
+//! The decision about a path: the first rule that applies, from the caller's to the innermost ignore file's.
 use std::{borrow::Cow, path::PathBuf, sync::Arc};
 
 use bstr::{BStr, BString, ByteSlice};
@@ -9,10 +9,10 @@ use crate::{
     archive::beneath::{self, Settings},
 };
 
-/// The ignore file that decides also on what is tracked.
+/// The ignore file whose rules apply to tracked files too.
 const OVERRIDES: &str = ".lightningignore";
 
-/// Ignore files from the outermost folder to this one.
+/// The ignore files from the outermost folder to this one.
 #[derive(Debug)]
 pub(super) struct Chain {
     patterns: Patterns,
@@ -42,11 +42,11 @@ fn innermost<'a>(
     None
 }
 
-/// The checkout or plain folder that a path's ignore rules count from.
+/// The checkout or plain folder that the ignore rules of a path are relative to.
 #[derive(Debug)]
 pub(super) struct Scope {
     pub checkout: Option<Checkout>,
-    /// How paths from the root that are in this scope start, and what stands for that in its own paths.
+    /// The prefix of this scope in paths from the root, and the prefix that replaces it in paths of the scope.
     pub start: BString,
     pub prefix: BString,
 }
@@ -63,14 +63,14 @@ impl Scope {
     }
 }
 
-/// How the rules of the folders above bear on a folder.
+/// The decision that a folder inherits from the folders above it.
 #[derive(Debug, Clone)]
 pub(super) enum Inherited {
-    /// Not at all.
+    /// No rule above has decided.
     Undecided,
-    /// Brought in by `include` or `!`: ignore files have no say any more.
+    /// Included by `include` or `!`: ignore files do not apply any more.
     Included,
-    /// Kept out: only what `include` names goes in, and what is tracked if an ignore file says so.
+    /// Excluded: only files that `include` names go in, and tracked files if an ignore file is the source.
     Excluded { reason: Arc<str>, source: RuleSource },
 }
 
@@ -80,12 +80,12 @@ pub(super) struct Folder {
     pub path: BString,
     pub scope: Arc<Scope>,
     pub ignores: Link,
-    /// `.lightningignore` files.
+    /// The rules of `.lightningignore` files.
     pub overrides: Link,
     pub inherited: Inherited,
 }
 
-/// Who keeps a path out.
+/// The origin of a rule that excludes a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum RuleSource {
     /// `exclude` or a `.lightningignore`.
@@ -95,11 +95,11 @@ pub(super) enum RuleSource {
 }
 
 pub(super) enum Verdict {
-    /// `explicit`: a rule names it, rather than no rule being against it.
+    /// The path goes in; `explicit` if a rule names it, and not merely because no rule excludes it.
     In {
         reason: Cow<'static, str>,
         explicit: bool,
-        /// The caller's rule does so, and has the last word.
+        /// A rule of the caller includes it, which nothing overrides.
         by_caller: bool,
     },
     Out {
@@ -117,7 +117,7 @@ pub(super) struct Rules {
 }
 
 impl Rules {
-    /// How the contents of a folder are judged, or the reason not to look inside.
+    /// The decision that the contents of a folder inherit, or the reason to skip them all.
     pub fn descend(
         &self,
         folder: &Folder,
@@ -142,7 +142,7 @@ impl Rules {
         }
     }
 
-    /// `path` counts from the root, `own_path` from the top of the checkout.
+    /// Decides about a path; `path` is relative to the root, `own_path` to the top of the checkout.
     pub fn decide(&self, folder: &Folder, path: &BStr, own_path: &BStr, is_folder: bool) -> Verdict {
         if let Some(found) = self.include.find(path, is_folder).filter(|found| !found.pattern.is_negative()) {
             return Verdict::In { reason: self.include.reason(&found).into(), explicit: true, by_caller: true };
@@ -203,7 +203,7 @@ pub(super) fn push_checkout_excludes(ignores: &mut Link, checkout: &Checkout) ->
     Ok(())
 }
 
-/// Reads the ignore files that a folder has; `read` gives the content of one by its name, and its path.
+/// Reads the ignore files of a folder; `read` returns the path and the content of the one with a name.
 pub(super) fn read_ignore_files(
     folder: &mut Folder,
     has: &dyn Fn(&str) -> bool,

@@ -1,4 +1,4 @@
-//! What git knows about a checkout: its tracked files and where its ignore rules are.
+//! A checkout as git records it: its tracked files, its submodules and its ignore files.
 use std::{
     env, fs,
     io::{self, Read},
@@ -18,21 +18,21 @@ use crate::{
     archive::beneath::{open_regular, read_settings},
 };
 
-/// How often it is asked whether the caller still waits for git.
+/// The interval at which the caller may stop waiting for git.
 const HEARTBEAT: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
-/// Git takes milliseconds, on a machine that has nothing else to do.
+/// The longest wait for git, which takes milliseconds on an idle machine.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// No path is as long.
+/// The longest answer that is read: longer than any path.
 const LONGEST_ANSWER: usize = 1 << 16;
 
 /// A checkout; all its paths are relative to `top`, with `/`.
 #[derive(Debug)]
 pub(super) struct Checkout {
     pub top: PathBuf,
-    /// Ignore files that apply to the whole checkout, the weaker first.
+    /// Ignore files that apply to the whole checkout, the weakest first.
     pub excludes: Vec<PathBuf>,
     pub tracked: HashSet<BString>,
-    /// Every folder that has a tracked file in it, at any depth.
+    /// Every folder with a tracked file in it, at any depth.
     pub tracked_folders: HashSet<BString>,
     pub submodules: HashSet<BString>,
 }
@@ -85,7 +85,7 @@ impl Checkout {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(|error| fail(&error))?;
         let hash = object_hash(common);
-        // So that a damaged number of entries is an error rather than a lack of memory.
+        // A damaged number of entries becomes an error, and does not exhaust the memory.
         let options = || gix_index::decode::Options {
             alloc_limit_bytes: Some(bytes.len().saturating_mul(64).max(1 << 20)),
             ..gix_index::decode::Options::default()
@@ -93,7 +93,7 @@ impl Checkout {
         let mut index =
             gix_index::State::from_bytes(&bytes, FileTime::zero(), hash, options()).map_err(|error| fail(&error))?.0;
         if let Some(link) = index.link() {
-            // Most of it is in another file.
+            // A split index: most of its entries are in another file.
             let shared = git_folder.join(format!("sharedindex.{}", link.shared_index_checksum));
             open_regular(&shared).map_err(|error| fail(&error))?;
             index = gix_index::File::at(&path, hash, true, options()).map_err(|error| fail(&error))?.into();
@@ -121,7 +121,7 @@ impl Checkout {
     }
 }
 
-/// The repository of a top folder: its `.git` folder, or what its `.git` file names.
+/// The repository of a top folder: its `.git` folder, or the folder that its `.git` file names.
 fn git_folder(top: &Path) -> Result<Option<PathBuf>> {
     let path = top.join(".git");
     let Ok(metadata) = fs::metadata(&path) else {
@@ -138,7 +138,7 @@ fn git_folder(top: &Path) -> Result<Option<PathBuf>> {
     Ok(Some(top.join(folder)))
 }
 
-/// Fails if git would wait for ever for its own files, because they are pipes.
+/// Fails if a file of git is a pipe, for which git would wait for ever.
 fn check_can_be_read(git_folder: &Path) -> Result<()> {
     for name in ["HEAD", "commondir", "config", "config.worktree"] {
         let path = git_folder.join(name);
@@ -150,7 +150,7 @@ fn check_can_be_read(git_folder: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Where a linked worktree shares its settings with the others.
+/// The folder with the settings that a linked worktree shares with the others.
 fn common_folder(git_folder: &Path) -> PathBuf {
     match read_settings(&git_folder.join("commondir")) {
         Ok(Some(text)) => text.trim().to_path().map_or_else(|_| git_folder.to_owned(), |path| git_folder.join(path)),
@@ -167,7 +167,7 @@ fn object_hash(common: &Path) -> gix_hash::Kind {
     if is_sha256 { gix_hash::Kind::Sha256 } else { gix_hash::Kind::Sha1 }
 }
 
-/// Asks git, which knows best which of its many settings files count, and takes its time.
+/// Starts git, because only git knows which of its many settings files apply; the answer comes while the index is read.
 fn ask_for_global_excludes(top: &Path) -> std::io::Result<Child> {
     Command::new("git")
         .args(["config", "--type=path", "--get", "core.excludesFile"])
@@ -178,7 +178,7 @@ fn ask_for_global_excludes(top: &Path) -> std::io::Result<Child> {
         .spawn()
 }
 
-/// The user's own ignore file for all checkouts: where git's settings say, or where git looks by itself.
+/// The user's own ignore file for all checkouts: the path in git's settings, or git's default path.
 fn global_excludes(
     top: &Path,
     asked: io::Result<Child>,
@@ -196,7 +196,7 @@ fn global_excludes(
     Ok(settings.map(|settings| settings.join("git/ignore")))
 }
 
-/// What git answers. It may wait for ever, for settings in a named pipe.
+/// The answer of git, which may wait for ever for settings in a named pipe.
 fn wait(mut git: Child, top: &Path, keep_going: &mut dyn FnMut() -> bool) -> Result<Vec<u8>> {
     let started = Instant::now();
     let mut answer = Vec::new();
@@ -220,7 +220,7 @@ fn wait(mut git: Child, top: &Path, keep_going: &mut dyn FnMut() -> bool) -> Res
     if result.is_err() || answer.len() > LONGEST_ANSWER {
         let _ = git.kill();
     }
-    // Waited for in any case, or it would be left as a zombie.
+    // Always waited for, because it would remain as a zombie otherwise.
     let _ = git.wait();
     result.map(|()| answer)
 }

@@ -1,4 +1,4 @@
-//! The children of a folder: their names, kinds and, where asked for, the secrets in them.
+//! The children of an open folder: their names, their kinds and the secrets in them.
 use std::{
     ffi::{OsStr, OsString},
     io,
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{Error, Result, archive::beneath};
 
-/// The names in a folder, and what kinds of things they are of.
+/// The names and types of the children of a folder.
 pub(super) fn list(folder: &mut Dir) -> io::Result<Vec<(OsString, FileType)>> {
     let mut children = Vec::new();
     while let Some(child) = folder.read() {
@@ -29,7 +29,7 @@ pub(super) fn list(folder: &mut Dir) -> io::Result<Vec<(OsString, FileType)>> {
         }
     }
     for (name, file_type) in &mut children {
-        // Some file systems list names only.
+        // Some file systems list names without types.
         if *file_type == FileType::Unknown {
             *file_type = FileType::from_raw_mode(beneath::stat_in(folder.fd()?, name)?.st_mode);
         }
@@ -37,16 +37,16 @@ pub(super) fn list(folder: &mut Dir) -> io::Result<Vec<(OsString, FileType)>> {
     Ok(children)
 }
 
-/// Something in a folder that is open.
+/// A child of an open folder.
 pub(super) struct Child<'a> {
     pub folder: BorrowedFd<'a>,
     pub name: &'a OsStr,
-    /// Of the folder, for messages.
+    /// The path of the folder, for messages.
     pub full: &'a Path,
 }
 
 impl Child<'_> {
-    /// What it is, or why no archive can carry it.
+    /// Its kind, or the reason why no archive can hold it.
     pub fn kind(&self) -> Result<std::result::Result<Kind, &'static str>> {
         let fail = |action: &'static str| move |error| Error::io(action, &self.full.join(self.name), &error);
         let stat = beneath::stat_in(self.folder, self.name).map_err(fail("read"))?;
@@ -67,7 +67,7 @@ impl Child<'_> {
         })
     }
 
-    /// What secret it holds; a file that cannot be read is reported when it is archived.
+    /// The kind of secret that it holds; an unreadable file is reported later, when it is archived.
     pub fn secret(&self, start: &mut Vec<u8>) -> Option<&'static str> {
         let file = beneath::open_in(self.folder, self.name).ok()?;
         secrets::read(BStr::new(self.name.as_bytes()), file, start).ok()?

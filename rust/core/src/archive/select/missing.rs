@@ -1,4 +1,4 @@
-//! The report of what git tracks and the disk lacks.
+//! The report about files that git tracks and the disk lacks.
 use std::{path::Path, sync::Arc};
 
 use bstr::ByteSlice;
@@ -9,7 +9,7 @@ use super::{
     walk::join,
 };
 
-/// Tracked files that are gone from the disk, or that a sparse checkout never put there.
+/// Adds tracked files that are gone from the disk, or that a sparse checkout left out, and absent submodules.
 pub(super) fn report_missing(root: &Path, checkouts: &[Arc<Scope>], entries: &[Entry], excluded: &mut Vec<Excluded>) {
     for scope in checkouts {
         let Some(checkout) = &scope.checkout else {
@@ -19,7 +19,7 @@ pub(super) fn report_missing(root: &Path, checkouts: &[Arc<Scope>], entries: &[E
         let is_tracked = |entry: &&Entry| {
             entry.path.starts_with(&scope.start) && checkout.tracked.contains(&*scope.path(&entry.path))
         };
-        // Mostly nothing is missing, which is sooner seen than what is.
+        // Counting is cheaper than naming, and mostly nothing is missing.
         let is_any_missing = entries.iter().filter(is_tracked).count() < tracked().count();
         for inside in tracked().filter(|_| is_any_missing) {
             let mut path = scope.start.clone();

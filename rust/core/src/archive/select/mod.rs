@@ -1,4 +1,4 @@
-//! Which files of a tree go into an archive, and why the others do not.
+//! The choice of the files of a tree that go into an archive, with the reason why the others do not.
 use std::{fs, os::unix::ffi::OsStrExt, path::Path};
 
 use bstr::BString;
@@ -26,17 +26,18 @@ pub use selection::{Entry, Excluded, Kind, Selection, SelectionOptions, Stamp};
 ///
 /// In a git checkout: what is tracked, and what is neither tracked nor ignored; submodules and checkouts inside
 /// likewise. Elsewhere `.gitignore` and `.ignore` files decide. In both, `.lightningignore` files and the built-in rules
-/// for caches and secrets come before that, and `exclude` and `include` before all. `keep_going` is asked now and then.
+/// for caches and secrets come before that, and `exclude` and `include` before all. `keep_going` is called about every
+/// 50 ms.
 ///
 /// # Errors
 /// [`Error::Archive`] if `root` is no folder, or something in it cannot be read; [`Error::Interrupted`] if `keep_going`
-/// says no.
+/// returns `false`.
 pub fn select(root: &Path, options: &SelectionOptions, keep_going: &mut dyn FnMut() -> bool) -> Result<Selection> {
     select_in(root, options, true, keep_going).map(|(selection, _)| selection)
 }
 
-/// [`select`], and the tree that was selected from. Files are opened to see whether they are secrets only if
-/// `opens_files`; otherwise who reads them has to.
+/// [`select`], which also returns the tree that it selected from. Files are opened to find secrets in them only if
+/// `opens_files`; otherwise the reader of the files has to check them.
 pub(super) fn select_in(
     root: &Path,
     options: &SelectionOptions,
@@ -64,7 +65,7 @@ pub(super) fn select_in(
         .collect();
     let walk = Walk::new(&root, &tree, options, own, opens_files)?;
     let (mut entries, mut excluded) = walk.run(keep_going)?;
-    // Merges what each walker has sorted.
+    // Fast, because each walker has sorted its own entries.
     entries.sort_by(by_path);
     if !keep_going() {
         return Err(Error::Interrupted);

@@ -26,7 +26,8 @@ impl Patterns {
         Ok(Self { list, label: label.to_owned() })
     }
 
-    /// The patterns of an ignore file, if it has been found; those of `folder` (relative to where matched paths start, empty or ending in `/`).
+    /// The patterns of an ignore file, if there is one. `folder` is the folder that they apply to: relative to the start
+    /// of matched paths, and empty or with `/` at its end.
     pub fn from_file(file: &Path, content: Settings, folder: &BStr, label: String) -> Result<Option<Self>> {
         let fail = |error| Error::io("read the ignore file", file, &error);
         let Some(bytes) = content.map_err(fail)? else { return Ok(None) };
@@ -41,14 +42,14 @@ impl Patterns {
         pattern_matching_relative_path(&self.list, path, name, Some(is_folder), Case::Sensitive)
     }
 
-    /// How a match is told to people: `.gitignore:3: *.log`.
+    /// The text that reports a match, such as `.gitignore:3: *.log`.
     pub fn reason(&self, found: &Match<'_>) -> String {
         format!("{}:{}: {}", self.label, found.sequence_number, found.pattern)
     }
 
     /// Whether a pattern could match something inside of `folder`.
     ///
-    /// One without a slash, which matches in any folder, counts only if `anywhere`.
+    /// A pattern without a slash, which matches in any folder, counts only if `anywhere`.
     pub fn may_match_below(&self, folder: &BStr, anywhere: bool) -> bool {
         self.list.patterns.iter().any(|mapping| {
             let pattern = &mapping.pattern;

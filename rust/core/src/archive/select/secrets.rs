@@ -1,4 +1,4 @@
-//! Tells keys and credentials by their content, whatever the file is called.
+//! The detection of keys and credentials by their content, whatever the name of the file is.
 use std::{
     borrow::Cow,
     io::{self, Read},
@@ -6,18 +6,18 @@ use std::{
 
 use bstr::{BStr, ByteSlice};
 
-/// No key has fewer bytes.
+/// The fewest bytes of a key.
 pub(super) const SHORTEST: u64 = 32;
-/// What tells a key is in its first bytes.
+/// The number of first bytes that identify a key.
 const START: usize = 512;
-/// No key, with all certificates beside it, and no account has more.
+/// The most bytes of a key with all certificates beside it, or of an account.
 const MOST: u64 = 64 << 10;
 
 const KEY: &str = "secret: private key (by its content)";
 const ACCOUNT: &str = "secret: cloud credentials (by its content)";
 
-/// What secret a file holds, if it begins as one does. Files whose names allow both a public certificate and a private
-/// key are searched for the latter.
+/// The kind of secret in a file, if the file begins like one. A file whose name allows both a public certificate and a
+/// private key is searched for a key as a whole.
 pub(super) fn read(path: &BStr, mut file: impl Read, start: &mut Vec<u8>) -> io::Result<Option<&'static str>> {
     start.resize(START, 0);
     let mut filled = 0;
@@ -34,7 +34,7 @@ pub(super) fn read(path: &BStr, mut file: impl Read, start: &mut Vec<u8>) -> io:
     Ok(find(path, start))
 }
 
-/// [`read`], of a file whose first bytes are known: all, or more than any secret has.
+/// [`read`] for a file whose first bytes are in memory: all of them, or more than any secret has.
 pub(in crate::archive) fn find(path: &BStr, start: &[u8]) -> Option<&'static str> {
     let most = match wanted(path, start) {
         Wanted::Nothing => return None,
@@ -44,7 +44,7 @@ pub(in crate::archive) fn find(path: &BStr, start: &[u8]) -> Option<&'static str
     judge(&start[..start.len().min(most)], may_hold_either(path))
 }
 
-/// How much of a file tells whether it is a secret.
+/// The part of a file that decides whether it is a secret.
 #[derive(PartialEq)]
 enum Wanted {
     Nothing,
@@ -52,7 +52,7 @@ enum Wanted {
     All,
 }
 
-/// Quick, because it is asked of every file.
+/// Fast, because every file of a tree passes it.
 fn wanted(path: &BStr, start: &[u8]) -> Wanted {
     if may_hold_either(path) {
         return Wanted::All;
@@ -100,13 +100,13 @@ fn has_key(text: &[u8]) -> bool {
     text.lines().any(|line| is_key_line(line.trim()))
 }
 
-/// `-----BEGIN RSA PRIVATE KEY-----` and its like: of PEM, OpenSSH, PGP and SSH2.
+/// Whether a line is like `-----BEGIN RSA PRIVATE KEY-----`, as in PEM, OpenSSH, PGP and SSH2.
 fn is_key_line(line: &[u8]) -> bool {
     let begins = line.starts_with(b"-----BEGIN ") || line.starts_with(b"---- BEGIN ");
     begins && line.contains_str("PRIVATE KEY")
 }
 
-/// A key file of Google Cloud: of a service, or of a user who has signed in.
+/// Whether a text is a key file of Google Cloud, for a service or for a user.
 fn is_account(text: &[u8]) -> bool {
     let has_type = |name: &str| {
         text.find_iter("\"type\"").any(|place| {

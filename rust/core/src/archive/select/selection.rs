@@ -1,4 +1,4 @@
-//! What goes into an archive, what stays out, and why.
+//! The result of a selection: entries that go in, and paths that stay out with the reason.
 use std::{borrow::Cow, path::PathBuf};
 
 use bstr::{BStr, BString, ByteSlice};
@@ -6,16 +6,16 @@ use rustix::fs::Stat;
 
 use crate::{Error, Result};
 
-/// What the caller wants in or out.
+/// The caller's choice of files.
 #[derive(Debug, Clone)]
 pub struct SelectionOptions {
-    /// Patterns of `.gitignore` syntax that bring files in whatever else says otherwise.
+    /// Patterns in the syntax of `.gitignore` that include files in spite of every other rule.
     pub include: Vec<BString>,
-    /// Patterns of `.gitignore` syntax that keep files out.
+    /// Patterns in the syntax of `.gitignore` that exclude files.
     pub exclude: Vec<BString>,
-    /// Whether git and `.gitignore`, `.ignore` and `.lightningignore` files have a say.
+    /// Whether git and `.gitignore`, `.ignore` and `.lightningignore` files apply.
     pub ignore_files: bool,
-    /// Files and folders that are ours, with the reason they stay out.
+    /// Files and folders of this package, with the reason why they stay out.
     pub own: Vec<(PathBuf, &'static str)>,
 }
 
@@ -25,7 +25,7 @@ impl Default for SelectionOptions {
     }
 }
 
-/// What kind of thing a path is.
+/// The kind of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
     /// A file, with its size in bytes.
@@ -34,30 +34,30 @@ pub enum Kind {
         size: u64,
         /// Whether its owner may execute it.
         executable: bool,
-        /// Whether it stays out if its content turns out to be a secret, which has not been seen yet.
+        /// Whether its content has still to be checked for a secret, which would keep it out.
         may_be_secret: bool,
-        /// What would be another if it had been changed.
+        /// A stamp that differs after every change of the file.
         stamp: Stamp,
     },
-    /// A symbolic link, and where it points; boxed, because a tree has few of them and may have millions of files.
+    /// A symbolic link with its target; boxed, because a tree has few links and may have millions of files.
     Symlink(Box<BString>),
     /// A folder with nothing in it.
     Folder,
 }
 
-/// Tells versions of a file apart, with its size and path; times are nanoseconds since 1970.
+/// The identity of a version of a file, together with its size and path; times are nanoseconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp {
-    /// Where its file system has it.
+    /// Its number in its file system.
     pub inode: u64,
-    /// When its content was changed, or what somebody has set that to.
+    /// The time of the last change of its content; programs may set it.
     pub modified: i64,
-    /// When anything about it was changed.
+    /// The time of the last change of content or metadata; no program can set it.
     pub changed: i64,
 }
 
 impl Stamp {
-    /// That of a file as it is now.
+    /// The stamp of a file as it is now.
     pub(in crate::archive) fn of(file: &Stat) -> Self {
         let time = |seconds: i64, nanoseconds: i64| seconds.saturating_mul(1_000_000_000).saturating_add(nanoseconds);
         let nanoseconds = |part| i64::try_from(part).unwrap_or_default();
@@ -74,18 +74,18 @@ impl Stamp {
 pub struct Entry {
     /// Relative to the root, with `/`.
     pub path: Box<BStr>,
-    /// What it is.
+    /// Its kind.
     pub kind: Kind,
-    /// Why it goes in.
+    /// The reason why it goes in.
     pub reason: Cow<'static, str>,
 }
 
 /// A path that stays out.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Excluded {
-    /// Relative to the root, with `/`; a folder ends in `/` and stands for all in it that is not listed elsewhere.
+    /// Relative to the root, with `/`; a folder ends in `/` and represents everything in it that is not listed elsewhere.
     pub path: BString,
-    /// The rule that keeps it out.
+    /// The rule that excludes it.
     pub reason: String,
 }
 
@@ -94,9 +94,9 @@ pub struct Excluded {
 pub struct Selection {
     /// The tree.
     pub root: PathBuf,
-    /// What goes in, sorted by the bytes of the path.
+    /// The entries that go in, sorted by the bytes of the path.
     pub entries: Vec<Entry>,
-    /// What stays out, sorted.
+    /// The paths that stay out, sorted.
     pub excluded: Vec<Excluded>,
 }
 

@@ -1,4 +1,4 @@
-//! The walk through a tree, in several threads, which asks the rules about each path.
+//! The walk through a tree, in several threads, which applies the rules to each path.
 use std::{
     borrow::Cow,
     cmp,
@@ -33,10 +33,10 @@ use crate::{
 
 /// More threads than this wait for each other rather than for the disk.
 const MAX_WALKERS: usize = 8;
-/// Files by which folders are known that stay out.
+/// Files that mark a folder which stays out.
 const MARKED: &[(&str, &str)] =
     &[("pyvenv.cfg", "virtual environment"), (".lightning-native-cloud", "secret: a local cloud and its keys")];
-/// How often the caller may stop.
+/// The interval at which the caller may ask for a stop.
 const HEARTBEAT: Duration = Duration::from_millis(50);
 
 #[derive(Debug)]
@@ -62,7 +62,7 @@ struct Queue {
 struct Found {
     entries: Vec<Entry>,
     excluded: Vec<Excluded>,
-    /// Room for the beginning of a file.
+    /// A buffer for the first bytes of a file.
     start: Vec<u8>,
 }
 
@@ -139,7 +139,7 @@ impl<'a> Walk<'a> {
                     changed.notify_all();
                 }
             }
-            // Who waits for git waits no longer.
+            // Ends the wait of a walker for git.
             self.stop.store(state.error.is_some(), Ordering::Relaxed);
             drop(state);
             for found in walkers.into_iter().filter_map(|walker| walker.join().ok()) {
@@ -267,7 +267,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// A submodule, or a checkout that just lies there, has rules of its own.
+    /// Applies the rules of a submodule, or of any other checkout inside the tree, from its top folder on.
     fn enter_checkout(&self, folder: &mut Folder, full: &Path) -> Result<()> {
         let Some(checkout) = Checkout::at(full, &mut || !self.stop.load(Ordering::Relaxed))? else {
             return Ok(());
@@ -280,8 +280,8 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// The content of an ignore file, if it is a file. A link is followed to a file of the tree, but not that of git's
-    /// rules for a checkout: git follows none.
+    /// The content of an ignore file, if it is a file. A link is followed to a file of the tree, except a `.gitignore` of
+    /// a checkout, because git does not follow those.
     fn read_ignore_file(&self, folder: BorrowedFd<'_>, full: &Path, name: &OsStr, is_checkout: bool) -> Settings {
         let is_link =
             beneath::stat_in(folder, name).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink);
