@@ -2,7 +2,7 @@
 
 /// The name of the extra field with the length of the member.
 const FIELD: [u8; 2] = *b"LN";
-/// Magic, method, flags (extra field), time, extra flags, system (unknown), length of the extra field, its one subfield.
+/// Magic, method, flags (extra field), time, extra flags, system (unknown), length of the extra field, its one field.
 pub(super) const HEADER: usize = 12 + 4 + 4;
 pub(super) const TRAILER: usize = 8;
 

@@ -1,4 +1,4 @@
-//! Reads, compresses, hashes and writes blocks of the tar stream, in several threads.
+//! The threads that read, compress, hash and write the blocks of the tar stream.
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -28,12 +28,12 @@ use crate::{
     archive::{Progress, Selection, beneath::Tree, gzip},
 };
 
-/// How often the caller hears of progress and may stop.
+/// The interval at which the caller receives progress and may ask for a stop.
 const HEARTBEAT: Duration = Duration::from_millis(50);
-/// How many blocks may be in memory, as they are and compressed: under 200 MB with any number of threads.
+/// The most blocks in memory, with their compressed bytes: under 200 MB for any number of threads.
 const MAX_WINDOW: usize = 16;
 
-/// What to assemble, and where.
+/// The blocks to assemble, and the file for them.
 pub(super) struct Input<'a> {
     pub selection: &'a Selection,
     pub tree: &'a Tree,
@@ -47,7 +47,7 @@ pub(super) struct Input<'a> {
     pub destination: &'a Path,
 }
 
-/// What was written.
+/// The result of an assembly.
 pub(super) struct Assembled {
     /// BLAKE3 of the tar stream, in hexadecimal.
     pub digest: String,
@@ -57,7 +57,7 @@ pub(super) struct Assembled {
     pub changed_while_reading: bool,
 }
 
-/// Writes all blocks in their order; `total` is how many bytes of files there are, for `progress`. `None` if a file
+/// Writes all blocks in their order; `total` is the number of bytes of all files, for `progress`. `None` if a file
 /// proves to be a secret.
 pub(super) fn assemble(
     input: &Input<'_>,
@@ -111,9 +111,9 @@ pub(super) fn assemble(
     }))
 }
 
-/// What is written of a block.
+/// The bytes of a block in the archive.
 enum Body {
-    /// So many bytes at the start of the room for what is deflated.
+    /// The number of bytes at the start of the buffer of deflated bytes.
     Deflated(usize),
     Stored {
         header: [u8; gzip::HEADER],
@@ -122,11 +122,11 @@ enum Body {
     },
 }
 
-/// A block whose turns can come.
+/// A block that is ready to be hashed and written.
 struct Finished {
     body: Body,
     deflated: MmapMut,
-    /// What is before and behind the whole leaves of the digest, and their values.
+    /// The bytes before and behind the whole leaves of the digest.
     head_and_tail: [Vec<u8>; 2],
     leaves: Vec<ChainingValue>,
 }
@@ -147,14 +147,14 @@ impl Finished {
     }
 }
 
-/// What one block leaves for the next.
+/// Buffers of finished blocks, for reuse.
 #[derive(Default)]
 struct Buffers {
     contents: Vec<Content>,
     deflated: Vec<MmapMut>,
 }
 
-/// What is done with the blocks in their order, each by one thread at a time.
+/// The tasks that process blocks in their order, each in one thread at a time.
 #[derive(Clone, Copy)]
 enum Task {
     Hash,
@@ -165,17 +165,17 @@ const TASKS: [Task; 2] = [Task::Hash, Task::Write];
 
 #[derive(Default)]
 struct Turn {
-    /// The next block whose turn it is.
+    /// The next block to process.
     due: usize,
     is_taken: bool,
 }
 
 #[derive(Default)]
 struct State {
-    /// The next block that nobody works on.
+    /// The next block that no thread has started.
     next: usize,
     turns: [Turn; TASKS.len()],
-    /// Blocks that are not both hashed and written yet.
+    /// Blocks that are not yet both hashed and written.
     finished: BTreeMap<usize, Arc<Finished>>,
     buffers: Buffers,
     cached_bytes: u64,
@@ -192,14 +192,14 @@ impl State {
 struct Job<'a> {
     input: &'a Input<'a>,
     source: Source<'a>,
-    /// Where in the tar stream the blocks begin.
+    /// The starts of the blocks in the tar stream.
     offsets: Vec<u64>,
     longest: usize,
-    /// How many blocks may be in memory.
+    /// The most blocks in memory.
     window: usize,
     state: Mutex<State>,
     changed: Condvar,
-    /// Bytes of the archive so far; who has it may write.
+    /// Bytes of the archive so far; the thread that holds the lock may write.
     written: Mutex<u64>,
     digest: Mutex<Digest>,
     /// Bytes of files read.
@@ -281,14 +281,14 @@ impl Job<'_> {
         }
     }
 
-    /// Room for what needs no more bytes: zeros that nobody has to write, and that take no memory until somebody does.
+    /// A buffer of zeros, which take no memory until they are written to.
     fn room(&self, length: usize) -> Result<MmapMut> {
         let room = MmapMut::map_anon(length);
         room.map_err(|error| Error::io("get memory to write", self.input.destination, &error))
     }
 
-    /// Compresses and hashes what is not known yet of a block; returns what was used for that and is free again, and how
-    /// many bytes the cache had.
+    /// Compresses and hashes the parts of a block that the cache does not have. Returns the content too, if its buffer is
+    /// free again, and the number of bytes that the cache had.
     fn make(
         &self,
         number: usize,
@@ -327,7 +327,7 @@ impl Job<'_> {
         Ok((Finished { body, deflated, head_and_tail, leaves }, free, cached))
     }
 
-    /// Hashes or writes the blocks whose turn it is, unless another thread does already.
+    /// Hashes or writes the next blocks, unless another thread does so already.
     fn take_turns<'a>(&'a self, task: Task, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         if state.turns[task as usize].is_taken {
             return state;

@@ -1,4 +1,4 @@
-//! The bytes of a block of the tar stream; those of files are read when they are needed, if ever.
+//! The bytes of a block of the tar stream; those of a file are read only when something needs them.
 use std::{
     ffi::OsStr,
     io::ErrorKind,
@@ -26,24 +26,24 @@ use crate::{
     },
 };
 
-/// As much of a file as is read at once, unless more is wanted.
+/// The bytes of a file that are read at once, unless more are needed.
 const STEP: usize = 64 << 10;
 
-/// Where blocks are read from.
+/// The tree that blocks are read from.
 pub(super) struct Source<'a> {
     pub selection: &'a Selection,
     pub tree: &'a Tree,
-    /// A file that was changed before this gets another time when it is changed again; `None` trusts no times.
+    /// A file that was changed before this moment gets another time with its next change; `None` trusts no time.
     pub trusted_before: Option<SystemTime>,
     pub stop: AtomicBool,
-    /// A file was changed after it was selected: what was known of it and what was read may not be of one version.
+    /// A file was changed after its selection, so that known hashes and read bytes may be of different versions.
     pub changed_while_reading: AtomicBool,
-    /// A file is a secret, which nobody had seen before.
+    /// A file proved to be a secret.
     pub has_secret: AtomicBool,
 }
 
 impl Source<'_> {
-    /// Whether its stamp can be trusted.
+    /// Whether the stamp of an entry can be trusted.
     fn is_trusted(&self, entry: &Entry) -> bool {
         let Some(trusted_before) = self.trusted_before.and_then(|time| time.duration_since(UNIX_EPOCH).ok()) else {
             return false;
@@ -56,15 +56,15 @@ impl Source<'_> {
         }
     }
 
-    /// What is the same as long as an entry is, if that can be told without reading it.
+    /// A fingerprint of an entry that changes whenever its bytes do; `None` if that cannot be known without reading it.
     fn fingerprint(&self, entry: &Entry, header: &[u8]) -> Option<Fingerprint> {
         if !self.is_trusted(entry) {
             return None;
         }
         let mut hasher = blake3::Hasher::new();
         if let Kind::File { size: size @ 1.., executable, may_be_secret, stamp } = entry.kind {
-            // What the header is made from is shorter. What is known of a file that was asked for, whatever is in it, is
-            // not known of one that still has to be looked into.
+            // The fields of the header, because they are shorter. Hashes of a file that the caller named are not valid
+            // for one that has still to be checked for secrets, because a hit would skip the check.
             hasher.update(b"file").update(&entry.path).update(&[executable.into(), may_be_secret.into()]);
             hasher.update(&size.to_le_bytes());
             hasher.update(&stamp.inode.to_le_bytes());
@@ -86,7 +86,7 @@ impl Source<'_> {
             }
             Ok(())
         });
-        // The first bytes are read a step at a time, in which all is that tells.
+        // The first step has all the bytes that identify a secret.
         if read.is_ok()
             && start == 0
             && matches!(entry.kind, Kind::File { may_be_secret: true, .. })
@@ -113,9 +113,9 @@ impl Source<'_> {
     }
 }
 
-/// A block that may have holes: ranges whose bytes are still in a file.
+/// A block that may have holes: ranges of a file that have not been read.
 pub(super) struct Content {
-    /// Long enough for any block; what is in a hole means nothing.
+    /// Long enough for any block; the bytes of a hole are undefined.
     bytes: MmapMut,
     length: usize,
     parts: Parts,
@@ -124,7 +124,7 @@ pub(super) struct Content {
     header: Vec<u8>,
 }
 
-/// What an entry has of a block.
+/// The range of an entry in a block; it ends where the next one starts.
 struct Span {
     start: usize,
     fingerprint: Option<Fingerprint>,
@@ -132,20 +132,20 @@ struct Span {
 
 struct Hole {
     entry: usize,
-    /// In the block.
+    /// The range in the block.
     range: Range<usize>,
-    /// In the file.
+    /// The start in the file.
     start: u64,
     is_filled: bool,
 }
 
 impl Content {
-    /// An empty one; `bytes` has room for any block.
+    /// An empty block; `bytes` has room for any.
     pub fn new(bytes: MmapMut) -> Self {
         Self { bytes, length: 0, parts: Parts::default(), spans: Vec::new(), holes: Vec::new(), header: Vec::new() }
     }
 
-    /// Takes the place of what was there before by a block of which no file has been read.
+    /// Replaces the content by that of another block, whose files are not read yet.
     pub fn lay_out(&mut self, block: &Block, source: &Source<'_>) -> Result<()> {
         let entries = &source.selection.entries;
         self.length = usize::try_from(block.length(entries)).unwrap_or(usize::MAX);
@@ -168,7 +168,7 @@ impl Content {
         Ok(())
     }
 
-    /// Lays out a range of a file, or all of something else, and returns where that ends.
+    /// Lays out a range of a file, or any other entry as a whole, and returns its end.
     fn lay_out_entry(
         &mut self,
         start: usize,
@@ -211,23 +211,23 @@ impl Content {
         self.length
     }
 
-    /// What is compressed on its own.
+    /// The ranges that are compressed on their own.
     pub fn parts(&self) -> Vec<Range<usize>> {
         let ends = &self.parts.ends;
         std::iter::once(&0).chain(ends).zip(ends).map(|(&start, &end)| start..end).collect()
     }
 
-    /// How many of the bytes are those of files.
+    /// The number of bytes that are those of files.
     pub fn file_bytes(&self) -> usize {
         self.holes.iter().map(|hole| hole.range.len()).sum()
     }
 
-    /// All bytes; only those mean something that have been read.
+    /// All bytes; those that have not been read are undefined.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes[..self.length]
     }
 
-    /// Reads what is still missing in a range, and returns it.
+    /// Reads the missing bytes of a range, and returns the range.
     pub fn read(&mut self, range: Range<usize>, source: &Source<'_>) -> Result<&[u8]> {
         let mut first = self.holes.partition_point(|hole| hole.range.end <= range.start);
         while let Some(hole) = self.holes.get(first).filter(|hole| hole.range.start < range.end) {
@@ -250,7 +250,8 @@ impl Content {
         Ok(&self.bytes[range])
     }
 
-    /// What is the same as long as the bytes of a range are, and what they are for, if that can be told without reading them.
+    /// A fingerprint of a range and its purpose that changes whenever its bytes do; `None` if that cannot be known without
+    /// reading them.
     pub fn fingerprint(&self, range: Range<usize>, (purpose, place): (&'static str, u64)) -> Option<Fingerprint> {
         let mut hasher = blake3::Hasher::new();
         hasher.update(purpose.as_bytes()).update(&place.to_le_bytes()).update(&range.len().to_le_bytes());

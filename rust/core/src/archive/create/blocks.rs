@@ -1,24 +1,24 @@
-//! Cuts the tar stream into blocks that are compressed on their own.
+//! The division of the tar stream into blocks, which are compressed on their own, and of blocks into parts.
 use std::ops::Range;
 
 use super::tar_header;
 use crate::archive::{Entry, Kind};
 
-/// Files are gathered into blocks of about this many bytes: in smaller ones less can refer to what was before.
+/// The usual size of a block of files. In smaller ones, fewer matches can refer to earlier bytes.
 const BLOCK: u64 = 4 << 20;
-/// The last blocks have fewer, so that no thread has to wait long for another's.
+/// The size of the last blocks: smaller, so that no thread waits long for another one.
 const LAST_BLOCK: u64 = BLOCK / 4;
-/// Larger files have blocks to themselves, of this many bytes.
+/// The size of a piece of a large file, which has blocks of its own.
 const PIECE: u64 = BLOCK / 2;
 
-/// Blocks are compressed in parts of about this many bytes: after a change, little more than those have to be compressed
-/// again. Smaller ones make archives larger.
+/// The usual size of a part. After a change, little more than the changed parts is compressed again; smaller parts would
+/// need less of that, but make archives larger.
 const PART: usize = 40 << 10;
 
-/// What ends a tar stream.
+/// The length of the zeros that end a tar stream.
 const END: u64 = 1024;
 
-/// All parts but the last of a block have at least as many: the next one sees no more of what was before.
+/// The least size of a part, except the last of a block: a part refers to no bytes before this window.
 pub(super) const MIN_PART: usize = lightning_native_deflate::WINDOW;
 
 /// A part of the tar stream.
@@ -26,9 +26,9 @@ pub(super) const MIN_PART: usize = lightning_native_deflate::WINDOW;
 pub(super) enum Block {
     /// Whole entries.
     Entries(Range<usize>),
-    /// A part of a large file; the first has its header, the last its padding.
+    /// A piece of a large file; the first has its header, the last its padding.
     Piece { entry: usize, content: Range<u64> },
-    /// What ends a tar stream.
+    /// The zeros that end a tar stream.
     End,
 }
 
@@ -50,7 +50,7 @@ impl Block {
     }
 }
 
-/// Cuts at files whose names say so, so that a change of one file leaves all blocks but its own as they were.
+/// Cuts behind files whose hashed names decide it, so that a change of one file leaves all other blocks as they were.
 pub(super) fn plan(entries: &[Entry]) -> Vec<Block> {
     let in_stream = |entry: &Entry| 512 + size(entry).next_multiple_of(512);
     let mut left: u64 = entries.iter().map(in_stream).sum();
@@ -84,20 +84,20 @@ pub(super) fn plan(entries: &[Entry]) -> Vec<Block> {
     blocks
 }
 
-/// About how large the next block is; a power of two, so that it is seldom another after a change.
+/// The usual size of the next block; a power of two, so that a change of the tree seldom alters it.
 fn target(left: u64) -> u64 {
     1 << (left / 2).clamp(LAST_BLOCK, BLOCK).ilog2()
 }
 
-/// Whether a file ends what has so many bytes with it, at least `least`, and is to have about `target`: every byte more has
-/// the same chance to be the last.
+/// Whether a file ends a block or part that has `bytes` bytes with it, needs at least `least` of them and has `target` on
+/// average: each further byte is the last one with the same probability.
 fn is_end(entry: &Entry, bytes: u64, least: u64, target: u64) -> bool {
     let more = target - least;
     let chance = u64::MAX / more * (512 + size(entry)).min(more);
     bytes >= target * 2 || (bytes >= least && hash(&entry.path) < chance)
 }
 
-/// Where the parts of a block end. Like blocks, they end at files whose names say so, or at multiples within a file.
+/// The ends of the parts of a block: behind files whose hashed names decide it, or at multiples within a file.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
     pub ends: Vec<usize>,
@@ -108,7 +108,7 @@ impl Parts {
         place - self.ends.last().copied().unwrap_or_default()
     }
 
-    /// Takes in an entry whose bytes are at this range of the block.
+    /// Adds an entry whose bytes are at this range of the block.
     pub fn add(&mut self, entry: &Entry, range: Range<usize>) {
         if range.len() > PART {
             if self.length_before(range.start) >= MIN_PART {
@@ -133,7 +133,7 @@ pub(super) fn size(entry: &Entry) -> u64 {
     if let Kind::File { size, .. } = entry.kind { size } else { 0 }
 }
 
-/// FNV-1a with a final mix: must stay the same for ever, or archives change.
+/// FNV-1a with a final mix. It must never change, because archives would change with it.
 fn hash(path: &[u8]) -> u64 {
     let hash = path
         .iter()

@@ -1,10 +1,10 @@
-//! Keeps the compressed parts of a tree's last archives.
+//! A cache of the compressed parts of the last archives of a tree.
 //!
-//! Each run that compresses something adds a segment: a file of parts, a table of them with its hash, and what tells where
-//! the table is. A segment appears as a whole by a rename and is never changed, so that neither a crash nor another writer
-//! can leave half of one; when there are too many, or most of what they hold is out of date, one takes the place of all.
-//! Parts are found by the hash of what they were compressed from. One whose checksum is not what the table says is not used.
-//! For files that have not been changed since, the [`Fingerprints`] beside them have the hash.
+//! Each run that compresses something adds a segment: a file with parts, a table of them with its hash, and a footer with
+//! the length of the table. A segment appears as a whole by a rename and never changes, so that neither a crash nor
+//! another writer can leave half of one. When there are too many segments, or most of their bytes are stale, one segment
+//! replaces them all. The key of a part is a hash of its uncompressed bytes. A part whose checksum differs from that in
+//! the table is not used. For unchanged files, the [`Fingerprints`] beside the segments have the keys.
 use std::{
     collections::HashMap,
     fs::{self, File},
@@ -31,28 +31,28 @@ use crate::{
     },
 };
 
-/// Changes whenever what is kept changes its meaning, so that old files are not misread.
+/// The format of a segment; changes with its meaning, so that old files are not misread.
 const MAGIC: &[u8; 16] = b"lightning-cache5";
 const HASH: usize = 32;
-/// A table or the facts of more bytes are damaged.
+/// The most bytes of an undamaged table.
 const MAX_TABLE: u64 = 1 << 30;
-/// Key, length and checksum of a part, and the checksum of what it was compressed from.
+/// Key, length and checksum of a part, and the checksum of its uncompressed bytes.
 const ROW: usize = HASH + 8 + 4 + 4;
 /// Hash and length of the table, magic.
 const FOOTER: usize = HASH + 8 + MAGIC.len();
 const MAX_SEGMENTS: usize = 8;
-/// All files of a cache folder together; the least recently used go first.
+/// The most bytes of all files of a cache folder; the least recently used are removed first.
 const MAX_BYTES: u64 = 2 << 30;
-/// No writer takes longer.
+/// The age at which an unfinished file is abandoned: no writer takes longer.
 const ABANDONED: Duration = Duration::from_hours(1);
 
 pub(super) type Key = [u8; HASH];
 
-/// What earlier archives left behind, and what this one adds.
+/// The segments of earlier archives, and the new one of this archive.
 #[derive(Debug)]
 pub(super) struct Cache {
     folder: PathBuf,
-    /// What the names of this tree's segments begin with.
+    /// The prefix of the names of the segments of this tree.
     name: String,
     segments: Vec<Segment>,
     rows: Vec<Row>,
@@ -76,7 +76,7 @@ struct Row {
     length: usize,
     /// CRC-32 of the part.
     own_checksum: u32,
-    /// CRC-32 of what it was compressed from.
+    /// CRC-32 of its uncompressed bytes.
     checksum: u32,
     is_used: AtomicBool,
 }
@@ -88,19 +88,19 @@ struct Added {
     table: Vec<u8>,
 }
 
-/// A part and what it was compressed from.
+/// A compressed part.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Part {
-    /// Bytes that it was compressed to.
+    /// The number of its compressed bytes.
     pub length: usize,
-    /// CRC-32 of what it was compressed from.
+    /// CRC-32 of its uncompressed bytes.
     pub checksum: u32,
 }
 
-/// Tells parts apart by what they are compressed from: themselves and the window before them.
+/// The computation of keys, which depend on the bytes of a part and of the window before it.
 #[derive(Debug, Default)]
 pub(super) struct Keys {
-    /// Where the last part ended, and the hash of the window before that.
+    /// The end of the last part, and the hash of the window before that end.
     window: Option<(usize, Key)>,
 }
 
@@ -112,7 +112,7 @@ impl Keys {
             Some((end, window)) if end == start => window,
             _ => hash(&content[start.saturating_sub(WINDOW)..start]),
         };
-        // In two, so that nothing is hashed twice.
+        // The window is hashed on its own, because the next part needs its hash too.
         let (rest, window) = content[start..].split_at((content.len() - start).saturating_sub(WINDOW));
         let window = hash(window);
         self.window = Some((content.len(), window));
@@ -121,7 +121,7 @@ impl Keys {
 }
 
 impl Cache {
-    /// Opens what `folder` has for a tree; what is damaged is removed.
+    /// Opens the segments of a tree in `folder`, and removes damaged ones.
     pub fn open(folder: &Path, root: &Path, level: i32) -> Result<Self> {
         let fail = |error: std::io::Error| Error::io("open the cache folder", folder, &error);
         if folder.exists() && !folder.is_dir() {
@@ -129,7 +129,7 @@ impl Cache {
         }
         fs::create_dir_all(folder).map_err(fail)?;
         let mut name = blake3::Hasher::new();
-        // Another version may compress otherwise.
+        // Another version may compress in another way.
         name.update(env!("CARGO_PKG_VERSION").as_bytes())
             .update(&level.to_le_bytes())
             .update(root.as_os_str().as_bytes());
@@ -190,18 +190,18 @@ impl Cache {
             });
             start = start.checked_add(length)?;
         }
-        // The least recently used goes first.
+        // Marks the segment as used: `prune` removes the least recently used ones.
         let _ = file.set_modified(SystemTime::now());
         self.segments.push(Segment { path: path.to_owned(), file, length });
         Some(())
     }
 
-    /// Whether there seems to be a part of this key.
+    /// Whether the tables have this key; its part may still prove to be damaged.
     pub fn has(&self, key: &Key) -> bool {
         self.by_key.contains_key(key)
     }
 
-    /// Copies the part of this key to where `out` begins.
+    /// Copies the part of this key to the start of `out`.
     pub fn get(&self, key: &Key, out: &mut [u8]) -> Option<Part> {
         let row = &self.rows[*self.by_key.get(key)?];
         let out = out.get_mut(..row.length)?;
@@ -212,11 +212,11 @@ impl Cache {
 
     fn read(&self, row: &Row, out: &mut [u8]) -> Option<()> {
         self.segments[row.segment].file.read_exact_at(out, row.start).ok()?;
-        // For damage; what it was compressed from is proved by the key.
+        // Detects damage; the key proves the uncompressed bytes.
         (crc32(out) == row.own_checksum).then_some(())
     }
 
-    /// Keeps a part, and the checksum of what it was compressed from, for the next time.
+    /// Adds a part, with the checksum of its uncompressed bytes, to the new segment.
     pub fn put(&self, key: &Key, part: &[u8], checksum: u32) -> Result<()> {
         let mut added = self.added.lock().unwrap_or_else(PoisonError::into_inner);
         if added.is_none() {
@@ -237,7 +237,7 @@ impl Cache {
         Error::io("write to the cache folder", &self.folder, error)
     }
 
-    /// Makes what was added last, and removes what is out of date or too much.
+    /// Persists the new segment, and removes stale and surplus ones.
     pub fn finish(self) -> Result<()> {
         let used = self.rows.iter().filter(|row| row.is_used.load(Ordering::Relaxed));
         let live: u64 = used.clone().map(|row| row.length as u64).sum();
@@ -277,7 +277,7 @@ impl Cache {
             .map_err(|error| Error::io("write to the cache folder", &folder, &error))
     }
 
-    /// Failing to remove something is no reason to fail: another process may have done it.
+    /// Removes abandoned and surplus files. A failed removal is ignored, because another process may have removed the file.
     fn prune(&self) {
         let Ok(children) = fs::read_dir(&self.folder) else { return };
         let mut files = Vec::new();
@@ -285,7 +285,7 @@ impl Cache {
             let Ok(metadata) = child.metadata() else { continue };
             let Ok(modified) = metadata.modified() else { continue };
             let name = child.file_name();
-            // Others may keep something in the same folder.
+            // The folder may have files of other programs.
             if !is_cache_file(name.as_bytes()) {
                 continue;
             }
@@ -310,7 +310,7 @@ impl Cache {
     }
 }
 
-/// A file that is removed unless it is given its name.
+/// A file that is removed unless it receives its final name.
 fn new_file(folder: &Path) -> std::io::Result<NamedTempFile> {
     tempfile::Builder::new().prefix(CACHE_UNFINISHED).tempfile_in(folder)
 }

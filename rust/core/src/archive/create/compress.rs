@@ -1,4 +1,4 @@
-//! Compresses blocks of the tar stream into gzip members, with parts of them from the cache.
+//! The compression of blocks into gzip members, with known parts from the cache.
 use std::ops::Range;
 
 use libdeflater::{CompressionLvl, crc32};
@@ -16,12 +16,12 @@ use crate::{
     archive::gzip::{HEADER, TRAILER, header, trailer},
 };
 
-/// What may follow the last part.
+/// The bytes that may follow the last part.
 const AFTER: usize = deflate::END.len() + TRAILER;
-/// How much of a block is tried, at three places, to see whether it can be compressed at all.
+/// The bytes of each of three samples that show whether a block can be compressed at all.
 const SAMPLE: usize = 4096;
 
-/// The most that a block of so many bytes can take while it is compressed.
+/// The most bytes that the compression of a block of `block` bytes can need.
 pub(super) fn bound(block: usize) -> usize {
     HEADER + deflate::bound(block) + block.div_ceil(MIN_PART) * deflate::bound(0) + AFTER
 }
@@ -36,12 +36,12 @@ pub(super) struct Compressor {
 enum Method {
     Store,
     Parts(deflate::Compressor),
-    /// A block is one part, at the levels where small ones would be large.
+    /// A block is one part, because small parts would be large at this level.
     Fast(deflate::Compressor),
     NearOptimal(libdeflater::Compressor),
 }
 
-/// Compresses a part into a buffer, and returns its length if there is room.
+/// A function that compresses a part into a buffer, and returns its length if there is room.
 type Compress<'a> = Box<dyn FnMut(Range<usize>, &mut [u8]) -> Option<usize> + 'a>;
 
 impl Method {
@@ -64,7 +64,7 @@ struct Deflated {
     end: usize,
     /// CRC-32 of its content.
     checksum: u32,
-    /// How many bytes of content were in the cache.
+    /// The number of bytes of content whose parts were in the cache.
     cached: usize,
 }
 
@@ -75,12 +75,12 @@ impl Deflated {
     }
 }
 
-/// Where in the buffer a part of so many bytes is compressed to.
+/// The slice of the buffer for a part of `part` bytes.
 fn room(buffer: &mut [u8], start: usize, part: usize) -> &mut [u8] {
     &mut buffer[start..start + deflate::bound(part)]
 }
 
-/// What the cache has the parts by.
+/// The keys of the parts in the cache.
 fn keys(content: &mut Content, source: &Source<'_>, cache: &Cache, parts: &[Range<usize>]) -> Result<Vec<Key>> {
     let mut keys = Keys::default();
     let key = |part: &Range<usize>| {
@@ -94,11 +94,11 @@ fn keys(content: &mut Content, source: &Source<'_>, cache: &Cache, parts: &[Rang
     parts.iter().map(key).collect()
 }
 
-/// A gzip member, apart from the content that it holds as it is.
+/// A gzip member, without the content if that is stored.
 pub(super) enum Member {
-    /// So many bytes at the start of the buffer, which may be longer.
+    /// The number of bytes at the start of the buffer, which may be longer.
     Deflated(usize),
-    /// Nothing is copied before it is written.
+    /// The content is stored, and not copied before it is written.
     Stored { header: [u8; HEADER], trailer: [u8; TRAILER] },
 }
 
@@ -114,8 +114,8 @@ impl Compressor {
         Self { method, sampler: libdeflate(1), sample: vec![0; SAMPLE * 2] }
     }
 
-    /// Compresses into `buffer`, which has [`bound`] bytes, if that makes `content` smaller; takes from the cache what it
-    /// has, reads what is needed besides, and says how many bytes of content the cache had.
+    /// Compresses into `buffer`, which has [`bound`] bytes, if that makes `content` smaller. Copies known parts from the
+    /// cache, reads the other ones, and returns the number of bytes of content that the cache had.
     pub fn compress(
         &mut self,
         content: &mut Content,
@@ -167,7 +167,7 @@ impl Compressor {
             let is_unknown = |place: usize| known.as_ref().is_none_or(|(cache, keys)| !cache.has(&keys[place]));
             let end = (first + 1..parts.len()).find(|&place| !is_unknown(place)).unwrap_or(parts.len());
             content.read(parts[first].start.saturating_sub(WINDOW)..parts[end - 1].end, source)?;
-            // A stream of its own for what is between two known parts: it would remember bytes that have not been read.
+            // A new stream after each known part, because an old one would remember bytes that have not been read.
             let mut compress = self.method.stream(content.bytes());
             for place in first..end {
                 let out = room(buffer, all.end, parts[place].len());
@@ -187,12 +187,12 @@ impl Compressor {
         Ok(Some(all))
     }
 
-    /// Whether samples of a block do not get smaller by even one in fifty.
+    /// Whether compression makes no sample of a block smaller by more than a fiftieth.
     fn is_incompressible(&mut self, content: &mut Content, source: &Source<'_>) -> Result<bool> {
         if content.len() < SAMPLE * 8 || matches!(self.method, Method::Store) {
             return Ok(false);
         }
-        // Compressing is the surer test and much the slower: random bytes need it once only.
+        // Compressing is the surer test and much slower: random bytes need it only once.
         let mut is_one_compressed = false;
         for place in [content.len() / 2, content.len() / 8, content.len() - SAMPLE] {
             let sample = content.read(place..place + SAMPLE, source)?;
@@ -213,12 +213,12 @@ impl Compressor {
     }
 }
 
-/// How often the values of bytes occur.
+/// The distribution of the values of bytes.
 enum Spread {
-    /// As in random bytes.
+    /// Even, as in random bytes.
     Even,
     Unclear,
-    /// So that coding them by how often they occur alone makes them smaller.
+    /// So uneven that coding by frequency alone makes the bytes smaller.
     Uneven,
 }
 
@@ -227,7 +227,7 @@ fn spread(sample: &[u8]) -> Spread {
     for &byte in sample {
         counts[usize::from(byte)] += 1;
     }
-    // Random bytes: n + n^2 / 256, hardly ever a tenth more.
+    // Random bytes have n + n^2 / 256, hardly ever a tenth more.
     let squares: usize = counts.iter().map(|count| count * count).sum();
     let random = sample.len() + sample.len() * sample.len() / 256;
     match squares {

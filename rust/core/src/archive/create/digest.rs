@@ -1,4 +1,4 @@
-//! BLAKE3 of a stream, from leaves of its tree that may be known already.
+//! BLAKE3 of a stream, computed from leaves of its hash tree that may be known already.
 use std::ops::Range;
 
 use blake3::{
@@ -6,28 +6,28 @@ use blake3::{
     hazmat::{ChainingValue, HasherExt, Mode, merge_subtrees_non_root, merge_subtrees_root},
 };
 
-/// Bytes of a leaf: a subtree of that many chunks, at a multiple of it.
+/// Bytes of a leaf: a subtree of BLAKE3 chunks that begins at a multiple of this.
 pub(super) const LEAF: usize = 64 << 10;
 
-/// What a leaf that begins at `offset` of the stream, and is not all of it, contributes.
+/// The value of a leaf that begins at `offset` of the stream, and is not all of it.
 pub(super) fn leaf(offset: u64, bytes: &[u8]) -> ChainingValue {
     Hasher::new().set_input_offset(offset).update(bytes).finalize_non_root()
 }
 
-/// Which bytes of a block that begins at `offset` are whole leaves.
+/// The range of whole leaves in a block that begins at `offset`.
 pub(super) fn whole_leaves(offset: u64, length: usize) -> Range<usize> {
     let before = usize::try_from(offset.next_multiple_of(LEAF as u64) - offset).unwrap_or(0);
     let start = before.min(length);
     start..start + (length - start) / LEAF * LEAF
 }
 
-/// The hash of what was added; what has no whole leaf can be added in bytes only.
+/// The hash of a stream that is added leaf by leaf; bytes outside of whole leaves are added as bytes.
 #[derive(Default)]
 pub(super) struct Digest {
-    /// Of the leaf that is not whole yet.
+    /// Bytes of the last leaf, which is not complete yet.
     bytes: Vec<u8>,
     leaves: u64,
-    /// Subtrees, the largest first, as BLAKE3's own hasher has them.
+    /// Subtrees, the largest first, as in BLAKE3's own hasher.
     subtrees: Vec<ChainingValue>,
 }
 
@@ -45,7 +45,7 @@ impl Digest {
         }
     }
 
-    /// Adds a leaf where one begins. Something must follow if nothing was before.
+    /// Adds a whole leaf, at the start of one. The first leaf must not be the only one.
     pub fn add_leaf(&mut self, value: &ChainingValue) {
         if self.bytes.len() == LEAF {
             let before = leaf(self.leaves * LEAF as u64, &self.bytes);
@@ -53,7 +53,7 @@ impl Digest {
             self.add_leaf(&before);
         }
         debug_assert!(self.bytes.is_empty(), "a leaf in the midst of another");
-        // Merged late, because the last merge is another.
+        // Merged late, because the last merge of a stream differs from the others.
         while self.subtrees.len() > self.leaves.count_ones() as usize {
             let (right, left) = (self.subtrees.pop(), self.subtrees.pop());
             if let (Some(left), Some(right)) = (left, right) {

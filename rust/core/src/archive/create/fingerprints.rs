@@ -1,4 +1,4 @@
-//! What was found out about ranges of the tar stream, by names that say whether their files have changed.
+//! A table from fingerprints of ranges of the tar stream to the hashes of their bytes, kept between archives.
 use std::{
     collections::HashMap,
     io::{Read, Write},
@@ -10,17 +10,17 @@ use tempfile::NamedTempFile;
 
 use crate::archive::beneath::open_regular;
 
-/// Changes whenever what is kept, or what it is found by, changes its meaning.
+/// The format of the file; changes with the meaning of a fingerprint or a hash.
 const MAGIC: &[u8; 16] = b"lightning-facts2";
 const LENGTH: usize = 32;
-/// A file of more is damaged: this is enough for trees of half a terabyte.
+/// The most bytes of an undamaged file: enough for trees of half a terabyte.
 const MAX_BYTES: u64 = 1 << 30;
 
-/// Tells a range of bytes from all others without being made from them.
+/// The identity of a range of bytes, computed without reading them.
 pub(super) type Fingerprint = [u8; LENGTH];
 type Hash = [u8; LENGTH];
 
-/// What is known from the last time, and what is found this time.
+/// The hashes from the last archive, and those of this one.
 #[derive(Debug, Default)]
 pub(super) struct Fingerprints {
     path: PathBuf,
@@ -29,13 +29,13 @@ pub(super) struct Fingerprints {
 }
 
 impl Fingerprints {
-    /// Opens a file of facts; one that is damaged knows nothing.
+    /// Opens a file of fingerprints; a damaged one counts as empty.
     pub fn open(path: PathBuf) -> Self {
         let known = read(&path).and_then(|content| parse(&content)).unwrap_or_default();
         Self { path, known, found: Mutex::default() }
     }
 
-    /// What is known of a range, or `find` finds; it is kept if the range has a fingerprint.
+    /// The hash of a range: the known one, or the result of `find`, which is kept if the range has a fingerprint.
     pub fn get<Failure>(
         &self,
         fingerprint: Option<Fingerprint>,
@@ -47,12 +47,12 @@ impl Fingerprints {
         Ok(hash)
     }
 
-    /// Drops what was found: its names may be those of other bytes.
+    /// Drops the hashes of this archive, because their fingerprints may belong to other bytes.
     pub fn forget(&self) {
         self.found.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
-    /// Writes what was found, in the place of what was known, through a temporary file.
+    /// Replaces the file by the hashes of this archive, through a temporary file.
     pub fn finish(self, new: impl FnOnce() -> std::io::Result<NamedTempFile>) -> std::io::Result<()> {
         let found = self.found.into_inner().unwrap_or_else(PoisonError::into_inner);
         if found == self.known {

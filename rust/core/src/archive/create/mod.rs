@@ -1,4 +1,4 @@
-//! Writes a selection as a deterministic tar.gz: blocks of the tar stream, each compressed on its own.
+//! The writer of deterministic tar.gz archives: blocks of the tar stream, each compressed on its own.
 //!
 //! Every block is a gzip member, so that blocks are compressed in parallel and any gzip reader reads their sequence.
 use std::{
@@ -30,19 +30,19 @@ use crate::{
     archive::{Entry, Excluded, Progress, SelectionOptions, select::select_in},
 };
 
-/// No file system tells times apart less exactly.
+/// The coarsest step of the times of any file system.
 const TIME_STEP: Duration = Duration::from_secs(2);
 
-/// How to write an archive.
+/// The settings of an archive.
 #[derive(Debug, Clone)]
 pub struct WriteOptions {
-    /// Which files.
+    /// The choice of files.
     pub selection: SelectionOptions,
     /// 0 stores, 1 is fast, 12 is small.
     pub level: i32,
     /// Threads that read and compress; all processors if `None`.
     pub threads: Option<usize>,
-    /// A folder that keeps compressed blocks for the next time.
+    /// A folder that keeps compressed parts for the next archive.
     pub cache: Option<PathBuf>,
 }
 
@@ -52,32 +52,32 @@ impl Default for WriteOptions {
     }
 }
 
-/// What was written.
+/// A report about a written archive.
 #[derive(Debug)]
 pub struct ArchiveReport {
     /// BLAKE3 of the tar stream, in hexadecimal: the same at any level.
     pub digest: String,
-    /// Files, links and empty folders in it.
+    /// The number of files, links and empty folders in it.
     pub files: usize,
     /// Bytes of all files.
     pub bytes_in: u64,
     /// Bytes of the archive.
     pub bytes_out: u64,
-    /// What stayed out, and why.
+    /// The paths that stayed out, with the reason.
     pub excluded: Vec<Excluded>,
     /// The ten largest files and their sizes, the largest first.
     pub largest: Vec<(bstr::BString, u64)>,
-    /// Time it took.
+    /// The time that it took.
     pub seconds: f64,
-    /// Bytes of the tar stream that did not have to be compressed again.
+    /// Bytes of the tar stream whose compressed parts came from the cache.
     pub cached_bytes: u64,
 }
 
 /// Archives the files of `root` into `destination`: a file, which appears complete or not at all, or a named pipe or
-/// device, which is written to once the archive is complete. Links to it are followed.
+/// device, which receives the archive once that is complete. Links to it are followed.
 ///
 /// # Errors
-/// [`Error::Archive`] if something cannot be read or written; [`Error::Interrupted`] if `progress` says so.
+/// [`Error::Archive`] if something cannot be read or written; [`Error::Interrupted`] if `progress` returns `false`.
 pub fn create(
     root: &Path,
     destination: &Path,
@@ -87,7 +87,7 @@ pub fn create(
     create_trusting(root, destination, options, progress, SystemTime::now() - TIME_STEP)
 }
 
-/// [`create`], with the moment after which a change of a file may not show in its time.
+/// [`create`], with a moment: a file that was changed before it gets another time with its next change.
 fn create_trusting(
     root: &Path,
     destination: &Path,
@@ -95,7 +95,7 @@ fn create_trusting(
     progress: &mut Progress<'_>,
     trusted_before: SystemTime,
 ) -> Result<ArchiveReport> {
-    // Whether a file is a secret is mostly seen when it is archived. Where one is, which is seldom, all are opened before.
+    // The first attempt checks for secrets while it archives. If it finds one, which is rare, the second checks all first.
     for opens_files in [false, true] {
         if let Some(report) = attempt(root, destination, options, progress, trusted_before, opens_files)? {
             return Ok(report);
@@ -104,7 +104,7 @@ fn create_trusting(
     Err(Error::Interrupted)
 }
 
-/// [`create_trusting`]; `None` if a file proves to be a secret, as which it has to stay out.
+/// One attempt of [`create_trusting`]; `None` if a file proves to be a secret, which has to stay out.
 fn attempt(
     root: &Path,
     destination: &Path,
@@ -193,11 +193,11 @@ mod tests {
 
     use super::{digest::LEAF, *};
 
-    /// What may happen to a file between two archives.
+    /// A change of a file between two archives.
     #[derive(Debug, Clone)]
     enum Change {
         Append(u8),
-        /// As many bytes as before.
+        /// Other content of the same length.
         Replace(u8),
         Remove,
         Create(usize),
@@ -209,7 +209,7 @@ mod tests {
             any::<u8>().prop_map(Change::Append),
             any::<u8>().prop_map(Change::Replace),
             Just(Change::Remove),
-            // The last moves all that follows to the same place of another leaf.
+            // The last length moves everything behind it to the same place in another leaf.
             prop_oneof![0_usize..4000, 0_usize..300_000, Just(LEAF - 512)].prop_map(Change::Create),
             Just(Change::Touch),
         ];
@@ -242,7 +242,7 @@ mod tests {
                 return;
             }
         };
-        // Another inode: two changes may come within one step of the clock.
+        // A new inode, because two changes may happen within one step of the clock.
         fs::write(root.join("new"), new).expect("write");
         fs::rename(root.join("new"), path).expect("rename");
     }
@@ -288,7 +288,7 @@ mod tests {
         fs::create_dir(&other).expect("folder");
         fs::write(other.join("1.py"), text(9, 300_000)).expect("write");
         let options = WriteOptions { cache: Some(cache.clone()), ..WriteOptions::default() };
-        // The times of files do not tell that their folder has been another for a while.
+        // The times of the files do not change when their folder is swapped for a while.
         let swap = |from: &Path, to: &Path| {
             fs::rename(root.join("code"), from).and_then(|()| fs::rename(to, root.join("code"))).expect("swap");
         };

@@ -1,4 +1,4 @@
-//! Where an archive is written: a file, which appears complete or not at all, or a pipe or device, which is written to.
+//! The destination of an archive: a file, which appears complete or not at all, or a pipe or device.
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Read, Seek, Write},
@@ -17,22 +17,22 @@ use crate::{
     archive::own_files::{UNFINISHED, UNFINISHED_FILE},
 };
 
-/// More links than this are a loop, for every operating system.
+/// More links than this are a loop for every operating system.
 const MAX_LINKS: usize = 40;
-/// How often it is asked whether the caller still waits for the reader of a pipe.
+/// The interval at which the caller may stop waiting for the reader of a pipe.
 const HEARTBEAT: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
-/// What is behind the name of an archive that is to be written.
+/// The kind of destination that the path of an archive leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Output {
-    /// A file that is there, or can be; no link.
+    /// A file that exists or can be created; no link.
     File(PathBuf),
-    /// A named pipe or a device: nothing may take its place.
+    /// A named pipe or a device, which must not be replaced.
     Stream(PathBuf),
 }
 
 impl Output {
-    /// Follows links, and refuses what no archive can be written to.
+    /// Follows links, and refuses a path that no archive can be written to.
     pub fn find(destination: &Path) -> Result<Self> {
         let refuse = |why: &str| Err(Error::Archive(format!("cannot write {}: {why}", destination.display())));
         let mut path = destination.to_owned();
@@ -63,7 +63,7 @@ impl Output {
             if !kind.is_symlink() {
                 return refuse("it is a disk or a socket, which no archive is written to; name a file");
             }
-            // Links of open files have a text that need not be a path: `/dev/stdout` leads to one.
+            // The text of a link to an open file need not be a path; `/dev/stdout` leads to such a link.
             if fs::canonicalize(folder_of(&path)).is_ok_and(|folder| folder.starts_with("/proc")) {
                 let kind = fs::metadata(&path).map_err(|error| Error::io("write", destination, &error))?.file_type();
                 if kind.is_file() || kind.is_fifo() || kind.is_char_device() {
@@ -77,7 +77,7 @@ impl Output {
         refuse("it is a link that leads in a circle")
     }
 
-    /// A file to write to before it is known whether all can be written.
+    /// A file that receives the archive until that is complete.
     pub fn begin(&self, destination: &Path) -> Result<Unfinished> {
         let begun = match self {
             Self::File(path) => Unfinished::new_in(folder_of(path)),
@@ -90,7 +90,7 @@ impl Output {
         })
     }
 
-    /// Puts what has been written where it belongs.
+    /// Gives the complete file its name, or sends it to the stream.
     pub fn finish(
         &self,
         unfinished: Unfinished,
@@ -113,10 +113,10 @@ fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// A file without a name, where the system has those: nothing is left of it if this process is killed.
+/// A file without a name, where the system supports that: it vanishes if this process is killed.
 pub(super) struct Unfinished {
     pub file: File,
-    /// Removes the file unless it gets its name; `None` if it has none yet.
+    /// Removes the file unless it receives its final name; `None` if it has no name yet.
     name: Option<NamedTempFile<()>>,
 }
 
@@ -143,7 +143,7 @@ impl Unfinished {
             new.inspect_err(|error| cause = error.raw_os_error())
         };
         let made = names().make_in(folder, create);
-        // Without the name of the temporary file, which says nothing to anybody.
+        // Without the name of the temporary file, which means nothing to a user.
         let (file, path) = made.map_err(|error| cause.map_or(error, io::Error::from_raw_os_error))?.into_parts();
         Ok(Self { file, name: Some(NamedTempFile::from_parts((), path)) })
     }
@@ -154,11 +154,11 @@ impl Unfinished {
             Some(name) => name,
             None => match link(&self.file, path) {
                 Ok(()) => return Ok(()),
-                // A link takes no other's place, a new name does.
+                // A link does not replace a file, a rename does.
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                     names().make_in(folder, |name| link(&self.file, name)).or_else(|_| copy(self.file, folder))?
                 }
-                // What confines a process may forbid links.
+                // A sandbox may forbid links.
                 Err(_) => copy(self.file, folder)?,
             },
         };
@@ -178,7 +178,7 @@ fn link(_: &File, _: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// A copy that has a name.
+/// A copy with a name.
 fn copy(mut file: File, folder: &Path) -> io::Result<NamedTempFile<()>> {
     let mut copy = Unfinished::named_in(folder)?;
     file.rewind()?;
@@ -186,20 +186,20 @@ fn copy(mut file: File, folder: &Path) -> io::Result<NamedTempFile<()>> {
     copy.name.ok_or_else(|| io::ErrorKind::NotFound.into())
 }
 
-/// How a file is called that has to have a name before it is complete; no archive takes such files in.
+/// Names for files that need one before they are complete; no archive includes such files.
 fn names() -> tempfile::Builder<'static, 'static> {
     let mut names = tempfile::Builder::new();
     names.prefix(UNFINISHED).suffix(UNFINISHED_FILE);
     names
 }
 
-/// A path of a file that has none.
+/// A path to an open file without a name.
 #[cfg(target_os = "linux")]
 fn by_number(file: &impl std::os::fd::AsRawFd) -> PathBuf {
     Path::new("/proc/self/fd").join(file.as_raw_fd().to_string())
 }
 
-/// Copies a file to a pipe or device, and tells whether the caller waited until all was sent.
+/// Copies a file to a pipe or device, and returns whether the caller waited until the end.
 fn send(mut file: File, path: &Path, keep_going: &mut dyn FnMut() -> bool) -> io::Result<bool> {
     let Some(mut out) = open_stream(path, keep_going)? else { return Ok(false) };
     let mut buffer = vec![0; 1 << 16];
@@ -226,11 +226,11 @@ fn send(mut file: File, path: &Path, keep_going: &mut dyn FnMut() -> bool) -> io
     }
 }
 
-/// Opens a pipe or device, once somebody reads from it; `None` if the caller does not wait for that.
+/// Opens a pipe or device once it has a reader; `None` if the caller stops waiting for one.
 fn open_stream(path: &Path, keep_going: &mut dyn FnMut() -> bool) -> io::Result<Option<File>> {
     const FLAGS: OFlags = OFlags::WRONLY.union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
     loop {
-        // Appends, because what is open by another name may have something in it.
+        // Appends, because a file that is open under another name may have content.
         match openat(CWD, path, FLAGS | OFlags::APPEND, Mode::empty()) {
             Ok(out) => return Ok(Some(out.into())),
             Err(rustix::io::Errno::NXIO) if fs::metadata(path)?.file_type().is_fifo() => {

@@ -1,18 +1,18 @@
-//! Members that hold content as it is, because compressing does not make it smaller.
+//! Gzip members with stored content, for blocks that compression does not make smaller.
 use std::io::{self, IoSlice, Write};
 
 use crate::archive::gzip::{HEADER, TRAILER};
 
-/// The most a stored deflate block can hold.
+/// The most bytes of a stored deflate block.
 const STORED: usize = 65_535;
 const STORED_HEADER: usize = 5;
 
-/// The length of a deflate stream that holds so many bytes as they are.
+/// The length of a deflate stream that stores `content` bytes.
 pub(super) fn stored_length(content: usize) -> usize {
     content + content.div_ceil(STORED).max(1) * STORED_HEADER
 }
 
-/// Writes a member that holds `content` as it is, and returns its length.
+/// Writes a member that stores `content`, and returns its length.
 pub(super) fn write_stored(
     out: &mut impl Write,
     header: &[u8; HEADER],

@@ -1,4 +1,4 @@
-//! Tar headers that depend on nothing but path, kind, size and whether a file is executable.
+//! Tar headers that depend only on the path, the kind, the size and the executable bit.
 use bstr::ByteSlice;
 use tar::{EntryType, Header};
 
@@ -8,9 +8,9 @@ use crate::{
 };
 
 const HEADER: usize = 512;
-/// Names in a header have this many bytes; longer ones come before it in an entry of their own.
+/// The bytes of a name in a header; a longer name is in an entry of its own before it.
 const NAME: usize = 100;
-/// 1980-01-01: the earliest time that zip tools take as well.
+/// 1980-01-01: the earliest time that zip tools accept too.
 const MODIFIED: u64 = 315_532_800;
 
 /// Appends the header of an entry.
@@ -53,7 +53,7 @@ pub(super) fn push(stream: &mut Vec<u8>, entry: &Entry) -> Result<()> {
     Ok(())
 }
 
-/// How long the header of an entry is.
+/// The length of the header of an entry.
 pub(super) fn length(entry: &Entry) -> usize {
     let long = |length: usize| if length > NAME { HEADER + (length + 1).next_multiple_of(HEADER) } else { 0 };
     let (link, slash) = match &entry.kind {
@@ -64,7 +64,7 @@ pub(super) fn length(entry: &Entry) -> usize {
     HEADER + long(link) + long(entry.path.len() + slash)
 }
 
-/// How many zeros come after content of `size`.
+/// The number of zeros behind content of `size` bytes.
 pub(super) fn padding(size: u64) -> usize {
     usize::try_from(size.next_multiple_of(HEADER as u64) - size).unwrap_or(0)
 }
@@ -74,7 +74,7 @@ fn fill(field: &mut [u8; NAME], value: &[u8]) {
     field[..length].copy_from_slice(&value[..length]);
 }
 
-/// A name that does not fit, as GNU tar writes it: bytes, not necessarily text, unlike in a PAX header.
+/// Appends a name that does not fit, as GNU tar does: unlike a PAX header, that allows bytes that are no text.
 fn push_long(stream: &mut Vec<u8>, entry_type: EntryType, name: &[u8]) {
     if name.len() <= NAME {
         return;

@@ -126,7 +126,7 @@ const BUILT_IN: &[(&str, &str)] = &[
 /// The longest name of any file system.
 const NAME: usize = 255;
 
-/// The built-in rules in hash tables: comparing each of the 100 rules with every path of a tree is too slow.
+/// The built-in rules in hash tables, because comparing each of over 100 rules with every path is slow.
 #[derive(Debug)]
 pub(super) struct BuiltIn {
     names: HashMap<&'static [u8], Vec<Rule>>,

@@ -83,7 +83,7 @@ pub struct Entry {
 /// A path that stays out.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Excluded {
-    /// Relative to the root, with `/`; a folder ends in `/` and represents everything in it that is not listed elsewhere.
+    /// Relative to the root, with `/`; a folder ends in `/` and represents all in it that is not listed elsewhere.
     pub path: BString,
     /// The rule that excludes it.
     pub reason: String,

@@ -280,8 +280,8 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// The content of an ignore file, if it is a file. A link is followed to a file of the tree, except a `.gitignore` of
-    /// a checkout, because git does not follow those.
+    /// The content of an ignore file, if it is a file. A link is followed to a file of the tree, except a `.gitignore`
+    /// in a checkout, because git does not follow that one.
     fn read_ignore_file(&self, folder: BorrowedFd<'_>, full: &Path, name: &OsStr, is_checkout: bool) -> Settings {
         let is_link =
             beneath::stat_in(folder, name).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::Symlink);
