@@ -1,43 +1,43 @@
-//! Everything that can go wrong, one variant for each exception the bindings raise.
+//! The errors of this crate: one variant for each exception that the bindings raise.
 use std::{io, path::Path};
 
-/// The result of everything in this crate that can fail.
+/// The result of every function of this crate that can fail.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// What went wrong; the message names the input, what is wrong with it and, where it helps, what to do.
+/// A failure; the message names the input, the problem and, where it helps, the remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// A tree or an archive cannot be read or written.
     #[error("{0}")]
     Archive(String),
-    /// An archive that must not be extracted.
+    /// An archive is not safe to extract.
     #[error("{0}")]
     UnsafeArchive(String),
-    /// A text that no studio can be named after.
+    /// A text has no letter or digit for a studio name.
     #[error("no studio name can be made from {0:?}: it has no letter or digit")]
     InvalidName(String),
-    /// A requirement that does not parse.
+    /// A requirement does not parse.
     #[error("{0}")]
     Requirement(String),
-    /// Requirements that cannot hold together.
+    /// Requirements contradict each other.
     #[error("{0}")]
     Conflict(String),
-    /// A graph that cannot be scheduled, or a transition its state does not allow.
+    /// A graph cannot be scheduled, or its state does not allow a transition.
     #[error("{0}")]
     Dag(String),
-    /// A graph with a cycle: its nodes in order, the first repeated at the end.
+    /// A graph has a cycle: its nodes in order, the first repeated at the end.
     #[error("the graph has a cycle: {}", .0.join(" -> "))]
     Cycle(Vec<String>),
-    /// A node that the graph does not have.
+    /// A graph does not have a node.
     #[error("{0}")]
     UnknownNode(String),
-    /// The caller asked to stop.
+    /// The caller asked for a stop.
     #[error("interrupted")]
     Interrupted,
 }
 
 impl Error {
-    /// An input or output error that says what was being done to which path.
+    /// An input or output error, with the action and the path.
     pub(crate) fn io(action: &str, path: &Path, source: &io::Error) -> Self {
         Self::Archive(format!("cannot {action} {}: {source}", path.display()))
     }

@@ -1,6 +1,6 @@
 //! The native core of lightning-native: archives, names, requirements and scheduling.
 //!
-//! Knows no Python and prints nothing; every failure is an [`Error`].
+//! The crate knows no Python and prints nothing; every failure is an [`Error`].
 
 pub mod archive;
 pub mod dag;

@@ -4,19 +4,19 @@ use crate::{Error, Result};
 /// The longest valid name, in characters.
 pub const MAX_LENGTH: usize = 63;
 
-/// Characters of the hash that keeps a changed name apart from others (32 bits).
+/// Characters of the hash that distinguishes a changed name from others (40 bits).
 const SHORT_HASH: usize = 8;
 /// Characters of the hash in a unique name: 75 bits, so that a million names collide with probability 1e-11.
 const LONG_HASH: usize = 15;
-/// Five bits of a byte choose one.
+/// The characters of a hash; five bits of a byte choose one.
 const ALPHABET: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
-/// Stands in where nothing of the original is readable, as in `日本`.
+/// The readable part of a name that has none itself, as `日本`.
 const NOTHING_READABLE: &str = "studio";
 
-/// Makes a valid studio name that is `name` itself where possible.
+/// Creates a valid studio name, which is `name` itself where possible.
 ///
-/// Lower-cases, turns every character outside `[a-z0-9-]` into `-`, strips leading `-` and collapses runs of it.
-/// Where that is no valid name yet (too long, ends in `-`, nothing left), the result ends in a short hash of `name`.
+/// The function lower-cases, replaces every character outside `[a-z0-9-]` by `-`, strips leading `-` and collapses runs
+/// of it. If the result is no valid name yet (too long, ends in `-`, empty), it receives a short hash of `name`.
 ///
 /// # Errors
 /// [`Error::InvalidName`] if `name` has no letter or digit in any script.
@@ -31,7 +31,7 @@ pub fn sanitize(name: &str) -> Result<String> {
     Ok(label)
 }
 
-/// Makes a valid name of at most 63 characters that differs for different parts: what is readable, then a hash.
+/// Creates a valid name of at most 63 characters that differs for different parts: readable text, then a hash.
 ///
 /// # Errors
 /// [`Error::InvalidName`] if no part has a letter or digit in any script.
@@ -40,7 +40,7 @@ pub fn unique<S: AsRef<str>>(parts: &[S]) -> Result<String> {
     let mut label = String::with_capacity(MAX_LENGTH + 1);
     for part in parts {
         let part = part.as_ref();
-        // A length before each part keeps ("a-b",) and ("a", "b") apart.
+        // A length before each part distinguishes ("a-b",) from ("a", "b").
         encoded.extend_from_slice(&(part.len() as u64).to_le_bytes());
         encoded.extend_from_slice(part.as_bytes());
         push_readable(&mut label, part);
@@ -60,7 +60,7 @@ fn require_letter_or_digit(name: &str) -> Result<()> {
     if name.chars().any(char::is_alphanumeric) { Ok(()) } else { Err(Error::InvalidName(name.to_owned())) }
 }
 
-/// Cuts `label` so that it ends in `length` characters of `hash` and is valid.
+/// Cuts `label` and appends `length` characters of `hash`, so that the result is valid.
 fn append_hash(label: &mut String, hash: &[u8; 32], length: usize) {
     label.truncate(MAX_LENGTH - 1 - length);
     label.truncate(label.trim_end_matches('-').len());
@@ -92,7 +92,7 @@ fn push_readable(label: &mut String, name: &str) {
     }
 }
 
-/// What an ASCII character becomes.
+/// The replacement of each ASCII character.
 const READABLE: [u8; 128] = {
     let mut table = [b'-'; 128];
     let mut character = 0_u8;

@@ -1,4 +1,4 @@
-//! Requirements as people have them: reading requirement files, and merging them into one that means the same.
+//! Requirement files as pip reads them, and one file that means the same as several.
 mod merge;
 mod parse;
 mod read;
@@ -6,7 +6,7 @@ mod read;
 pub use merge::{Conflict, Merged, OnConflict, merge, merge_while};
 pub use read::{Origin, Source};
 
-/// Sorts lines and removes blank and repeated ones; blanks around a line do not count.
+/// Sorts lines and removes blank and repeated ones, after removing the blanks around each.
 #[must_use]
 pub fn dedupe<'a>(lines: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     // Python's str.strip also removes the separators U+001C to U+001F.

@@ -1,4 +1,4 @@
-//! What is archived is what is extracted, at any level and with any number of threads.
+//! The round trip of a tree through an archive, at any level and with any number of threads.
 use std::{fs, path::Path};
 
 use lightning_native_core::archive::{Limits, WriteOptions, create, extract};

@@ -1,10 +1,10 @@
-//! Order and scheduling keep their promises on any graph.
+//! The promises of order and scheduling, on any graph.
 use std::sync::Arc;
 
 use lightning_native_core::dag::{Builder, Dag, OnFailure, Scheduler, State};
 use proptest::prelude::*;
 
-/// Edges point from lower to higher numbers only, so that there is no cycle; nodes are added in another order.
+/// Graphs whose edges lead from lower to higher numbers only, so that they have no cycle; nodes are added in any order.
 fn dags() -> impl Strategy<Value = Dag> {
     (1_usize..40)
         .prop_flat_map(|size| {

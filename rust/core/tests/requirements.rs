@@ -1,4 +1,4 @@
-//! Merging changes nothing that was merged before, and dedupe is what it says.
+//! The promises of merging and removing duplicates: a second merge changes nothing.
 use std::collections::BTreeSet;
 
 use lightning_native_core::requirements::{OnConflict, Source, dedupe, merge};

@@ -1,10 +1,10 @@
-//! The graph itself: names looked up once, edges in two flat arrays.
+//! The graph: names in one hash table, edges in two flat arrays.
 use hashbrown::{DefaultHashBuilder, HashTable};
 use std::{cmp::Reverse, hash::BuildHasher, ops::Range};
 
 use crate::{Error, Result};
 
-/// A node's position in the mapping the graph was built from.
+/// The position of a node in the mapping that the graph was built from.
 pub type NodeIndex = u32;
 
 /// Node names in one allocation, found by hash.
@@ -28,7 +28,7 @@ impl Names {
         self.table.find(hash, |&index| self.get(index) == name).copied()
     }
 
-    /// Adds `name` and says whether it is new.
+    /// Adds `name`, and returns whether it is new.
     fn insert(&mut self, name: &str) -> bool {
         let hash = self.hasher.hash_one(name);
         if self.table.find(hash, |&index| self.get(index) == name).is_some() {
@@ -72,7 +72,7 @@ impl Edges {
         self.starts[node as usize + 1] - self.starts[node as usize]
     }
 
-    /// The same edges the other way round; each list is in ascending order.
+    /// The reversed edges; each list is in ascending order.
     fn reversed(&self) -> Self {
         let nodes = self.starts.len() - 1;
         let mut starts = vec![0_u32; nodes + 1];
@@ -94,12 +94,12 @@ impl Edges {
     }
 }
 
-/// Collects nodes, then the upstream nodes of each in the same order.
+/// A builder that receives all nodes, then the upstream nodes of each in the same order.
 #[derive(Debug, Default)]
 pub struct Builder {
     names: Names,
     upstream: Edges,
-    /// The last node that named each node as upstream; finds duplicates without sorting.
+    /// The last node that named each node as upstream, to find duplicates without sorting.
     named_by: Vec<u32>,
 }
 
@@ -127,7 +127,7 @@ impl Builder {
         if self.names.insert(name) { Ok(()) } else { Err(Error::Dag(format!("node {name:?} is there twice"))) }
     }
 
-    /// Adds an upstream node to the node whose turn it is; see [`Builder::end_node`].
+    /// Adds an upstream node to the current node; see [`Builder::end_node`].
     ///
     /// # Errors
     /// [`Error::UnknownNode`] if `upstream` was not added as a node; [`Error::Dag`] if it is named twice;
@@ -160,7 +160,7 @@ impl Builder {
         Ok(())
     }
 
-    /// Ends the upstream nodes of one node; the next node's follow.
+    /// Ends the upstream nodes of the current node; those of the next one follow.
     #[inline]
     pub fn end_node(&mut self) {
         if self.upstream.starts.is_empty() {
@@ -185,7 +185,7 @@ impl Builder {
     }
 }
 
-/// A directed acyclic graph; nodes are numbered in the order they were added.
+/// A directed acyclic graph; nodes have numbers in the order of their addition.
 #[derive(Debug)]
 pub struct Dag {
     names: Names,
@@ -195,13 +195,13 @@ pub struct Dag {
 }
 
 impl Dag {
-    /// How many nodes there are.
+    /// The number of nodes.
     #[must_use]
     pub fn len(&self) -> usize {
         self.names.ends.len()
     }
 
-    /// Whether there are no nodes.
+    /// Whether the graph has no nodes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -213,15 +213,15 @@ impl Dag {
         self.names.get(node)
     }
 
-    /// The node of that name.
+    /// The node with this name.
     ///
     /// # Errors
-    /// [`Error::UnknownNode`] if there is none.
+    /// [`Error::UnknownNode`] if the graph has none.
     pub fn find(&self, name: &str) -> Result<NodeIndex> {
         self.names.find(name).ok_or_else(|| Error::UnknownNode(format!("the graph has no node {name:?}")))
     }
 
-    /// The nodes a node waits for.
+    /// The nodes that a node waits for.
     #[must_use]
     #[inline]
     pub fn upstream(&self, node: NodeIndex) -> &[NodeIndex] {

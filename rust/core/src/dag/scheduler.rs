@@ -1,4 +1,4 @@
-//! Says which nodes may start, and records how each ended.
+//! The state of a run of a graph: the nodes that may start, and the end of each.
 use std::{
     collections::{BTreeSet, VecDeque},
     sync::Arc,
@@ -7,25 +7,25 @@ use std::{
 use super::{Dag, NodeIndex};
 use crate::{Error, Result};
 
-/// Where a node is between not started and done.
+/// The state of a node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum State {
     /// An upstream node has not succeeded yet.
     Waiting,
     /// Every upstream node succeeded.
     Ready,
-    /// Started, not ended.
+    /// It has started and not ended.
     Running,
-    /// Ended well.
+    /// It succeeded.
     Succeeded,
-    /// Ended badly.
+    /// It failed.
     Failed,
-    /// Will not run: the caller said so, an upstream node failed or was skipped, or the run stopped.
+    /// It will not run, because the caller skipped it, an upstream node failed or was skipped, or the run stopped.
     Skipped,
 }
 
 impl State {
-    /// The state's name in lower case.
+    /// The name of the state in lower case.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -39,19 +39,19 @@ impl State {
     }
 }
 
-/// What a failure means for nodes that do not depend on the failed one.
+/// The effect of a failure on nodes that do not depend on the failed one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnFailure {
     /// They run.
     #[default]
     Continue,
-    /// Running ones go on, no other starts.
+    /// Running ones continue, no other one starts.
     Stop,
-    /// No other starts, and the caller is to end the running ones: see [`Scheduler::to_cancel`].
+    /// No other one starts, and the caller ends the running ones: see [`Scheduler::to_cancel`].
     FailFast,
 }
 
-/// Drives one run of a graph; longest remaining path first.
+/// One run of a graph, in which the node with the longest remaining path starts first.
 #[derive(Debug)]
 pub struct Scheduler {
     dag: Arc<Dag>,
@@ -62,7 +62,7 @@ pub struct Scheduler {
     blocked_by: Vec<u32>,
     /// Skipped by the caller rather than because of another node.
     skipped_itself: Vec<bool>,
-    /// Place of each node when the longest remaining path comes first, and the node at each place.
+    /// The place of each node in the order of the longest remaining path, and the node at each place.
     rank: Vec<u32>,
     by_rank: Vec<NodeIndex>,
     ready: BTreeSet<u32>,
@@ -74,10 +74,10 @@ pub struct Scheduler {
 }
 
 impl Scheduler {
-    /// Nothing started yet.
+    /// A run in which no node has started.
     ///
-    /// `max_parallel` bounds how many nodes run at once. `durations` are seconds; an unknown one (`None`) counts as the
-    /// mean of the known ones, so that without any the longest chain of nodes goes first.
+    /// `max_parallel` limits the number of nodes that run at once. `durations` are seconds; an unknown one (`None`)
+    /// counts as the mean of the known ones, so that without any the longest chain of nodes starts first.
     ///
     /// # Errors
     /// [`Error::Dag`] if `max_parallel` is zero or a duration is negative or not finite.
@@ -120,44 +120,44 @@ impl Scheduler {
         Ok(scheduler)
     }
 
-    /// The graph being run.
+    /// The graph of this run.
     #[must_use]
     pub fn dag(&self) -> &Dag {
         &self.dag
     }
 
-    /// Nodes that may start now, most urgent first, no more than there are free places.
+    /// The nodes that may start now, the most urgent first, at most as many as there are free places.
     ///
-    /// Asking changes nothing: a node is in the answer until it is started.
+    /// The call changes nothing: a node is in the answer until it is started.
     pub fn ready(&self) -> impl Iterator<Item = NodeIndex> {
         let free = self.max_parallel.saturating_sub(self.running.len());
         self.ready.iter().take(free).map(|&rank| self.by_rank[rank as usize])
     }
 
-    /// Nodes that were started and have not ended.
+    /// The nodes that have started and not ended.
     pub fn running(&self) -> impl Iterator<Item = NodeIndex> {
         self.running.iter().map(|&rank| self.by_rank[rank as usize])
     }
 
-    /// Running nodes that the caller should end now, because another one failed and the mode is fail-fast.
+    /// The running nodes that the caller should end now, because another one failed and the mode is fail-fast.
     pub fn to_cancel(&self) -> impl Iterator<Item = NodeIndex> {
         let cancel = self.failed > 0 && self.on_failure == OnFailure::FailFast;
         self.running().filter(move |_| cancel)
     }
 
-    /// Where a node is.
+    /// The state of a node.
     #[must_use]
     pub fn state(&self, node: NodeIndex) -> State {
         self.states[node as usize]
     }
 
-    /// Whether every node has ended, or never will run.
+    /// Whether every node has ended or will never run.
     #[must_use]
     pub fn is_done(&self) -> bool {
         self.unfinished == 0
     }
 
-    /// A ready node starts.
+    /// Records that a ready node starts.
     ///
     /// # Errors
     /// [`Error::Dag`] if it is not ready, or `max_parallel` nodes run already.
@@ -176,7 +176,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// A running node ended well.
+    /// Records that a running node succeeded.
     ///
     /// # Errors
     /// [`Error::Dag`] if it does not run.
@@ -194,7 +194,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// A running node ended badly: its descendants will not run, and others only as the failure mode says.
+    /// Records that a running node failed: its descendants will not run, and others only if the failure mode allows it.
     ///
     /// # Errors
     /// [`Error::Dag`] if it does not run.
@@ -217,9 +217,9 @@ impl Scheduler {
         Ok(())
     }
 
-    /// A running or failed node is to run again: it is ready, and what waited for it waits again.
+    /// Makes a running or failed node ready again; the nodes that it blocked wait again.
     ///
-    /// While another failure keeps the run stopped, it is skipped instead.
+    /// While another failure stops the run, the node is skipped instead.
     ///
     /// # Errors
     /// [`Error::Dag`] if it neither runs nor failed.
@@ -231,7 +231,7 @@ impl Scheduler {
             self.failed -= 1;
         }
         if self.is_stopped() {
-            // As good as never started: it is skipped like the rest, and what waits for it stays blocked.
+            // Treated as never started: it is skipped like the rest, and the nodes that wait for it stay blocked.
             self.states[node as usize] = State::Skipped;
             if !had_failed {
                 self.unfinished -= 1;
@@ -244,7 +244,7 @@ impl Scheduler {
             self.unfinished += 1;
             self.unblock_downstream(node);
             if self.on_failure != OnFailure::Continue {
-                // In topological order, so that a node's upstream nodes are settled before it.
+                // In topological order, so that upstream nodes have their state before a node.
                 let dag = Arc::clone(&self.dag);
                 dag.order().iter().for_each(|&other| self.revive(other));
             }
@@ -252,7 +252,7 @@ impl Scheduler {
         Ok(())
     }
 
-    /// A node that has not ended will not run, nor will its descendants.
+    /// Records that a node which has not ended will not run, and neither will its descendants.
     ///
     /// # Errors
     /// [`Error::Dag`] if it has ended.
@@ -329,7 +329,7 @@ impl Scheduler {
         }
     }
 
-    /// Whether nothing keeps a skipped node from running any more.
+    /// Whether nothing prevents a skipped node from running any more.
     fn is_free(&self, node: NodeIndex) -> bool {
         self.state(node) == State::Skipped
             && self.blocked_by[node as usize] == 0
@@ -337,7 +337,7 @@ impl Scheduler {
             && !self.is_stopped()
     }
 
-    /// Whether nothing more may start.
+    /// Whether no more nodes may start.
     fn is_stopped(&self) -> bool {
         self.on_failure != OnFailure::Continue && self.failed > 0
     }
@@ -359,7 +359,7 @@ impl Scheduler {
     }
 }
 
-/// Nodes with the longest remaining path first; ties in topological order.
+/// All nodes in the order of the longest remaining path; ties in topological order.
 fn by_priority(dag: &Dag, durations: Option<&[Option<f64>]>) -> Result<Vec<NodeIndex>> {
     let known: Vec<f64> = durations.unwrap_or_default().iter().filter_map(|&duration| duration).collect();
     #[expect(clippy::cast_precision_loss, reason = "a mean of run times needs no more than 52 bits of count")]

@@ -1,4 +1,4 @@
-//! Merges requirements: one line for each name and marker, accepting exactly what all of them accept.
+//! The merging of requirements into one line for each name and marker, which accepts exactly what all of them accept.
 use std::fmt;
 
 use hashbrown::{HashMap, hash_map::Entry};
@@ -12,24 +12,24 @@ use super::{
 };
 use crate::{Error, Result};
 
-/// What to do about requirements that no version satisfies together.
+/// The treatment of requirements that no version satisfies together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum OnConflict {
-    /// Fail, naming all of them.
+    /// Fail with an error that names all of them.
     #[default]
     Error,
-    /// The one read last stays; the others are reported.
+    /// Keep the one that was read last, and report the others.
     Last,
 }
 
-/// Two requirements that cannot hold together.
+/// Two requirements that contradict each other.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
     /// Normalised name of the package.
     pub name: String,
-    /// The one read first, and where.
+    /// The one that was read first, and its origin.
     pub first: (String, Origin),
-    /// The one read last, and where.
+    /// The one that was read last, and its origin.
     pub last: (String, Origin),
 }
 
@@ -45,13 +45,13 @@ impl fmt::Display for Conflict {
 pub struct Merged {
     /// PEP 508 requirements, sorted.
     pub lines: Vec<String>,
-    /// For each of the lines its `--hash` and other options.
+    /// The `--hash` and other options of each line.
     pub line_options: Vec<Vec<String>>,
-    /// What is no PEP 508 requirement, in the order read: `--index-url`, `-e`, paths, URLs without a name.
+    /// Lines that are no PEP 508 requirement, in the order read: `--index-url`, `-e`, paths, URLs without a name.
     pub options: Vec<String>,
     /// Constraints on packages that no line requires, sorted.
     pub constraints: Vec<String>,
-    /// Requirements that were given up for a later one.
+    /// Requirements that were dropped for a later one.
     pub conflicts: Vec<Conflict>,
 }
 
@@ -78,7 +78,7 @@ impl Merged {
 
 fn end_line(text: &mut String) {
     if text.ends_with('\\') {
-        // Or it would go on in the next line.
+        // A backslash at the end would continue the line.
         text.push(' ');
     }
     text.push('\n');
@@ -87,16 +87,16 @@ fn end_line(text: &mut String) {
 /// Merges all requirements of `sources`, read in order.
 ///
 /// # Errors
-/// [`Error::Requirement`] with file, line and text for what does not parse or cannot be read;
-/// [`Error::Conflict`] with both origins for what cannot hold together, unless `on_conflict` says otherwise.
+/// [`Error::Requirement`] with file, line and text if something does not parse or cannot be read;
+/// [`Error::Conflict`] with both origins if requirements contradict each other, and `on_conflict` is `Error`.
 pub fn merge(sources: &[Source], on_conflict: OnConflict) -> Result<Merged> {
     merge_while(sources, on_conflict, &mut || true)
 }
 
-/// [`merge`]; `keep_going` is asked while nothing comes out of a pipe that is read.
+/// [`merge`], which calls `keep_going` while a pipe has nothing to read.
 ///
 /// # Errors
-/// As [`merge`]; [`Error::Interrupted`] if `keep_going` says no.
+/// As [`merge`]; [`Error::Interrupted`] if `keep_going` returns `false`.
 pub fn merge_while(
     sources: &[Source],
     on_conflict: OnConflict,
@@ -163,11 +163,11 @@ pub fn merge_while(
 struct Group {
     name: String,
     items: Vec<Item>,
-    /// The versions that all items accept; worked out when there is a second item.
+    /// The versions that all items accept; computed once there is a second item.
     accepted: Option<Ranges<Version>>,
 }
 
-/// For each line that says again what an earlier one says, the place of that one among the lines that do not.
+/// For each line that repeats an earlier one, the place of that one among the lines that repeat none.
 fn twins(lines: &[Line]) -> Vec<Option<usize>> {
     let mut first: HashMap<&str, usize> = HashMap::with_capacity(lines.len());
     let mut twins = Vec::with_capacity(lines.len());
@@ -221,7 +221,7 @@ impl Group {
             self.items.push(item);
             return;
         }
-        // Blame those that conflict on their own; failing that, all of them together do.
+        // Reports the items that conflict alone; if there are none, all of them conflict together.
         let blamed = |other: &Item| match &item.version {
             ItemVersion::Url(_) => other.version != item.version,
             ItemVersion::Specifiers(_) => accepted(other).intersection(&own).is_empty(),
@@ -249,13 +249,13 @@ impl Group {
             .get_or_insert_with(|| items.iter().map(accepted).fold(Ranges::full(), |all, one| all.intersection(&one)))
     }
 
-    /// Whether an item accepts all versions, or what another one does.
+    /// Whether an item accepts all versions, or the same ones as another.
     fn adds_nothing(&self, item: &Item) -> bool {
         item.version == ItemVersion::Specifiers(Vec::new())
             || self.items.iter().rev().take(4).any(|other| other.version == item.version)
     }
 
-    /// Whether a pinned version satisfies all: ranges do not know that `==1.0` accepts `1.0+local`.
+    /// Whether a pinned version satisfies all items, because ranges do not include that `==1.0` accepts `1.0+local`.
     fn a_pin_fits(&self, item: &Item) -> bool {
         let all = || self.items.iter().chain([item]).flat_map(specifiers);
         all()
@@ -285,7 +285,7 @@ impl Group {
             line.push_str(" @ ");
             line.push_str(url);
             if !marker.is_empty() {
-                // The blank keeps the URL from swallowing the semicolon.
+                // Without the blank, the semicolon would be part of the URL.
                 line.push(' ');
             }
         }

@@ -1,4 +1,4 @@
-//! Parses single requirements, as far as merging has to know them.
+//! The parsing of single requirements, as far as merging needs it.
 use std::thread;
 
 use pep440_rs::VersionSpecifier;
@@ -7,10 +7,10 @@ use pep508_rs::{MarkerTree, MarkerWarningKind, PackageName, Requirement, Verbati
 use super::read::{Kind, Line, Origin};
 use crate::{Error, Result};
 
-/// Fewer lines are parsed before a thread has started.
+/// The least number of lines for a thread: fewer are parsed before one has started.
 const WORTH_A_THREAD: usize = 500;
 
-/// What is merged into one line.
+/// The identity of a merged line: requirements with equal keys become one.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub name: PackageName,
@@ -29,7 +29,7 @@ pub(super) enum MarkerKey {
 
 #[derive(Debug)]
 pub(super) struct Item {
-    /// As it was read, for messages.
+    /// The text as it was read, for messages.
     pub text: String,
     pub origin: Origin,
     pub extras: Vec<String>,
@@ -87,7 +87,7 @@ pub(super) fn parse(line: Line) -> Result<(Kind, Key, Item)> {
             ItemVersion::Specifiers(specifiers.iter().cloned().collect())
         }
         Some(VersionOrUrl::Url(_)) => {
-            // As written: environment variables in it are the installer's to expand.
+            // As written, because the installer expands variables in it.
             let (_, url) = before.split_once('@').ok_or_else(|| fail("a URL needs `name @` before it"))?;
             ItemVersion::Url(url.trim().to_owned())
         }
@@ -108,7 +108,8 @@ pub(super) fn parse(line: Line) -> Result<(Kind, Key, Item)> {
     Ok((kind, key, item))
 }
 
-/// Checks the package's and its extras' names: the parser panics on some that end in a punctuation mark (`2-`).
+/// Checks the names of the package and its extras, because the parser panics on some with a punctuation mark at the end,
+/// such as `2-`.
 fn names_are_valid(text: &str) -> bool {
     let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
     let is_name = |name: &str| {
@@ -121,7 +122,8 @@ fn names_are_valid(text: &str) -> bool {
     is_name(name) && (extras.trim().is_empty() || extras.split(',').all(|extra| is_name(extra.trim())))
 }
 
-/// Checks what is no URL: PEP 508 has nothing else there, and the parser counts characters as if they were bytes, and panics.
+/// Checks everything except a URL for characters outside of ASCII, because PEP 508 allows none there, and the parser
+/// counts characters as bytes and panics.
 fn syntax_is_ascii(text: &str) -> bool {
     let Some((name, url)) = split_url(text) else {
         return text.is_ascii();
@@ -130,12 +132,12 @@ fn syntax_is_ascii(text: &str) -> bool {
     name.is_ascii() && after.is_ascii()
 }
 
-/// `name @ URL; marker` taken apart at the `@`.
+/// The two parts of `name @ URL; marker`, divided at the `@`.
 fn split_url(text: &str) -> Option<(&str, &str)> {
     text.split_once('@').filter(|(name, _)| !name.contains([';', '<', '>', '=']))
 }
 
-/// The marker as it was written: the parser writes an equivalent one that few would recognise as theirs.
+/// The requirement and its marker as written, because users would not recognise the parser's equivalent marker.
 fn split_marker(text: &str) -> (&str, &str) {
     let place = if split_url(text).is_some() {
         text.find(" ;").or_else(|| text.find("\t;")).map(|place| place + 1)

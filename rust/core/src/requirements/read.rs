@@ -1,4 +1,4 @@
-//! Reads requirement files into logical lines, following their includes as pip does.
+//! The logical lines of requirement files and their includes, as pip reads them.
 use std::{
     fmt, fs,
     io::{self, Read},
@@ -14,24 +14,24 @@ use rustix::{
 
 use crate::{Error, Result};
 
-/// Where requirements come from.
+/// A source of requirements.
 #[derive(Debug, Clone)]
 pub enum Source {
     /// A file to read.
     Path(PathBuf),
-    /// A text, and the name to report it by; includes are relative to that name's folder.
+    /// A text with a name for messages; includes are relative to the folder of that name.
     Text {
-        /// File name, or a description such as `sources[0]`.
+        /// A file name, or a description such as `sources[0]`.
         name: String,
         /// The whole text.
         text: String,
     },
 }
 
-/// The place a requirement was read from.
+/// The place that a requirement was read from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
-    /// The file, or the name the text was given under.
+    /// The file, or the name of the text.
     pub file: Arc<str>,
     /// The first line of the requirement, from 1.
     pub line: usize,
@@ -43,41 +43,41 @@ impl fmt::Display for Origin {
     }
 }
 
-/// What a line of a requirement file is.
+/// The kind of a line of a requirement file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     Requirement,
-    /// From a `-c` file: bounds a requirement, requires nothing.
+    /// A line of a `-c` file, which limits a requirement and requires nothing.
     Constraint,
-    /// `--index-url`, `-e`, a path or URL without a name: what is no PEP 508 requirement.
+    /// A line that is no PEP 508 requirement: `--index-url`, `-e`, a path or a URL without a name.
     Option,
 }
 
 #[derive(Debug)]
 pub(super) struct Line {
     pub kind: Kind,
-    /// Without comment and line options.
+    /// The text without comment and line options.
     pub text: String,
     /// `--hash=…` and other options of this requirement.
     pub options: Vec<String>,
     pub origin: Origin,
 }
 
-/// Files that include others twice each would be read without end.
+/// The most files that are read: files that each include others twice would be read almost without end.
 const MAX_FILES: usize = 10_000;
-/// Nobody has this many bytes of requirements.
+/// The most bytes of a requirement file; no real one is near.
 const MAX_BYTES: usize = 64 << 20;
-/// How often it is asked whether the caller still waits for a pipe.
+/// The interval at which the caller may stop waiting for a pipe.
 const HEARTBEAT: Timespec = Timespec { tv_sec: 0, tv_nsec: 50_000_000 };
 
-/// The files that include the one that is read, and how many have been read.
+/// The state of reading: the files that include the current one, and the number of files so far.
 struct Reading<'a> {
     including: Vec<PathBuf>,
     count: usize,
     keep_going: &'a mut dyn FnMut() -> bool,
 }
 
-/// Reads all sources in order; `keep_going` is asked while nothing comes out of a pipe.
+/// Reads all sources in order, and calls `keep_going` while a pipe has nothing to read.
 pub(super) fn read(sources: &[Source], keep_going: &mut dyn FnMut() -> bool) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     let mut reading = Reading { including: Vec::new(), count: 0, keep_going };
@@ -174,7 +174,7 @@ fn read_text(
             return Err(Error::Requirement(format!("{origin}: cannot parse {text:?}: {option} names no file")));
         }
         if value.contains("://") {
-            // Left to the installer, which can fetch it.
+            // The installer can fetch a URL, this package does not.
             lines.push(Line { kind: Kind::Option, text, options: Vec::new(), origin });
             continue;
         }
@@ -188,7 +188,7 @@ fn read_text(
     Ok(())
 }
 
-/// `--index-url=https://…`, `-r other.txt` and `-rother.txt` taken apart.
+/// The name and value of an option such as `--index-url=https://…`, `-r other.txt` or `-rother.txt`.
 fn split_option(text: &str) -> (&str, &str) {
     let end = text.find(|character: char| character == '=' || character.is_whitespace()).unwrap_or(text.len());
     let (option, value) = text.split_at(end);
@@ -198,7 +198,7 @@ fn split_option(text: &str) -> (&str, &str) {
     (option, value.trim().trim_matches(['"', '\'']))
 }
 
-/// A requirement, apart from its `--hash` and other options.
+/// The text of a requirement, and its `--hash` and other options.
 fn requirement(text: &str, kind: Kind, origin: Origin) -> Line {
     let options_start = text
         .match_indices(" -")
@@ -227,12 +227,12 @@ fn requirement(text: &str, kind: Kind, origin: Origin) -> Line {
     Line { kind, text, options: grouped, origin }
 }
 
-/// How a requirement says which package it is for.
+/// The form in which a requirement names its package.
 enum Named<'a> {
     ByItself,
     /// A URL that ends in `#egg=name`.
     ByFragment(&'a str),
-    /// A path or URL that has to be fetched to know.
+    /// A path or URL whose package is unknown before it is fetched.
     Not,
 }
 
@@ -251,7 +251,7 @@ fn naming(text: &str) -> Named<'_> {
     egg.filter(|_| is_url).map_or(Named::Not, Named::ByFragment)
 }
 
-/// Lines joined over backslashes, without comments and blanks, each with the number of its first line.
+/// Logical lines: joined over backslashes, without comments and blanks, each with the number of its first line.
 fn logical_lines(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut pending: Option<(usize, String)> = None;
@@ -275,7 +275,7 @@ fn logical_lines(text: &str) -> Vec<(usize, String)> {
 }
 
 fn push_line(found: &mut Vec<(usize, String)>, number: usize, line: &str) {
-    // A comment starts the line or follows a blank: `#egg=` in a URL is none.
+    // A comment is at the start of a line or behind a blank, so that `#egg=` in a URL is none.
     let comment = line
         .match_indices('#')
         .map(|(place, _)| place)

@@ -1,4 +1,4 @@
-//! Reads an archive that may be hostile: bounds on what it unpacks to, and what is said of one that is damaged.
+//! Limits on the uncompressed size of a hostile archive, and the errors about a damaged one.
 use std::{
     io::{self, Read},
     path::Path,
@@ -7,17 +7,17 @@ use std::{
 use super::members::Stream;
 use crate::{Error, Result};
 
-/// Content may grow to this before its proportion to the archive counts.
+/// The size below which the ratio of content to archive is not checked.
 const GRACE: u64 = 64 << 20;
 
-/// Bounds that no honest archive of source code comes near.
+/// Limits that no honest archive of source code comes near.
 #[derive(Debug, Clone)]
 pub struct Limits {
     /// Bytes of the uncompressed archive.
     pub bytes: u64,
     /// Entries of any kind.
     pub entries: u64,
-    /// How many times larger than the compressed archive its content may be, beyond the first 64 MiB.
+    /// The most bytes of content for each byte of the archive, once there are more than 64 MiB of content.
     pub ratio: u64,
 }
 
@@ -27,7 +27,7 @@ impl Default for Limits {
     }
 }
 
-/// Stops reading a stream that grows out of all proportion.
+/// A stream that fails when its content exceeds a limit.
 pub(super) struct Bounded<'a> {
     pub stream: Stream<'a>,
     count: u64,
@@ -65,7 +65,7 @@ impl Read for Bounded<'_> {
     }
 }
 
-/// What is said of an archive that could not be read.
+/// The error about an archive that cannot be read.
 pub(super) fn damaged(source: &Path, error: &io::Error) -> Error {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Bomb>());
     match inner {
@@ -75,7 +75,7 @@ pub(super) fn damaged(source: &Path, error: &io::Error) -> Error {
     }
 }
 
-/// Fails if an entry that says that it has `size` bytes had fewer.
+/// Fails if an entry has fewer bytes than the `size` in its header.
 pub(super) fn check_length(source: &Path, length: u64, size: u64) -> Result<()> {
     if length == size { Ok(()) } else { Err(damaged(source, &cut_off())) }
 }

@@ -1,4 +1,4 @@
-//! Long names and PAX records: what is said of an entry before it.
+//! Long names and PAX records: entries with metadata about the next one.
 use std::{io::Read, path::Path};
 
 use bstr::BString;
@@ -7,10 +7,10 @@ use tar::EntryType;
 use super::limits::{check_length, damaged};
 use crate::{Error, Result};
 
-/// Names and PAX records beyond this are an attack on memory.
+/// The most bytes of a name or PAX record; a longer one is an attack on memory.
 const MAX_EXTENSION: u64 = 1 << 20;
 
-/// What the entries before one say about it.
+/// The metadata about the next entry.
 #[derive(Default)]
 pub(super) struct Extensions {
     pub path: Option<BString>,
@@ -18,7 +18,7 @@ pub(super) struct Extensions {
 }
 
 impl Extensions {
-    /// Takes in what an entry says of the next one or of all, if that is what it is for, and tells whether it is.
+    /// Reads an entry if it is metadata about the next one or about all, and returns whether it is.
     pub fn take_in<R: Read>(&mut self, entry: &mut tar::Entry<'_, R>, source: &Path) -> Result<bool> {
         match entry.header().entry_type() {
             EntryType::GNULongName => self.path = Some(long_name(entry, source)?),

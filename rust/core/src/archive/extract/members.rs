@@ -1,4 +1,4 @@
-//! Reads a gzip file as one stream; members that say how long they are get decoded in parallel.
+//! A gzip file as one stream; members that record their length are decoded in parallel.
 use std::{
     collections::BTreeMap,
     fs::File,
@@ -13,11 +13,12 @@ use libdeflater::Crc;
 
 use crate::archive::gzip;
 
-/// No member we write is larger, compressed or not.
+/// The most bytes of a member of ours, compressed or not.
 const MAX_MEMBER: u32 = 16 << 20;
+/// The most members in memory.
 const WINDOW: usize = 8;
 
-/// Where decoders take members from and put their content.
+/// The members of a file, shared by their decoders and the stream.
 #[derive(Debug)]
 pub(super) struct Members {
     state: Mutex<State>,
@@ -27,11 +28,11 @@ pub(super) struct Members {
 #[derive(Debug)]
 struct State {
     file: Option<BufReader<File>>,
-    /// The next member to read and the next one to hand out.
+    /// The next member to read, and the next one for the stream.
     next: usize,
     due: usize,
     decoded: BTreeMap<usize, io::Result<Vec<u8>>>,
-    /// How many members there are, once known, and whether something else follows them.
+    /// The number of members, once known, and the rest of the file if something else follows them.
     end: Option<usize>,
     rest: Option<BufReader<File>>,
     consumed: u64,
@@ -57,7 +58,7 @@ impl Members {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts the decoders; they end when all is decoded or the stream is dropped.
+    /// Starts the decoders, which end when everything is decoded or the stream is dropped.
     pub fn stream<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, threads: usize) -> Stream<'scope> {
         for _ in 0..threads {
             scope.spawn(|| self.decode());
@@ -98,7 +99,7 @@ impl Members {
 }
 
 impl State {
-    /// The next member, or `None` at the end or where something begins that does not tell its length.
+    /// The next member; `None` at the end, or before a member that does not record its length.
     fn read_member(&mut self) -> io::Result<Option<Vec<u8>>> {
         let Some(file) = &mut self.file else {
             return Ok(None);
@@ -131,7 +132,7 @@ impl State {
     }
 }
 
-/// The content of a member that must be exactly as long as it says.
+/// The content of a member, which must have exactly the recorded length.
 fn inflate(member: &[u8]) -> io::Result<Vec<u8>> {
     let corrupt = || io::Error::new(io::ErrorKind::InvalidData, "its compressed data is damaged");
     let (data, trailer) = member[gzip::HEADER..].split_last_chunk::<8>().ok_or_else(corrupt)?;
@@ -141,7 +142,7 @@ fn inflate(member: &[u8]) -> io::Result<Vec<u8>> {
     if size > MAX_MEMBER {
         return Err(corrupt());
     }
-    // One byte more than announced, so that a longer content shows.
+    // One byte more than recorded, so that longer content is detected.
     let mut content = Vec::with_capacity(size as usize + 1);
     let mut decoder = Decompress::new(false);
     let status = decoder.decompress_vec(data, &mut content, FlushDecompress::Finish).map_err(|_| corrupt())?;
@@ -154,7 +155,7 @@ fn inflate(member: &[u8]) -> io::Result<Vec<u8>> {
     if is_whole { Ok(content) } else { Err(corrupt()) }
 }
 
-/// The decoded bytes in order.
+/// The decoded bytes in their order.
 pub(super) struct Stream<'a> {
     members: &'a Members,
     current: io::Cursor<Vec<u8>>,
@@ -164,7 +165,7 @@ pub(super) struct Stream<'a> {
 }
 
 impl Stream<'_> {
-    /// Bytes of the file that were read so far.
+    /// The bytes of the file that have been read.
     pub fn consumed(&mut self) -> u64 {
         let position = self.rest.as_mut().and_then(|rest| rest.get_mut().stream_position().ok());
         position.unwrap_or_else(|| self.members.lock().consumed)

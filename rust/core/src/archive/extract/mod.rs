@@ -1,4 +1,4 @@
-//! Extracts archives that may be hostile: all or nothing, into a new or empty folder, never outside of it.
+//! The extraction of archives that may be hostile: all or nothing, into a new or empty folder, never outside of it.
 use std::{
     ffi::OsStr,
     fs::{self, File, OpenOptions},
@@ -34,28 +34,30 @@ use crate::{
 
 pub use limits::Limits;
 
+/// The interval at which the caller receives progress and may ask for a stop.
 const HEARTBEAT: Duration = Duration::from_millis(50);
-/// Files up to this size are written by other threads than the one that reads the archive.
+/// The most bytes of a file that is written by another thread than the one that reads the archive.
 const SMALL: u64 = 1 << 20;
 
-/// What was extracted.
+/// A report about an extracted archive.
 #[derive(Debug, Default)]
 pub struct ExtractReport {
-    /// Files and links; folders do not count.
+    /// The number of files and links; folders do not count.
     pub files: usize,
     /// Bytes of the archive.
     pub bytes_in: u64,
     /// Bytes of all files.
     pub bytes_out: u64,
-    /// Time it took.
+    /// The time that it took.
     pub seconds: f64,
 }
 
-/// Extracts a tar.gz into `destination`, which must be new or empty and is filled completely or not at all.
+/// Extracts a tar.gz into `destination`, which must be new or empty, completely or not at all.
 ///
 /// # Errors
-/// [`Error::UnsafeArchive`] for whatever could land outside of the folder, overwrite, or exhaust the machine;
-/// [`Error::Archive`] if something cannot be read or written; [`Error::Interrupted`] if `progress` says so.
+/// [`Error::UnsafeArchive`] if the archive could write outside of the folder, overwrite a file or exhaust the machine;
+/// [`Error::Archive`] if something cannot be read or written; [`Error::Interrupted`] if `progress` returns
+/// `false`.
 pub fn extract(
     source: &Path,
     destination: &Path,
@@ -113,20 +115,20 @@ pub fn extract(
     if !progress(total, total) {
         return Err(Error::Interrupted);
     }
-    // An empty folder that is replaced keeps its owner and mode.
+    // A replaced empty folder keeps its owner and mode.
     if let Ok(old) = fs::metadata(destination) {
         let _ = std::os::unix::fs::chown(temporary.path(), Some(old.uid()), Some(old.gid()));
         fs::set_permissions(temporary.path(), old.permissions()).map_err(write)?;
     }
     fs::rename(temporary.path(), destination).map_err(write)?;
     parents.keep();
-    // Renamed, so there is nothing left to remove.
+    // Already renamed, so that nothing is left to remove.
     let _ = temporary.keep();
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)
 }
 
-/// Folders that were missing, which are removed again unless something is put into them.
+/// Folders that were missing; they are removed again if the extraction fails.
 struct NewFolders(Vec<PathBuf>);
 
 impl NewFolders {
@@ -285,7 +287,7 @@ impl Unpacking<'_, '_> {
                     self.report.files += 1;
                 }
             }
-            // Old archives mark folders by a slash at the end of a file's name.
+            // Old archives mark folders by a slash at the end of the name of a file.
             EntryType::Regular if raw.ends_with(b"/") => {
                 self.place(raw, Node::Folder)?;
             }
@@ -307,7 +309,7 @@ impl Unpacking<'_, '_> {
         Ok(())
     }
 
-    /// Claims a path and makes the folders it needs, itself included if it is one.
+    /// Claims a path and creates the folders that it needs, itself included if it is a folder.
     fn place(&mut self, raw: &BStr, node: Node) -> Result<Option<BString>> {
         let is_folder = node == Node::Folder;
         let Some((path, folders)) = self.layout.add(raw, node)? else {
@@ -358,7 +360,7 @@ impl Unpacking<'_, '_> {
     }
 
     fn send_batch(&mut self) {
-        // Fails only after a writer panicked, which the scope reports.
+        // Fails only after a panic of a writer, which the scope reports.
         let _ = self.sender.send(std::mem::take(&mut self.batch));
         self.batch_bytes = 0;
     }
@@ -371,7 +373,7 @@ impl Unpacking<'_, '_> {
         if let Some(error) = self.failure.lock().unwrap_or_else(PoisonError::into_inner).take() {
             return Err(error);
         }
-        // How much is read is close enough to how much is done.
+        // The bytes of files approximate the bytes of the archive that are done.
         let done = self.report.bytes_out.min(self.total);
         if (self.progress)(done, self.total) { Ok(()) } else { Err(Error::Interrupted) }
     }

@@ -1,17 +1,18 @@
-//! What an archive would put where: refuses whatever could land outside, or depend on the file system or its order.
+//! The paths of an archive, checked before they are created: refuses each that could land outside of the folder, or
+//! whose result depends on the file system or on the order of entries.
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use bstr::{BStr, BString, ByteSlice};
 
 use crate::{Error, Result};
 
-/// More links than this on the way to a file are a loop, for every operating system.
+/// More links than this on the way to a file are a loop for every operating system.
 const MAX_LINKS: usize = 40;
 
-/// The longest path, and target of a link, that Linux can open. Longer ones would also take memory and time that grow
-/// with the square of their length.
+/// The longest path, and target of a link, that Linux can open. The memory and time for longer ones would also grow with
+/// the square of their length.
 const MAX_PATH: usize = 4096;
-/// As many parts of targets are followed through all links together: more than any tree needs, and seconds of work.
+/// The most parts of targets that are followed through all links together: more than any tree needs, within seconds.
 const MAX_STEPS: usize = 200_000_000;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,21 +20,21 @@ pub(super) enum Node {
     File,
     /// A folder that the archive lists.
     Folder,
-    /// A folder that must be there for something in it.
+    /// A folder that the archive does not list, but has something in.
     ImplicitFolder,
     Symlink(BString),
 }
 
-/// All paths seen so far.
+/// All paths so far.
 #[derive(Debug, Default)]
 pub(super) struct Layout {
     nodes: HashMap<BString, Node>,
-    /// Paths by their lower-case form, on which some file systems cannot tell them apart.
+    /// Paths by their lower-case form, because some file systems do not distinguish those.
     folded: HashMap<BString, BString>,
 }
 
 impl Layout {
-    /// Adds a path and returns it normalised, with the folders that it needs and that are new, outermost first.
+    /// Adds a path and returns it normalised, with the new folders that it needs, outermost first.
     pub fn add(&mut self, raw: &BStr, node: Node) -> Result<Option<(BString, Vec<BString>)>> {
         let Some(path) = normal(raw)? else {
             return Ok(None);
@@ -72,7 +73,7 @@ impl Layout {
         Ok(Some((path, folders)))
     }
 
-    /// The file that a hard link is another name of.
+    /// The file that a hard link names.
     pub fn file(&self, raw: &BStr, target: &BStr) -> Result<BString> {
         let path = normal(target).ok().flatten();
         path.filter(|path| self.nodes.get(path) == Some(&Node::File)).ok_or_else(|| {
@@ -80,7 +81,7 @@ impl Layout {
         })
     }
 
-    /// All symbolic links, after checking that none leads outside, not even by way of others.
+    /// All symbolic links, after a check that none leads outside, not even through other links.
     pub fn links(&self) -> Result<BTreeMap<&BString, &BString>> {
         let mut links = BTreeMap::new();
         let mut steps = MAX_STEPS;
@@ -113,7 +114,7 @@ impl Layout {
                 let Some(part) = rest.pop_front() else {
                     return Ok(());
                 };
-                // A step looks up a path, which takes as long as that is.
+                // A step looks up a path, which costs time in proportion to its length.
                 let cost = 1 + place.len();
                 *steps = steps.checked_sub(cost).ok_or_else(|| refuse(path, "the archive's links are too many"))?;
                 match part {
@@ -134,7 +135,7 @@ impl Layout {
             };
             followed += 1;
             if followed > MAX_LINKS {
-                // A loop leads nowhere.
+                // A loop leads to no file.
                 return Ok(());
             }
         }
