@@ -1,4 +1,4 @@
-//! `Dag` and `Scheduler`.
+//! `Dag` and `Scheduler`, the classes.
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lightning_native_core::{
@@ -16,7 +16,7 @@ use crate::error;
 #[pyclass(frozen, module = "lightning_native")]
 pub struct Dag {
     dag: Arc<dag::Dag>,
-    /// The caller's own objects, so that answers need no new ones.
+    /// The caller's own objects, so that answers create no new ones.
     names: Arc<Vec<Py<PyString>>>,
 }
 

@@ -1,4 +1,4 @@
-//! Core errors as the exceptions of `lightning_native.errors`.
+//! The translation of core errors into the exceptions of `lightning_native.errors`.
 use lightning_native_core::Error;
 use pyo3::{exceptions::PyKeyboardInterrupt, import_exception, prelude::*};
 

@@ -1,10 +1,10 @@
-//! Lets Python look in on long work: signals and progress callbacks.
+//! The heartbeat of long work: Python's signal handlers and progress callbacks run while the interpreter is detached.
 use lightning_native_core::{Error, Result, archive::Progress};
 use pyo3::prelude::*;
 
 use crate::error;
 
-/// Runs `work` detached from the interpreter, with a heartbeat that handles signals and calls `callback(done, total)`.
+/// Runs `work` detached from the interpreter; its heartbeat handles signals and calls `callback(done, total)`.
 pub fn detached<T: Send>(
     py: Python<'_>,
     callback: Option<Py<PyAny>>,

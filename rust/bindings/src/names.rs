@@ -1,4 +1,4 @@
-//! `sanitize_studio_name` and `unique_studio_name`; too short to be worth leaving the interpreter for.
+//! `sanitize_studio_name` and `unique_studio_name`, which are too fast to gain from leaving the interpreter.
 use lightning_native_core::names;
 use pyo3::{
     prelude::*,
@@ -11,7 +11,7 @@ use crate::error;
 pub fn sanitize_studio_name(name: &Bound<'_, PyString>) -> PyResult<String> {
     let made = match name.to_str() {
         Ok(name) => names::sanitize(name),
-        // Lone surrogates are no text.
+        // The name has lone surrogates, which UTF-8 cannot encode.
         Err(_) => names::sanitize(&name.to_string_lossy()),
     };
     made.map_err(error::to_python)

@@ -70,7 +70,7 @@ fn source(place: usize, item: &Bound<'_, PyAny>) -> PyResult<Source> {
     Ok(Source::Text { name, text: lines.join("\n") })
 }
 
-/// Whether a text is a file's path rather than a requirement; the file system has no say, so that the answer is stable.
+/// Whether a text is the path of a file and no requirement. The file system is not asked, so that the answer is stable.
 fn is_path(text: &str) -> bool {
     let is_plain = !text.starts_with('-') && !text.contains(['\n', '@', ';']) && !text.contains("://");
     is_plain && (text.contains('/') || [".txt", ".in"].iter().any(|ending| text.ends_with(ending)))

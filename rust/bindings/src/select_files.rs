@@ -33,13 +33,13 @@ pub fn select_files(
 
 pub fn options(include: Vec<OsString>, exclude: Vec<OsString>, ignore_files: bool) -> SelectionOptions {
     let patterns = |all: Vec<OsString>| all.into_iter().map(|pattern| BString::from(pattern.into_vec())).collect();
-    // Where the user has them, which may be in the tree.
+    // The user may have put the records into the tree.
     let records = env::var_os("LIGHTNING_NATIVE_HOME").map(|home| (home.into(), "records of lightning-native"));
     let own = records.into_iter().collect();
     SelectionOptions { include: patterns(include), exclude: patterns(exclude), ignore_files, own }
 }
 
-/// Paths become `str` as `os.fsdecode` makes them.
+/// A path for Python, which becomes a `str` as by `os.fsdecode`.
 pub fn path(path: &BStr) -> &OsStr {
     OsStr::from_bytes(path)
 }

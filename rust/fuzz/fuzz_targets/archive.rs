@@ -1,4 +1,4 @@
-//! Whatever is in a tree: what is archived is what is extracted, with a cache and without.
+//! A round trip of any tree: extraction restores the archived tree, with a cache and without.
 #![no_main]
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -36,7 +36,7 @@ enum Name {
     Bytes(Vec<u8>),
 }
 
-/// Names of which paths collide, and those that rules know.
+/// Names whose paths collide, and names that built-in rules match.
 const KNOWN: &[&[u8]] =
     &[b"a", b"b", b"d.py", b"x.pem", b".env", b"\xff", b".lightning-native-abcdef.partial", b"node_modules", b"A"];
 
@@ -49,7 +49,7 @@ impl Name {
     }
 }
 
-/// Everything in a folder by its path: content and mode, where it leads, or nothing.
+/// Everything in a folder by its path: content and mode of files, targets of links.
 fn snapshot(root: &Path, folder: &Path, found: &mut BTreeMap<PathBuf, String>) {
     for child in fs::read_dir(folder).expect("readable").flatten() {
         let (path, kind) = (child.path(), child.file_type().expect("readable"));
@@ -82,7 +82,7 @@ fuzz_target!(|input: Input| {
             }
         }
         let Some(parent) = path.parent().filter(|parent| parent.starts_with(&root)) else { continue };
-        // What is there already, or has a file or link above it, is left as it is.
+        // An existing path, or one below a file or link, is skipped.
         let is_below_link =
             parent.ancestors().take_while(|above| above.starts_with(&root)).any(|above| above.is_symlink());
         if is_below_link || path.symlink_metadata().is_ok() || fs::create_dir_all(parent).is_err() {
@@ -124,7 +124,7 @@ fuzz_target!(|input: Input| {
     let folded: BTreeSet<String> =
         expected.keys().map(|path| String::from_utf8_lossy(path.as_os_str().as_bytes()).to_lowercase()).collect();
     if let Err(error) = result {
-        // Links that lead outside, and names that some file systems cannot tell apart.
+        // Extraction refuses links that lead outside, and names that some file systems do not distinguish.
         assert!(has_links || folded.len() < expected.len(), "{error}");
         return;
     }

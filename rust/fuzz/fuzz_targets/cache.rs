@@ -1,4 +1,4 @@
-//! Whatever has become of the files of a cache: an archive is the same as without.
+//! An archive with any damage to the files of its cache: it equals the archive without a cache.
 #![no_main]
 use std::{
     fs,
@@ -16,8 +16,8 @@ use lightning_native_core::archive::{WriteOptions, create};
 struct Damage {
     file: u8,
     how: How,
-    /// Whether the file says of itself that it is whole, as only somebody who means harm can make it. What an archive
-    /// has in it then is his; but it is written, or an error says why not.
+    /// Whether the hash in the damaged file is valid, which only an attacker can achieve. The archive may then have any
+    /// content, but it is written, or an error reports the reason.
     is_signed: bool,
 }
 
@@ -35,7 +35,7 @@ enum How {
 }
 
 struct Known {
-    /// Has the tree in it, which stays as it is.
+    /// The folder with the tree, which never changes.
     folder: PathBuf,
     expected: Vec<u8>,
     cache: Vec<(PathBuf, Vec<u8>)>,
@@ -58,7 +58,7 @@ fn known() -> &'static Known {
                 (0..number * 300).map(|line| format!("def f{line}(): return {}\n", line * number)).collect();
             fs::write(folder.join("tree").join(format!("{number}.py")), text).expect("written");
         }
-        // Times that are younger are not trusted, and so nothing that is known of the files is kept.
+        // Younger times are not trusted, so that no fingerprint of the files would be kept.
         thread::sleep(Duration::from_millis(2100));
         let expected = archive(&folder, None).expect("archived");
         let cache = folder.join("cache");
@@ -71,7 +71,7 @@ fn known() -> &'static Known {
     })
 }
 
-/// Makes the hash right that tells whether a file is whole.
+/// Corrects the hash that proves a cache file.
 fn sign(path: &Path, content: &mut [u8]) {
     let Some(magic) = content.len().checked_sub(16) else { return };
     if path.extension().is_some_and(|extension| extension == "facts") {

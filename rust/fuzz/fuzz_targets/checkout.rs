@@ -1,4 +1,4 @@
-//! Whatever git's files and ignore files have in them: a selection ends, and all that it has is in the tree.
+//! A selection with any content of git's files and ignore files: it ends, and every entry is in the tree.
 #![no_main]
 use std::{env, fs, path::Path, sync::Once};
 
@@ -24,7 +24,7 @@ enum Index {
 struct Entry {
     mode: u8,
     flags: u16,
-    /// How many bytes it has less of the name before, in version 4.
+    /// The number of bytes that version 4 cuts from the previous name.
     strip: u8,
     name: Vec<u8>,
 }
@@ -81,7 +81,7 @@ impl Index {
 
 fuzz_target!(|input: Input| {
     static ALONE: Once = Once::new();
-    // Git itself is not what is tried here, and slow; nor are this machine's settings.
+    // Without git, which is slow and not tested here, and without the settings of this machine.
     ALONE.call_once(|| {
         // SAFETY: there is no other thread yet.
         unsafe {
@@ -103,7 +103,7 @@ fuzz_target!(|input: Input| {
     }
     for (number, content) in input.files {
         let path = FILES[usize::from(number) % FILES.len()];
-        // Elsewhere, others' files would count.
+        // A path to another folder would add files that are not of this input.
         if !(path.ends_with("/.git") || path.ends_with("commondir")) || !content.contains(&b'/') {
             fs::write(root.join(path), content).expect("written");
         }

@@ -1,4 +1,4 @@
-//! Whatever the graph and the transitions are: no node starts before its upstream nodes succeeded, and all end.
+//! A run of any graph with any transitions: no node starts before its upstream nodes succeeded, and all end.
 #![no_main]
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! Whatever the bytes are: nothing appears outside of the destination, and nothing at all if they are refused.
+//! An extraction of any bytes: nothing appears outside of the destination, and nothing at all if they are refused.
 #![no_main]
 use std::{fs, io::Write, path::Path};
 

@@ -1,4 +1,4 @@
-//! Whatever the text is: a name is a DNS-1123 label, and stays itself.
+//! A studio name from any text: it is a DNS-1123 label, and its own studio name.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
 use lightning_native_core::names::{MAX_LENGTH, sanitize, unique};

@@ -1,4 +1,4 @@
-//! Whatever the text is: merging ends, and merging what it gave changes nothing.
+//! A merge of any text: it ends, and merging its result changes nothing.
 #![no_main]
 use libfuzzer_sys::fuzz_target;
 use lightning_native_core::requirements::{OnConflict, Source, dedupe, merge};
