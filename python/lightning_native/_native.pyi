@@ -40,23 +40,23 @@ def create_archive(
 
     The same tree gives the same bytes for any user, clock, umask, locale and number of threads. Symbolic links stay
     links, empty folders stay. `destination` appears complete or not at all. Files are opened beneath `root` only and
-    without following links: one that becomes a link, or whose folder does, while the archive is made is an error.
+    without following links: one that becomes a link, or whose folder does, while the archive is written is an error.
 
     Args:
-        root: the folder; which of its files go in, `select_files` says.
+        root: the folder; `select_files` decides which of its files go in.
         destination: the file to write; its folder must exist. An existing file is replaced, a link is followed. A named
-            pipe or a device such as `/dev/stdout` gets the archive once it is complete, and stays what it is.
+            pipe or a device such as `/dev/stdout` receives the archive once it is complete, and is not replaced.
         include: as in `select_files`.
         exclude: as in `select_files`.
         ignore_files: as in `select_files`.
         level: 0 stores, 1 is fastest, 12 is smallest.
         threads: how many threads read and compress; all processors if None.
-        cache: a folder (made if missing) that keeps compressed parts, so that unchanged ones are not compressed again.
-            Files with the size, inode and times of the last run are not even read, unless times are younger than two
-            seconds, or the digest needs it because something before them has another length. The result is the same
-            with and without.
+        cache: a folder, created if missing, that keeps compressed parts, so that unchanged ones are not compressed
+            again. Files with the size, inode and times of the last run are not even read, unless times are younger than
+            two seconds, or the digest needs it because something before them has another length. The result is the
+            same with and without.
         progress: called with bytes read and bytes in all, at most 20 times a second and once at the end; with 0 and 0
-            while the files are being selected. What it raises stops the work.
+            while the files are being selected. An exception from it stops the work.
 
     Raises:
         ArchiveError: the root is no folder, a file cannot be read or became a link, or the destination cannot be
@@ -68,24 +68,24 @@ def select_files(
 ) -> Selection:
     """Choose the files of a tree that belong in an archive of it.
 
-    The first of these that has something to say about a path decides:
+    The first of these rules that applies to a path decides:
 
     1. `.git` stays out, and so do sockets, pipes and devices.
-    2. `include`: brings it in; a folder with all in it, but for caches and secrets, which have to be named themselves.
-    3. `exclude`: keeps it out, or with `!` brings it in.
+    2. `include` includes it; a folder with all in it except caches and secrets, which have to be named themselves.
+    3. `exclude` excludes it, or with `!` includes it.
     4. `.lightningignore` files: likewise; the innermost wins.
-    5. Built-in rules: caches, virtual environments, secrets, and what a killed process of this package left, stay out.
-       Secrets are what tools keep credentials in (`.env`, `.netrc`, `.npmrc`, `.aws/`, `.docker/config.json`,
+    5. Built-in rules: caches, virtual environments, secrets, and files that a killed process of this package left, stay
+       out. Secrets are the files of credentials of tools (`.env`, `.netrc`, `.npmrc`, `.aws/`, `.docker/config.json`,
        `kaggle.json`, ...), at any depth and in upper or lower case; and by their content, whatever their name, files
        that begin as a private key or are a key file of Google Cloud.
-    6. In a git checkout: what is tracked goes in; otherwise ignore rules, as git applies them. Submodules and
+    6. In a git checkout: a tracked file goes in; otherwise ignore rules apply, as in git. Submodules and
        checkouts inside of the tree have rules of their own.
     7. Elsewhere: `.gitignore` and `.ignore` files.
 
     Args:
         root: the folder.
         include: patterns with the syntax and meaning of a `.gitignore` in the root. A pattern without a slash does not
-            look into folders that `exclude`, `.lightningignore` or a built-in rule keeps out; one with a slash does.
+            apply inside folders that `exclude`, `.lightningignore` or a built-in rule excludes; one with a slash does.
         exclude: patterns of the same kind.
         ignore_files: False skips steps 4, 6 and 7.
 
@@ -108,12 +108,12 @@ def extract_archive(
 
     Args:
         source: the archive, a regular file.
-        destination: the folder; missing parents are made. An empty one keeps its mode.
+        destination: the folder; missing parents are created. An empty one keeps its mode.
         progress: called with bytes done and bytes in all (of the archive, roughly), at most 20 times a second and once
-            at the end; what it raises stops the work.
+            at the end; an exception from it stops the work.
         max_bytes: the most bytes the uncompressed archive may have; 1 TiB if None.
-        max_ratio: how many times larger than the archive its content may be, once it is over 64 MiB; 200 if None. What
-            this package archives of a file of zeros needs about 1030.
+        max_ratio: how many times larger than the archive its content may be, once it is over 64 MiB; 200 if None. An
+            archive of a file of zeros by this package needs about 1030.
 
     Raises:
         UnsafeArchiveError: absolute paths, `..`, links that lead outside, devices, pipes, sparse files, entries that
@@ -123,17 +123,17 @@ def extract_archive(
     """
 
 def sanitize_studio_name(name: str) -> str:
-    """Make a valid studio name: a DNS-1123 label (`[a-z0-9]([a-z0-9-]*[a-z0-9])?`) of at most 63 characters.
+    """Create a valid studio name: a DNS-1123 label (`[a-z0-9]([a-z0-9-]*[a-z0-9])?`) of at most 63 characters.
 
-    Lower-cases, turns every character outside `[a-z0-9-]` into `-`, strips leading `-` and collapses runs of it. If
-    that is no valid name, what is readable stays and a short hash of `name` follows. A valid result is its own result.
+    The function lower-cases, replaces every character outside `[a-z0-9-]` by `-`, strips leading `-` and collapses runs
+    of it. If that is no valid name, a short hash of `name` follows the readable text. A valid name is its own result.
 
     Raises:
         InvalidNameError: there is no letter or digit in `name`, in any script.
     """
 
 def unique_studio_name(*parts: str) -> str:
-    """Make a valid studio name of at most 63 characters, distinct for distinct parts: readable text, then a hash.
+    """Create a valid studio name of at most 63 characters, distinct for distinct parts: readable text, then a hash.
 
     Raises:
         InvalidNameError: there is no letter or digit in any part.
@@ -145,7 +145,7 @@ def dedupe_requirements(lines: Iterable[str]) -> list[str]:
 def merge_requirements(
     sources: Iterable[_Path | tuple[_Path, str] | Iterable[str]], *, on_conflict: Literal["error", "last"] = "error"
 ) -> MergedRequirements:
-    """Merge requirements into one line for each package and marker, accepting exactly the versions that all accept.
+    """Merge requirements into one line for each package and marker, which accepts exactly the versions that all accept.
 
     Args:
         sources: in order, each one of
@@ -158,7 +158,7 @@ def merge_requirements(
               requirement text otherwise.
 
             Comments, continuations, `-r` and `-c` includes and options are understood as pip understands them.
-        on_conflict: "error" raises; "last" keeps what was read last and reports the rest as `conflicts`.
+        on_conflict: "error" raises; "last" keeps the one that was read last and reports the others as `conflicts`.
 
     Raises:
         RequirementError: something does not parse (the message has file, line and text), a file cannot be read, or
@@ -168,7 +168,7 @@ def merge_requirements(
 
 @final
 class Selection:
-    """What `select_files` chose. All paths are relative to the root, with `/`, decoded as by `os.fsdecode`."""
+    """The result of `select_files`. All paths are relative to the root, with `/`, decoded as by `os.fsdecode`."""
 
     @property
     def files(self) -> list[str]:
@@ -180,10 +180,10 @@ class Selection:
 
     @property
     def excluded(self) -> list[tuple[str, str]]:
-        """Paths that stay out with the reason, sorted; a folder ends in `/` and stands for what is in it."""
+        """Paths that stay out with the reason, sorted; a folder ends in `/` and represents all in it."""
 
     def explain(self, path: _Path) -> tuple[bool, str]:
-        """Tell whether a path goes in, and by which rule.
+        """Return whether a path goes in, and the rule that decides it.
 
         Raises:
             ArchiveError: the tree has no such path.
@@ -191,7 +191,7 @@ class Selection:
 
 @final
 class ArchiveReport:
-    """What `create_archive` wrote."""
+    """A report about an archive that `create_archive` wrote."""
 
     @property
     def digest(self) -> str:
@@ -199,7 +199,7 @@ class ArchiveReport:
 
     @property
     def files(self) -> int:
-        """How many files, links and empty folders are in it."""
+        """The number of files, links and empty folders in it."""
 
     @property
     def bytes_in(self) -> int:
@@ -211,7 +211,7 @@ class ArchiveReport:
 
     @property
     def excluded(self) -> list[tuple[str, str]]:
-        """Paths that stayed out with the reason, sorted; a folder ends in `/` and stands for what is in it."""
+        """Paths that stayed out with the reason, sorted; a folder ends in `/` and represents all in it."""
 
     @property
     def largest(self) -> list[tuple[str, int]]:
@@ -219,7 +219,7 @@ class ArchiveReport:
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """The time that it took."""
 
     @property
     def cached_bytes(self) -> int:
@@ -227,11 +227,11 @@ class ArchiveReport:
 
 @final
 class ExtractReport:
-    """What `extract_archive` wrote."""
+    """A report about an archive that `extract_archive` extracted."""
 
     @property
     def files(self) -> int:
-        """How many files and links; folders do not count."""
+        """The number of files and links; folders do not count."""
 
     @property
     def bytes_in(self) -> int:
@@ -243,11 +243,11 @@ class ExtractReport:
 
     @property
     def seconds(self) -> float:
-        """How long it took."""
+        """The time that it took."""
 
 @final
 class MergedRequirements:
-    """What `merge_requirements` made."""
+    """The result of `merge_requirements`."""
 
     @property
     def lines(self) -> list[str]:
@@ -259,7 +259,7 @@ class MergedRequirements:
 
     @property
     def options(self) -> list[str]:
-        """What is no PEP 508 requirement, in the order read: `--index-url`, `-e`, paths, URLs without a name."""
+        """Lines that are no PEP 508 requirement, in the order read: `--index-url`, `-e`, paths, URLs without a name."""
 
     @property
     def constraints(self) -> list[str]:
@@ -267,14 +267,14 @@ class MergedRequirements:
 
     @property
     def conflicts(self) -> list[Conflict]:
-        """Requirements that were given up for a later one (`on_conflict="last"`)."""
+        """Requirements that were dropped for a later one (`on_conflict="last"`)."""
 
     def to_text(self) -> str:
         """Write a requirement file: options, then lines with their hashes. Constraints cannot be written in one."""
 
 @final
 class Conflict:
-    """Two requirements that cannot hold together; `str()` tells both with their origins."""
+    """Two requirements that contradict each other; `str()` has both with their origins."""
 
     @property
     def name(self) -> str:
@@ -293,8 +293,8 @@ class Dag:
     """A directed acyclic graph of named nodes.
 
     Args:
-        upstream: for each node the nodes it waits for; each of those must be a key too. The same mapping in the same
-            order gives the same answers, whatever the order of upstream nodes.
+        upstream: for each node the nodes that it waits for; each of those must be a key too. The same mapping in the
+            same order gives the same answers, in any order of upstream nodes.
 
     Raises:
         CycleError: there is a cycle; its `.cycle` names the nodes.
@@ -336,18 +336,18 @@ class Dag:
 
 @final
 class Scheduler:
-    """Drives one run of a graph: says which nodes may start, and records how each ended.
+    """One run of a graph: the nodes that may start, and the end of each.
 
     A node is "waiting" until all its upstream nodes are "succeeded", then "ready", "running" and in the end
     "succeeded", "failed" or "skipped". When a node fails or is skipped, all that wait for it are skipped.
 
     Args:
         dag: the graph.
-        max_parallel: how many nodes run at once, at least 1; no bound if None.
+        max_parallel: the most nodes that run at once, at least 1; no limit if None.
         durations: seconds of nodes, where known. Ready nodes come with the longest remaining path first; a node
             without a duration counts as the mean of the others.
-        on_failure: what a failure means for nodes that do not wait for the failed one. "continue": they run.
-            "stop": running ones go on, all others are skipped. "fail_fast": the same, and running ones are in
+        on_failure: the effect of a failure on nodes that do not wait for the failed one. "continue": they run.
+            "stop": running ones continue, all others are skipped. "fail_fast": the same, and running ones are in
             `to_cancel()` for the caller to end and `skip`.
 
     Raises:
@@ -364,19 +364,19 @@ class Scheduler:
         on_failure: Literal["continue", "stop", "fail_fast"] = "continue",
     ) -> Scheduler: ...
     def ready(self) -> list[str]:
-        """Return nodes that may start now, most urgent first, no more than there are free places.
+        """Return the nodes that may start now, the most urgent first, at most as many as there are free places.
 
-        Asking changes nothing: a node is in the answer until it is started.
+        The call changes nothing: a node is in the answer until it is started.
         """
 
     def running(self) -> list[str]:
-        """Return nodes that were started and have not ended."""
+        """Return the nodes that have started and not ended."""
 
     def to_cancel(self) -> list[str]:
-        """Return running nodes that the caller should end now, because another failed under "fail_fast"."""
+        """Return the running nodes that the caller should end now, because another failed under "fail_fast"."""
 
     def start(self, node: str) -> None:
-        """Note that a ready node starts.
+        """Record that a ready node starts.
 
         Raises:
             DagError: it is not ready, or `max_parallel` nodes run already.
@@ -384,7 +384,7 @@ class Scheduler:
         """
 
     def succeed(self, node: str) -> None:
-        """Note that a running node ended well.
+        """Record that a running node succeeded.
 
         Raises:
             DagError: it does not run.
@@ -392,7 +392,7 @@ class Scheduler:
         """
 
     def fail(self, node: str) -> None:
-        """Note that a running node ended badly.
+        """Record that a running node failed.
 
         Raises:
             DagError: it does not run.
@@ -400,9 +400,9 @@ class Scheduler:
         """
 
     def retry(self, node: str) -> None:
-        """Make a running or failed node ready again; what was skipped because of it waits again.
+        """Make a running or failed node ready again; the nodes that were skipped because of it wait again.
 
-        While another failure keeps the run stopped ("stop", "fail_fast"), the node is skipped instead.
+        While another failure stops the run ("stop", "fail_fast"), the node is skipped instead.
 
         Raises:
             DagError: it neither runs nor failed.
@@ -410,7 +410,7 @@ class Scheduler:
         """
 
     def skip(self, node: str) -> None:
-        """Note that a node that has not ended will not run, and so none that waits for it.
+        """Record that a node which has not ended will not run, and neither will those that wait for it.
 
         Raises:
             DagError: it has ended.
@@ -418,7 +418,7 @@ class Scheduler:
         """
 
     def state(self, node: str) -> Literal["waiting", "ready", "running", "succeeded", "failed", "skipped"]:
-        """Return where a node is.
+        """Return the state of a node.
 
         Raises:
             UnknownNodeError: there is no such node.
