@@ -12,7 +12,7 @@ from lightning_native.engine.checks import check_plan
 from lightning_native.engine.interpreter import difference_at_submission
 from lightning_native.engine.machines import MachineOffer
 from lightning_native.engine.plan import PlacementName, RunPlan
-from lightning_native.engine.watch import controller_environment
+from lightning_native.engine.process.credentialed import controller_environment
 from lightning_native.engine.workflow import Workflow, load_workflow
 from lightning_native.jobs.step import step_command
 from lightning_native.lightning.local import default_root

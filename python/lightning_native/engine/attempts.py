@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from lightning_native.engine.executor import Cancellation, StepResult
+from lightning_native.engine.cancellation import Cancellation
 from lightning_native.engine.journal import RunJournal
 from lightning_native.engine.plan import StepPlan
+from lightning_native.engine.result import StepResult
 
 # A machine that is reclaimed this often will not be had for long enough.
 _MOST_RECLAIMS = 20

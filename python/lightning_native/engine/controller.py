@@ -15,9 +15,10 @@ import traceback
 from collections.abc import Callable, Collection
 from pathlib import Path
 
+from lightning_native.engine.cancellation import Cancellation
 from lightning_native.engine.driving import GiveUp, drive
-from lightning_native.engine.executor import Cancellation, StepResult
 from lightning_native.engine.journal import Journal, RunState
+from lightning_native.engine.result import StepResult
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import StaleControllerError
 from lightning_native.lightning.local import cloud_environ

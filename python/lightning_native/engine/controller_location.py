@@ -4,7 +4,7 @@ import json
 from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 
-from lightning_native.engine.operation import REMOTE_HOME
+from lightning_native.agent_protocol import REMOTE_HOME
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.home import write_private
 

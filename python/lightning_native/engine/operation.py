@@ -9,11 +9,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lightning_native import agent
+from lightning_native.agent_protocol import CODE, REMOTE_HOME, Outcome, read_answer
 from lightning_native.engine.interpreter import Interpreter
 from lightning_native.engine.packed import Packed
 from lightning_native.engine.together import Together
@@ -22,32 +22,11 @@ from lightning_native.lightning.cloud import StudioHandle
 
 T = TypeVar("T")
 AGENT_SOURCE = Path(agent.__file__)
-REMOTE_HOME = ".lightning-native"
-# The folders below it for users' code and for our own package, one of each version.
-CODE, PACKAGE = "code", "package"
 POLL_SECONDS = 5.0
 # Commands that take no longer need one call.
 _SHORT_SECONDS = 0.2
 # How long status calls may fail in a row before a step is given up: longer than an outage that heals by itself.
 PATIENCE_SECONDS = 300.0
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """How a command ended; `exit_code` is negative for the signal that ended it; `peak_memory` in bytes."""
-
-    exit_code: int
-    timed_out: bool
-    stopped: bool
-    seconds: float
-    peak_memory: int
-
-    @classmethod
-    def from_agent(cls, result: Mapping[str, Any]) -> "Outcome":
-        """Read the result that `agent.py` gives."""
-        # One machine's clock, so that the difference means something.
-        seconds = result["ended"] - result["started"]
-        return cls(result["exit_code"], result["timed_out"], result["stopped"], seconds, result["peak_memory"])
 
 
 class Agent:
@@ -237,16 +216,6 @@ def unpacking(packed: Packed, room: str = CODE) -> tuple[str, str, str]:
     """Return what an agent is told to unpack an archive: where it lies below the home, its SHA-256, and where to."""
     destination = f"~/{REMOTE_HOME}/{room}/{packed.digest[:32]}"
     return f"{destination}.tar.gz", packed.sha256, destination
-
-
-def read_answer(output: str, code: int) -> dict[str, Any] | None:
-    """Return what `agent.py` has answered, None where that is not to be had from what was printed."""
-    try:
-        # Shell start-up files may print before the answer.
-        answer = json.loads(output.splitlines()[-1]) if code == 0 else None
-    except (ValueError, IndexError):
-        return None
-    return answer if isinstance(answer, dict) and answer else None
 
 
 def upload_specification(

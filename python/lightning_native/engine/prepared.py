@@ -7,13 +7,9 @@ from contextlib import suppress
 from functools import partial
 from typing import Generic, TypeVar
 
-from lightning_native.engine.executor import Cancellation
+from lightning_native.engine.cancellation import Cancellation, Cancelled
 
 T = TypeVar("T")
-
-
-class Cancelled(Exception):  # noqa: N818  not an error: the user's wish
-    """The run was stopped while something was being prepared."""
 
 
 class Prepared(Generic[T]):

@@ -30,9 +30,9 @@ that only the jobs of one step mount.
 """
 
 from lightning_native.engine.checks import check_schedule
+from lightning_native.engine.context import RunContext
 from lightning_native.engine.lanes import limits_as_order
 from lightning_native.engine.pipeline import PipelinePlan, prepare_studios
-from lightning_native.engine.placements.base import RunContext
 from lightning_native.engine.placements.container import remove_folder
 from lightning_native.engine.placements.job_output import without_results
 from lightning_native.engine.plan import Schedule

@@ -12,8 +12,9 @@ from contextlib import suppress
 from typing import Any
 
 from lightning_native import agent
+from lightning_native.agent_protocol import REMOTE_HOME, read_answer
 from lightning_native.engine.journal import Environment, Journal, RunJournal
-from lightning_native.engine.operation import AGENT_SOURCE, REMOTE_HOME, read_answer
+from lightning_native.engine.operation import AGENT_SOURCE
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import CloudError
 from lightning_native.home import locked

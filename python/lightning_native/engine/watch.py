@@ -1,6 +1,5 @@
 """Starting the controller of a run, and waiting for its end while showing what the steps print."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -16,10 +15,10 @@ from lightning_native.child_process import python_module
 from lightning_native.engine.follow import LogFollower
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import RunPlan
+from lightning_native.engine.process.credentialed import controller_environment
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import RunFailedError, RunStoppedError
 from lightning_native.home import private
-from lightning_native.lightning.machine_python import ENV_MACHINE_PYTHON
 from lightning_native.terminal import clean, show_output
 
 _REFRESH_SECONDS = 0.1
@@ -145,13 +144,6 @@ def _sigterm_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def controller_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a process that talks to Lightning: ours, and `environ` for our credentials."""
-    kept = ("LIGHTNING_CLOUD_URL", "LIGHTNING_CREDENTIAL_PATH", "LIGHTNING_NATIVE_HOME", ENV_MACHINE_PYTHON)
-    ours = {name: value for name, value in os.environ.items() if name in kept or not name.startswith("LIGHTNING_")}
-    return {**ours, **environ}
 
 
 def _show(step: str, line: str) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from lightning_native.child_process import python_module
-from lightning_native.engine.watch import controller_environment
+from lightning_native.engine.process.credentialed import controller_environment
 from lightning_native.errors import CloudError
 from lightning_native.home import home, write_private
 from lightning_native.lightning.offers import MachineOffer, fetch_offers

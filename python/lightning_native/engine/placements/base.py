@@ -1,44 +1,14 @@
 """What every placement does, and what it is given."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import Protocol, TypeVar
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Protocol
 
-from lightning_native.engine.executor import Cancellation, StepResult
-from lightning_native.engine.journal import RunJournal
-from lightning_native.engine.plan import RunPlan, StepPlan
-from lightning_native.engine.prepared import Cancelled
-from lightning_native.engine.resource_names import operation_id
-from lightning_native.engine.run_folder import RunFolder, StepLog
-from lightning_native.errors import CloudError, OutOfCapacityError, StaleControllerError
-from lightning_native.lightning.cloud import Cloud
-
-T = TypeVar("T")
-# Seconds between tries.
-_DELAYS = (0.5, 1.0, 2.0)
-
-
-@dataclass(frozen=True)
-class RunContext:
-    """One run, as its placement needs it."""
-
-    plan: RunPlan
-    cloud: Cloud
-    cloud_name: str
-    journal: RunJournal
-    folder: RunFolder
-    environments: Mapping[str, Mapping[str, str]]
-    cancellation: Cancellation
-    given_up: dict[str, str] = field(default_factory=dict)
-    """Steps whose running attempt is not waited for any longer, and why."""
-
-    def operation_id(self, name: str, attempt: int) -> str:
-        """Return the id under which an attempt is known to the agent, the same after a restart of the controller."""
-        return operation_id(self.plan.run_id, name, attempt)
-
-    def note(self, step: str, attempt: int, message: str) -> None:
-        """Add a line of our own to a step's log."""
-        StepLog(self.folder.log(step, attempt)).append(f"lightning-native: {message}\n".encode())
+from lightning_native.engine.cancellation import Cancelled
+from lightning_native.engine.context import RunContext
+from lightning_native.engine.plan import StepPlan
+from lightning_native.engine.result import StepResult
+from lightning_native.errors import StaleControllerError
 
 
 class Placement(Protocol):
@@ -87,28 +57,3 @@ def run_safely(
         message = str(error) or type(error).__name__
         context.note(step.name, attempt, message)
         return StepResult("failed", None, message)
-
-
-def quietly(action: Callable[[], object]) -> bool:
-    """Do what may fail without harm, because the journal keeps what is left to do; tell whether it went well."""
-    try:
-        action()
-    except Exception:
-        return False
-    return True
-
-
-def patiently(context: RunContext, action: Callable[[], T]) -> T:
-    """Do what may be repeated, a few times if Lightning fails.
-
-    Raises:
-        CloudError: it failed each time; OutOfCapacityError at once, because waiting for a machine is not done here.
-    """
-    for delay in _DELAYS:
-        try:
-            return action()
-        except OutOfCapacityError:
-            raise
-        except CloudError:
-            context.cancellation.wait(delay)
-    return action()

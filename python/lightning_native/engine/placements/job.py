@@ -10,25 +10,20 @@ from shlex import join as shell_join
 from typing import NamedTuple
 
 from lightning_native.agent import COMMAND as AGENT_COMMAND
+from lightning_native.agent_protocol import PACKAGE, REMOTE_HOME, Outcome
 from lightning_native.defaults import DEFAULT_MACHINE
+from lightning_native.engine.cancellation import Cancelled
+from lightning_native.engine.context import RunContext
 from lightning_native.engine.environments import Environments, Template
-from lightning_native.engine.executor import StepResult
 from lightning_native.engine.interpreter import Interpreter
-from lightning_native.engine.operation import (
-    PACKAGE,
-    PATIENCE_SECONDS,
-    REMOTE_HOME,
-    Outcome,
-    unpacking,
-    upload_specification,
-)
-from lightning_native.engine.placements.base import RunContext, patiently, quietly, run_safely
+from lightning_native.engine.operation import PATIENCE_SECONDS, unpacking, upload_specification
+from lightning_native.engine.placements.base import run_safely
 from lightning_native.engine.placements.container import container_job, remove_folder
 from lightning_native.engine.placements.job_output import JobOutput
-from lightning_native.engine.placements.outcome import result_of
 from lightning_native.engine.plan import StepPlan
-from lightning_native.engine.prepared import Cancelled
 from lightning_native.engine.resource_names import drive_folder, job_name
+from lightning_native.engine.result import StepResult, result_of
+from lightning_native.engine.retry import patiently, quietly
 from lightning_native.engine.together import Together
 from lightning_native.errors import CloudError, OutOfCapacityError
 from lightning_native.lightning.cloud import JobHandle, JobRequest, JobState

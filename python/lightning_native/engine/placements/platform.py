@@ -7,7 +7,8 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
-from lightning_native.engine.executor import StepResult
+from lightning_native.engine.cancellation import Cancelled
+from lightning_native.engine.context import RunContext
 from lightning_native.engine.journal import StepState
 from lightning_native.engine.lanes import limits_as_order
 from lightning_native.engine.operation import PATIENCE_SECONDS
@@ -16,13 +17,12 @@ from lightning_native.engine.pipeline import (
     PipelinePlan,
     prepare_studios,
 )
-from lightning_native.engine.placements.base import RunContext, patiently, quietly
 from lightning_native.engine.placements.job import job_cost, step_machines
 from lightning_native.engine.placements.job_output import JobOutput
-from lightning_native.engine.placements.outcome import result_of
 from lightning_native.engine.plan import StepPlan
-from lightning_native.engine.prepared import Cancelled
 from lightning_native.engine.resource_names import pipeline_name, pipeline_operation_id, pipeline_step_name
+from lightning_native.engine.result import StepResult, result_of
+from lightning_native.engine.retry import patiently, quietly
 from lightning_native.errors import CloudError, StaleControllerError
 from lightning_native.lightning.cloud import JobHandle, PipelineHandle, PipelineStatus, PipelineStepStatus
 

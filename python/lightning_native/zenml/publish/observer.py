@@ -6,8 +6,8 @@ from uuid import UUID
 
 from lightning_native.engine.controller import RunObserver
 from lightning_native.engine.driving import GiveUp
-from lightning_native.engine.executor import StepResult
 from lightning_native.engine.journal import RunState
+from lightning_native.engine.result import StepResult
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.zenml.publish.publication_lock import end_publication, is_promised, wait_for_promise
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from lightning_native.child_process import python_module
-from lightning_native.engine.executor import StepResult
 from lightning_native.engine.journal import RunState
-from lightning_native.engine.watch import controller_environment
+from lightning_native.engine.process.credentialed import controller_environment
+from lightning_native.engine.result import StepResult
 from lightning_native.errors import CloudError
 
 if TYPE_CHECKING:

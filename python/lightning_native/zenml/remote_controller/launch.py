@@ -12,13 +12,13 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
+from lightning_native.engine.cancellation import Cancellation
+from lightning_native.engine.context import RunContext
 from lightning_native.engine.controller import RunObserver, control, controller_arguments
 from lightning_native.engine.controller_location import CONTROLLER_HOME, CONTROLLER_STEP, ControllerLocation
-from lightning_native.engine.executor import Cancellation
 from lightning_native.engine.journal import Journal
 from lightning_native.engine.layout import studio_layout
 from lightning_native.engine.operation import POLL_SECONDS, Agent, upload_specification
-from lightning_native.engine.placements.base import RunContext
 from lightning_native.engine.reconcile import release_leases
 from lightning_native.engine.remote_controller import ControllerGoneError, RemoteController
 from lightning_native.engine.run_folder import RunFolder

@@ -15,10 +15,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
+from lightning_native.agent_protocol import REMOTE_HOME
 from lightning_native.child_process import module_arguments
 from lightning_native.engine.follow import LogFollower
 from lightning_native.engine.journal import RunState
-from lightning_native.engine.operation import REMOTE_HOME
 from lightning_native.engine.run_folder import RunFolder
 from lightning_native.home import home
 from lightning_native.zenml.publish.publication_lock import is_promised_elsewhere, wait_for_promise

@@ -9,8 +9,8 @@ import sys
 from collections.abc import Mapping
 
 from lightning_native.child_process import python_module
+from lightning_native.engine.process.credentialed import controller_environment
 from lightning_native.engine.schedules import find_schedule
-from lightning_native.engine.watch import controller_environment
 from lightning_native.errors import CloudError, LightningNativeError, PlanError
 from lightning_native.lightning.session import connect
 from lightning_native.terminal import one_line

@@ -1,0 +1,34 @@
+"""One run, as everything below it is given it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from lightning_native.engine.cancellation import Cancellation
+from lightning_native.engine.journal import RunJournal
+from lightning_native.engine.plan import RunPlan
+from lightning_native.engine.resource_names import operation_id
+from lightning_native.engine.run_folder import RunFolder, StepLog
+from lightning_native.lightning.cloud import Cloud
+
+
+@dataclass(frozen=True)
+class RunContext:
+    """One run, as its placement needs it."""
+
+    plan: RunPlan
+    cloud: Cloud
+    cloud_name: str
+    journal: RunJournal
+    folder: RunFolder
+    environments: Mapping[str, Mapping[str, str]]
+    cancellation: Cancellation
+    given_up: dict[str, str] = field(default_factory=dict)
+    """Steps whose running attempt is not waited for any longer, and why."""
+
+    def operation_id(self, name: str, attempt: int) -> str:
+        """Return the id under which an attempt is known to the agent, the same after a restart of the controller."""
+        return operation_id(self.plan.run_id, name, attempt)
+
+    def note(self, step: str, attempt: int, message: str) -> None:
+        """Add a line of our own to a step's log."""
+        StepLog(self.folder.log(step, attempt)).append(f"lightning-native: {message}\n".encode())

@@ -1,0 +1,43 @@
+"""The result of a step, and of the command that it ran."""
+
+from dataclasses import dataclass
+
+from lightning_native.agent_protocol import Outcome
+from lightning_native.engine.journal import StepState
+from lightning_native.engine.plan import StepPlan
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """How a step ended.
+
+    Attributes:
+        state: a terminal state.
+        exit_code: of its command; negative for the signal that ended it; None if it never ran.
+        message: why it did not succeed.
+        cost: dollars, None where they are not known.
+        seconds: how long its command ran, by its own machine's clock; None if it never ran.
+        reclaimed: the machine was taken away; trying again does not count as a retry.
+    """
+
+    state: StepState
+    exit_code: int | None = None
+    message: str = ""
+    cost: float | None = None
+    seconds: float | None = None
+    reclaimed: bool = False
+
+
+def result_of(step: StepPlan, outcome: Outcome, cost: float | None = None) -> StepResult:
+    """Return the result of a step whose command ended so, at a cost in dollars."""
+    state: StepState = "failed"
+    message = ""
+    if outcome.stopped:
+        state, message = "stopped", "the step was stopped"
+    elif outcome.timed_out:
+        message = f"it ran longer than its limit of {step.timeout:g} s"
+    elif outcome.exit_code != 0:
+        message = f"its command ended with exit code {outcome.exit_code}"
+    else:
+        state = "succeeded"
+    return StepResult(state, outcome.exit_code, message, cost, outcome.seconds)
