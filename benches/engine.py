@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.engine.driving import drive
-from lightning_native.engine.journal import Journal
+from lightning_native.engine.execution.run_plan import drive
 from lightning_native.engine.plan import PlacementName, RunPlan, StepPlan
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.lightning.memory import MemoryCloud
 
 # Simulated seconds in a real one; simulated seconds of a machine's start; simulated seconds of a step.

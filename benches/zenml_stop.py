@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from lightning_native.engine.journal import Journal
+from lightning_native.engine.record.journal import Journal
 from lightning_native.lightning.local import attach
 
 sys.path.insert(0, str(Path(__file__).parents[1]))

@@ -7,9 +7,9 @@ import pytest
 from tests.support.chromium import Page, open_page
 
 from lightning_native.cli import main
-from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import RunPlan, StepPlan
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.run_folder import RunFolder
 
 pytestmark = pytest.mark.skipif(
     not any(map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))),

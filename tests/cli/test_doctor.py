@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
+from lightning_native.cli import diagnosis
 from lightning_native.emulator import LocalCloud
-from lightning_native.engine import diagnosis
-from lightning_native.engine.journal import Journal
+from lightning_native.engine.record.journal import Journal
 
 
 def doctor(home: Path, *arguments: str, **environ: str) -> tuple[int, dict[str, dict[str, Any]]]:

@@ -123,7 +123,7 @@ def test_a_module_of_ours_keeps_its_arguments_and_its_name(tmp_path: Path) -> No
 
 def test_a_module_that_people_start_themselves_imports_nothing_from_there(tmp_path: Path) -> None:
     place = Place(tmp_path, spare=imported_by_python_itself() | {"lightning_native"})
-    for arguments in (["zenml.remote", "--help"], ["engine.controller", "--help"]):
+    for arguments in (["zenml.remote", "--help"], ["engine.process.controller", "--help"]):
         place.run(sys.executable, "-m", f"lightning_native.{arguments[0]}", *arguments[1:])
 
 

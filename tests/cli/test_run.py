@@ -20,8 +20,8 @@ from tests.support.person import END_OF_INPUT, answer_at_terminal, run_on_termin
 from tests.support.search import files_with
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.engine.journal import Journal
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.lightning.local import attach
 from lightning_native.lightning.session import cloud_name
 
@@ -88,7 +88,7 @@ class Bench:
         assert not folder.is_driven()
         assert not list(folder.path.glob("environments.json"))
         processes = subprocess.run(["ps", "axeww", "-o", "args"], capture_output=True, text=True, check=True).stdout
-        mine = ("engine.controller", "agent.main")
+        mine = ("engine.process.controller", "agent.main")
         assert [line for line in processes.splitlines() if str(home) in line and any(m in line for m in mine)] == []
 
 

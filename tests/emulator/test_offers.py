@@ -3,7 +3,7 @@
 from typing import Any
 
 from lightning_native.emulator.catalog import MACHINES
-from lightning_native.engine.machines import ResourceRequest, cheapest
+from lightning_native.engine.planning.machine_choice import ResourceRequest, cheapest
 from lightning_native.lightning.machines import machine_slugs
 from lightning_native.lightning.offers import fetch_offers
 from lightning_native.lightning.session import open_teamspace

@@ -4,9 +4,9 @@ import threading
 
 import pytest
 
-from lightning_native.engine import executor
 from lightning_native.engine.cancellation import Cancellation, Cancelled
-from lightning_native.engine.prepared import Prepared
+from lightning_native.engine.execution import executor
+from lightning_native.engine.studios.single_flight import Prepared
 
 
 def test_what_is_being_stopped_is_not_looked_at_without_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,8 @@ from tests.support.runner import Runner
 from tests.support.search import files_with
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import PlacementName, Retry, StepPlan
+from lightning_native.engine.record.journal import Journal
 
 PLACEMENTS: list[PlacementName] = ["studio", "job", "platform"]
 

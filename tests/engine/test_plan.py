@@ -2,9 +2,9 @@
 
 import pytest
 
-from lightning_native.engine.checks import check_plan
-from lightning_native.engine.layout import studio_layout
 from lightning_native.engine.plan import Retry, RunPlan, Setup, StepPlan
+from lightning_native.engine.planning.checks import check_plan
+from lightning_native.engine.planning.layout import studio_layout
 from lightning_native.errors import ConflictError, CycleError, PlanError, RequirementError, UnknownMachineError
 
 

@@ -13,10 +13,10 @@ from tests.support.runner import Runner
 from tests.support.search import files_with
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.engine.checks import check_plan
-from lightning_native.engine.journal import Journal
-from lightning_native.engine.lanes import limits_as_order
 from lightning_native.engine.plan import ContainerImage, Retry, RunPlan, Schedule, StepPlan
+from lightning_native.engine.planning.checks import check_plan
+from lightning_native.engine.planning.limits import limits_as_order
+from lightning_native.engine.record.journal import Journal
 from lightning_native.errors import PlanError
 
 # Five minutes pass in half a second.

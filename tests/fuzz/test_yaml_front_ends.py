@@ -18,11 +18,11 @@ import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from lightning_native.engine.workflow import load_workflow
 from lightning_native.errors import LightningNativeError
 from lightning_native.jobs import lightning, load_job, oci
 from lightning_native.jobs.lightning.description import VARIABLE, read_description
 from lightning_native.jobs.step import step_command
+from lightning_native.workflow.loader import load_workflow
 
 ROOT = Path(__file__).parents[2]
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))

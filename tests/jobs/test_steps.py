@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from tests.support.person import run_on_terminal
 
-from lightning_native.engine.workflow import load_workflow
 from lightning_native.errors import JobError, PlanError
 from lightning_native.jobs import PythonRuntime, run_runtime
 from lightning_native.jobs.step import step_command
+from lightning_native.workflow.loader import load_workflow
 
 WORKFLOW = """\
 name: notebook and script

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.engine.journal import Journal
+from lightning_native.engine.record.journal import Journal
 from tests.support.servers.host_address import host_address
 from tests.support.servers.object_store import BUCKET, KEY, SECRET, serve_object_store
 from tests.support.servers.zenml_server import serve_zenml

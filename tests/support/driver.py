@@ -12,9 +12,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from lightning_native.engine.driving import drive
-from lightning_native.engine.journal import Journal
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.execution.run_plan import drive
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.lightning.session import cloud_name, connect
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import PlacementName, RunPlan, StepPlan
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.lightning.session import connect
 from tests.support.zygote import Zygote
 

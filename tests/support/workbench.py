@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lightning_native.engine.journal import Journal
+from lightning_native.engine.record.journal import Journal
 from tests.support.zygote import Zygote
 
 # The processes of a studio end after it is gone from the list.

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from lightning_native.cli import main
-from lightning_native.engine.machines import MachineOffer, ResourceRequest
 from lightning_native.engine.plan import Retry
-from lightning_native.engine.workflow import SHELL, Workflow, load_workflow, resolve_machines
-from lightning_native.engine.workflow_schema import Resources, StepDocument, WorkflowDocument
+from lightning_native.engine.planning.machine_choice import MachineOffer, ResourceRequest
 from lightning_native.errors import PlanError
+from lightning_native.workflow.loader import SHELL, Workflow, load_workflow, resolve_machines
+from lightning_native.workflow.schema import Resources, StepDocument, WorkflowDocument
 
 FULL = """
 x-training: &training

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lightning_native.engine.plan import Retry, RunPlan, StepPlan
-from lightning_native.engine.workflow import SHELL, load_workflow
 from lightning_native.errors import PlanError
 from lightning_native.lightning.machines import machine_slugs
+from lightning_native.workflow.loader import SHELL, load_workflow
 from lightning_native.yaml_document import read_yaml
 
 # What YAML can hold; names are printable besides.

@@ -5,7 +5,7 @@ import textwrap
 
 from tests.support.workbench import Workbench
 
-from lightning_native.engine.journal import Journal
+from lightning_native.engine.record.journal import Journal
 
 PIPELINE = """
 import os, signal

@@ -5,7 +5,7 @@ import sys
 import pytest
 from tests.support.workbench import Workbench
 
-from lightning_native.engine.journal import Journal
+from lightning_native.engine.record.journal import Journal
 from lightning_native.lightning.session import cloud_name
 
 OWN = f"{sys.version_info.major}.{sys.version_info.minor}"

@@ -9,7 +9,7 @@ import pytest
 from tests.support.search import files_below
 from tests.support.workbench import Workbench
 
-from lightning_native.engine.journal import Journal
+from lightning_native.engine.record.journal import Journal
 
 HEADER = """
 from typing import Annotated

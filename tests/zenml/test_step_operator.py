@@ -4,7 +4,7 @@ import json
 
 from tests.support.workbench import Workbench
 
-from lightning_native.engine.journal import Journal
+from lightning_native.engine.record.journal import Journal
 
 SCRIPT = """
 import json, os

@@ -8,8 +8,8 @@ from dataclasses import asdict
 
 from lightning_native.cli.cloud_option import add_cloud_option, chosen_cloud
 from lightning_native.confirmation import add_yes_option, confirmed
-from lightning_native.engine.journal import Environment, Journal
-from lightning_native.engine.sharing import delete_environment
+from lightning_native.engine.record.journal import Environment, Journal
+from lightning_native.engine.studios.sharing import delete_environment
 from lightning_native.lightning.session import cloud_name, connect
 
 EXAMPLE = "lightning-native environments prune --unused-days 30"

@@ -14,11 +14,11 @@ from lightning_native.cli.workflow_file import (
     read_offers,
     read_workflow,
 )
-from lightning_native.engine.estimate import Estimate, estimate
-from lightning_native.engine.journal import Journal
-from lightning_native.engine.machines import MachineOffer
-from lightning_native.engine.workflow import Workflow, resolve_machines
+from lightning_native.engine.planning.estimate import Estimate, estimate
+from lightning_native.engine.planning.machine_choice import MachineOffer
+from lightning_native.engine.record.journal import Journal
 from lightning_native.errors import CloudError, CredentialsError
+from lightning_native.workflow.loader import Workflow, resolve_machines
 
 EXAMPLE = "lightning-native plan workflow.yaml --local"
 

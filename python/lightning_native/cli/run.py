@@ -15,13 +15,13 @@ from lightning_native.cli.workflow_file import (
     read_offers,
     read_workflow,
 )
-from lightning_native.engine.journal import Journal, RunRecord, StepRecord
-from lightning_native.engine.run_folder import RunFolder
-from lightning_native.engine.watch import Watch
-from lightning_native.engine.workflow import Workflow, resolve_machines
+from lightning_native.engine.process.controller_process import Watch
+from lightning_native.engine.record.journal import Journal, RunRecord, StepRecord
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.errors import RunFailedError, RunStoppedError
 from lightning_native.lightning.credentials import Credentials
 from lightning_native.lightning.local import default_root
+from lightning_native.workflow.loader import Workflow, resolve_machines
 
 EXAMPLE = "lightning-native run workflow.yaml --local"
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from lightning_native.engine.driving import RunResult
+    from lightning_native.engine.execution.run_plan import RunResult
     from lightning_native.engine.plan import RunPlan
     from lightning_native.lightning.cloud import Cloud
 
@@ -48,11 +48,11 @@ def run(
         CredentialsError: credentials are missing.
         ArchiveError: `root` cannot be packed.
     """
-    from lightning_native.engine.checks import check_plan
-    from lightning_native.engine.driving import RunResult, drive
-    from lightning_native.engine.journal import Journal
-    from lightning_native.engine.run_folder import RunFolder
-    from lightning_native.engine.watch import Watch
+    from lightning_native.engine.execution.run_plan import RunResult, drive
+    from lightning_native.engine.planning.checks import check_plan
+    from lightning_native.engine.process.controller_process import Watch
+    from lightning_native.engine.record.journal import Journal
+    from lightning_native.engine.record.run_folder import RunFolder
     from lightning_native.errors import PlanError, RunFailedError, RunStoppedError
     from lightning_native.lightning.credentials import Credentials
     from lightning_native.lightning.local import default_root

@@ -29,13 +29,13 @@ latter in files of mode 0600, for as long as there is the schedule; those of ste
 that only the jobs of one step mount.
 """
 
-from lightning_native.engine.checks import check_schedule
 from lightning_native.engine.context import RunContext
-from lightning_native.engine.lanes import limits_as_order
-from lightning_native.engine.pipeline import PipelinePlan, prepare_studios
 from lightning_native.engine.placements.container import remove_folder
 from lightning_native.engine.placements.job_output import without_results
+from lightning_native.engine.placements.pipeline import PipelinePlan, prepare_studios
 from lightning_native.engine.plan import Schedule
+from lightning_native.engine.planning.checks import check_schedule
+from lightning_native.engine.planning.limits import limits_as_order
 from lightning_native.engine.resource_names import pipeline_step_name, schedule_owner, schedule_pipeline_name
 from lightning_native.errors import CloudError
 from lightning_native.lightning.cloud import (

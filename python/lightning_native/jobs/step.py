@@ -16,7 +16,7 @@ from lightning_native.jobs.runtimes import Runtime, runtime_from_spec
 from lightning_native.terminal import show_output
 
 if TYPE_CHECKING:
-    from lightning_native.engine.workflow import RuntimeCommand
+    from lightning_native.workflow.loader import RuntimeCommand
 
 # The step's job has a name already, and names are made by the native module, which steps' machines lack.
 _NAME = "step"
@@ -32,7 +32,7 @@ def step_command(kind: str, spec: Mapping[str, Any]) -> "RuntimeCommand":
     Raises:
         JobError: it cannot run, or cannot run as a step.
     """
-    from lightning_native.engine.workflow import RuntimeCommand
+    from lightning_native.workflow.loader import RuntimeCommand
 
     try:
         translated = _translated(runtime_from_spec(kind, spec))

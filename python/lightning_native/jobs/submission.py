@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Literal
 
 from lightning_native import unique_studio_name
-from lightning_native.engine.journal import Journal
-from lightning_native.engine.operation import PATIENCE_SECONDS
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.studios.agent_client import PATIENCE_SECONDS
 from lightning_native.errors import CloudError, JobError
 from lightning_native.home import locked
 from lightning_native.jobs.code import PackedCode, packed_code

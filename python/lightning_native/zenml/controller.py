@@ -7,8 +7,8 @@ import argparse
 import sys
 from uuid import UUID
 
-from lightning_native.engine.controller import RunObserver, control, controller_arguments
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.process.controller import RunObserver, control, controller_arguments
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.zenml.publish.observer import ZenMLObserver
 
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from lightning_native.engine.attempts import run_attempts
 from lightning_native.engine.cancellation import Cancellation
-from lightning_native.engine.journal import Journal
+from lightning_native.engine.execution.attempts import run_attempts
 from lightning_native.engine.plan import Retry, StepPlan
+from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.result import StepResult
 
 FAILED = StepResult("failed", 1, "no", cost=0.5)

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lightning_native.engine.cancellation import Cancellation
-from lightning_native.engine.executor import execute
+from lightning_native.engine.execution.executor import execute
 from lightning_native.engine.plan import FailureMode, RunPlan, StepPlan
 from lightning_native.engine.result import StepResult
 

@@ -8,16 +8,16 @@ import pytest
 from tests.support.runner import Runner
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import PlacementName, Retry, StepPlan
+from lightning_native.engine.record.journal import Journal
 
 # In a process of its own, as a controller is: the SDK leaves its sockets to the collector.
 DRIVE = """
 import sys, threading, time
 from pathlib import Path
-from lightning_native.engine.journal import Journal
-from lightning_native.engine.driving import drive
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.execution.run_plan import drive
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.lightning.session import cloud_name, connect
 
 folder, flags = RunFolder(Path(sys.argv[1])), sys.argv[2:]

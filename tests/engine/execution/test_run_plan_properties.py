@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lightning_native import engine
-from lightning_native.engine.driving import drive
-from lightning_native.engine.journal import Journal
+from lightning_native.engine.execution.run_plan import drive
 from lightning_native.engine.plan import ContainerImage, FailureMode, PlacementName, Retry, RunPlan, StepPlan
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.errors import CloudError, PlanError, StaleControllerError
 from lightning_native.lightning.memory import Behaviour, MemoryCloud
 

@@ -13,10 +13,10 @@ from tests.support.runner import Runner
 
 import lightning_native
 from lightning_native import engine, extract_archive
-from lightning_native.engine.journal import Journal
 from lightning_native.engine.own import package as own_package
 from lightning_native.engine.own.package import pack_own_package
 from lightning_native.engine.plan import ContainerImage, PlacementName, Retry, RunPlan, StepPlan
+from lightning_native.engine.record.journal import Journal
 from lightning_native.lightning.memory import MemoryCloud
 
 SOURCE = Path(lightning_native.__file__).parent

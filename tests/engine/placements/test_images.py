@@ -8,9 +8,9 @@ from tests.support.runner import Runner
 from tests.support.search import files_with
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.engine.checks import check_plan
-from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import ContainerImage, PlacementName, Retry, Setup, StepPlan
+from lightning_native.engine.planning.checks import check_plan
+from lightning_native.engine.record.journal import Journal
 from lightning_native.errors import PlanError
 
 IMAGE = ContainerImage("registry.example/tool:1", "registry-login")

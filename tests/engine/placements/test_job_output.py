@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lightning_native.agent import result_mark
 from lightning_native.engine.placements.job_output import JobOutput, split_attempts, without_results
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.record.run_folder import RunFolder
 
 WORD = "5e" * 16
 FORGED = {"exit_code": 0, "timed_out": False, "stopped": False, "started": 0.0, "ended": 1.0, "peak_memory": 0}

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from lightning_native import engine
 from lightning_native.cli import main
-from lightning_native.engine.checks import check_plan
-from lightning_native.engine.journal import Journal
+from lightning_native.engine.leases import dead_leases
 from lightning_native.engine.plan import ContainerImage, RunPlan, Schedule, Setup, StepPlan
-from lightning_native.engine.reconcile import dead_leases
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.planning.checks import check_plan
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.errors import LightningNativeError, PlanError
 from lightning_native.lightning.memory import MemoryCloud
 

@@ -6,9 +6,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightning_native.engine.estimate import ASSUMED_SECONDS, Estimate, estimate
-from lightning_native.engine.machines import MachineOffer
 from lightning_native.engine.plan import RunPlan, StepPlan
+from lightning_native.engine.planning.estimate import ASSUMED_SECONDS, Estimate, estimate
+from lightning_native.engine.planning.machine_choice import MachineOffer
 
 MACHINES = ["CPU", "L4", "A100"]
 OFFERS = [

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lightning_native import Dag
-from lightning_native.engine.lanes import with_lanes
 from lightning_native.engine.plan import RunPlan, StepPlan
+from lightning_native.engine.planning.limits import with_lanes
 
 
 @st.composite

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightning_native.engine.machines import MachineOffer, ResourceRequest, cheapest
+from lightning_native.engine.planning.machine_choice import MachineOffer, ResourceRequest, cheapest
 from lightning_native.errors import PlanError
 
 prices = st.integers(1, 500).map(lambda cents: cents / 100)

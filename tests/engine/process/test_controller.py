@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from lightning_native.engine.controller import RunObserver, control
-from lightning_native.engine.journal import Journal, RunState
 from lightning_native.engine.plan import RunPlan, StepPlan
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.process.controller import RunObserver, control
+from lightning_native.engine.record.journal import Journal, RunState
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.errors import PlanError
 
 
@@ -30,7 +30,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
 
 
 def call(folder: RunFolder) -> "subprocess.CompletedProcess[str]":
-    argv = [sys.executable, "-m", "lightning_native.engine.controller", str(folder.path)]
+    argv = [sys.executable, "-m", "lightning_native.engine.process.controller", str(folder.path)]
     return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=240)
 
 
@@ -70,7 +70,7 @@ def test_an_observer_that_fails_harms_nobody(
     def refuse() -> None:
         raise PlanError("no way")
 
-    monkeypatch.setattr("lightning_native.engine.controller.connect", refuse)
+    monkeypatch.setattr("lightning_native.engine.process.controller.connect", refuse)
     monkeypatch.setattr("signal.signal", lambda *_: None)
     assert control(folder.path, None, Failing()) == 1
     assert heard == [("failed", "PlanError: no way")]

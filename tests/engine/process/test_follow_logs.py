@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lightning_native.engine.follow import LogFollower
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.process.follow_logs import LogFollower
+from lightning_native.engine.record.run_folder import RunFolder
 
 
 def test_a_line_is_shown_when_it_is_whole_and_the_rest_at_the_end(tmp_path: Path) -> None:

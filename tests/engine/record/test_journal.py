@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lightning_native.engine.journal import Journal
+from lightning_native.engine.record.journal import Journal
 from lightning_native.errors import StaleControllerError
 
 

@@ -12,14 +12,14 @@ import pytest
 from tests.support.runner import Runner
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import PlacementName, Schedule, StepPlan
+from lightning_native.engine.record.journal import Journal
 from lightning_native.lightning.session import connect
 
 GC = """
 import json
-from lightning_native.engine.journal import Journal
-from lightning_native.engine.reconcile import collect_garbage, dead_leases
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.leases import collect_garbage, dead_leases
 from lightning_native.lightning.session import cloud_name, connect
 with Journal() as journal:
     leases = dead_leases(journal, cloud_name())

@@ -13,9 +13,9 @@ from tests.support.search import files_with
 
 from lightning_native import engine
 from lightning_native.cli import main
-from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import PlacementName, RunPlan, StepPlan
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.errors import ArchiveError, PlanError
 from lightning_native.lightning.memory import MemoryCloud
 
@@ -26,7 +26,7 @@ SUBMIT = """
 import os, signal, sys
 from pathlib import Path
 from lightning_native.engine.plan import RunPlan, StepPlan
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.record.run_folder import RunFolder
 
 moment, home = int(sys.argv[1]), os.environ["LIGHTNING_NATIVE_HOME"]
 seen = 0

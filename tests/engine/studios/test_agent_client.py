@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lightning_native.engine.operation import upload_specification
+from lightning_native.engine.studios.agent_client import upload_specification
 
 
 def test_a_specification_is_in_no_file_that_outlives_the_process(

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lightning_native.engine.together import Together
+from lightning_native.engine.studios.batching import Together
 
 
 @pytest.mark.parametrize("calls_at_once", [1, 3])

@@ -18,10 +18,10 @@ from tests.support.runner import Runner
 
 from lightning_native import engine, unique_studio_name
 from lightning_native.emulator import LocalCloud
-from lightning_native.engine.interpreter import python_difference
-from lightning_native.engine.journal import Environment, Journal
 from lightning_native.engine.plan import ContainerImage, Installer, PlacementName, RunPlan, Setup, StepPlan
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.record.journal import Environment, Journal
+from lightning_native.engine.record.run_folder import RunFolder
+from lightning_native.engine.studios.interpreter import python_difference
 from lightning_native.errors import UsageError
 from lightning_native.lightning.machine_python import machine_python
 from lightning_native.lightning.memory import MemoryCloud

@@ -12,16 +12,16 @@ import pytest
 from tests.support.runner import Runner
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import StepPlan
-from lightning_native.engine.run_folder import RunFolder
-from lightning_native.engine.sharing import delete_environment
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.run_folder import RunFolder
+from lightning_native.engine.studios.sharing import delete_environment
 from lightning_native.lightning.memory import MemoryCloud
 
 ASK = """
 import sys
-from lightning_native.engine.journal import Journal
-from lightning_native.engine.reconcile import collect_garbage, dead_leases
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.leases import collect_garbage, dead_leases
 from lightning_native.lightning.session import cloud_name, connect
 cloud, name = connect(), sys.argv[1]
 studio = cloud.find_studio(name)

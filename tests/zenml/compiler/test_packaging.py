@@ -8,7 +8,7 @@ import zenml
 from tests.support.search import files_with
 from tests.support.workbench import Workbench
 
-from lightning_native.engine.journal import Journal
+from lightning_native.engine.record.journal import Journal
 
 SECRET = "correct-horse-battery-staple"  # noqa: S105  of this test only
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.zenml.publish import observer as observer_module
 from lightning_native.zenml.publish.publication_lock import (
     PROMISE,
@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> RunFolder:
 
 def test_the_right_to_publish_is_given_back_by_who_dies_without_publishing(folder: RunFolder) -> None:
     holder = "import sys, time; from pathlib import Path\n"
-    holder += "from lightning_native.engine.run_folder import RunFolder\n"
+    holder += "from lightning_native.engine.record.run_folder import RunFolder\n"
     holder += "from lightning_native.zenml.publish.publication_lock import end_publication\n"
     holder += "with end_publication(RunFolder(Path(sys.argv[1]))):\n    print('UP', flush=True)\n    time.sleep(60)\n"
     process = subprocess.Popen([sys.executable, "-c", holder, str(folder.path)], stdout=subprocess.PIPE)

@@ -17,7 +17,7 @@ from tests.support.workbench import Workbench, new_zenml
 
 from lightning_native import _native
 from lightning_native.emulator import read_environ
-from lightning_native.engine.journal import Journal
+from lightning_native.engine.record.journal import Journal
 from lightning_native.lightning.local import attach
 
 ASYNCHRONOUS = """

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from tests.support.workbench import Workbench
 
-from lightning_native.engine.journal import Journal
+from lightning_native.engine.record.journal import Journal
 
 GATED = """
 import os, time

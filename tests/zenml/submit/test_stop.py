@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from tests.support.workbench import Workbench
 
-from lightning_native.engine.journal import Journal
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.run_folder import RunFolder
 
 EIGHT = """
 import time

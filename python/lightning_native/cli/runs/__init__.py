@@ -12,9 +12,9 @@ from lightning_native.cli.output import write_output
 from lightning_native.cli.runs.here import RunHere
 from lightning_native.cli.runs.place import cloud_of, find_run, location_of, reach_run
 from lightning_native.confirmation import add_yes_option, confirmed
-from lightning_native.engine.controller_location import ControllerLocation
-from lightning_native.engine.journal import Journal, RunRecord
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.record.controller_location import ControllerLocation
+from lightning_native.engine.record.journal import Journal, RunRecord
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.errors import LightningNativeError, PlanError
 from lightning_native.terminal import one_line
 
@@ -103,7 +103,7 @@ def _list(journal: Journal, args: argparse.Namespace) -> int:
 def _asked(journal: Journal, known: RunRecord, location: ControllerLocation) -> tuple[RunRecord, str]:
     """Return the record of a run that a studio drives, as that has it, and why it could not be asked."""
     from lightning_native.cli.runs.remote import RunElsewhere
-    from lightning_native.engine.remote_controller import RemoteController
+    from lightning_native.engine.process.remote_controller import RemoteController
     from lightning_native.lightning.session import connect
 
     try:

@@ -6,10 +6,10 @@ import sys
 import time
 
 from lightning_native.cli.runs.view import RunView
-from lightning_native.engine.follow import LogFollower
-from lightning_native.engine.journal import Journal, RunRecord
-from lightning_native.engine.run_folder import RunFolder
-from lightning_native.engine.watch import Watch
+from lightning_native.engine.process.controller_process import Watch
+from lightning_native.engine.process.follow_logs import LogFollower
+from lightning_native.engine.record.journal import Journal, RunRecord
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.errors import PlanError
 from lightning_native.lightning.credentials import Credentials
 from lightning_native.terminal import clean, show_output

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lightning_native.cli.runs.here import RunHere
-from lightning_native.engine.controller_location import ControllerLocation
-from lightning_native.engine.journal import Journal, RunRecord
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.record.controller_location import ControllerLocation
+from lightning_native.engine.record.journal import Journal, RunRecord
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.errors import CredentialsError, LightningNativeError, PlanError
 from lightning_native.lightning.credentials import Credentials
 from lightning_native.lightning.local import cloud_environ, default_root, with_variables
@@ -67,7 +67,7 @@ def reach_run(
         yield RunHere(journal, known[0])
         return
     from lightning_native.cli.runs.remote import RunElsewhere
-    from lightning_native.engine.remote_controller import RemoteController, find_controllers
+    from lightning_native.engine.process.remote_controller import RemoteController, find_controllers
     from lightning_native.lightning.session import cloud_name, connect
 
     if location is not None:

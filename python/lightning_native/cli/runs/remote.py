@@ -7,8 +7,8 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from lightning_native.cli.runs.view import RunView
-from lightning_native.engine.journal import Event, Journal, Lease, RunRecord, StepRecord
-from lightning_native.engine.remote_controller import ControllerGoneError, RemoteController
+from lightning_native.engine.process.remote_controller import ControllerGoneError, RemoteController
+from lightning_native.engine.record.journal import Event, Journal, Lease, RunRecord, StepRecord
 from lightning_native.errors import CloudError, PlanError, RunStoppedError
 from lightning_native.terminal import Cleaner, raw, shows_colour
 

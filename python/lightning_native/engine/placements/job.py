@@ -14,9 +14,6 @@ from lightning_native.agent_protocol import PACKAGE, REMOTE_HOME, Outcome
 from lightning_native.defaults import DEFAULT_MACHINE
 from lightning_native.engine.cancellation import Cancelled
 from lightning_native.engine.context import RunContext
-from lightning_native.engine.environments import Environments, Template
-from lightning_native.engine.interpreter import Interpreter
-from lightning_native.engine.operation import PATIENCE_SECONDS, unpacking, upload_specification
 from lightning_native.engine.placements.base import run_safely
 from lightning_native.engine.placements.container import container_job, remove_folder
 from lightning_native.engine.placements.job_output import JobOutput
@@ -24,7 +21,10 @@ from lightning_native.engine.plan import StepPlan
 from lightning_native.engine.resource_names import drive_folder, job_name
 from lightning_native.engine.result import StepResult, result_of
 from lightning_native.engine.retry import patiently, quietly
-from lightning_native.engine.together import Together
+from lightning_native.engine.studios.agent_client import PATIENCE_SECONDS, unpacking, upload_specification
+from lightning_native.engine.studios.batching import Together
+from lightning_native.engine.studios.interpreter import Interpreter
+from lightning_native.engine.studios.templates import Environments, Template
 from lightning_native.errors import CloudError, OutOfCapacityError
 from lightning_native.lightning.cloud import JobHandle, JobRequest, JobState
 from lightning_native.lightning.machines import canonical_machine

@@ -5,7 +5,7 @@ import re
 
 from lightning_native.agent import RESULT_MARK, result_mark
 from lightning_native.agent_protocol import Outcome
-from lightning_native.engine.run_folder import RunFolder, StepLog
+from lightning_native.engine.record.run_folder import RunFolder, StepLog
 
 _RESULT_LINE = re.compile(rf"\n?^{re.escape(RESULT_MARK)} [0-9a-f]{{32}}: \{{.*\}}(\n|\Z)", re.MULTILINE)
 

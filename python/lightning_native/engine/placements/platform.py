@@ -9,20 +9,20 @@ from functools import partial
 
 from lightning_native.engine.cancellation import Cancelled
 from lightning_native.engine.context import RunContext
-from lightning_native.engine.journal import StepState
-from lightning_native.engine.lanes import limits_as_order
-from lightning_native.engine.operation import PATIENCE_SECONDS
-from lightning_native.engine.pipeline import (
+from lightning_native.engine.placements.job import job_cost, step_machines
+from lightning_native.engine.placements.job_output import JobOutput
+from lightning_native.engine.placements.pipeline import (
     INTERRUPTION_RETRIES,
     PipelinePlan,
     prepare_studios,
 )
-from lightning_native.engine.placements.job import job_cost, step_machines
-from lightning_native.engine.placements.job_output import JobOutput
 from lightning_native.engine.plan import StepPlan
+from lightning_native.engine.planning.limits import limits_as_order
+from lightning_native.engine.record.journal import StepState
 from lightning_native.engine.resource_names import pipeline_name, pipeline_operation_id, pipeline_step_name
 from lightning_native.engine.result import StepResult, result_of
 from lightning_native.engine.retry import patiently, quietly
+from lightning_native.engine.studios.agent_client import PATIENCE_SECONDS
 from lightning_native.errors import CloudError, StaleControllerError
 from lightning_native.lightning.cloud import JobHandle, PipelineHandle, PipelineStatus, PipelineStepStatus
 

@@ -6,16 +6,16 @@ from functools import partial
 from lightning_native.defaults import DEFAULT_MACHINE
 from lightning_native.engine.cancellation import Cancelled
 from lightning_native.engine.context import RunContext
-from lightning_native.engine.layout import StudioPlan, studio_layout
-from lightning_native.engine.operation import Operation
 from lightning_native.engine.placements.base import run_safely
 from lightning_native.engine.plan import StepPlan
-from lightning_native.engine.prepared import Prepared
+from lightning_native.engine.planning.layout import StudioPlan, studio_layout
+from lightning_native.engine.record.run_folder import StepLog
 from lightning_native.engine.result import StepResult, result_of
 from lightning_native.engine.retry import quietly
-from lightning_native.engine.run_folder import StepLog
-from lightning_native.engine.setup import ReadyStudio, set_up
-from lightning_native.engine.sharing import is_used_by_others, join, leave
+from lightning_native.engine.studios.agent_client import Operation
+from lightning_native.engine.studios.setup import ReadyStudio, set_up
+from lightning_native.engine.studios.sharing import is_used_by_others, join, leave
+from lightning_native.engine.studios.single_flight import Prepared
 from lightning_native.errors import CloudError, LightningNativeError, OutOfCapacityError
 from lightning_native.lightning.cloud import StudioHandle
 

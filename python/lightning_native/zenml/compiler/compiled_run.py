@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from lightning_native.engine.machines import MachineOffer
 from lightning_native.engine.plan import RunPlan
+from lightning_native.engine.planning.machine_choice import MachineOffer
 
 if TYPE_CHECKING:
     from zenml.stack import Stack

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from zenml.config import ResourceSettings
 from zenml.enums import ExecutionMode
 
-from lightning_native.engine.checks import check_plan
-from lightning_native.engine.machines import MachineOffer, ResourceRequest
 from lightning_native.engine.plan import FailureMode, RunPlan, StepPlan
+from lightning_native.engine.planning.checks import check_plan
+from lightning_native.engine.planning.machine_choice import MachineOffer, ResourceRequest
 from lightning_native.errors import PlanError
 from lightning_native.zenml.compat import get_step_entrypoint_command
 from lightning_native.zenml.compiler.compiled_run import CompiledRun, CompilerContext

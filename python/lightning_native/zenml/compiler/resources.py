@@ -4,7 +4,13 @@ from collections.abc import Sequence
 
 from zenml.config import ResourceSettings
 
-from lightning_native.engine.machines import MachineOffer, ResourceRequest, cheapest, gpu_kinds, known_gpu
+from lightning_native.engine.planning.machine_choice import (
+    MachineOffer,
+    ResourceRequest,
+    cheapest,
+    gpu_kinds,
+    known_gpu,
+)
 from lightning_native.errors import PlanError
 from lightning_native.zenml.compat import gpu_class_of, pool_demands
 from lightning_native.zenml.config import LightningNativeStepSettings

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from zenml.orchestrators.exceptions import PipelineSubmissionError
 
-from lightning_native.engine.checks import check_plan, check_schedule
 from lightning_native.engine.plan import RunPlan, Schedule
+from lightning_native.engine.planning.checks import check_plan, check_schedule
 from lightning_native.errors import PlanError
 from lightning_native.zenml.variables import ENV_WINDOW
 

@@ -9,7 +9,7 @@ from zenml.config.global_config import GlobalConfiguration
 from zenml.enums import ExecutionStatus, StoreType
 from zenml.steps.heartbeat import is_heartbeat_unhealthy
 
-from lightning_native.engine.driving import GiveUp
+from lightning_native.engine.execution.run_plan import GiveUp
 
 _CHECK_SECONDS = 60.0
 

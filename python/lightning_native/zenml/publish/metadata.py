@@ -7,9 +7,9 @@ from zenml.constants import METADATA_ORCHESTRATOR_LOGS_URL, METADATA_ORCHESTRATO
 from zenml.metadata.metadata_types import MetadataType, Uri
 
 from lightning_native import ArchiveReport, unique_studio_name
-from lightning_native.engine.layout import studio_layout
 from lightning_native.engine.plan import RunPlan
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.planning.layout import studio_layout
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.zenml.step_process.metadata import job_url
 
 _LIGHTNING = "https://lightning.ai"

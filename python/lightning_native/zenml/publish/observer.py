@@ -4,11 +4,11 @@ import threading
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from lightning_native.engine.controller import RunObserver
-from lightning_native.engine.driving import GiveUp
-from lightning_native.engine.journal import RunState
+from lightning_native.engine.execution.run_plan import GiveUp
+from lightning_native.engine.process.controller import RunObserver
+from lightning_native.engine.record.journal import RunState
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.engine.result import StepResult
-from lightning_native.engine.run_folder import RunFolder
 from lightning_native.zenml.publish.publication_lock import end_publication, is_promised, wait_for_promise
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TextIO
 
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.home import private
 
 _FILE = "end-published"

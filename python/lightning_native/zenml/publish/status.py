@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from zenml.enums import ExecutionStatus
 
-from lightning_native.engine.journal import Journal, RunRecord, RunState, StepRecord, StepState
+from lightning_native.engine.record.journal import Journal, RunRecord, RunState, StepRecord, StepState
 
 RUN_STATUS: dict[RunState, ExecutionStatus] = {
     "running": ExecutionStatus.RUNNING,

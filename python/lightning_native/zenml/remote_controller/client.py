@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from lightning_native.child_process import python_module
-from lightning_native.engine.journal import RunState
 from lightning_native.engine.process.credentialed import controller_environment
+from lightning_native.engine.record.journal import RunState
 from lightning_native.engine.result import StepResult
 from lightning_native.errors import CloudError
 

@@ -8,8 +8,8 @@ from zenml.client import Client
 from zenml.enums import ExecutionStatus
 from zenml.utils.pagination_utils import depaginate
 
-from lightning_native.engine.controller_location import ControllerLocation
-from lightning_native.engine.journal import RunState, StepState
+from lightning_native.engine.record.controller_location import ControllerLocation
+from lightning_native.engine.record.journal import RunState, StepState
 from lightning_native.zenml.publish.status import RUN_STATUS, STEP_STATUS
 
 _RUN_STATES: dict[ExecutionStatus, RunState] = {status: state for state, status in RUN_STATUS.items()}

@@ -10,10 +10,10 @@ from zenml.config import DockerSettings
 from zenml.constants import ENV_ZENML_DYNAMIC_PIPELINE_MONITORING_INTERVAL
 from zenml.logger import get_logger
 
-from lightning_native.engine.checks import check_plan
-from lightning_native.engine.controller_location import CONTROLLER_HOME, CONTROLLER_STEP
-from lightning_native.engine.layout import studio_layout
 from lightning_native.engine.plan import RequirementSource, Retry, RunPlan, StepPlan
+from lightning_native.engine.planning.checks import check_plan
+from lightning_native.engine.planning.layout import studio_layout
+from lightning_native.engine.record.controller_location import CONTROLLER_HOME, CONTROLLER_STEP
 from lightning_native.engine.resource_names import controller_plan_name
 from lightning_native.lightning.local import keeping
 from lightning_native.zenml.access import credentials_of, local_cloud_root

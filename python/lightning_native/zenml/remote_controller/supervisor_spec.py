@@ -7,7 +7,7 @@ import json
 from dataclasses import asdict, dataclass
 
 from lightning_native.child_process import module_arguments
-from lightning_native.engine.controller_location import CONTROLLER_STEP
+from lightning_native.engine.record.controller_location import CONTROLLER_STEP
 from lightning_native.engine.resource_names import operation_id
 
 _MODULE = "lightning_native.zenml.remote_controller.supervisor"

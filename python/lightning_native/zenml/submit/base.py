@@ -12,11 +12,11 @@ from zenml.models import PipelineRunUpdate
 from zenml.utils import source_utils
 
 from lightning_native import ArchiveReport
-from lightning_native.engine.interpreter import difference_at_submission
 from lightning_native.engine.plan import RunPlan
+from lightning_native.engine.process.controller_process import Watch
 from lightning_native.engine.process.credentialed import controller_environment
-from lightning_native.engine.run_folder import RunFolder
-from lightning_native.engine.watch import Watch
+from lightning_native.engine.record.run_folder import RunFolder
+from lightning_native.engine.studios.interpreter import difference_at_submission
 from lightning_native.zenml.access import cloud_variables, credentials_of, local_cloud_root
 from lightning_native.zenml.compiler.compiled_run import CompiledRun, CompilerContext
 from lightning_native.zenml.compiler.wheel import made_wheel

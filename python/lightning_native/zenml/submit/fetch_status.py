@@ -6,8 +6,8 @@ from zenml.client import Client
 from zenml.enums import ExecutionStatus
 from zenml.logger import get_logger
 
-from lightning_native.engine.controller_location import ControllerLocation
-from lightning_native.engine.journal import Journal
+from lightning_native.engine.record.controller_location import ControllerLocation
+from lightning_native.engine.record.journal import Journal
 from lightning_native.zenml.publish.status import RUN_STATUS, STEP_STATUS, run_status, step_statuses
 from lightning_native.zenml.remote_controller import client
 from lightning_native.zenml.submit.run_parts import newest_folder

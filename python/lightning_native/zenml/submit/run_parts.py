@@ -1,7 +1,7 @@
 """The parts of a run: a dynamic run that was paused, or whose controller is gone, continues in another folder."""
 
-from lightning_native.engine.journal import Journal
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.run_folder import RunFolder
 
 
 def newest_folder(run_id: str) -> RunFolder:

@@ -9,7 +9,7 @@ from zenml.metadata.metadata_types import Uri
 from zenml.orchestrators import SubmissionResult
 from zenml.orchestrators.exceptions import PipelineSubmissionError
 
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.errors import LightningNativeError
 from lightning_native.zenml.access import cloud_variables
 from lightning_native.zenml.compiler.compiled_run import CompiledRun

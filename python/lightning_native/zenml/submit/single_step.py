@@ -8,8 +8,8 @@ from zenml.client import Client
 from zenml.enums import ExecutionStatus
 from zenml.logger import get_logger
 
-from lightning_native.engine.journal import Journal
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.zenml.compiler.pipeline import compile_step
 from lightning_native.zenml.compiler.step import StepSource
 from lightning_native.zenml.config import settings_of

@@ -8,10 +8,10 @@ from zenml.logger import get_logger
 from zenml.metadata.metadata_types import Uri
 from zenml.orchestrators import SubmissionResult
 
-from lightning_native.engine.estimate import estimate
-from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import RunPlan
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.planning.estimate import estimate
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.errors import CloudError
 from lightning_native.zenml.compiler.compiled_run import CompilerContext
 from lightning_native.zenml.compiler.pipeline import compile_pipeline

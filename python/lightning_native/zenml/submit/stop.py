@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from zenml.logger import get_logger
 
-from lightning_native.engine.controller_location import CONTROLLER_STEP, ControllerLocation
-from lightning_native.engine.driving import RunResult
-from lightning_native.engine.journal import Journal
+from lightning_native.engine.execution.run_plan import RunResult
+from lightning_native.engine.record.controller_location import CONTROLLER_STEP, ControllerLocation
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.engine.result import StepResult
-from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import RunStoppedError
 from lightning_native.zenml.publish.publication_lock import end_publication
 from lightning_native.zenml.publish.publisher import RunPublisher

@@ -10,12 +10,12 @@ from shlex import join, quote
 from lightning_native.agent_protocol import PACKAGE, REMOTE_HOME
 from lightning_native.child_process import module_arguments
 from lightning_native.engine.context import RunContext
-from lightning_native.engine.install_credentials import InstallCredentials, Masked, secret_values
-from lightning_native.engine.interpreter import Interpreter, OtherPython, expected_python, python_difference
-from lightning_native.engine.operation import Agent, Operation
 from lightning_native.engine.plan import Setup
-from lightning_native.engine.replaced_packages import replaced_packages, reporting
-from lightning_native.engine.run_folder import OwnWheel
+from lightning_native.engine.record.run_folder import OwnWheel
+from lightning_native.engine.studios.agent_client import Agent, Operation
+from lightning_native.engine.studios.install_credentials import InstallCredentials, Masked, secret_values
+from lightning_native.engine.studios.interpreter import Interpreter, OtherPython, expected_python, python_difference
+from lightning_native.engine.studios.replaced_packages import replaced_packages, reporting
 from lightning_native.errors import CloudError
 from lightning_native.home import private, write_private
 from lightning_native.lightning.cloud import StudioHandle

@@ -14,9 +14,9 @@ from typing import Any, TypeVar
 
 from lightning_native import agent
 from lightning_native.agent_protocol import CODE, REMOTE_HOME, Outcome, read_answer
-from lightning_native.engine.interpreter import Interpreter
 from lightning_native.engine.packed import Packed
-from lightning_native.engine.together import Together
+from lightning_native.engine.studios.batching import Together
+from lightning_native.engine.studios.interpreter import Interpreter
 from lightning_native.errors import CloudError
 from lightning_native.lightning.cloud import StudioHandle
 

@@ -9,9 +9,9 @@ from typing import Literal
 
 from lightning_native import Scheduler
 from lightning_native.defaults import DEFAULT_MACHINE
-from lightning_native.engine.layout import merged_requirements, studio_layout
-from lightning_native.engine.machines import MachineOffer
 from lightning_native.engine.plan import RunPlan, StepPlan
+from lightning_native.engine.planning.layout import merged_requirements, studio_layout
+from lightning_native.engine.planning.machine_choice import MachineOffer
 from lightning_native.lightning.machines import canonical_machine, machine_slugs
 
 # What a step is taken to last when nothing at all is known.

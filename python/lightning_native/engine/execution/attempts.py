@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from lightning_native.engine.cancellation import Cancellation
-from lightning_native.engine.journal import RunJournal
 from lightning_native.engine.plan import StepPlan
+from lightning_native.engine.record.journal import RunJournal
 from lightning_native.engine.result import StepResult
 
 # A machine that is reclaimed this often will not be had for long enough.

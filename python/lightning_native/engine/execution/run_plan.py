@@ -5,22 +5,22 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lightning_native.engine.attempts import run_attempts
 from lightning_native.engine.cancellation import Cancellation, Cancelled
-from lightning_native.engine.checks import check_plan
 from lightning_native.engine.context import RunContext
-from lightning_native.engine.executor import execute
-from lightning_native.engine.journal import Journal, RunState, StepRecord
+from lightning_native.engine.execution.attempts import run_attempts
+from lightning_native.engine.execution.executor import execute
+from lightning_native.engine.leases import release_leases
 from lightning_native.engine.placements.base import Placement
 from lightning_native.engine.placements.job import JobPlacement
 from lightning_native.engine.placements.platform import follow_pipeline
 from lightning_native.engine.placements.studio import StudioPlacement
 from lightning_native.engine.plan import RunPlan, Schedule, StepPlan
-from lightning_native.engine.reconcile import release_leases
+from lightning_native.engine.planning.checks import check_plan
+from lightning_native.engine.record.journal import Journal, RunState, StepRecord
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.engine.result import StepResult
-from lightning_native.engine.run_folder import RunFolder
 from lightning_native.engine.schedules import create_schedule
-from lightning_native.engine.setup import report_difference
+from lightning_native.engine.studios.setup import report_difference
 from lightning_native.errors import CloudError, StaleControllerError
 from lightning_native.lightning.cloud import Cloud
 

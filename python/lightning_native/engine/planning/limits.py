@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 
 from lightning_native.defaults import DEFAULT_MACHINE
-from lightning_native.engine.estimate import estimate
 from lightning_native.engine.plan import RunPlan
+from lightning_native.engine.planning.estimate import estimate
 from lightning_native.lightning.machines import canonical_machine, machine_slugs
 
 

@@ -5,9 +5,9 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
-from lightning_native.engine.journal import Journal, Lease, RunJournal
-from lightning_native.engine.run_folder import RunFolder
-from lightning_native.engine.sharing import leave
+from lightning_native.engine.record.journal import Journal, Lease, RunJournal
+from lightning_native.engine.record.run_folder import RunFolder
+from lightning_native.engine.studios.sharing import leave
 from lightning_native.errors import CloudError, LightningNativeError, PlanError
 from lightning_native.home import home
 from lightning_native.lightning.cloud import Cloud

@@ -9,14 +9,14 @@ from typing import NamedTuple
 from lightning_native.agent import KEPT_CODE_SECONDS, KEPT_CODES
 from lightning_native.agent_protocol import CODE, PACKAGE, REMOTE_HOME
 from lightning_native.engine.context import RunContext
-from lightning_native.engine.interpreter import Interpreter, OtherPython, expected_python
-from lightning_native.engine.layout import merged_requirements
-from lightning_native.engine.operation import AGENT_SOURCE, unpacking
 from lightning_native.engine.packed import Packed
 from lightning_native.engine.plan import Setup, StepPlan
-from lightning_native.engine.prepared import Prepared
+from lightning_native.engine.planning.layout import merged_requirements
 from lightning_native.engine.resource_names import template_studio_name
-from lightning_native.engine.setup import described_variables, set_up
+from lightning_native.engine.studios.agent_client import AGENT_SOURCE, unpacking
+from lightning_native.engine.studios.interpreter import Interpreter, OtherPython, expected_python
+from lightning_native.engine.studios.setup import described_variables, set_up
+from lightning_native.engine.studios.single_flight import Prepared
 from lightning_native.errors import CloudError
 from lightning_native.home import locked
 from lightning_native.lightning.cloud import StudioHandle

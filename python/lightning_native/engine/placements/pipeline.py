@@ -8,13 +8,13 @@ from shlex import join as shell_join
 from lightning_native.agent import COMMAND
 from lightning_native.agent_protocol import REMOTE_HOME
 from lightning_native.engine.context import RunContext
-from lightning_native.engine.environments import Environments, PreparedStudio
-from lightning_native.engine.operation import specification_sha256, upload_specification
 from lightning_native.engine.placements.container import ContainerFolder
 from lightning_native.engine.placements.job import job_specification, step_machines
 from lightning_native.engine.plan import StepPlan
 from lightning_native.engine.resource_names import drive_folder, pipeline_operation_id, pipeline_step_name
 from lightning_native.engine.retry import patiently
+from lightning_native.engine.studios.agent_client import specification_sha256, upload_specification
+from lightning_native.engine.studios.templates import Environments, PreparedStudio
 from lightning_native.errors import CloudError
 from lightning_native.lightning.cloud import (
     JobRequest,

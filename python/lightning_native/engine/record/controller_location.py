@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, fields
 
 from lightning_native.agent_protocol import REMOTE_HOME
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.home import write_private
 
 # The one step of the run that has a controller as its command.

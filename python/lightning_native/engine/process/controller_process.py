@@ -12,11 +12,11 @@ from types import FrameType
 from typing import Any
 
 from lightning_native.child_process import python_module
-from lightning_native.engine.follow import LogFollower
-from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.process.credentialed import controller_environment
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.process.follow_logs import LogFollower
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.errors import RunFailedError, RunStoppedError
 from lightning_native.home import private
 from lightning_native.terminal import clean, show_output
@@ -35,7 +35,7 @@ class Watch:
         local_cloud: Path | None,
         environ: Mapping[str, str],
         synchronous: bool,
-        controller: Sequence[str] = ("lightning_native.engine.controller",),
+        controller: Sequence[str] = ("lightning_native.engine.process.controller",),
         stopping: Callable[[], object] = lambda: None,
     ) -> None:
         """Start the controller.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from lightning_native.engine.run_folder import RunFolder
+from lightning_native.engine.record.run_folder import RunFolder
 
 # A line is shown when it is whole; a progress bar that only returns its carriage is shown at this size.
 _LONGEST_LINE = 64 * 1024

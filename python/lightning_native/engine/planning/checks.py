@@ -4,10 +4,10 @@ import difflib
 import re
 from collections import Counter
 
-from lightning_native.engine.layout import check_environments
-from lightning_native.engine.names import check_line, check_names
 from lightning_native.engine.plan import RunPlan, Schedule, Setup, StepPlan
-from lightning_native.engine.plan_bounds import check_bounds, check_credentials
+from lightning_native.engine.planning.bounds import check_bounds, check_credentials
+from lightning_native.engine.planning.layout import check_environments
+from lightning_native.engine.planning.name_checks import check_line, check_names
 from lightning_native.errors import PlanError
 from lightning_native.lightning.machines import canonical_machine
 from lightning_native.lightning.time_zones import time_zones

@@ -10,8 +10,6 @@ from uuid import uuid4
 
 from lightning_native import merge_requirements
 from lightning_native.bounds import LONGEST_ARGUMENT, problem_of_text
-from lightning_native.engine.checks import check_plan, check_schedule
-from lightning_native.engine.machines import MachineOffer, ResourceRequest, cheapest, gpu_kinds, known_gpu
 from lightning_native.engine.plan import (
     RequirementSource,
     Retry,
@@ -19,7 +17,14 @@ from lightning_native.engine.plan import (
     Schedule,
     StepPlan,
 )
-from lightning_native.engine.workflow_schema import Resources, RuntimeDocument, StepDocument, WorkflowDocument, validate
+from lightning_native.engine.planning.checks import check_plan, check_schedule
+from lightning_native.engine.planning.machine_choice import (
+    MachineOffer,
+    ResourceRequest,
+    cheapest,
+    gpu_kinds,
+    known_gpu,
+)
 from lightning_native.errors import DagError, JobError, PlanError, RequirementError, UnknownMachineError
 from lightning_native.lightning.machines import canonical_machine
 from lightning_native.url_credentials import (
@@ -28,6 +33,7 @@ from lightning_native.url_credentials import (
     secret_argument,
 )
 from lightning_native.user_files import read_user_text
+from lightning_native.workflow.schema import Resources, RuntimeDocument, StepDocument, WorkflowDocument, validate
 from lightning_native.yaml_document import Document, Location, did_you_mean, read_yaml
 
 # As GitHub Actions runs commands: a script ends at its first failure, also inside of a pipe.

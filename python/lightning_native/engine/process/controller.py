@@ -1,4 +1,4 @@
-"""The process that drives one run: `python -m lightning_native.engine.controller RUN_FOLDER …`.
+"""The process that drives one run: `python -m lightning_native.engine.process.controller RUN_FOLDER …`.
 
 It is a process of its own so that the credentials, which the SDK reads from the environment, never enter the
 user's process, and so that the run ends in order when the user's process does not.
@@ -16,10 +16,10 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from lightning_native.engine.cancellation import Cancellation
-from lightning_native.engine.driving import GiveUp, drive
-from lightning_native.engine.journal import Journal, RunState
+from lightning_native.engine.execution.run_plan import GiveUp, drive
+from lightning_native.engine.record.journal import Journal, RunState
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.engine.result import StepResult
-from lightning_native.engine.run_folder import RunFolder
 from lightning_native.errors import StaleControllerError
 from lightning_native.lightning.local import cloud_environ
 from lightning_native.lightning.session import cloud_name, connect

@@ -2,7 +2,7 @@
 
 from shlex import join
 
-from lightning_native.engine.interpreter import Interpreter
+from lightning_native.engine.studios.interpreter import Interpreter
 
 _MARK = "replaced here: "
 # What the path finds first is what programs import.

@@ -10,9 +10,9 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from lightning_native import merge_requirements
-from lightning_native.engine.journal import Journal
+from lightning_native.engine.leases import dead_leases
 from lightning_native.engine.own.wheel import own_wheel
-from lightning_native.engine.reconcile import dead_leases
+from lightning_native.engine.record.journal import Journal
 from lightning_native.errors import ConflictError, CredentialsError, LightningNativeError, PlanError
 from lightning_native.home import home
 from lightning_native.lightning.credentials import Credentials

@@ -15,13 +15,13 @@ from pathlib import Path
 from typing import Literal, overload
 
 from lightning_native import ArchiveReport, create_archive
-from lightning_native.engine.journal import Journal
-from lightning_native.engine.names import check_folder_name, check_names
 from lightning_native.engine.own.package import pack_own_package
 from lightning_native.engine.own.wheel import own_wheel
 from lightning_native.engine.packed import Packed, file_sha256
 from lightning_native.engine.plan import RunPlan, load_plan
-from lightning_native.engine.plan_bounds import check_credentials, check_variables
+from lightning_native.engine.planning.bounds import check_credentials, check_variables
+from lightning_native.engine.planning.name_checks import check_folder_name, check_names
+from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.resource_names import log_name
 from lightning_native.errors import PlanError
 from lightning_native.home import home, private, private_folder, write_private
@@ -33,6 +33,11 @@ _INNER_FILES = ("plan.json", "code.json", "environments.json")
 # Files that ask the process that drives the run to stop it.
 STOP_FILES = {"forced": "stop", "graceful": "stop-gracefully"}
 _OWN_WHEEL = "own-wheel.json"
+# Modules of controllers, as folders of earlier versions name them.
+_MOVED = {
+    "lightning_native.engine.controller": "lightning_native.engine.process.controller",
+    "lightning_native.zenml.launch": "lightning_native.zenml.remote_controller.launch",
+}
 # What no step needs when the run is over: secrets, and what is large. Also of a run that is handed over, which is in a
 # folder below, and what was being written when we were killed.
 _DISCARDED = (
@@ -268,7 +273,8 @@ class RunFolder:
         if not self._environments.exists():
             raise PlanError(f"run {self.path.name} has ended; start it again")
         root = described["local_cloud"]
-        return described["controller"], Path(root) if root else None
+        module, *arguments = described["controller"]
+        return [_MOVED.get(module, module), *arguments], Path(root) if root else None
 
     def plan(self) -> RunPlan:
         """Read the plan."""

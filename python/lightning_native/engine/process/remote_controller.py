@@ -12,10 +12,10 @@ from typing import Any
 
 from lightning_native.agent_protocol import REMOTE_HOME
 from lightning_native.child_process import module_arguments
-from lightning_native.engine.controller_location import CONTROLLER_HOME, CONTROLLER_STEP, ControllerLocation
-from lightning_native.engine.operation import POLL_SECONDS, Agent
+from lightning_native.engine.record.controller_location import CONTROLLER_HOME, CONTROLLER_STEP, ControllerLocation
+from lightning_native.engine.record.run_folder import STOP_FILES
 from lightning_native.engine.resource_names import controller_studio_pattern, operation_id
-from lightning_native.engine.run_folder import STOP_FILES
+from lightning_native.engine.studios.agent_client import POLL_SECONDS, Agent
 from lightning_native.errors import CloudError
 from lightning_native.lightning.cloud import Cloud, StudioHandle
 

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from lightning_native.engine.journal import Journal
 from lightning_native.engine.plan import RunPlan
+from lightning_native.engine.record.journal import Journal
 from lightning_native.lightning.machine_python import is_local, machine_python
 from lightning_native.lightning.session import cloud_name
 

@@ -1,0 +1,1 @@
+"""Work in a studio: its agent, its environment, and those who share it."""

@@ -1,0 +1,1 @@
+"""Workflow files: plans without ZenML."""
