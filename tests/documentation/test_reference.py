@@ -43,7 +43,8 @@ def test_each_option_of_a_command_is_in_the_reference(command: str) -> None:
     for path, of_action in parsers(parser, command):
         has_actions = any(isinstance(action, argparse._SubParsersAction) for action in of_action._actions)
         assert path in page
-        named = {name for action in of_action._actions for name in action.option_strings} - {"-h", "--help"}
+        shown_options = [action for action in of_action._actions if action.help != argparse.SUPPRESS]
+        named = {name for action in shown_options for name in action.option_strings} - {"-h", "--help"}
         # Options that a command shares with its actions are in their tables.
         if not has_actions or command == "emulator":
             shown = page[path] if path != "emulator fault" else page["emulator fault list"]

@@ -94,7 +94,7 @@ def test_it_has_the_same_bytes_again_and_nothing_that_is_not_of_the_package(whee
         assert archive.read(LIBRARY) == Path(_native.__file__).read_bytes()
         tags = re.findall(r"^Tag: (.*)$", archive.read("lightning_native-0.1.0.dist-info/WHEEL").decode(), re.M)
     assert tags == ["-".join(wheel.stem.split("-")[2:])]
-    assert "lightning_native/zenml/hosted.py" in names
+    assert "lightning_native/zenml/remote_controller/supervisor.py" in names
     assert [name for name in names if ".dist-info/" not in name and not name.endswith((".py", ".pyi", "py.typed"))] == [
         LIBRARY
     ]
@@ -137,7 +137,7 @@ def test_of_an_installation_it_is_the_wheel_that_was_installed(installation: Pat
 
 @pytest.mark.parametrize("change", ["altered", "missing"])
 def test_an_installation_that_was_changed_is_refused(installation: Path, tmp_path: Path, change: str) -> None:
-    file = next(installation.glob("lib/*/site-packages/lightning_native/zenml/hosted.py"))
+    file = next(installation.glob("lib/*/site-packages/lightning_native/zenml/remote_controller/supervisor.py"))
     if change == "altered":
         file.write_text(file.read_text() + "\n")
     else:

@@ -10,7 +10,7 @@ from lightning_native.cli.runs.here import RunHere
 from lightning_native.engine.record.controller_location import ControllerLocation
 from lightning_native.engine.record.journal import Journal, RunRecord
 from lightning_native.engine.record.run_folder import RunFolder
-from lightning_native.errors import CredentialsError, LightningNativeError, PlanError
+from lightning_native.errors import CredentialsError, PlanError
 from lightning_native.lightning.credentials import Credentials
 from lightning_native.lightning.local import cloud_environ, default_root, with_variables
 
@@ -59,9 +59,11 @@ def reach_run(
         CloudError: the cloud cannot be reached.
     """
     known = journal.runs_like(prefix) if prefix else []
-    if only_here or len(known) > 1 or (not known and not (local or _has_credentials())):
+    if only_here or len(known) > 1:
         yield RunHere(journal, find_run(journal, prefix))
         return
+    if not known and not local:
+        _check_credentials(journal, prefix)
     location = location_of(known[0]) if known else None
     if known and location is None:
         yield RunHere(journal, known[0])
@@ -109,12 +111,12 @@ def cloud_of(location: ControllerLocation) -> Iterator[None]:
         yield
 
 
-def _has_credentials() -> bool:
+def _check_credentials(journal: Journal, prefix: str) -> None:
     try:
         Credentials.from_environment(os.environ).environ()
-    except LightningNativeError:
-        return False
-    return True
+    except CredentialsError as error:
+        problem = _not_one(0, f"in {journal.path}", prefix)
+        raise PlanError(f"{problem}; another machine's runs on Lightning cannot be looked at: {error}") from error
 
 
 def _not_one(count: int, where: str, prefix: str) -> PlanError:
