@@ -4,14 +4,14 @@ import threading
 
 import pytest
 
+from lightning_native.engine import cancellation as module
 from lightning_native.engine.cancellation import Cancellation, Cancelled
-from lightning_native.engine.execution import executor
 from lightning_native.engine.studios.single_flight import Prepared
 
 
 def test_what_is_being_stopped_is_not_looked_at_without_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
-    monkeypatch.setattr(executor.time, "sleep", slept.append)
+    monkeypatch.setattr(module.time, "sleep", slept.append)
     cancellation = Cancellation()
     cancellation.request()
     assert [cancellation.pause(0.3), cancellation.pause(0.4)] == [False, False]
