@@ -13,7 +13,7 @@ CODE, PACKAGE = "code", "package"
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a command ended; `exit_code` is negative for the signal that ended it; `peak_memory` in bytes."""
+    """The end of a command; `exit_code` is negative for the signal that ended it; `peak_memory` in bytes."""
 
     exit_code: int
     timed_out: bool

@@ -17,6 +17,7 @@
     ├── UsageError (ValueError)          a command that cannot be carried out as it is given
     ├── CredentialsError                 no way to sign in to Lightning
     ├── CloudError                       Lightning refused or failed a call
+    │   ├── ControllerGoneError          the studio of a run's controller is not there any more
     │   └── OutOfCapacityError           no machine of the kind that was asked for is free
     ├── EmulatorError                    the local cloud cannot start or do what is asked
     ├── StaleControllerError             another process has taken over the run
@@ -92,6 +93,10 @@ class CredentialsError(LightningNativeError):
 
 class CloudError(LightningNativeError):
     """Lightning refused or failed a call."""
+
+
+class ControllerGoneError(CloudError):
+    """The studio of a controller is not there any more: it has ended its run and left, or somebody deleted it."""
 
 
 class OutOfCapacityError(CloudError):

@@ -78,3 +78,11 @@ def test_links_lead_to_pages_and_headings_that_are_there(page: Path) -> None:
 
 def headings(path: Path) -> list[str]:
     return re.findall(r"^#+ (.+)$", path.read_text(), re.MULTILINE)
+
+
+def test_each_place_that_the_glossary_names_is_there() -> None:
+    root = DOCS.parent
+    rooms = [root, root / "python" / "lightning_native", root / "rust", root / "rust" / "core" / "src"]
+    named = set(re.findall(r"`([\w/]+\.(?:py|rs))`", (DOCS / "glossary.md").read_text()))
+    assert len(named) > 40
+    assert [name for name in sorted(named) if not any((room / name).is_file() for room in rooms)] == []

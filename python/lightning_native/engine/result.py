@@ -9,7 +9,7 @@ from lightning_native.engine.record.journal import StepState
 
 @dataclass(frozen=True)
 class StepResult:
-    """How a step ended.
+    """The end of a step.
 
     Attributes:
         state: a terminal state.

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,10 @@ def states(environ: Environ, run_id: str) -> dict[str, str]:
     return {"run": view["state"], **{step["name"]: step["state"] for step in view["steps"]}}
 
 
+def has_printed(environ: Environ, run_id: str, step: str, line: str) -> bool:
+    return line in runs(environ, "logs", run_id, "--step", step).stdout.splitlines()
+
+
 def wait_until(so: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 400
     while not so():
@@ -109,7 +114,7 @@ def test_a_run_is_seen_and_stopped_from_any_machine(
         logs = runs(environ, "logs", run_id)
         assert "[good] good says hello\n" in logs.stdout, logs.stderr
         # A step is running before it has printed anything.
-        wait_until(lambda: "gated is here" in runs(environ, "logs", run_id, "--step", "gated").stdout.splitlines())  # noqa: B023
+        wait_until(partial(has_printed, environ, run_id, "gated", "gated is here"))
         resumed = runs(environ, "resume", run_id)
         assert resumed.returncode == 1
         assert f"is driven by studio {studio}" in resumed.stderr

@@ -130,7 +130,7 @@ def _wait(journal: Journal, args: argparse.Namespace) -> int:
         with reach_run(journal, args.run_id, local=args.local, only_here=args.here) as found:
             view = found.wait(deadline)
             moved = isinstance(found, RunHere) and not args.here and view.run.state == "running"
-            if moved and not found.is_driven() and location_of(view.run) is not None and time.monotonic() < deadline:
+            if moved and not view.is_driven and location_of(view.run) is not None and time.monotonic() < deadline:
                 # Meanwhile it was handed over to a controller in a studio.
                 continue
         view.print(as_json=args.json)
@@ -156,7 +156,7 @@ def _report(journal: Journal, args: argparse.Namespace) -> int:
 def _stop(journal: Journal, args: argparse.Namespace) -> int:
     with reach_run(journal, args.run_id, local=args.local) as found:
         run_id, before = found.run_id, found.view()
-        if not found.is_driven():
+        if not before.is_driven:
             why = "is not driven by any process" if before.run.state == "running" else "has ended already"
             print(f"run {run_id} {why}; it is {before.run.state}", file=sys.stderr)
             if args.json:

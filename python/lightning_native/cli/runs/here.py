@@ -41,8 +41,9 @@ class RunHere:
     def view(self) -> RunView:
         """Return the run's records."""
         record = self._record()
-        driven = f"driven by process {record.controller}" if self.is_driven() else "not driven by any process"
-        return RunView.of(self._journal, record, driven, str(self._folder.path / "logs"))
+        is_driven = self.is_driven()
+        driven = f"driven by process {record.controller}" if is_driven else "not driven by any process"
+        return RunView.of(self._journal, record, driven, str(self._folder.path / "logs"), is_driven=is_driven)
 
     def wait(self, deadline: float) -> RunView:
         """Return the run's records when it has ended, is not driven any more, or at a monotonic time."""

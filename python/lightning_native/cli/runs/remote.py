@@ -7,9 +7,9 @@ from dataclasses import fields
 from typing import Any, TypeVar
 
 from lightning_native.cli.runs.view import RunView
-from lightning_native.engine.process.remote_controller import ControllerGoneError, RemoteController
+from lightning_native.engine.process.remote_controller import RemoteController
 from lightning_native.engine.record.journal import Event, Journal, Lease, RunRecord, StepRecord
-from lightning_native.errors import CloudError, PlanError, RunStoppedError
+from lightning_native.errors import CloudError, ControllerGoneError, PlanError, RunStoppedError
 from lightning_native.terminal import Cleaner, raw, shows_colour
 
 _POLL_SECONDS = 0.2
@@ -38,15 +38,11 @@ class RunElsewhere:
     def _studio(self) -> str:
         return self._controller.location.studio
 
-    def is_driven(self) -> bool:
-        """Tell whether the controller is there and its run has not ended."""
-        return self.view().run.state == "running"
-
     def view(self, wait: float = 0.0) -> RunView:
         """Return the run's records, as the controller's journal has them when it ends or after some seconds."""
         known = self._journal.run(self.run_id) if self._known else None
         if known is not None and known.state != "running":
-            return RunView.of(self._journal, known, self._was_driven(), self._logs(), self._studio)
+            return self._view_of_journal(known)
         try:
             answer = self._controller.status(wait)
         except ControllerGoneError:
@@ -54,8 +50,10 @@ class RunElsewhere:
         if "run_id" not in answer:
             # Of a dynamic pipeline, or before the run's journal is there.
             return self._view_without_journal()
+        run = _read(RunRecord, answer)
         return RunView(
-            _read(RunRecord, answer),
+            run,
+            run.state == "running",
             f"driven by studio {self._studio}",
             [_read(StepRecord, step) for step in answer["steps"]],
             [_read(Lease, lease) for lease in answer["leases"]],
@@ -67,14 +65,15 @@ class RunElsewhere:
     def _logs(self) -> str:
         return f"lightning-native runs logs {self.run_id[:12]}"
 
-    def _was_driven(self) -> str:
-        return f"was driven by studio {self._studio}"
+    def _view_of_journal(self, run: RunRecord) -> RunView:
+        driven = f"was driven by studio {self._studio}"
+        return RunView.of(self._journal, run, driven, self._logs(), is_driven=False, studio=self._studio)
 
     def _view_without_journal(self) -> RunView:
         started = self._known.started if self._known else time.time()
         cloud = self._known.cloud if self._known else ""
         run = RunRecord(self.run_id, self.name, cloud, "running", started, None, None, "")
-        return RunView(run, f"driven by studio {self._studio}", [], [], [], self._logs(), self._studio)
+        return RunView(run, True, f"driven by studio {self._studio}", [], [], [], self._logs(), self._studio)
 
     def _view_of_end(self) -> RunView:
         """Return the records of a run whose controller is gone, as ZenML has its end; keep it in the journal."""
@@ -88,7 +87,7 @@ class RunElsewhere:
 
         record_end(self._journal, known, self._controller.location)
         after = self._journal.run(self.run_id) or known
-        return RunView.of(self._journal, after, self._was_driven(), self._logs(), self._studio)
+        return self._view_of_journal(after)
 
     def wait(self, deadline: float) -> RunView:
         """Return the run's records when it has ended and its controller is gone, or at a monotonic time."""

@@ -15,7 +15,8 @@ class RunView:
 
     Attributes:
         run: the run's record.
-        driven: a phrase about who drives it.
+        is_driven: whether a controller drives it now.
+        driven: a phrase about the controller.
         steps: in the plan's order.
         leases: everything the run has held.
         events: oldest first.
@@ -24,6 +25,7 @@ class RunView:
     """
 
     run: RunRecord
+    is_driven: bool
     driven: str
     steps: Sequence[StepRecord]
     leases: Sequence[Lease]
@@ -32,10 +34,12 @@ class RunView:
     studio: str | None = None
 
     @classmethod
-    def of(cls, journal: Journal, run: RunRecord, driven: str, logs: str, studio: str | None = None) -> "RunView":
+    def of(
+        cls, journal: Journal, run: RunRecord, driven: str, logs: str, *, is_driven: bool, studio: str | None = None
+    ) -> "RunView":
         """Return what the journal of this machine has about a run."""
         records = journal.steps(run.run_id), journal.leases(run.run_id), journal.events(run.run_id)
-        return cls(run, driven, *records, logs, studio)
+        return cls(run, is_driven, driven, *records, logs, studio)
 
     def to_json(self) -> str:
         """Return it as JSON."""

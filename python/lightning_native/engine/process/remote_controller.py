@@ -16,12 +16,8 @@ from lightning_native.engine.record.controller_location import CONTROLLER_HOME, 
 from lightning_native.engine.record.run_folder import STOP_FILES
 from lightning_native.engine.resource_names import controller_studio_pattern, operation_id
 from lightning_native.engine.studios.agent_client import POLL_SECONDS, Agent
-from lightning_native.errors import CloudError
+from lightning_native.errors import CloudError, ControllerGoneError
 from lightning_native.lightning.cloud import Cloud, StudioHandle
-
-
-class ControllerGoneError(CloudError):
-    """The studio of a controller is not there any more: it has ended its run and left, or somebody deleted it."""
 
 
 class RemoteController:

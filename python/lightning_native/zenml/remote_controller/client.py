@@ -21,34 +21,33 @@ if TYPE_CHECKING:
 GONE = 3
 
 
-def call(component: "StackComponent", arguments: list[str], *, capture: bool) -> tuple[int, str]:
-    """Run the command, and return its exit code and what it printed where that is captured.
+def call(component: "StackComponent", arguments: list[str]) -> tuple[int, str]:
+    """Run the command, and return its exit code and its output.
 
     Raises:
         CloudError: the controller cannot be reached.
     """
-    with _started(component, arguments, capture=capture) as process:
+    with _started(component, arguments) as process:
         output, errors = process.communicate()
     _check(process, errors)
     return process.returncode, output or ""
 
 
 @contextmanager
-def _started(component: "StackComponent", arguments: list[str], *, capture: bool) -> "Iterator[subprocess.Popen[str]]":
+def _started(component: "StackComponent", arguments: list[str]) -> "Iterator[subprocess.Popen[str]]":
     """Start the command in a process that has the credentials in its environment."""
     from lightning_native.zenml.access import cloud_variables
     from lightning_native.zenml.config import LightningNativeOrchestratorSettings
 
     settings = LightningNativeOrchestratorSettings.model_validate(component.config.model_dump(exclude_unset=True))
-    pipe = subprocess.PIPE if capture else None
     with (
         cloud_variables(component, settings) as environ,
         subprocess.Popen(
             python_module("lightning_native.zenml.remote_controller.command", *arguments),
             env=controller_environment(environ),
-            stdin=pipe,
-            stdout=pipe,
-            stderr=pipe,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
         ) as process,
     ):
@@ -66,7 +65,7 @@ def stop(component: "StackComponent", run_id: str, *, graceful: bool) -> None:
     Raises:
         CloudError: it cannot be reached.
     """
-    call(component, ["stop", run_id, *(["--graceful"] if graceful else [])], capture=True)
+    call(component, ["stop", run_id, *(["--graceful"] if graceful else [])])
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def ending(component: "StackComponent", run_id: str) -> Iterator[Ending]:
     Raises:
         CloudError: the controller cannot be reached.
     """
-    with _started(component, ["stop", run_id, "--to-its-end"], capture=True) as process:
+    with _started(component, ["stop", run_id, "--to-its-end"]) as process:
         yield Ending(cast("TextIO", process.stdout))
         _, errors = process.communicate("done\n")
     _check(process, errors)
@@ -123,6 +122,6 @@ def status(component: "StackComponent", run_id: str) -> dict[str, Any] | None:
     Raises:
         CloudError: it cannot be reached.
     """
-    code, output = call(component, ["status", run_id], capture=True)
+    code, output = call(component, ["status", run_id])
     answer: dict[str, Any] | None = json.loads(output) if code == 0 else None
     return answer

@@ -10,10 +10,10 @@ import sys
 import time
 from typing import Any
 
-from lightning_native.engine.process.remote_controller import ControllerGoneError, RemoteController
+from lightning_native.engine.process.remote_controller import RemoteController
 from lightning_native.engine.record.controller_location import ControllerLocation
 from lightning_native.engine.record.run_folder import RunFolder
-from lightning_native.errors import CloudError, LightningNativeError, PlanError
+from lightning_native.errors import CloudError, ControllerGoneError, LightningNativeError, PlanError
 from lightning_native.lightning.session import connect
 from lightning_native.zenml.publish.publication_lock import PROMISE, RENEWAL_SECONDS
 from lightning_native.zenml.remote_controller.client import GONE

@@ -17,13 +17,13 @@ from lightning_native.engine.context import RunContext
 from lightning_native.engine.leases import release_leases
 from lightning_native.engine.planning.layout import studio_layout
 from lightning_native.engine.process.controller import RunObserver, control, controller_arguments
-from lightning_native.engine.process.remote_controller import ControllerGoneError, RemoteController
+from lightning_native.engine.process.remote_controller import RemoteController
 from lightning_native.engine.record.controller_location import CONTROLLER_HOME, CONTROLLER_STEP, ControllerLocation
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.engine.studios.agent_client import POLL_SECONDS, Agent, upload_specification
 from lightning_native.engine.studios.setup import report_difference, set_up
-from lightning_native.errors import CloudError, RunStoppedError
+from lightning_native.errors import CloudError, ControllerGoneError, RunStoppedError
 from lightning_native.lightning.local import cloud_environ
 from lightning_native.lightning.machine_python import ENV_MACHINE_PYTHON
 from lightning_native.lightning.session import cloud_name, connect
