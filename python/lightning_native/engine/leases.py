@@ -4,15 +4,17 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
 from lightning_native.engine.record.journal import Journal, Lease, RunJournal
 from lightning_native.engine.record.run_folder import RunFolder
+from lightning_native.engine.retry import RetryPolicy, retry
 from lightning_native.engine.studios.sharing import leave
 from lightning_native.errors import CloudError, LightningNativeError, PlanError
 from lightning_native.home import home
 from lightning_native.lightning.cloud import Cloud
 
-_ATTEMPTS = 4
+_POLICY = RetryPolicy(shortest=1.0, tries=4)
 
 
 def release_leases(journal: RunJournal, cloud: Cloud) -> list[str]:
@@ -104,21 +106,11 @@ def _end(journal: Journal, run_id: str) -> None:
 
 
 def _release(journal: RunJournal, cloud: Cloud, lease: Lease) -> bool:
-    for attempt in range(_ATTEMPTS):
-        if attempt:
-            time.sleep(0.5 * 2**attempt)
-        try:
-            if lease.kind == "studio" and lease.on_release == "stop":
-                # Others may use it, too.
-                leave(journal, cloud, lease.name)
-                _delete_copies(journal, cloud, lease.name)
-                return True
-            _release_once(cloud, lease)
-        except CloudError:
-            continue
-        journal.released(lease.kind, lease.name)
-        return True
-    return False
+    try:
+        retry(partial(_release_once, journal, cloud, lease), _POLICY)
+    except CloudError:
+        return False
+    return True
 
 
 def _delete_copies(journal: RunJournal, cloud: Cloud, name: str) -> None:
@@ -130,7 +122,17 @@ def _delete_copies(journal: RunJournal, cloud: Cloud, name: str) -> None:
                 studio.release(delete=True)
 
 
-def _release_once(cloud: Cloud, lease: Lease) -> None:
+def _release_once(journal: RunJournal, cloud: Cloud, lease: Lease) -> None:
+    if lease.kind == "studio" and lease.on_release == "stop":
+        # Others may use it, too; their use, and ours, is another record.
+        leave(journal, cloud, lease.name)
+        _delete_copies(journal, cloud, lease.name)
+        return
+    _end_lease(cloud, lease)
+    journal.released(lease.kind, lease.name)
+
+
+def _end_lease(cloud: Cloud, lease: Lease) -> None:
     if lease.kind == "studio":
         for studio in cloud.find_studios(lease.name):
             studio.release(delete=True)

@@ -1,9 +1,11 @@
-"""What runs where: a run as data."""
+"""A run as data: its steps, and where they run."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from types import NoneType, UnionType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lightning_native import Dag
 from lightning_native.bounds import LONGEST_SECONDS
@@ -14,6 +16,9 @@ PlacementName = Literal["studio", "job", "platform"]
 RequirementSource = tuple[str, str]
 Installer = Literal["uv", "pip"]
 KeepPolicy = Literal["never", "on_failure", "always"]
+
+# An interruptible step whose machine is taken away this often will not get one for long enough.
+MAX_INTERRUPTIONS = 20
 
 
 @dataclass(frozen=True)
@@ -165,14 +170,13 @@ class RunPlan:
 
     @classmethod
     def from_json(cls, text: str) -> "RunPlan":
-        """Read what `to_json` wrote."""
-        data: dict[str, Any] = json.loads(text)
-        steps = tuple(_step_from(step) for step in data.pop("steps"))
-        data["custom_commands"] = tuple(data["custom_commands"])
-        data["tags"] = tuple(data["tags"])
-        data["machine_limits"] = tuple((machine, limit) for machine, limit in data["machine_limits"])
-        data["schedule"] = Schedule(**data["schedule"]) if data.get("schedule") else None
-        return cls(steps=steps, **data)
+        """Read what `to_json` wrote.
+
+        Raises:
+            ValueError, TypeError: the text is no plan.
+        """
+        plan: RunPlan = _read(cls, json.loads(text))
+        return plan
 
     def step(self, name: str) -> StepPlan:
         """Return the step of this name."""
@@ -188,15 +192,23 @@ class RunPlan:
         return Dag({step.name: step.upstream for step in self.steps})
 
 
-def _step_from(data: dict[str, Any]) -> StepPlan:
-    tuples = {name: tuple(data[name]) for name in ("argv", "machines", "upstream", "scratch")}
-    requirements = tuple((name, text) for name, text in data["requirements"])
-    setup: dict[str, Any] = {
-        name: value if name == "installer" else tuple(value) for name, value in data["setup"].items()
-    }
-    image = ContainerImage(**data["image"]) if data.get("image") else None
-    nested = {"requirements": requirements, "retry": Retry(**data["retry"]), "setup": Setup(**setup), "image": image}
-    return StepPlan(**{**data, **tuples, **nested})
+def _read(type_: Any, value: Any) -> Any:
+    """Return what JSON holds as a value of a field's type: dataclasses, tuples and unions with None, at any depth."""
+    origin, arguments = get_origin(type_), get_args(type_)
+    if origin is UnionType:
+        (type_,) = (each for each in arguments if each is not NoneType)
+        return None if value is None else _read(type_, value)
+    if origin is tuple:
+        types = [arguments[0]] * len(value) if arguments[-1] is Ellipsis else arguments
+        return tuple(_read(each, item) for each, item in zip(types, value, strict=True))
+    if isinstance(type_, type) and is_dataclass(type_):
+        return type_(**{name: _read(_field_types(type_)[name], item) for name, item in value.items()})
+    return value
+
+
+@cache
+def _field_types(type_: type) -> dict[str, Any]:
+    return get_type_hints(type_)
 
 
 def load_plan(folder: Path) -> RunPlan:

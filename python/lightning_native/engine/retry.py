@@ -1,18 +1,80 @@
-"""Calls that may fail for a while, or without harm."""
+"""Waiting for Lightning: how long calls may fail in a row, how often they are repeated, and how often a state is asked.
 
+`waits` is the one switch that turns the pauses between two tries off, for tests.
+"""
+
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
-from lightning_native.engine.context import RunContext
 from lightning_native.errors import CloudError, OutOfCapacityError
 
 T = TypeVar("T")
-# Seconds between tries.
-_DELAYS = (0.5, 1.0, 2.0)
+# Seconds that calls may fail in a row: longer than an outage that heals by itself.
+PATIENCE_SECONDS = 300.0
+waits = True
 
 
-def quietly(action: Callable[[], object]) -> bool:
-    """Do what may fail without harm, because the journal keeps what is left to do; tell whether it went well."""
+@dataclass(frozen=True)
+class RetryPolicy:
+    """The pauses between tries: `shortest` seconds, then twice as long each time, up to `longest`.
+
+    Attributes:
+        shortest: seconds after the first try.
+        longest: seconds that no pause exceeds.
+        tries: the most calls; None: no limit.
+        seconds: no call is repeated later than this; None: no limit.
+    """
+
+    shortest: float = 0.5
+    longest: float = 15.0
+    tries: int | None = None
+    seconds: float | None = None
+
+
+# For calls whose failure can be reported at once.
+BRIEFLY = RetryPolicy(tries=4)
+# For calls that a whole run depends on.
+THROUGH_AN_OUTAGE = RetryPolicy(seconds=PATIENCE_SECONDS)
+
+
+def retry(
+    action: Callable[[], T],
+    policy: RetryPolicy = BRIEFLY,
+    *,
+    pause: Callable[[float], object] = time.sleep,
+    goes_on: Callable[[], bool] = lambda: True,
+) -> T:
+    """Call what may be repeated until it succeeds, and return its result.
+
+    Args:
+        action: the call.
+        policy: how often and for how long it is repeated.
+        pause: waits so many seconds between two tries.
+        goes_on: asked after a failure whether another try can succeed.
+
+    Raises:
+        CloudError: the last failure. OutOfCapacityError is never repeated, because another machine is tried then.
+    """
+    deadline = time.monotonic() + (float("inf") if policy.seconds is None else policy.seconds)
+    delay, failures = policy.shortest, 0
+    while True:
+        try:
+            return action()
+        except OutOfCapacityError:
+            raise
+        except CloudError:
+            failures += 1
+            if failures == policy.tries or time.monotonic() + delay > deadline or not goes_on():
+                raise
+        if waits:
+            pause(delay)
+        delay = min(delay * 2, policy.longest)
+
+
+def best_effort(action: Callable[[], object]) -> bool:
+    """Call what may fail without harm, because the journal keeps what is left to do; return whether it succeeded."""
     try:
         action()
     except Exception:
@@ -20,17 +82,35 @@ def quietly(action: Callable[[], object]) -> bool:
     return True
 
 
-def patiently(context: RunContext, action: Callable[[], T]) -> T:
-    """Do what may be repeated, a few times if Lightning fails.
+class Patience:
+    """The time for which the calls of a loop may fail in a row."""
 
-    Raises:
-        CloudError: it failed each time; OutOfCapacityError at once, because waiting for a machine is not done here.
-    """
-    for delay in _DELAYS:
-        try:
-            return action()
-        except OutOfCapacityError:
-            raise
-        except CloudError:
-            context.cancellation.wait(delay)
-    return action()
+    def __init__(self, seconds: float = PATIENCE_SECONDS) -> None:
+        self._seconds = seconds
+        self._failing_since: float | None = None
+
+    def succeeded(self) -> None:
+        """Record a call that succeeded."""
+        self._failing_since = None
+
+    def failed(self) -> bool:
+        """Record a call that failed, and return whether calls have failed for too long."""
+        self._failing_since = self._failing_since or time.monotonic()
+        return time.monotonic() - self._failing_since > self._seconds
+
+
+class Backoff:
+    """The delay between two polls, in seconds: it grows while nothing happens."""
+
+    def __init__(self, shortest: float = 0.1, longest: float = 5.0) -> None:
+        self._shortest = shortest
+        self._longest = longest
+        self.delay = shortest
+
+    def reset(self) -> None:
+        """Poll soon again, because something has happened."""
+        self.delay = self._shortest
+
+    def grow(self) -> None:
+        """Poll less often, because nothing has happened."""
+        self.delay = min(self.delay * 1.3, self._longest)

@@ -12,7 +12,7 @@ from typing import Literal
 
 from lightning_native import unique_studio_name
 from lightning_native.engine.record.journal import Journal
-from lightning_native.engine.studios.agent_client import PATIENCE_SECONDS
+from lightning_native.engine.retry import Backoff, Patience
 from lightning_native.errors import CloudError, JobError
 from lightning_native.home import locked
 from lightning_native.jobs.code import PackedCode, packed_code
@@ -23,8 +23,6 @@ from lightning_native.lightning.cloud import JobRequest, StudioHandle
 from lightning_native.lightning.jobs import LightningJob
 from lightning_native.lightning.teamspace import LightningCloud
 
-_SHORTEST_POLL = 0.1
-_LONGEST_POLL = 5.0
 _LONGEST_NAME = 63
 # The fingerprint, in the journal, of the studio from which jobs start; also the name of its lock.
 _ENVIRONMENT = "jobs"
@@ -163,20 +161,18 @@ def follow(job: LightningJob, show: Callable[[str], object], *, time_limit: floa
         CloudError: every call has failed for five minutes.
     """
     shown: Counter[str] = Counter()
-    delay = _SHORTEST_POLL
-    failing_since: float | None = None
+    backoff, patience = Backoff(), Patience()
     running_since: float | None = None
     while True:
         try:
             # The state before the output: after a final state the output is complete.
             state = job.state()
             text = job.output() if state != "pending" else ""
-            failing_since = None
+            patience.succeeded()
         except CloudError:
-            failing_since = failing_since or time.monotonic()
-            if time.monotonic() - failing_since > PATIENCE_SECONDS:
+            if patience.failed():
                 raise
-            time.sleep(delay)
+            time.sleep(backoff.delay)
             continue
         # Compared by text, not by position, because lines of several machines interleave.
         new = list(_not_among(shown, text.splitlines()))
@@ -184,15 +180,15 @@ def follow(job: LightningJob, show: Callable[[str], object], *, time_limit: floa
             show(line)
         shown.update(new)
         if new:
-            delay = _SHORTEST_POLL
+            backoff.reset()
         if state in ("completed", "failed", "stopped"):
             return JobResult(state, 0 if state == "completed" else _exit_code(job, text))
         running_since = running_since or (time.monotonic() if state == "running" else None)
         if time_limit is not None and running_since is not None and time.monotonic() - running_since > time_limit:
             show(f"lightning-native: stopped at its time limit of {time_limit:g} s")
             job.stop()
-        time.sleep(delay)
-        delay = min(delay * 1.3, _LONGEST_POLL)
+        time.sleep(backoff.delay)
+        backoff.grow()
 
 
 def _exit_code(job: LightningJob, output: str) -> int | None:

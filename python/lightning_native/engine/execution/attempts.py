@@ -4,12 +4,9 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from lightning_native.engine.cancellation import Cancellation
-from lightning_native.engine.plan import StepPlan
+from lightning_native.engine.plan import MAX_INTERRUPTIONS, StepPlan
 from lightning_native.engine.record.journal import RunJournal
 from lightning_native.engine.result import StepResult
-
-# A machine that is reclaimed this often will not be had for long enough.
-_MOST_RECLAIMS = 20
 
 
 def run_attempts(
@@ -37,7 +34,7 @@ def run_attempts(
             cost = (cost or 0.0) + result.cost
         failures += not result.reclaimed
         reclaims += result.reclaimed
-        again = reclaims <= _MOST_RECLAIMS if result.reclaimed else failures <= step.retry.count
+        again = reclaims <= MAX_INTERRUPTIONS if result.reclaimed else failures <= step.retry.count
         if result.state != "failed" or not again or cancellation.starts_nothing:
             return replace(result, cost=cost, reclaimed=False)
         delay = 0.0 if result.reclaimed else step.retry.pause(failures)

@@ -20,8 +20,8 @@ from lightning_native.engine.placements.job_output import JobOutput
 from lightning_native.engine.plan import StepPlan
 from lightning_native.engine.resource_names import drive_folder, job_name
 from lightning_native.engine.result import StepResult, result_of
-from lightning_native.engine.retry import patiently, quietly
-from lightning_native.engine.studios.agent_client import PATIENCE_SECONDS, unpacking, upload_specification
+from lightning_native.engine.retry import Patience, best_effort, retry
+from lightning_native.engine.studios.agent_client import unpacking, upload_specification
 from lightning_native.engine.studios.batching import Together
 from lightning_native.engine.studios.interpreter import Interpreter
 from lightning_native.engine.studios.templates import Environments, Template
@@ -87,11 +87,11 @@ class JobPlacement:
         name = job_name(plan, step.name, attempt)
         machines = step_machines(self._context, step)
         self._context.journal.step_preparing(step.name, attempt, name, machines[0])
-        job = patiently(self._context, lambda: self._find(name)) if name in self._leased else None
+        job = retry(lambda: self._find(name), pause=self._context.cancellation.wait) if name in self._leased else None
         for machine in machines:
             patience = None if machine == machines[-1] else plan.pending_timeout
             try:
-                job = job or self._submit_patiently(step, attempt, name, machine)
+                job = job or self._submit_or_find(step, attempt, name, machine)
                 return self._watch(job, step, attempt, name, patience)
             except OutOfCapacityError as error:
                 if patience is None:
@@ -127,7 +127,7 @@ class JobPlacement:
                 other.release()
         return first
 
-    def _submit_patiently(self, step: StepPlan, attempt: int, name: str, machine: str) -> JobHandle:
+    def _submit_or_find(self, step: StepPlan, attempt: int, name: str, machine: str) -> JobHandle:
         tried = False
 
         def submit() -> JobHandle:
@@ -137,7 +137,7 @@ class JobPlacement:
             tried = True
             return found or self._submit(step, attempt, name, machine)
 
-        return patiently(self._context, submit)
+        return retry(submit, pause=self._context.cancellation.wait)
 
     def _submit(self, step: StepPlan, attempt: int, name: str, machine: str) -> JobHandle:
         self._context.journal.step_preparing(step.name, attempt, name, machine)
@@ -210,7 +210,7 @@ class JobPlacement:
         begun = news = time.monotonic()
         word = self._context.folder.word(self._context.operation_id(step.name, attempt))
         output = JobOutput(self._context.folder, step.name, attempt, word)
-        failing_since: float | None = None
+        calls = Patience()
         state: JobState = "pending"
         while True:
             try:
@@ -219,10 +219,9 @@ class JobPlacement:
                 state = job.state()
                 # Who has only just begun has not printed anything yet.
                 text = job.output() if state != "pending" and (before, state) != ("pending", "running") else ""
-                failing_since = None
+                calls.succeeded()
             except CloudError:
-                failing_since = failing_since or time.monotonic()
-                if time.monotonic() - failing_since > PATIENCE_SECONDS:
+                if calls.failed():
                     raise
                 self._context.cancellation.pause(self._pause(news, state))
                 continue
@@ -255,23 +254,23 @@ class JobPlacement:
             self._releasing.submit(self._release, *submitted)
 
     def _release(self, step: StepPlan, name: str, job: JobHandle) -> None:
-        if quietly(self._context.journal.flush) and quietly(job.release):
-            quietly(partial(self._context.journal.released, "job", name))
-            if step.image and quietly(partial(remove_folder, self._context.cloud, name)):
-                quietly(partial(self._context.journal.released, "folder", drive_folder(name)))
+        if best_effort(self._context.journal.flush) and best_effort(job.release):
+            best_effort(partial(self._context.journal.released, "job", name))
+            if step.image and best_effort(partial(remove_folder, self._context.cloud, name)):
+                best_effort(partial(self._context.journal.released, "folder", drive_folder(name)))
 
     def stop_running(self) -> None:
         """Stop every running job, without waiting for it."""
         for step, job in list(self._jobs.items()):
             self._stopped.add(step)
-            threading.Thread(target=quietly, args=(job.stop,), daemon=True).start()
+            threading.Thread(target=best_effort, args=(job.stop,), daemon=True).start()
 
     def give_up(self, step: str, reason: str) -> None:
         """End the running attempt at a step, which has failed then, without waiting for it."""
         job = self._jobs.get(step)
         if job is not None:
             self._context.given_up[step] = reason
-            threading.Thread(target=quietly, args=(job.stop,), daemon=True).start()
+            threading.Thread(target=best_effort, args=(job.stop,), daemon=True).start()
 
     def close(self) -> None:
         """Wait until what is being given up is; the rest is in the journal's leases."""

@@ -10,9 +10,9 @@ from lightning_native.agent_protocol import REMOTE_HOME
 from lightning_native.engine.context import RunContext
 from lightning_native.engine.placements.container import ContainerFolder
 from lightning_native.engine.placements.job import job_specification, step_machines
-from lightning_native.engine.plan import StepPlan
+from lightning_native.engine.plan import MAX_INTERRUPTIONS, StepPlan
 from lightning_native.engine.resource_names import drive_folder, pipeline_operation_id, pipeline_step_name
-from lightning_native.engine.retry import patiently
+from lightning_native.engine.retry import retry
 from lightning_native.engine.studios.agent_client import specification_sha256, upload_specification
 from lightning_native.engine.studios.templates import Environments, PreparedStudio
 from lightning_native.errors import CloudError
@@ -23,8 +23,6 @@ from lightning_native.lightning.cloud import (
     PipelineStepRequest,
 )
 
-# A machine that is reclaimed this often will not be had for long enough.
-INTERRUPTION_RETRIES = 20
 _UPLOADS_AT_ONCE = 8
 
 
@@ -106,7 +104,7 @@ class PipelinePlan:
             name,
             tuple(self._step_request(self._steps[step]) for step in self._waits if step in self._steps),
             stop_on_failure=context.plan.on_failure != "continue",
-            interruption_retries=INTERRUPTION_RETRIES if any(step.interruptible for step in steps) else 0,
+            interruption_retries=MAX_INTERRUPTIONS if any(step.interruptible for step in steps) else 0,
         )
 
     def _step_request(self, step: StepPlan) -> PipelineStepRequest:
@@ -154,7 +152,7 @@ class PipelinePlan:
 
     def _upload_all(self, *uploads: Callable[[], object]) -> None:
         with ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
-            list(pool.map(partial(patiently, self._context), uploads))
+            list(pool.map(partial(retry, pause=self._context.cancellation.wait), uploads))
 
     def create_without_upload(self) -> PipelineHandle:
         """Create the pipeline only; its jobs wait for what they are to run.
@@ -177,4 +175,4 @@ class PipelinePlan:
             created = True
             return found or cloud.create_pipeline(self._request)
 
-        return patiently(self._context, create)
+        return retry(create, pause=self._context.cancellation.wait)

@@ -11,25 +11,19 @@ from lightning_native.engine.cancellation import Cancelled
 from lightning_native.engine.context import RunContext
 from lightning_native.engine.placements.job import job_cost, step_machines
 from lightning_native.engine.placements.job_output import JobOutput
-from lightning_native.engine.placements.pipeline import (
-    INTERRUPTION_RETRIES,
-    PipelinePlan,
-    prepare_studios,
-)
-from lightning_native.engine.plan import StepPlan
+from lightning_native.engine.placements.pipeline import PipelinePlan, prepare_studios
+from lightning_native.engine.plan import MAX_INTERRUPTIONS, StepPlan
 from lightning_native.engine.planning.limits import limits_as_order
 from lightning_native.engine.record.journal import StepState
 from lightning_native.engine.resource_names import pipeline_name, pipeline_operation_id, pipeline_step_name
 from lightning_native.engine.result import StepResult, result_of
-from lightning_native.engine.retry import patiently, quietly
-from lightning_native.engine.studios.agent_client import PATIENCE_SECONDS
+from lightning_native.engine.retry import Backoff, Patience, best_effort, retry
 from lightning_native.errors import CloudError, StaleControllerError
 from lightning_native.lightning.cloud import JobHandle, PipelineHandle, PipelineStatus, PipelineStepStatus
 
-_SHORTEST_POLL = 0.1
-_LONGEST_POLL = 5.0
 # How long the last output of a step that has ended is asked for when calls fail.
 _LAST_OUTPUT_SECONDS = 60.0
+_OUTPUT_RETRY_SECONDS = 0.1
 _FINAL = ("completed", "failed", "stopped")
 
 
@@ -84,7 +78,7 @@ def _run(
     while steps:
         name = pipeline_name(context.plan, number)
         # A controller that died may have created it.
-        pipeline = patiently(context, partial(context.cloud.find_pipeline, name))
+        pipeline = retry(partial(context.cloud.find_pipeline, name), pause=context.cancellation.wait)
         if pipeline is None:
             studios, problems = prepare_studios(context, steps)
             _settle_without_studio(context, steps, problems, settle)
@@ -182,7 +176,7 @@ class _Follower:
         self._followed: dict[str, _Followed] = {}
         self._results: queue.SimpleQueue[tuple[str, StepResult | StaleControllerError]] = queue.SimpleQueue()
         self._stopping = False
-        self._delay = _SHORTEST_POLL
+        self._backoff = Backoff()
 
     def run(self) -> None:
         """Settle every step, but those skipped unless told so.
@@ -190,18 +184,20 @@ class _Follower:
         Raises:
             CloudError: no call has got through for five minutes.
         """
-        failing_since: float | None = None
+        patience = Patience()
         seen: PipelineStatus | None = None
         while self._open:
             try:
                 status = self._pipeline.status()
             except CloudError:
-                failing_since = failing_since or time.monotonic()
-                if time.monotonic() - failing_since > PATIENCE_SECONDS:
+                if patience.failed():
                     raise
             else:
-                failing_since = None
-                self._delay = _SHORTEST_POLL if status != seen else min(self._delay * 1.3, _LONGEST_POLL)
+                patience.succeeded()
+                if status != seen:
+                    self._backoff.reset()
+                else:
+                    self._backoff.grow()
                 for name, step in list(self._open.items()):
                     if seen is None or status.state != seen.state or status.steps.get(name) != seen.steps.get(name):
                         self._look(name, step, status)
@@ -236,7 +232,7 @@ class _Follower:
             # Its last jobs may still be on their way out.
             return status.state != "running"
         # A step whose machine was taken away looks failed for a moment before Lightning runs it again.
-        may_return = step.interruptible and status.state == "failed" and status.interruptions < INTERRUPTION_RETRIES
+        may_return = step.interruptible and status.state == "failed" and status.interruptions < MAX_INTERRUPTIONS
         return status.state in (*_FINAL, "skipped") and not may_return
 
     def _never_ran(self) -> StepResult:
@@ -251,7 +247,7 @@ class _Follower:
             # A pipeline has no way to go on with its running steps and begin no others.
             if self._context.cancellation.starts_nothing:
                 self._stop()
-            left = begun + self._delay - time.monotonic()
+            left = begun + self._backoff.delay - time.monotonic()
             try:
                 name, result = self._results.get(timeout=max(0.0, min(0.1, left)))
             except queue.Empty:
@@ -275,8 +271,8 @@ class _Follower:
         if not self._stopping:
             self._stopping = True
             # However long nothing has happened, something will now.
-            self._delay = _SHORTEST_POLL
-            threading.Thread(target=quietly, args=(self._pipeline.stop,), daemon=True).start()
+            self._backoff.reset()
+            threading.Thread(target=best_effort, args=(self._pipeline.stop,), daemon=True).start()
 
     def _follow(self, name: str, step: StepPlan, job: str, interruptions: int) -> _Followed:
         self._preparing(step, interruptions + 1, job)
@@ -302,9 +298,8 @@ class _Follower:
         """Copy the output of a step's job until the step has ended, and return its result; None: it runs again."""
         word = self._context.folder.word(pipeline_operation_id(self._pipeline.name, followed.step.name))
         output = JobOutput(self._context.folder, followed.step.name, followed.interruptions + 1, word)
-        delay = _SHORTEST_POLL
+        backoff, patience = Backoff(), Patience(_LAST_OUTPUT_SECONDS)
         job: JobHandle | None = None
-        failing_since: float | None = None
         while True:
             # Before the output: what is printed after the end is all there will ever be.
             has_ended = followed.ended.is_set()
@@ -313,18 +308,20 @@ class _Follower:
                 known = len(output.outcomes)
                 has_begun = has_ended or job.state() != "pending"
                 new = output.take(job.output(), is_complete=has_ended) if has_begun else False
-                failing_since = None
+                patience.succeeded()
             except CloudError:
-                failing_since = failing_since or time.monotonic()
-                if has_ended and time.monotonic() - failing_since < _LAST_OUTPUT_SECONDS:
-                    time.sleep(_SHORTEST_POLL)
+                if not patience.failed() and has_ended:
+                    time.sleep(_OUTPUT_RETRY_SECONDS)
                     continue
             else:
                 self._note_attempts(followed, output, known)
-                delay = _SHORTEST_POLL if new else min(delay * 1.3, _LONGEST_POLL)
+                if new:
+                    backoff.reset()
+                else:
+                    backoff.grow()
             if has_ended:
                 break
-            followed.ended.wait(delay)
+            followed.ended.wait(backoff.delay)
         return None if followed.status is None else self._result(followed, followed.status, output, job)
 
     def _note_attempts(self, followed: _Followed, output: JobOutput, known: int) -> None:

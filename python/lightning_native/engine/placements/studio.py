@@ -11,7 +11,7 @@ from lightning_native.engine.plan import StepPlan
 from lightning_native.engine.planning.layout import StudioPlan, studio_layout
 from lightning_native.engine.record.run_folder import StepLog
 from lightning_native.engine.result import StepResult, result_of
-from lightning_native.engine.retry import quietly
+from lightning_native.engine.retry import best_effort
 from lightning_native.engine.studios.agent_client import Operation
 from lightning_native.engine.studios.setup import ReadyStudio, set_up
 from lightning_native.engine.studios.sharing import is_used_by_others, join, leave
@@ -94,7 +94,7 @@ class StudioPlacement:
 
     def _stop(self, operation: Operation) -> None:
         stop = partial(operation.stop, self._context.cancellation.grace)
-        threading.Thread(target=quietly, args=(stop,), daemon=True).start()
+        threading.Thread(target=best_effort, args=(stop,), daemon=True).start()
 
     def give_up(self, step: str, reason: str) -> None:
         """End the running attempt at a step, which has failed then, without waiting for it."""
@@ -217,9 +217,9 @@ class _RunStudio:
         """Give the studio up. What cannot be given up now stays in the journal as an open lease."""
         with self._lock:
             self._closed = True
-            if not quietly(self._context.journal.flush):
+            if not best_effort(self._context.journal.flush):
                 return
-            if self._leased and quietly(self._release):
+            if self._leased and best_effort(self._release):
                 self._leased = False
 
     def _kept_for_inspection(self) -> bool:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from lightning_native import agent
 from lightning_native.agent_protocol import CODE, REMOTE_HOME, Outcome, read_answer
 from lightning_native.engine.packed import Packed
+from lightning_native.engine.retry import THROUGH_AN_OUTAGE, retry
 from lightning_native.engine.studios.batching import Together
 from lightning_native.engine.studios.interpreter import Interpreter
 from lightning_native.errors import CloudError
@@ -25,8 +26,6 @@ AGENT_SOURCE = Path(agent.__file__)
 POLL_SECONDS = 5.0
 # Commands that take no longer need one call.
 _SHORT_SECONDS = 0.2
-# How long status calls may fail in a row before a step is given up: longer than an outage that heals by itself.
-PATIENCE_SECONDS = 300.0
 
 
 class Agent:
@@ -52,13 +51,13 @@ class Agent:
             f'i=0; while [ "$(wc -c 2>/dev/null <{REMOTE_HOME}/agent.py)" != {size} ]; '
             "do i=$((i+1)); [ $i -lt 600 ] || exit 1; sleep 0.1; done"
         )
-        output, code = self._patiently(lambda: self._studio.run(["sh", "-c", script]))
+        output, code = self._retry(lambda: self._studio.run(["sh", "-c", script]))
         if code != 0:
             raise CloudError(f"agent.py did not arrive in studio {self._studio.name!r}: {output or code}")
 
     def upload(self, path: Path, remote: str) -> None:
         """Upload a file to a path relative to the studio's home."""
-        self._patiently(lambda: self._studio.upload(path, remote))
+        self._retry(lambda: self._studio.upload(path, remote))
 
     def call(self, *arguments: str) -> dict[str, Any]:
         """Call `agent.py` and return its answer.
@@ -66,7 +65,7 @@ class Agent:
         Raises:
             CloudError: the studio does not run any more, or no call got through for five minutes.
         """
-        return self._patiently(lambda: self._call_once(*arguments))
+        return self._retry(lambda: self._call_once(*arguments))
 
     def _call_once(self, *arguments: str) -> dict[str, Any]:
         output, code = self._studio.run([*agent.COMMAND, *arguments])
@@ -76,17 +75,8 @@ class Agent:
             raise CloudError(f"agent.py {arguments[0]} failed in studio {self._studio.name!r}: {problem}")
         return answer
 
-    def _patiently(self, action: Callable[[], T]) -> T:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        delay = 0.5
-        while True:
-            try:
-                return action()
-            except CloudError:
-                if time.monotonic() + delay > deadline or not self._studio_runs():
-                    raise
-            self._pause(delay)
-            delay = min(delay * 2, 15.0)
+    def _retry(self, action: Callable[[], T]) -> T:
+        return retry(action, THROUGH_AN_OUTAGE, pause=self._pause, goes_on=self._studio_runs)
 
     def _studio_runs(self) -> bool:
         try:

@@ -1,0 +1,105 @@
+"""Calls that fail for a while: how often they are repeated, and when their failure counts."""
+
+import time
+
+import pytest
+from lightning_native.engine import retry as module
+from lightning_native.engine.retry import BRIEFLY, Backoff, Patience, RetryPolicy, best_effort, retry
+from lightning_native.errors import CloudError, OutOfCapacityError
+
+
+class Failing:
+    """A call that fails so often, and then succeeds."""
+
+    def __init__(self, failures: int, error: Exception | None = None) -> None:
+        self.left = failures
+        self.calls = 0
+        self.error = error or CloudError("the network is down")
+
+    def __call__(self) -> str:
+        self.calls += 1
+        if self.calls <= self.left:
+            raise self.error
+        return "done"
+
+
+def test_a_call_is_repeated_after_pauses_that_double_up_to_the_longest():
+    pauses: list[float] = []
+
+    assert retry(Failing(5), RetryPolicy(shortest=1.0, longest=5.0), pause=pauses.append) == "done"
+
+    assert pauses == [1.0, 2.0, 4.0, 5.0, 5.0]
+
+
+def test_the_last_failure_is_raised_after_as_many_tries_as_the_policy_has():
+    call = Failing(9)
+
+    with pytest.raises(CloudError, match="network"):
+        retry(call, BRIEFLY, pause=lambda _seconds: None)
+
+    assert call.calls == 4
+
+
+def test_no_call_is_repeated_after_the_policys_time():
+    call = Failing(9)
+
+    with pytest.raises(CloudError):
+        retry(call, RetryPolicy(shortest=10.0, seconds=5.0), pause=pytest.fail)
+
+    assert call.calls == 1
+
+
+def test_a_machine_that_cannot_be_had_is_not_asked_for_again():
+    call = Failing(1, OutOfCapacityError("no H100"))
+
+    with pytest.raises(OutOfCapacityError):
+        retry(call, pause=pytest.fail)
+
+
+def test_a_call_that_cannot_succeed_any_more_is_not_repeated():
+    call = Failing(9)
+
+    with pytest.raises(CloudError):
+        retry(call, goes_on=lambda: False, pause=pytest.fail)
+
+    assert call.calls == 1
+
+
+def test_one_switch_turns_the_pauses_off(monkeypatch):
+    monkeypatch.setattr(module, "waits", False)
+
+    assert retry(Failing(3), pause=pytest.fail) == "done"
+
+
+def test_only_failures_in_a_row_use_patience_up(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    patience = Patience(10.0)
+
+    now = 5.0
+    assert not patience.failed()
+    now = 14.0
+    assert not patience.failed()
+    patience.succeeded()
+    now = 20.0
+    assert not patience.failed()
+    now = 30.5
+    assert patience.failed()
+
+
+def test_polls_slow_down_while_nothing_happens_and_begin_anew():
+    backoff = Backoff(0.1, 0.15)
+
+    delays = [backoff.delay]
+    for _ in range(3):
+        backoff.grow()
+        delays.append(backoff.delay)
+    backoff.reset()
+
+    assert delays == pytest.approx([0.1, 0.13, 0.15, 0.15])
+    assert backoff.delay == 0.1
+
+
+def test_what_may_fail_without_harm_tells_whether_it_did():
+    assert best_effort(Failing(0))
+    assert not best_effort(Failing(1, ValueError("anything")))
