@@ -1,14 +1,56 @@
 """The part of the agent's protocol that both sides of it, and the stand-in for machines in memory, have to know."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 # The folder of ours on a machine, below the user's home.
 REMOTE_HOME = ".lightning-native"
 # The folders below it for users' code and for our own package, one of each version.
 CODE, PACKAGE = "code", "package"
+AGENT_FILE = f"{REMOTE_HOME}/agent.py"
+OPERATIONS = f"{REMOTE_HOME}/ops"
+
+
+def specification_path(operation_id: str) -> str:
+    """Return the path, relative to the home, where the specification of an operation, or of several, is uploaded."""
+    return f"{OPERATIONS}/{operation_id}.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class OperationSpec:
+    """The task of the agent for one operation. It holds the step's secrets.
+
+    Attributes:
+        argv: the command.
+        cwd: its working folder; `~` is the home.
+        env: its variables besides the machine's.
+        scratch: variables that get a private folder, which is removed at the end.
+        timeout: seconds that it may take; None: no limit.
+        bin: the folder of the machine's interpreter, which comes first on PATH; None: the machine's own PATH.
+        pythonpath: folders from which its Python imports first.
+        unpack: for a job, the (archive, SHA-256, destination) that are unpacked before.
+        retry: for a job of a pipeline, the `count`, `delay` and `backoff` of further attempts.
+        mounted: whether the agent's folder is a mount that outlives the job, as in a container.
+        word: for a job, the secret that proves its results.
+    """
+
+    argv: Sequence[str]
+    cwd: str
+    env: Mapping[str, str] = field(repr=False)
+    scratch: Sequence[str] = ()
+    timeout: float | None = None
+    bin: str | None = None
+    pythonpath: Sequence[str] = ()
+    unpack: Sequence[tuple[str, str, str]] = ()
+    retry: Mapping[str, float] | None = None
+    mounted: bool = False
+    word: str | None = field(default=None, repr=False)
+
+    def to_json(self) -> dict[str, object]:
+        """Return what the agent reads."""
+        return {name: value for name, value in asdict(self).items() if value or name in ("argv", "cwd", "env")}
 
 
 @dataclass(frozen=True)

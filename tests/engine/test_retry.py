@@ -3,6 +3,7 @@
 import time
 
 import pytest
+
 from lightning_native.engine import retry as module
 from lightning_native.engine.retry import BRIEFLY, Backoff, Patience, RetryPolicy, best_effort, retry
 from lightning_native.errors import CloudError, OutOfCapacityError

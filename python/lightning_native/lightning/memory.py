@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning_native.agent import COMMAND, result_mark
+from lightning_native.agent_protocol import REMOTE_HOME, OperationSpec, specification_path
 from lightning_native.errors import CloudError
 from lightning_native.lightning.cloud import (
     JobRequest,
@@ -59,8 +60,8 @@ def do_nothing(_argv: Sequence[str], _environment: Mapping[str, str]) -> Behavio
 class _Process:
     """A command that was started; it goes on when it is looked at."""
 
-    def __init__(self, command: Command, specification: Mapping[str, Any]) -> None:
-        self._behaviour = command(specification["argv"], specification["env"])
+    def __init__(self, command: Command, specification: OperationSpec) -> None:
+        self._behaviour = command(specification.argv, specification.env)
         self._looks = 0
         self._stopped = False
 
@@ -248,10 +249,10 @@ class MemoryStudio:
 
     def _start(self, together: Mapping[str, Any]) -> None:
         new = [operation for operation in together["operations"] if operation not in self._operations]
-        content = self.files.pop(f".lightning-native/ops/{together['file']}.json", b"")
+        content = self.files.pop(specification_path(together["file"]), b"")
         specifications = _proved(content, together["sha256"]) if new else {}
         for operation in new:
-            self._operations[operation] = _Process(self._cloud.command, specifications[operation])
+            self._operations[operation] = _Process(self._cloud.command, OperationSpec(**specifications[operation]))
 
     def _state(self, operation: str, offset: int) -> dict[str, Any]:
         process = self._operations.get(operation)
@@ -271,18 +272,19 @@ class _AgentJob:
             raise CloudError(f"job {request.name!r} does not call the agent, and nothing else can run here")
         words = words[words.index("job") :]
         operation, sha256 = words[1], words[words.index("--spec-sha256") + 1]
-        files, home = cloud.drive, next(iter(request.mounts.values()), "")
+        files, path = cloud.drive, specification_path(operation)
         if request.studio is not None:
-            files, home = cloud.studios[request.studio].files, ".lightning-native"
-        path = f"{home}/ops/{operation}.json"
-        specification = _proved(files.get(path, b""), sha256)
-        if "--step" in words:
-            specification = specification["steps"][words[words.index("--step") + 1]]
-        elif specification.get("mounted"):
+            files = cloud.studios[request.studio].files
+        else:
+            path = path.replace(REMOTE_HOME, next(iter(request.mounts.values())), 1)
+        content = _proved(files.get(path, b""), sha256)
+        together = "--step" in words
+        specification = OperationSpec(**(content["steps"][words[words.index("--step") + 1]] if together else content))
+        if specification.mounted and not together:
             del files[path]
         self._cloud = cloud
         self._specification = specification
-        self._retries = specification.get("retry", {"count": 0})["count"]
+        self._retries = (specification.retry or {"count": 0})["count"]
         self._process = _Process(cloud.command, specification)
         self._attempt = 1
         self._stopped = False
@@ -293,7 +295,7 @@ class _AgentJob:
         result = self._process.look() if self.state == "running" else None
         if result is None:
             return
-        mark = result_mark(self._specification["word"], self._attempt)
+        mark = result_mark(self._specification.word or "", self._attempt)
         self.output += f"{self._process.output}\n{mark}{json.dumps(result)}\n"
         if result["exit_code"] and self._retries and not self._stopped:
             self._retries -= 1

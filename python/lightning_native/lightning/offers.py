@@ -1,17 +1,27 @@
-"""The live price list: what machines there are, what they have, cost, and how long they take to come."""
+"""The live price list: the machines, what they have and cost, and how long they take to start.
 
+`python -m lightning_native.lightning.offers` prints it as JSON: the SDK takes credentials from the environment of its
+process, so a process that must not have them has another read the list.
+"""
+
+import hashlib
+import json
 import os
-from collections.abc import Iterator
-from dataclasses import dataclass
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from lightning_native.errors import CloudError
+from lightning_native.home import home, write_private
 from lightning_native.lightning.machines import machine_slugs
 from lightning_native.lightning.sdk_internals import cloud_accounts_client, listed_machines, price_list_client
 
 if TYPE_CHECKING:
     from lightning_sdk import Teamspace
 
+_FRESH_SECONDS = 3600.0
 # Gigabytes of one GPU, which the price list does not say; of a name that stands for several kinds, the least.
 _GPU_MEMORY_GB = {
     "T4": 16, "L4": 24, "L40S": 48, "RTXP_6000": 96, "A100": 40, "A100_40GB": 40, "A100_80GB": 80,
@@ -52,6 +62,26 @@ class MachineOffer:
         if interruptible and self.interruptible_hourly_cost is not None:
             return self.interruptible_hourly_cost
         return self.hourly_cost
+
+
+def recent_offers(environ: Mapping[str, str], read: Callable[[], str]) -> list[MachineOffer]:
+    """Return a price list that is at most an hour old.
+
+    Args:
+        environ: names the cloud and the teamspace.
+        read: returns the list as this module prints it; called where no recent one is kept.
+    """
+    names = ("LIGHTNING_CLOUD_URL", "LIGHTNING_NATIVE_CLOUD_ROOT", "LIGHTNING_ORG", "LIGHTNING_USERNAME")
+    where = [{**os.environ, **environ}.get(name) for name in (*names, "LIGHTNING_TEAMSPACE")]
+    kept = home() / f"prices-{hashlib.sha256(json.dumps(where).encode()).hexdigest()[:16]}.json"
+    if kept.exists() and time.time() - kept.stat().st_mtime < _FRESH_SECONDS:
+        text = kept.read_text()
+    else:
+        text = read()
+        partial = kept.with_suffix(f".{time.monotonic_ns()}")
+        write_private(partial, text)
+        partial.replace(kept)
+    return [MachineOffer(**offer) for offer in json.loads(text)]
 
 
 def fetch_offers(teamspace: "Teamspace") -> list[MachineOffer]:
@@ -157,3 +187,9 @@ def _offer(accelerator: Any) -> MachineOffer | None:
         wait_seconds=float(wait) if wait not in (None, "") else None,
         available=not accelerator.out_of_capacity,
     )
+
+
+if __name__ == "__main__":
+    from lightning_native.lightning.session import open_teamspace
+
+    json.dump([asdict(offer) for offer in fetch_offers(open_teamspace())], sys.stdout)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from shlex import join as shell_join
 
-from lightning_native.agent_protocol import PACKAGE, REMOTE_HOME
+from lightning_native.agent_protocol import PACKAGE, REMOTE_HOME, OperationSpec
 from lightning_native.engine.context import RunContext
 from lightning_native.engine.plan import ContainerImage, StepPlan
 from lightning_native.engine.resource_names import drive_folder
@@ -41,25 +41,20 @@ class ContainerFolder:
             archive = self._context.folder.own_package().archive
             self._context.cloud.upload_to_drive(archive, f"{self._path}/{_PACKAGE_ARCHIVE}")
 
-    def specification(self, step: StepPlan, operation: str) -> dict[str, object]:
-        """Return what the agent in the step's container is to do.
-
-        It holds the step's secrets, and the operation's word.
-        """
-        specification: dict[str, object] = {
-            "argv": list(step.argv),
-            "cwd": ".",
-            "env": dict(self._context.environments.get(step.name, {})),
-            "scratch": list(step.scratch),
-            "timeout": step.timeout,
-            "mounted": True,
-            "word": self._context.folder.word(operation),
-        }
-        if step.package:
-            sha256 = self._context.folder.own_package().sha256
-            specification["unpack"] = [[f"{self._mount}/{_PACKAGE_ARCHIVE}", sha256, PACKAGE]]
-            specification["pythonpath"] = [PACKAGE]
-        return specification
+    def spec(self, step: StepPlan, operation: str) -> OperationSpec:
+        """Return the task of the agent in the step's container."""
+        archive = f"{self._mount}/{_PACKAGE_ARCHIVE}"
+        return OperationSpec(
+            argv=step.argv,
+            cwd=".",
+            env=self._context.environments.get(step.name, {}),
+            scratch=step.scratch,
+            timeout=step.timeout,
+            unpack=[(archive, self._context.folder.own_package().sha256, PACKAGE)] if step.package else [],
+            pythonpath=[PACKAGE] if step.package else [],
+            mounted=True,
+            word=self._context.folder.word(operation),
+        )
 
     def upload(self, operation: str, specification: Mapping[str, object]) -> str:
         """Upload what an operation is to run, and return its SHA-256.
@@ -103,7 +98,7 @@ def container_job(
     context.journal.lease("folder", drive_folder(name))
     folder = ContainerFolder(context, name)
     folder.upload_agent(package=step.package)
-    sha256 = folder.upload(operation, folder.specification(step, operation))
+    sha256 = folder.upload(operation, folder.spec(step, operation).to_json())
     arguments = (operation, "--spec-sha256", sha256, "--job-name", name)
     return folder.job(step, image, arguments, name=name, machine=machine)
 

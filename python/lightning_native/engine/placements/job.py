@@ -10,7 +10,7 @@ from shlex import join as shell_join
 from typing import NamedTuple
 
 from lightning_native.agent import COMMAND as AGENT_COMMAND
-from lightning_native.agent_protocol import PACKAGE, REMOTE_HOME, Outcome
+from lightning_native.agent_protocol import PACKAGE, OperationSpec, Outcome, specification_path
 from lightning_native.defaults import DEFAULT_MACHINE
 from lightning_native.engine.cancellation import Cancelled
 from lightning_native.engine.context import RunContext
@@ -166,11 +166,11 @@ class JobPlacement:
         studio, interpreter = template.prepared.wait()
         operations = [self._context.operation_id(each.step.name, each.attempt) for each in submissions]
         bundle = f"{operations[0]}.jobs"
-        path = f"{REMOTE_HOME}/ops/{bundle}.json"
+        path = specification_path(bundle)
         file = f"{template.studio_name}:{path}"
         self._context.journal.lease("job", *(each.name for each in submissions), on_release="delete", file=file)
         steps = {
-            operation: job_specification(self._context, each.step, operation, interpreter)
+            operation: job_spec(self._context, each.step, operation, interpreter).to_json()
             for operation, each in zip(operations, submissions, strict=True)
         }
         sha256 = upload_specification(studio.upload, bundle, {"steps": steps})
@@ -283,23 +283,21 @@ def step_machines(context: RunContext, step: StepPlan) -> tuple[str, ...]:
     return tuple(canonical_machine(machine) for machine in machines)
 
 
-def job_specification(
-    context: RunContext, step: StepPlan, operation: str, interpreter: Interpreter
-) -> dict[str, object]:
-    """Return what the agent in a step's job is to do. It holds the step's secrets, and the operation's word."""
+def job_spec(context: RunContext, step: StepPlan, operation: str, interpreter: Interpreter) -> OperationSpec:
+    """Return the task of the agent in a step's job."""
     code = unpacking(context.folder.code())
     package = [unpacking(context.folder.own_package(), PACKAGE)] if step.package else []
-    return {
-        "argv": list(step.argv),
-        "cwd": code[-1],
-        "env": dict(context.environments.get(step.name, {})),
-        "scratch": list(step.scratch),
-        "timeout": step.timeout,
-        "bin": interpreter.bin,
-        "unpack": [list(archive) for archive in (code, *package)],
-        "pythonpath": [destination for *_, destination in package],
-        "word": context.folder.word(operation),
-    }
+    return OperationSpec(
+        argv=step.argv,
+        cwd=code[-1],
+        env=context.environments.get(step.name, {}),
+        scratch=step.scratch,
+        timeout=step.timeout,
+        bin=interpreter.bin,
+        unpack=[code, *package],
+        pythonpath=[destination for *_, destination in package],
+        word=context.folder.word(operation),
+    )
 
 
 def job_cost(job: JobHandle) -> float | None:

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, replace
 from functools import partial
 from shlex import join as shell_join
 
 from lightning_native.agent import COMMAND
-from lightning_native.agent_protocol import REMOTE_HOME
+from lightning_native.agent_protocol import specification_path
 from lightning_native.engine.context import RunContext
 from lightning_native.engine.placements.container import ContainerFolder
-from lightning_native.engine.placements.job import job_specification, step_machines
+from lightning_native.engine.placements.job import job_spec, step_machines
 from lightning_native.engine.plan import MAX_INTERRUPTIONS, StepPlan
 from lightning_native.engine.resource_names import drive_folder, pipeline_operation_id, pipeline_step_name
 from lightning_native.engine.retry import retry
@@ -91,14 +92,13 @@ class PipelinePlan:
         for step in steps:
             operation = pipeline_operation_id(name, step.name)
             folder = self._folders.get(step.name)
-            what = (
-                folder.specification(step, operation)
+            spec = (
+                folder.spec(step, operation)
                 if folder
-                else job_specification(context, step, operation, studios[step.name].interpreter)
+                else job_spec(context, step, operation, studios[step.name].interpreter)
             )
-            what["retry"] = {"count": step.retry.count, "delay": step.retry.delay, "backoff": step.retry.backoff}
             file = self._in_folders[step.name] if step.image else self._in_studios[self._studio_of[step.name]]
-            file["steps"][pipeline_step_name(step.name)] = what
+            file["steps"][pipeline_step_name(step.name)] = replace(spec, retry=asdict(step.retry)).to_json()
         self._sha256 = {studio: specification_sha256(file) for studio, file in self._in_studios.items()}
         self._request = PipelineRequest(
             name,
@@ -136,7 +136,7 @@ class PipelinePlan:
         """Upload what the steps run to their studios and folders."""
         run_id = self._context.plan.run_id
         for studio in self._in_studios:
-            self._context.journal.lease("file", f"{studio}:{REMOTE_HOME}/ops/{run_id}.json", on_release="delete")
+            self._context.journal.lease("file", f"{studio}:{specification_path(run_id)}", on_release="delete")
         self._lease_folders()
         self._upload_all(
             *(

@@ -3,6 +3,7 @@
 import threading
 from functools import partial
 
+from lightning_native.agent_protocol import OperationSpec
 from lightning_native.defaults import DEFAULT_MACHINE
 from lightning_native.engine.cancellation import Cancelled
 from lightning_native.engine.context import RunContext
@@ -53,13 +54,15 @@ class StudioPlacement:
                 raise Cancelled
             log = StepLog(self._context.folder.log(step.name, attempt))
             outcome = operation.run(
-                step.argv,
-                cwd=f"~/{ready.code}",
-                env=self._context.environments.get(step.name, {}),
-                scratch=step.scratch,
-                timeout=step.timeout,
-                interpreter=ready.interpreter,
-                pythonpath=[f"~/{ready.package}"] if step.package else [],
+                OperationSpec(
+                    argv=step.argv,
+                    cwd=f"~/{ready.code}",
+                    env=self._context.environments.get(step.name, {}),
+                    scratch=step.scratch,
+                    timeout=step.timeout,
+                    bin=ready.interpreter.bin,
+                    pythonpath=[f"~/{ready.package}"] if step.package else [],
+                ),
                 output=log.append,
                 # What a controller that died had read already is not asked for again.
                 offset=log.size(),

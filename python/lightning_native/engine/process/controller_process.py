@@ -11,9 +11,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from lightning_native.child_process import python_module
 from lightning_native.engine.plan import RunPlan
-from lightning_native.engine.process.credentialed import controller_environment
+from lightning_native.engine.process.credentialed import start
 from lightning_native.engine.process.follow_logs import LogFollower
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.run_folder import RunFolder
@@ -59,14 +58,13 @@ class Watch:
         if synchronous and threading.current_thread() is threading.main_thread():
             self._previous_handler = signal.signal(signal.SIGINT, self._interrupt)
         folder.remember_controller(controller, local_cloud)
-        argv = python_module(*controller, str(folder.path))
-        argv += ["--local-cloud", str(local_cloud)] if local_cloud else []
+        arguments = (*controller, str(folder.path), *(("--local-cloud", str(local_cloud)) if local_cloud else ()))
         path = folder.controller_log
         with open(path, "wb", opener=private) as log, _sigterm_blocked():
             # A session of its own: Ctrl-C in the terminal reaches it only through us, so that it ends in order.
-            self._controller = subprocess.Popen(
-                argv,
-                env=controller_environment(environ),
+            self._controller = start(
+                *arguments,
+                environ=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

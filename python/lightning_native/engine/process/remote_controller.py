@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lightning_native.agent_protocol import REMOTE_HOME
+from lightning_native.agent_protocol import OPERATIONS
 from lightning_native.child_process import module_arguments
 from lightning_native.engine.record.controller_location import CONTROLLER_HOME, CONTROLLER_STEP, ControllerLocation
 from lightning_native.engine.record.run_folder import STOP_FILES
@@ -140,7 +140,7 @@ def find_controllers(cloud: Cloud, prefix: str) -> list[RemoteController]:
         studio = cloud.find_studio(name) if pattern.search(name) else None
         if studio is None or not studio.is_running():
             continue
-        output, _ = studio.run(["sh", "-c", f"ls {REMOTE_HOME}/ops 2>/dev/null"])
+        output, _ = studio.run(["sh", "-c", f"ls {OPERATIONS} 2>/dev/null"])
         ending = re.escape(operation_id("", CONTROLLER_STEP, 1))
         for run_id in dict.fromkeys(re.findall(rf"^([\w.-]+){ending}$", output, re.MULTILINE)):
             if run_id.startswith(prefix):

@@ -13,7 +13,15 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from lightning_native import agent
-from lightning_native.agent_protocol import CODE, REMOTE_HOME, Outcome, read_answer
+from lightning_native.agent_protocol import (
+    AGENT_FILE,
+    CODE,
+    REMOTE_HOME,
+    OperationSpec,
+    Outcome,
+    read_answer,
+    specification_path,
+)
 from lightning_native.engine.packed import Packed
 from lightning_native.engine.retry import THROUGH_AN_OUTAGE, retry
 from lightning_native.engine.studios.batching import Together
@@ -45,10 +53,10 @@ class Agent:
 
     def install(self) -> None:
         """Upload `agent.py` and wait until the studio sees it."""
-        self.upload(AGENT_SOURCE, f"{REMOTE_HOME}/agent.py")
+        self.upload(AGENT_SOURCE, AGENT_FILE)
         size = AGENT_SOURCE.stat().st_size
         script = (
-            f'i=0; while [ "$(wc -c 2>/dev/null <{REMOTE_HOME}/agent.py)" != {size} ]; '
+            f'i=0; while [ "$(wc -c 2>/dev/null <{AGENT_FILE})" != {size} ]; '
             "do i=$((i+1)); [ $i -lt 600 ] || exit 1; sleep 0.1; done"
         )
         output, code = self._retry(lambda: self._studio.run(["sh", "-c", script]))
@@ -84,7 +92,7 @@ class Agent:
         except CloudError:
             return True
 
-    def start(self, operation_id: str, specification: Mapping[str, object], offset: int) -> dict[str, Any]:
+    def start(self, operation_id: str, specification: OperationSpec, offset: int) -> dict[str, Any]:
         """Start an operation, attach to it, or replay its end; return how it stands, as `agent.py` says it."""
         return self._starts.ask((operation_id, specification, offset))
 
@@ -96,9 +104,9 @@ class Agent:
         """Ask an operation to end, and end it after `grace` seconds; one not yet started never starts."""
         self._stops.ask((operation_id, grace))
 
-    def _start_all(self, operations: Sequence[tuple[str, Mapping[str, object], int]]) -> list[dict[str, Any]]:
+    def _start_all(self, operations: Sequence[tuple[str, OperationSpec, int]]) -> list[dict[str, Any]]:
         file = f"{operations[0][0]}.start"
-        specifications = {operation: specification for operation, specification, _ in operations}
+        specifications = {operation: specification.to_json() for operation, specification, _ in operations}
         sha256 = upload_specification(self.upload, file, specifications)
         offsets = {operation: offset for operation, _, offset in operations}
         request = {"start": {"file": file, "sha256": sha256, "operations": offsets}}
@@ -155,35 +163,18 @@ class Operation:
 
     def run(
         self,
-        argv: Sequence[str],
+        spec: OperationSpec,
         *,
-        cwd: str,
-        env: Mapping[str, str],
-        scratch: Sequence[str] = (),
-        timeout: float | None = None,
-        interpreter: Interpreter,
-        pythonpath: Sequence[str] = (),
         output: Callable[[bytes], object],
         offset: int = 0,
         started: Callable[[], object] = lambda: None,
     ) -> Outcome:
         """Run the command to its end, giving its output from byte `offset` on to `output` as it comes.
 
-        The commands of the interpreter's environment come first on its PATH.
-
         Raises:
             CloudError: the studio lost the command, or no call got through for five minutes.
 
         """
-        spec = {
-            "argv": list(argv),
-            "cwd": cwd,
-            "env": dict(env),
-            "scratch": list(scratch),
-            "timeout": timeout,
-            "bin": interpreter.bin,
-            "pythonpath": list(pythonpath),
-        }
         answer = self._agent.start(self._id, spec, offset)
         started()
         while True:
@@ -216,7 +207,7 @@ def upload_specification(
     It holds the step's secrets: here in memory, where the system has that; there it is removed as soon as it is read.
     """
     with _file_of(_content(specification)) as path:
-        upload(path, f"{REMOTE_HOME}/ops/{operation_id}.json")
+        upload(path, specification_path(operation_id))
     return specification_sha256(specification)
 
 

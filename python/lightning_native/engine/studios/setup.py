@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from shlex import join, quote
 
-from lightning_native.agent_protocol import PACKAGE, REMOTE_HOME
+from lightning_native.agent_protocol import PACKAGE, REMOTE_HOME, OperationSpec
 from lightning_native.child_process import module_arguments
 from lightning_native.engine.context import RunContext
 from lightning_native.engine.plan import Setup
@@ -204,10 +204,9 @@ def _install(
     with open(log_path, "ab", buffering=0, opener=private) as log:
         try:
             outcome = ready.operation(context.operation_id(label, 1)).run(
-                ["sh", "-c", script],
-                cwd=f"~/{ready.code}",
-                env=variables,
-                interpreter=ready.interpreter,
+                OperationSpec(
+                    argv=["sh", "-c", script], cwd=f"~/{ready.code}", env=variables, bin=ready.interpreter.bin
+                ),
                 output=lambda data: log.write(shown.feed(data)),
                 offset=known,
             )

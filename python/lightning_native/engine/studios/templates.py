@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from lightning_native.agent import KEPT_CODE_SECONDS, KEPT_CODES
-from lightning_native.agent_protocol import CODE, PACKAGE, REMOTE_HOME
+from lightning_native.agent_protocol import AGENT_FILE, CODE, PACKAGE
 from lightning_native.engine.context import RunContext
 from lightning_native.engine.packed import Packed
 from lightning_native.engine.plan import Setup, StepPlan
@@ -22,7 +22,7 @@ from lightning_native.home import locked
 from lightning_native.lightning.cloud import StudioHandle
 
 # Where the agent is in a studio, and what proves that it is this one.
-_AGENT = f"{REMOTE_HOME}/agent.py", hashlib.sha256(AGENT_SOURCE.read_bytes()).hexdigest()
+_AGENT = AGENT_FILE, hashlib.sha256(AGENT_SOURCE.read_bytes()).hexdigest()
 
 
 class Environments:

@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
-from lightning_native.child_process import python_module
-from lightning_native.engine.process.credentialed import controller_environment
+from lightning_native.engine.process.credentialed import start
 from lightning_native.engine.record.journal import RunState
 from lightning_native.engine.result import StepResult
 from lightning_native.errors import CloudError
@@ -42,9 +41,10 @@ def _started(component: "StackComponent", arguments: list[str]) -> "Iterator[sub
     settings = LightningNativeOrchestratorSettings.model_validate(component.config.model_dump(exclude_unset=True))
     with (
         cloud_variables(component, settings) as environ,
-        subprocess.Popen(
-            python_module("lightning_native.zenml.remote_controller.command", *arguments),
-            env=controller_environment(environ),
+        start(
+            "lightning_native.zenml.remote_controller.command",
+            *arguments,
+            environ=environ,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
+from lightning_native.agent_protocol import OperationSpec
 from lightning_native.engine.cancellation import Cancellation
 from lightning_native.engine.context import RunContext
 from lightning_native.engine.leases import release_leases
@@ -114,16 +115,15 @@ def _start(context: RunContext) -> tuple[str, str]:
     if context.folder.has_inner():
         context.folder.upload_inner(ready.agent.upload, CONTROLLER_HOME)
     operation = context.operation_id(CONTROLLER_STEP, 1)
-    specification = {
-        "argv": list(step.argv),
-        "cwd": f"~/{ready.code}",
+    spec = OperationSpec(
+        argv=step.argv,
+        cwd=f"~/{ready.code}",
         # The controller's own journal knows no machine yet.
-        "env": {**context.environments[CONTROLLER_STEP], ENV_MACHINE_PYTHON: ready.interpreter.python},
-        "scratch": list(step.scratch),
-        "timeout": None,
-        "bin": ready.interpreter.bin,
-    }
-    sha256 = upload_specification(ready.agent.upload, operation, specification)
+        env={**context.environments[CONTROLLER_STEP], ENV_MACHINE_PYTHON: ready.interpreter.python},
+        scratch=step.scratch,
+        bin=ready.interpreter.bin,
+    )
+    sha256 = upload_specification(ready.agent.upload, operation, spec.to_json())
     ready.agent.call("start", operation, "--spec-sha256", sha256, "--offset", "0", "--wait", "0.2")
     _wait_until_up(ready.agent, operation)
     return studio.name, operation

@@ -13,15 +13,17 @@ from zenml.utils import source_utils
 
 from lightning_native import ArchiveReport
 from lightning_native.engine.plan import RunPlan
+from lightning_native.engine.process import credentialed
 from lightning_native.engine.process.controller_process import Watch
 from lightning_native.engine.process.credentialed import controller_environment
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.engine.studios.interpreter import difference_at_submission
+from lightning_native.errors import CloudError
+from lightning_native.lightning.offers import MachineOffer, recent_offers
 from lightning_native.zenml.access import cloud_variables, credentials_of, local_cloud_root
 from lightning_native.zenml.compiler.compiled_run import CompiledRun, CompilerContext
 from lightning_native.zenml.compiler.wheel import made_wheel
 from lightning_native.zenml.config import LightningNativeOrchestratorSettings, LightningNativeStepSettings
-from lightning_native.zenml.price_list import read_price_list
 
 if TYPE_CHECKING:
     from zenml.models import PipelineRunResponse
@@ -31,6 +33,7 @@ logger = get_logger(__name__)
 
 CONTROLLER = "lightning_native.zenml.controller"
 _LAUNCH = "lightning_native.zenml.remote_controller.launch"
+_PRICES_SECONDS = 60.0
 
 
 @contextmanager
@@ -43,7 +46,17 @@ def compiler_context(
         CredentialsError: credentials are missing.
     """
     with cloud_variables(component, settings) as environ:
-        yield CompilerContext(stack, environ, lambda: read_price_list(environ))
+        yield CompilerContext(stack, environ, lambda: _price_list(environ))
+
+
+def _price_list(environ: Mapping[str, str]) -> list[MachineOffer]:
+    def read() -> str:
+        try:
+            return credentialed.run("lightning_native.lightning.offers", environ=environ, timeout=_PRICES_SECONDS)
+        except CloudError as error:
+            raise CloudError(f"cannot read the price list: {error}") from error
+
+    return recent_offers(environ, read)
 
 
 def warn_of_python(plan: RunPlan, environ: Mapping[str, str]) -> None:

@@ -4,16 +4,13 @@ A process of its own applies them, so that no other has the credentials among it
 """
 
 import argparse
-import subprocess
 import sys
 from collections.abc import Mapping
 
-from lightning_native.child_process import python_module
-from lightning_native.engine.process.credentialed import controller_environment
+from lightning_native.engine.process.credentialed import run
 from lightning_native.engine.schedules import find_schedule
-from lightning_native.errors import CloudError, LightningNativeError, PlanError
+from lightning_native.errors import LightningNativeError, PlanError
 from lightning_native.lightning.session import connect
-from lightning_native.terminal import one_line
 
 
 def change_schedule(environ: Mapping[str, str], *arguments: str) -> None:
@@ -22,15 +19,7 @@ def change_schedule(environ: Mapping[str, str], *arguments: str) -> None:
     Raises:
         CloudError: it could not be changed; the message has the reason.
     """
-    result = subprocess.run(
-        python_module(__name__, *arguments),
-        env=controller_environment(environ),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if result.returncode != 0:
-        raise CloudError(one_line((result.stderr.strip().splitlines() or ["no reason"])[-1]).removeprefix("error: "))
+    run(__name__, *arguments, environ=environ)
 
 
 def main() -> int:
