@@ -1,1 +1,1 @@
-"""The only part that knows `lightning_sdk`, which it imports lazily: importing it reads the environment once."""
+"""The only package that knows `lightning_sdk`, imported lazily because its import reads the variables once."""

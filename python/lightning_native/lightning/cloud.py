@@ -1,6 +1,6 @@
-"""What the engine needs of Lightning: studios, jobs and pipelines that can be found again and released repeatedly.
+"""The engine's interface to a cloud: studios, jobs and pipelines that can be found again and released repeatedly.
 
-`teamspace.py` is the real one, through the SDK.
+`teamspace.py` implements it for Lightning through the SDK, `memory.py` in the memory of a process.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,19 +20,19 @@ class StudioHandle(Protocol):
         """The studio's name."""
 
     def start(self, machine: str | None) -> None:
-        """Have the studio running on `machine`; None: on whatever it runs, else on the default machine."""
+        """Ensure that the studio runs on `machine`; None: on any machine, the default one if it does not run yet."""
 
     def settle(self) -> None:
-        """Wait while the studio is being started or stopped by somebody."""
+        """Wait while the studio is being started or stopped."""
 
     def is_running(self) -> bool:
-        """Tell whether the studio runs now."""
+        """Return whether the studio runs now."""
 
     def is_up(self) -> bool:
-        """Tell whether somebody has started the studio: it runs now, or soon will."""
+        """Return whether the studio runs or is being started."""
 
     def runs_on(self, machine: str) -> bool:
-        """Tell whether `machine` is what the studio has now, or had last."""
+        """Return whether `machine` is the studio's present or last machine."""
 
     def run(self, argv: Sequence[str]) -> tuple[str, int]:
         """Run a command; return its merged output, stripped, and its exit code."""
@@ -41,19 +41,19 @@ class StudioHandle(Protocol):
         """Upload a file to a path relative to the studio's home."""
 
     def remove(self, remote_path: str) -> None:
-        """Remove a file below the studio's home. Gone already is a success."""
+        """Remove a file below the studio's home. It is no error if the file is gone."""
 
     def release(self, *, delete: bool) -> None:
-        """Stop the studio, and delete it if so asked. Gone already is a success."""
+        """Stop the studio, and delete it on request. It is no error if the studio is gone."""
 
 
 @dataclass(frozen=True)
 class JobRequest:
-    """A job: a shell command on machines, from a snapshot of a studio's files, or what a container image runs.
+    """A job: a command on machines, with a snapshot of a studio's files or in a container image.
 
-    An image without an entrypoint has a shell run the command; with an empty one, its own entrypoint does.
-    `image_credentials` is the name of the secret that it is pulled with. `mounts` are folders of the drive, as
-    `Cloud.upload_to_drive` names them, by where a container has them.
+    In an image, a shell runs the command if `entrypoint` is None, and the image's own entrypoint if it is empty.
+    `image_credentials` is the name of the secret with which the image is pulled. `mounts` are folders of the drive, as
+    `Cloud.upload_to_drive` names them, by their paths in the container.
     """
 
     name: str
@@ -79,26 +79,26 @@ class JobHandle(Protocol):
         """The job's name."""
 
     def state(self) -> JobState:
-        """Return how the job stands."""
+        """Return the job's state."""
 
     def output(self) -> str:
-        """Return all that the job has printed so far, line by line."""
+        """Return the job's output so far."""
 
     def cost(self) -> float:
-        """Return the dollars it has cost so far."""
+        """Return the job's cost so far, in dollars."""
 
     def stop(self) -> None:
-        """Ask the job to end. Ended already is a success."""
+        """Ask the job to end. It is no error if it has ended."""
 
     def release(self) -> None:
-        """Stop and delete the job. Gone already is a success."""
+        """Stop and delete the job. It is no error if the job is gone."""
 
 
 @dataclass(frozen=True)
 class PipelineStepRequest:
-    """One step of a pipeline: a job, with its studio's files at the moment it begins.
+    """One step of a pipeline: a job, with its studio's files as they are when it begins.
 
-    `wait_for`: earlier steps of the pipeline that must have completed.
+    `wait_for` names the earlier steps of the pipeline that must have completed.
     """
 
     job: JobRequest
@@ -107,9 +107,9 @@ class PipelineStepRequest:
 
 @dataclass(frozen=True)
 class PipelineRequest:
-    """A graph of job steps, each after those it waits for, that Lightning itself drives.
+    """A graph of job steps that Lightning itself drives, each after the steps for which it waits.
 
-    `interruption_retries`: how often a step whose machine was taken away is run again.
+    `interruption_retries` is the number of times that Lightning repeats a step whose machine was interrupted.
     """
 
     name: str
@@ -120,7 +120,7 @@ class PipelineRequest:
 
 @dataclass(frozen=True)
 class PipelineStepStatus:
-    """How a step of a pipeline stands; `job` is the name of its job, None before it has one."""
+    """The state of a pipeline's step; `job` is the name of its job, None before it has one."""
 
     state: PipelineStepState
     job: str | None = None
@@ -129,14 +129,14 @@ class PipelineStepStatus:
 
 @dataclass(frozen=True)
 class PipelineStatus:
-    """How a pipeline stands: its own state, and that of its steps by their names."""
+    """The state of a pipeline, and the states of its steps by their names."""
 
     state: JobState
     steps: Mapping[str, PipelineStepStatus]
 
 
 class ScheduleHandle(Protocol):
-    """The moments at which Lightning runs a pipeline again."""
+    """A schedule: the times at which Lightning runs a pipeline again."""
 
     @property
     def name(self) -> str:
@@ -144,25 +144,25 @@ class ScheduleHandle(Protocol):
 
     @property
     def cron(self) -> str:
-        """Its cron expression, as of when it was read."""
+        """The schedule's cron expression when it was read."""
 
     @property
     def timezone(self) -> str:
-        """The time zone of the expression, as of when it was read."""
+        """The time zone of the expression when it was read."""
 
     @property
     def paused(self) -> bool:
-        """Whether it was paused when it was read."""
+        """Whether the schedule was paused when it was read."""
 
     @property
     def pipeline_id(self) -> str:
-        """What it runs."""
+        """The id of the pipeline that the schedule runs."""
 
     def update(self, *, cron: str | None = None, timezone: str | None = None, paused: bool | None = None) -> None:
-        """Change what is given."""
+        """Change the given values."""
 
     def release(self) -> None:
-        """Delete the schedule, not its pipeline. Gone already is a success."""
+        """Delete the schedule, not its pipeline. It is no error if the schedule is gone."""
 
 
 class PipelineHandle(Protocol):
@@ -174,67 +174,67 @@ class PipelineHandle(Protocol):
 
     @property
     def id(self) -> str:
-        """What Lightning knows it by; its jobs have it as LIGHTNING_PIPELINE_ID."""
+        """The pipeline's id at Lightning; its jobs have it as LIGHTNING_PIPELINE_ID."""
 
     @property
     def created(self) -> float:
-        """When it was created, in seconds since the epoch."""
+        """The time of the pipeline's creation, in seconds since the epoch."""
 
     def status(self) -> PipelineStatus:
-        """Return how the pipeline stands."""
+        """Return the pipeline's state."""
 
     def job(self, name: str) -> "JobHandle":
-        """Return a job of the pipeline by the name that its status gives."""
+        """Return a job of the pipeline by its name in the status."""
 
     def stop(self) -> None:
-        """Ask the pipeline and its jobs to end. Ended already is a success."""
+        """Ask the pipeline and its jobs to end. It is no error if they have ended."""
 
     def studio_names(self) -> Sequence[str]:
-        """Return the names of the studios that its steps start from, as far as they are there."""
+        """Return the names of the studios from which its steps start, as far as they exist."""
 
     def schedule(self, name: str, cron: str, timezone: str) -> ScheduleHandle:
-        """Have Lightning run the pipeline again whenever a cron expression says so in a time zone."""
+        """Let Lightning run the pipeline again at the times of a cron expression in a time zone."""
 
     def runs(self) -> "Sequence[PipelineHandle]":
-        """Return the runs that schedules made of it, oldest first."""
+        """Return the runs that the pipeline's schedules have created, oldest first."""
 
     def release(self) -> None:
-        """Stop and delete the pipeline with its jobs and schedules. Gone already is a success."""
+        """Stop and delete the pipeline with its jobs and schedules. It is no error if it is gone."""
 
 
 class Cloud(Protocol):
-    """Where studios, jobs and pipelines come from. Every method raises `CloudError` when Lightning refuses or fails."""
+    """The source of studios, jobs and pipelines. Every method raises `CloudError` if Lightning refuses or fails."""
 
     @property
     def machine_python(self) -> str:
-        """The version of Python that new machines have, such as `3.12`, as far as that is known without one."""
+        """The Python version of new machines, such as `3.12`, as known before any of them is asked."""
 
     def find_studio(self, name: str) -> StudioHandle | None:
-        """Return the studio of this name, running or not."""
+        """Return the studio of this name, whether or not it runs."""
 
     def find_studios(self, name: str) -> Sequence[StudioHandle]:
-        """Return the studio of this name, then those that requests to create it may have made besides."""
+        """Return the studio of this name, then the copies that requests for it may have created."""
 
     def studio_names(self) -> Sequence[str]:
         """Return the names of all studios of the teamspace."""
 
     def create_studio(self, name: str, *, ours: bool = True) -> StudioHandle:
-        """Return a studio of this name, created if it is not there; it is not started.
+        """Return a studio of this name, created if it does not exist; it is not started.
 
-        `ours`: nobody else names studios so; what the request may have made besides is deleted.
+        `ours`: only this package gives studios such names, so that all copies are deleted, not just this request's.
         """
 
     def upload_to_drive(self, path: Path, remote_path: str) -> None:
-        """Upload a file to a path in our folder of the teamspace's drive, which containers can mount folders of."""
+        """Upload a file to a path in our folder of the teamspace's drive, whose folders containers can mount."""
 
     def remove_from_drive(self, remote_path: str) -> None:
-        """Remove a folder in our folder of the drive. Gone already is a success."""
+        """Remove a folder in our folder of the drive. It is no error if the folder is gone."""
 
     def hourly_cost(self, machine: str) -> float | None:
-        """Return what a machine costs, in dollars an hour; None where the price list does not say."""
+        """Return the cost of a machine in dollars an hour; None if the price list does not have it."""
 
     def find_jobs(self, name: str) -> Sequence[JobHandle]:
-        """Return the jobs submitted under a name: none, one, or more where a submission was delivered twice."""
+        """Return the jobs submitted under a name: none, one, or more if a submission was delivered twice."""
 
     def run_job(self, request: JobRequest) -> JobHandle:
         """Submit a job."""

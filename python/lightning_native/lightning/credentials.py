@@ -1,4 +1,4 @@
-"""What is needed to sign in to Lightning, and how a child process is given it."""
+"""The credentials with which this process or a child process signs in to Lightning."""
 
 import json
 import os
@@ -13,7 +13,7 @@ _SECRETS = ("LIGHTNING_API_KEY", "LIGHTNING_AUTH_TOKEN", "LIGHTNING_USER_ID")
 
 @dataclass(frozen=True)
 class Credentials:
-    """Who runs, and where. Secret values never show in `repr`."""
+    """An account and a teamspace. Secret values never appear in `repr`."""
 
     user_id: str | None = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
@@ -35,12 +35,12 @@ class Credentials:
         )
 
     def or_else(self, other: "Credentials") -> "Credentials":
-        """Fill what is missing here from `other`; an owner named here is never mixed with another one's."""
+        """Fill missing values from `other`; an owner named here is never combined with another's."""
         owned = bool(self.username or self.organization)
         return Credentials(
             user_id=self.user_id or other.user_id,
             api_key=self.api_key or other.api_key,
-            # The SDK prefers a token to a key, and one named here is never mixed with another's.
+            # The SDK prefers a token to a key, so a key that is named here excludes the other's token.
             auth_token=self.auth_token or (None if self.api_key else other.auth_token),
             username=self.username if owned else other.username,
             organization=self.organization if owned else other.organization,
@@ -48,13 +48,13 @@ class Credentials:
         )
 
     def environ(self, settings: str = "") -> dict[str, str]:
-        """Return the variables for the environment of a child process.
+        """Return the variables of a child process that signs in.
 
         Args:
-            settings: what a user would change to set a missing value, for the error message.
+            settings: the settings in which a user can set a missing value, for the error message.
 
         Raises:
-            CredentialsError: names every value that is missing and where to set it, or the file that is damaged.
+            CredentialsError: a value is missing, or a file is damaged; the message names each, and the remedy.
 
         """
         missing = []
@@ -78,7 +78,7 @@ class Credentials:
             "LIGHTNING_USER_ID": self.user_id,
             "LIGHTNING_API_KEY": self.api_key,
             "LIGHTNING_AUTH_TOKEN": self.auth_token,
-            # The SDK looks for a user that is named even where the organization counts.
+            # The SDK searches for a named user even if an organization is named, too.
             "LIGHTNING_USERNAME": None if self.organization else self.username,
             "LIGHTNING_ORG": self.organization,
             "LIGHTNING_TEAMSPACE": self.teamspace,
@@ -90,7 +90,7 @@ class Credentials:
 
 
 def _check(name: str, value: str, *, secret: bool) -> None:
-    """Refuse what cannot be part of a request: the error that comes of it later may show it.
+    """Refuse a value that cannot be part of a request, because the later error might show it.
 
     Raises:
         CredentialsError: a value has a blank around it, or a character that a line cannot have.
@@ -106,17 +106,17 @@ def _user_home() -> Path:
     try:
         return Path.home()
     except RuntimeError:
-        # A container's user may have none: a folder that is not there, as Debian's `nobody` has it.
+        # A container's user may have no home. This folder does not exist; Debian's `nobody` has it, too.
         return Path("/nonexistent")
 
 
 def _is_complete(file: Path) -> bool:
-    """Tell whether a file of `lightning login` has what it takes; False when there is none.
+    """Return whether a file of `lightning login` is complete; False if there is none.
 
     Raises:
-        CredentialsError: it is damaged.
+        CredentialsError: the file is damaged.
     """
-    # Not `exists`, which fails where the folder is another user's.
+    # Not `exists`, which fails if the folder is another user's.
     if not os.access(file, os.F_OK):
         return False
     if not file.is_file():
@@ -139,5 +139,5 @@ def _damaged(file: Path, problem: str) -> str:
 
 
 def credentials_file(user_home: Path) -> Path:
-    """Return where `lightning login` keeps a user's key."""
+    """Return the path of the file in which `lightning login` keeps a user's key."""
     return user_home / ".lightning" / "credentials.json"

@@ -1,4 +1,4 @@
-"""From whatever the SDK raises to errors of our own."""
+"""The translation of the SDK's errors to our own."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ from lightning_native.errors import CloudError, OutOfCapacityError
 
 @contextmanager
 def cloud_errors(attempt: str) -> Iterator[None]:
-    """Turn whatever the SDK raises into a CloudError that says what was attempted."""
+    """Turn every error of the SDK into a CloudError that names the attempt."""
     try:
         yield
     except CloudError:
@@ -16,14 +16,14 @@ def cloud_errors(attempt: str) -> Iterator[None]:
     except Exception as error:
         text = str(error).strip()
         message = f"cannot {attempt}: {text.splitlines()[0] if text else type(error).__name__}"
-        # By name: this must not import the SDK before the session has.
+        # By name, because this module must not import the SDK before the session does.
         kind = OutOfCapacityError if type(error).__name__ == "OutOfCapacityError" else CloudError
         raise kind(message) from error
 
 
 def is_gone(error: BaseException) -> bool:
-    """Tell whether an error of the SDK means that the thing asked for is not there any more.
+    """Return whether an error of the SDK means that the requested thing does not exist any more.
 
-    "Does not exist" in its text means nothing: the SDK says so of a job whenever a status call fails.
+    The text "does not exist" proves nothing, because the SDK reports it about a job whenever a status call fails.
     """
     return 404 in (getattr(error, "status", None), getattr(error, "status_code", None))

@@ -13,15 +13,15 @@ from lightning_native.lightning.sdk_internals import job_specification, raw_job_
 if TYPE_CHECKING:
     from lightning_sdk import Job
 
-# The data connection that stands for our folder of a teamspace's drive.
+# The data connection by which jobs mount our folder of a teamspace's drive.
 DRIVE_CONNECTION = "lightning-native"
-# States of the platform that the SDK before 2026.10.13 takes for pending, though the job has begun.
+# States of the platform that the SDK before 2026.10.13 reports as pending, although the job has begun.
 _NO_LONGER_PENDING = ("restarting", "stop", "delete", "complete", "fail")
 
 
 @dataclass(frozen=True)
 class JobDetails:
-    """What a job was submitted with; the machine by the SDK's name, or by its slug where the SDK has none for it."""
+    """The values with which a job was submitted; the machine by the SDK's name, or by its slug if it has none."""
 
     name: str
     machine: str
@@ -33,7 +33,7 @@ class JobDetails:
 
 
 def job_options(request: JobRequest) -> dict[str, Any]:
-    """Return what the SDK's `Job.run` and `JobStep` take alike of a job, all but where its files are from."""
+    """Return the options that the SDK's `Job.run` and `JobStep` share: all but the source of the files."""
     from lightning_sdk import Machine
 
     return {
@@ -48,9 +48,9 @@ def job_options(request: JobRequest) -> dict[str, Any]:
         "image_credentials": request.image_credentials,
         "cloud_account_auth": request.cloud_account_auth,
         "path_mappings": {path: f"{DRIVE_CONNECTION}:{folder}" for path, folder in request.mounts.items()} or None,
-        # The studio's files have changed since the last job: there is a step's specification among them.
+        # The studio's files have changed since the last job: a step's specification is among them.
         "reuse_snapshot": False,
-        # Both have a shell run the command unless told otherwise.
+        # Without an entrypoint, both run the command in a shell.
         **({} if request.entrypoint is None else {"entrypoint": request.entrypoint}),
     }
 
@@ -67,7 +67,7 @@ class LightningJob:
         return str(self._job.name)
 
     def details(self) -> JobDetails:
-        """Return what the job was submitted with."""
+        """Return the values with which the job was submitted."""
         with cloud_errors(f"read job {self.name!r}"):
             names = {slug: machine for machine, slug in reversed(machine_slugs().items())}
             spec = job_specification(self._job)
@@ -82,7 +82,7 @@ class LightningJob:
             )
 
     def state(self) -> JobState:
-        """Return how the job stands."""
+        """Return the job's state."""
         from lightning_sdk import Status
 
         states: dict[Status, JobState] = {
@@ -99,24 +99,24 @@ class LightningJob:
             return state
 
     def output(self) -> str:
-        """Return all that the job has printed so far, line by line."""
+        """Return the job's output so far."""
         with cloud_errors(f"read the logs of job {self.name!r}"):
             return str(self._job.logs())
 
     def cost(self) -> float:
-        """Return the dollars it has cost so far."""
+        """Return the job's cost so far, in dollars."""
         with cloud_errors(f"ask what job {self.name!r} costs"):
             return float(self._job.total_cost)
 
     def stop(self) -> None:
-        """Ask the job to end. Ended already is a success."""
+        """Ask the job to end. It is no error if it has ended."""
         with cloud_errors(f"stop job {self.name!r}"):
             if self.state() in ("pending", "running"):
                 self._job.stop()
 
     def release(self) -> None:
-        """Stop and delete the job. Gone already is a success."""
-        # Deleting is what counts; a job that cannot be asked how it stands can be deleted all the same.
+        """Stop and delete the job. It is no error if the job is gone."""
+        # An error of the stop is ignored, because a job whose state cannot be read can still be deleted.
         with suppress(CloudError):
             self.stop()
         with cloud_errors(f"delete job {self.name!r}"):

@@ -1,4 +1,4 @@
-"""The environment of a process that talks to one cloud: Lightning AI, or the local one."""
+"""The variables of a process that reaches one cloud: Lightning AI, or the local one."""
 
 import os
 from collections.abc import Iterator, Mapping
@@ -10,16 +10,17 @@ from lightning_native.emulator.host.keep_alive import keeping
 
 __all__ = ["attach", "cloud_environ", "default_root", "keeping"]
 
-# Of an account, unknown to the local cloud: the SDK would ask it for the organization, and prefers a token to a key.
+# Variables of an account that the local cloud does not know. The SDK would ask it for the organization, and would
+# prefer the token to the local cloud's key.
 _ACCOUNT = ("LIGHTNING_ORG", "LIGHTNING_CLUSTER_ID", "LIGHTNING_AUTH_TOKEN")
 
 
 @contextmanager
 def cloud_environ(local_cloud: Path | None) -> Iterator[dict[str, str]]:
-    """Have the environment of this process name a cloud for the length of the block, and yield the variables that do.
+    """Set this process's variables to those of a cloud for the length of the block, and yield them.
 
     Args:
-        local_cloud: root of the local cloud, which runs meanwhile; None: whatever the environment names already.
+        local_cloud: root of the local cloud, which runs meanwhile; None: the variables stay as they are.
     """
     if local_cloud is None:
         yield {}
@@ -30,7 +31,7 @@ def cloud_environ(local_cloud: Path | None) -> Iterator[dict[str, str]]:
 
 @contextmanager
 def with_variables(variables: Mapping[str, str | None]) -> Iterator[None]:
-    """Set variables of this process for the length of the block, or unset those that are None."""
+    """Set variables of this process for the length of the block; a value of None unsets one."""
     before = {name: os.environ.get(name) for name in variables}
     _set(variables)
     try:

@@ -1,21 +1,21 @@
-"""The Python of new machines, as far as it is known before one of them is asked."""
+"""The Python version of new machines, as known before any of them is asked."""
 
 import re
 from collections.abc import Mapping
 
 from lightning_native.errors import UsageError
 
-# The local cloud sets it to the version that its machines have; a user may, where Lightning's have another.
+# The local cloud sets it to its machines' version; a user may set it if Lightning's machines have another one.
 ENV_MACHINE_PYTHON = "LIGHTNING_NATIVE_MACHINE_PYTHON"
-# Of every studio that was seen in 2026; it was 3.10 until 2025.
+# The version of every studio in 2026; until 2025, it was 3.10.
 _LIGHTNING_PYTHON = "3.12"
 
 
 def machine_python(environ: Mapping[str, str]) -> str:
-    """Return the version of Python, such as `3.12`, that new machines of the cloud have which an environment names.
+    """Return the Python version of new machines, such as `3.12`, on the cloud that variables name.
 
     Raises:
-        UsageError: the environment names no version.
+        UsageError: the variable for it is no version.
     """
     named = environ.get(ENV_MACHINE_PYTHON) or _LIGHTNING_PYTHON
     version = re.fullmatch(r"(3\.\d{1,3})(\.\d{1,3})?", named)
@@ -25,5 +25,5 @@ def machine_python(environ: Mapping[str, str]) -> str:
 
 
 def is_local(environ: Mapping[str, str]) -> bool:
-    """Tell whether an environment names the local cloud."""
+    """Return whether variables name the local cloud."""
     return bool(environ.get("LIGHTNING_NATIVE_CLOUD_ROOT"))

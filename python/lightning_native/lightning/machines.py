@@ -31,6 +31,6 @@ def canonical_machine(name: str) -> str:
 
 
 def same_machine(one: str, other: str) -> bool:
-    """Tell whether two machine names stand for the same hardware (`CPU` and `CPU_X_4` do)."""
+    """Return whether two machine names mean the same hardware, as `CPU` and `CPU_X_4` do."""
     slugs = machine_slugs()
     return slugs[canonical_machine(one)] == slugs[canonical_machine(other)]

@@ -1,7 +1,7 @@
 """A cloud in the memory of this process: no machine, no file, no network, the same answers as the real one.
 
-It understands the few commands that the engine sends to studios and jobs, and leaves what a step does to a function.
-Nothing happens by itself: a command, a job or a pipeline goes on whenever somebody looks at it.
+It understands the few commands that the engine sends to studios and jobs. A function decides the result of each step.
+Nothing happens by itself: a command, a job or a pipeline advances whenever its state is read.
 """
 
 import base64
@@ -36,12 +36,12 @@ _TERMINATED = -15
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What a command does.
+    """The behaviour of a command.
 
     Attributes:
-        exit_code: how it ends.
-        output: what it prints.
-        looks: how often it is still running when somebody looks at it; None: until it is stopped.
+        exit_code: its exit code.
+        output: its output.
+        looks: the number of times that its state is read while it runs; None: it runs until it is stopped.
     """
 
     exit_code: int = 0
@@ -53,12 +53,12 @@ Command = Callable[[Sequence[str], Mapping[str, str]], Behaviour]
 
 
 def do_nothing(_argv: Sequence[str], _environment: Mapping[str, str]) -> Behaviour:
-    """Be a command that succeeds at once."""
+    """Return the behaviour of a command that succeeds at once."""
     return Behaviour()
 
 
 class _Process:
-    """A command that was started; it goes on when it is looked at."""
+    """A started command, which advances whenever its state is read."""
 
     def __init__(self, command: Command, specification: OperationSpec) -> None:
         self._behaviour = command(specification.argv, specification.env)
@@ -70,7 +70,7 @@ class _Process:
         return self._behaviour.output
 
     def look(self) -> dict[str, Any] | None:
-        """Return its result once it has ended."""
+        """Read the state: return the result once the command has ended."""
         self._looks += 1
         looks = self._behaviour.looks
         if self._stopped:
@@ -87,10 +87,10 @@ def _result(exit_code: int, *, stopped: bool = False) -> dict[str, Any]:
 
 
 class MemoryCloud:
-    """Studios, jobs and pipelines that are there as long as this object is.
+    """Studios, jobs and pipelines that exist as long as this object does.
 
     Args:
-        command: what the commands of steps do, given their arguments and their environment; called once for each.
+        command: returns a command's behaviour from its arguments and its variables; called once for each attempt.
     """
 
     def __init__(self, command: Command = do_nothing) -> None:
@@ -103,11 +103,11 @@ class MemoryCloud:
 
     @property
     def machine_python(self) -> str:
-        """The version of the Python that runs this."""
+        """The version of this process's Python."""
         return f"{sys.version_info.major}.{sys.version_info.minor}"
 
     def find_studio(self, name: str) -> "MemoryStudio | None":
-        """Return the studio of this name, running or not."""
+        """Return the studio of this name, whether or not it runs."""
         return self.studios.get(name)
 
     def find_studios(self, name: str) -> "list[MemoryStudio]":
@@ -120,7 +120,7 @@ class MemoryCloud:
         return list(self.studios)
 
     def create_studio(self, name: str, *, ours: bool = True) -> "MemoryStudio":
-        """Return a studio of this name, created if it is not there; it is not started."""
+        """Return a studio of this name, created if it does not exist; it is not started."""
         del ours
         with self.lock:
             return self.studios.setdefault(name, MemoryStudio(self, name))
@@ -130,12 +130,12 @@ class MemoryCloud:
         self.drive[remote_path] = path.read_bytes()
 
     def remove_from_drive(self, remote_path: str) -> None:
-        """Forget a folder."""
+        """Remove a folder."""
         for path in [path for path in self.drive if path.startswith(f"{remote_path}/")]:
             del self.drive[path]
 
     def hourly_cost(self, machine: str) -> float | None:
-        """Return nothing: no machine is there."""
+        """Return None, because there are no machines."""
         del machine
         return None
 
@@ -162,12 +162,12 @@ class MemoryCloud:
             return pipeline
 
     def schedules(self) -> list[ScheduleHandle]:
-        """Return nothing: time does not pass here."""
+        """Return no schedules, because time does not pass here."""
         return []
 
 
 class MemoryStudio:
-    """One studio: files, and the operations of an agent that is always there."""
+    """One studio: its files, and the operations of an agent that is always ready."""
 
     def __init__(self, cloud: MemoryCloud, name: str) -> None:
         self.name = name
@@ -178,23 +178,23 @@ class MemoryStudio:
         self._operations: dict[str, _Process] = {}
 
     def start(self, machine: str | None) -> None:
-        """Have the studio running."""
+        """Start the studio."""
         self._machine = machine or self._machine
         self._running = True
 
     def is_running(self) -> bool:
-        """Tell whether the studio runs now."""
+        """Return whether the studio runs now."""
         return self._running
 
     def settle(self) -> None:
-        """Do nothing: starting and stopping take no time here."""
+        """Do nothing, because starts and stops last no time here."""
 
     def is_up(self) -> bool:
-        """Tell whether the studio runs now."""
+        """Return whether the studio runs now."""
         return self._running
 
     def runs_on(self, machine: str) -> bool:
-        """Tell whether the studio was started on a machine."""
+        """Return whether the studio was started on a machine."""
         return self._machine == machine
 
     def upload(self, path: Path, remote_path: str) -> None:
@@ -202,11 +202,11 @@ class MemoryStudio:
         self.files[remote_path] = path.read_bytes()
 
     def remove(self, remote_path: str) -> None:
-        """Forget a file."""
+        """Remove a file."""
         self.files.pop(remote_path, None)
 
     def release(self, *, delete: bool) -> None:
-        """Stop the studio, and delete it if so asked."""
+        """Stop the studio, and delete it on request."""
         self._running = False
         self._operations.clear()
         if delete:
@@ -264,7 +264,7 @@ class MemoryStudio:
 
 
 class _AgentJob:
-    """The agent as the command of a job: it goes on when it is looked at, and ends with a result in its output."""
+    """The agent as a job's command: it advances whenever its state is read, and its output ends with a result."""
 
     def __init__(self, cloud: MemoryCloud, request: JobRequest) -> None:
         words = shlex.split(request.command or "")
@@ -320,17 +320,17 @@ class MemoryJob:
         self._agent = _AgentJob(cloud, request)
 
     def state(self) -> JobState:
-        """Return how the job stands."""
+        """Return the job's state."""
         with self._cloud.lock:
             self._agent.look()
             return self._agent.state
 
     def output(self) -> str:
-        """Return all that the job has printed so far."""
+        """Return the job's output so far."""
         return self._agent.output
 
     def cost(self) -> float:
-        """Return nothing."""
+        """Return zero, because nothing costs anything here."""
         return 0.0
 
     def stop(self) -> None:
@@ -345,7 +345,7 @@ class MemoryJob:
 
 
 class MemoryPipeline:
-    """One pipeline. Its steps begin, go on and end when its status is asked for."""
+    """One pipeline, whose steps begin, advance and end when its status is read."""
 
     def __init__(self, cloud: MemoryCloud, request: PipelineRequest) -> None:
         self.name = self.id = request.name
@@ -356,7 +356,7 @@ class MemoryPipeline:
         self._stopped = False
 
     def status(self) -> PipelineStatus:
-        """Bring the pipeline a step further, and return how it stands."""
+        """Advance every step of the pipeline, and return its status."""
         with self._cloud.lock:
             for step in self._request.steps:
                 self._go_on(step)
@@ -403,16 +403,16 @@ class MemoryPipeline:
                     job.stop()
 
     def studio_names(self) -> list[str]:
-        """Return the names of the studios that its steps start from."""
+        """Return the names of the studios from which its steps start."""
         studios = dict.fromkeys(step.job.studio for step in self._request.steps)
         return [studio for studio in studios if studio in self._cloud.studios]
 
     def schedule(self, name: str, cron: str, timezone: str) -> ScheduleHandle:
-        """Refuse: time does not pass here."""
+        """Refuse, because time does not pass here."""
         raise CloudError(f"schedule {name!r} ({cron} {timezone}) will never fire: time does not pass in this cloud")
 
     def runs(self) -> "list[MemoryPipeline]":
-        """Return nothing: no schedule made any."""
+        """Return no runs, because there are no schedules."""
         return []
 
     def release(self) -> None:

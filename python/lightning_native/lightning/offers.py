@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lightning_sdk import Teamspace
 
 _FRESH_SECONDS = 3600.0
-# Gigabytes of one GPU, which the price list does not say; of a name that stands for several kinds, the least.
+# Gigabytes of one GPU, which the price list does not have; for a name of several kinds, the least.
 _GPU_MEMORY_GB = {
     "T4": 16, "L4": 24, "L40S": 48, "RTXP_6000": 96, "A100": 40, "A100_40GB": 40, "A100_80GB": 80,
     "H100": 80, "H200": 141, "B200": 180,
@@ -31,19 +31,19 @@ _GPU_MEMORY_GB = {
 
 @dataclass(frozen=True)
 class MachineOffer:
-    """A machine that can be had.
+    """A machine that Lightning offers.
 
     Attributes:
         name: the SDK's name.
         hourly_cost: dollars an hour.
-        interruptible_hourly_cost: dollars an hour when it may be reclaimed; None: not offered so.
-        cpus: of the whole machine.
-        memory_gb: main memory of the whole machine; 0 where the list does not say.
-        gpus: how many GPUs.
+        interruptible_hourly_cost: dollars an hour as an interruptible machine; None: not offered as one.
+        cpus: the CPUs of the whole machine.
+        memory_gb: main memory of the whole machine; 0 if the list does not have it.
+        gpus: the number of GPUs.
         gpu_type: the kind of GPU by the SDK's name, such as `A100_80GB`; empty without one.
-        gpu_memory_gb: memory of each GPU; 0 where it is not known.
-        wait_seconds: how long it is expected to take until it runs; None: not known.
-        available: whether there is capacity now.
+        gpu_memory_gb: memory of each GPU; 0 if it is unknown.
+        wait_seconds: the expected time until the machine runs; None if it is unknown.
+        available: whether Lightning has capacity for it now.
     """
 
     name: str
@@ -58,7 +58,7 @@ class MachineOffer:
     available: bool = True
 
     def cost(self, *, interruptible: bool = False) -> float:
-        """Return dollars an hour."""
+        """Return the cost in dollars an hour."""
         if interruptible and self.interruptible_hourly_cost is not None:
             return self.interruptible_hourly_cost
         return self.hourly_cost
@@ -85,9 +85,10 @@ def recent_offers(environ: Mapping[str, str], read: Callable[[], str]) -> list[M
 
 
 def fetch_offers(teamspace: "Teamspace") -> list[MachineOffer]:
-    """Read the price list of a teamspace: one offer a machine, by cost.
+    """Read the price list of a teamspace: one offer for each machine, the cheapest machine first.
 
-    Where several cloud accounts offer a machine, the teamspace's own choice counts, else the cheapest that has one.
+    If several cloud accounts offer a machine, the first account with capacity counts; the teamspace's own choice is the
+    first of all. Within an account, the cheapest offer with capacity counts.
 
     Raises:
         CloudError: the list cannot be read.
@@ -112,7 +113,7 @@ def fetch_offers(teamspace: "Teamspace") -> list[MachineOffer]:
 
 
 def _public_offers(teamspace: "Teamspace") -> list[MachineOffer]:
-    """Return what the SDK's public list has: machines with capacity, without their CPUs and memory."""
+    """Return the SDK's public list: machines with capacity, without their CPUs and memory."""
     from lightning_sdk import Machine
 
     offers: dict[str, MachineOffer] = {}
@@ -120,7 +121,7 @@ def _public_offers(teamspace: "Teamspace") -> list[MachineOffer]:
         name = Machine.from_str(machine.slug).name
         if name not in machine_slugs() or machine.cost is None:
             continue
-        # The number is of CPUs where a machine has no GPU.
+        # The number of CPUs if the machine has no GPU.
         count = int(machine.accelerator_count or 0)
         kind = _kind(name, count)
         gpus = count if kind in _GPU_MEMORY_GB else 0
@@ -139,12 +140,12 @@ def _public_offers(teamspace: "Teamspace") -> list[MachineOffer]:
 
 
 def _kind(name: str, gpus: int) -> str:
-    """Return the kind of GPU: the SDK's names carry what tells kinds apart, as A100_80GB_X_4 is four A100_80GB."""
+    """Return the kind of GPU from the SDK's name of a machine: `A100_80GB_X_4` is four `A100_80GB`."""
     return name.removesuffix(f"_X_{gpus}").removesuffix("_SMALL")
 
 
 def _accounts(teamspace: "Teamspace") -> list[str]:
-    """Return the cloud accounts to ask, the one that machines come from unless told otherwise first."""
+    """Return the cloud accounts to ask; the first is the one from which machines come by default."""
     client = cloud_accounts_client()
     chosen = os.environ.get("LIGHTNING_CLUSTER_ID") or teamspace.default_cloud_account
     known = (
@@ -163,7 +164,7 @@ def _accelerators(teamspace: "Teamspace", account: str, client: Any) -> Iterator
 
 
 def _offer(accelerator: Any) -> MachineOffer | None:
-    """Return the offer; None for a machine that the SDK has no name for, or that cannot be rented."""
+    """Return the offer; None if the SDK has no name for the machine, or if it cannot be rented."""
     from lightning_sdk import Machine
 
     slugs = [accelerator.slug_multi_cloud, accelerator.slug, accelerator.instance_id, accelerator.secondary_instance_id]

@@ -42,7 +42,7 @@ _PAUSED, _ACTIVE = "paused", "active"
 
 
 class LightningPipeline:
-    """One pipeline. The SDK's own class has no status, and its `stop` raises; its client has both."""
+    """One pipeline, through the SDK's client, because the SDK's own class has no status, and its `stop` raises."""
 
     def __init__(self, teamspace: "Teamspace", pipeline: "V1Pipeline") -> None:
         self._teamspace = teamspace
@@ -55,16 +55,16 @@ class LightningPipeline:
 
     @property
     def id(self) -> str:
-        """What Lightning knows it by."""
+        """The pipeline's id at Lightning."""
         return str(self._pipeline.id)
 
     @property
     def created(self) -> float:
-        """When it was created, in seconds since the epoch."""
+        """The time of the pipeline's creation, in seconds since the epoch."""
         return float(self._pipeline.created_at.timestamp())
 
     def status(self) -> PipelineStatus:
-        """Return how the pipeline stands."""
+        """Return the pipeline's state."""
         with cloud_errors(f"see how pipeline {self.name!r} stands"):
             self._pipeline = _client().pipelines_service_get_pipeline(self._teamspace.id, self.id)
             state = str(self._pipeline.state).removeprefix("PIPELINE_STATE_")
@@ -72,28 +72,28 @@ class LightningPipeline:
             return PipelineStatus(_PIPELINE_STATES.get(state, "pending"), steps)
 
     def job(self, name: str) -> LightningJob:
-        """Return a job of the pipeline by the name that its status gives."""
+        """Return a job of the pipeline by its name in the status."""
         from lightning_sdk import Job
 
         with cloud_errors(f"look for job {name!r}"):
             return LightningJob(Job(name=name, teamspace=self._teamspace))
 
     def stop(self) -> None:
-        """Ask the pipeline and its jobs to end. Ended already is a success."""
+        """Ask the pipeline and its jobs to end. It is no error if they have ended."""
         with cloud_errors(f"stop pipeline {self.name!r}"):
             body = _client().pipelines_service_get_pipeline(self._teamspace.id, self.id)
             body.state = "PIPELINE_STATE_STOP"
             _client().pipelines_service_update_pipeline(body, self._teamspace.id, self.id)
 
     def studio_names(self) -> list[str]:
-        """Return the names of the studios that its steps start from, as far as they are there."""
+        """Return the names of the studios from which its steps start, as far as they exist."""
         with cloud_errors(f"look for the studios of pipeline {self.name!r}"):
             ids = {step.job.spec.cloudspace_id for step in self._pipeline.steps if step.job is not None}
             return [str(studio.name) for studio in self._teamspace.studios if studio.id in ids]
 
     def schedule(self, name: str, cron: str, timezone: str) -> "LightningSchedule":
-        """Have Lightning run the pipeline again whenever a cron expression says so in a time zone."""
-        # Apart from the pipeline, as the SDK's own `run(steps, schedules=…)` does it right after it.
+        """Let Lightning run the pipeline again at the times of a cron expression in a time zone."""
+        # A call of its own after the pipeline's creation, as in the SDK's `run(steps, schedules=…)`.
         body = model("SchedulesServiceCreateScheduleBody")(
             cron_expression=cron,
             display_name=name,
@@ -109,7 +109,7 @@ class LightningPipeline:
                 _client().schedules_service_create_schedule(body, self._teamspace.id)
             except Exception as error:
                 problem = error
-            # A request that was carried out but not answered was sent again, and has made another one.
+            # A request was repeated if the answer to it was lost, and has created a second schedule.
             mine = [each for each in list_schedules(self._teamspace) if each.pipeline_id == self.id]
             if not mine:
                 raise problem or CloudError(f"schedule {name!r} was created but cannot be found")
@@ -118,14 +118,14 @@ class LightningPipeline:
             return mine[0]
 
     def runs(self) -> "list[LightningPipeline]":
-        """Return the runs that schedules made of it, oldest first."""
+        """Return the runs that the pipeline's schedules have created, oldest first."""
         with cloud_errors(f"look for the runs of pipeline {self.name!r}"):
             found = _client().pipelines_service_list_pipelines(self._teamspace.id, parent_pipeline_id=self.id)
             runs = [LightningPipeline(self._teamspace, run) for run in found.pipelines if run.schedule_id]
         return sorted(runs, key=lambda run: run.created)
 
     def release(self) -> None:
-        """Stop and delete the pipeline with its jobs and schedules. Gone already is a success."""
+        """Stop and delete the pipeline with its jobs and schedules. It is no error if it is gone."""
         with cloud_errors(f"delete pipeline {self.name!r}"):
             try:
                 _client().pipelines_service_delete_pipeline(self._teamspace.id, self.id)
@@ -148,7 +148,7 @@ class LightningSchedule:
 
     @property
     def cron(self) -> str:
-        """Its cron expression."""
+        """The schedule's cron expression."""
         return str(self._schedule.cron_expression)
 
     @property
@@ -158,16 +158,16 @@ class LightningSchedule:
 
     @property
     def paused(self) -> bool:
-        """Whether it is paused."""
+        """Whether the schedule is paused."""
         return str(self._schedule.state).lower() == _PAUSED
 
     @property
     def pipeline_id(self) -> str:
-        """What it runs."""
+        """The id of the pipeline that the schedule runs."""
         return str(self._schedule.resource_id)
 
     def update(self, *, cron: str | None = None, timezone: str | None = None, paused: bool | None = None) -> None:
-        """Change what is given."""
+        """Change the given values."""
         with cloud_errors(f"change schedule {self.name!r}"):
             body = _client().schedules_service_get_schedule(self._teamspace.id, self._schedule.id)
             body.cron_expression = cron or body.cron_expression
@@ -177,7 +177,7 @@ class LightningSchedule:
             self._schedule = _client().schedules_service_update_schedule(body, self._teamspace.id, body.id)
 
     def release(self) -> None:
-        """Delete the schedule, not its pipeline. Gone already is a success."""
+        """Delete the schedule, not its pipeline. It is no error if the schedule is gone."""
         with cloud_errors(f"delete schedule {self.name!r}"):
             try:
                 _client().schedules_service_delete_schedule(self._teamspace.id, self._schedule.id)
@@ -197,7 +197,7 @@ def create_pipeline(teamspace: "Teamspace", request: PipelineRequest) -> Lightni
     """Create a pipeline, which begins at once.
 
     Raises:
-        CloudError: it could not be created; or it was, and the answer was lost: look for it by its name.
+        CloudError: it could not be created, or only the answer was lost, so that `find_pipeline` finds it.
     """
     from lightning_sdk import Studio
     from lightning_sdk.pipeline import JobStep, Pipeline
@@ -224,7 +224,7 @@ def create_pipeline(teamspace: "Teamspace", request: PipelineRequest) -> Lightni
             )
             for step, studio in ((step, studios.get(step.job.studio or "")) for step in request.steps)
         ]
-        # It prints a summary for people.
+        # The SDK prints a summary for people.
         with contextlib.redirect_stdout(io.StringIO()):
             pipeline.run(steps)
         created = created_pipeline(pipeline) or pipelines_client().get_pipeline_by_id(teamspace.id, request.name)
@@ -244,7 +244,7 @@ def _step_status(status: Any) -> PipelineStepStatus:
 
 
 def _zone(name: str) -> str:
-    # The platform's own default, which has no name.
+    # The platform's default, which has no name.
     return "" if name == "UTC" else name
 
 

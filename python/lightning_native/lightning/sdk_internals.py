@@ -1,8 +1,9 @@
-"""Every private or undocumented name of lightning-sdk that we touch, each with its reason and its fallback.
+"""The private and undocumented names of lightning-sdk that we use, each with its reason and its fallback.
 
-This package has no other use of such names; `errors.py` knows the SDK's errors by their type's name and status.
-Environment variables of the SDK that it does not document, and that are read by nothing if they are renamed:
-`LIGHTNING_DISABLE_VERSION_CHECK` (importing asks the package index for news, without a time limit),
+This package has no other use of such names, with two exceptions: `errors.py` recognises the SDK's errors by their
+type's name and status, and `teamspace.py` reads the creation times of studios.
+The SDK does not document these variables either, and reads none of ours if it renames them:
+`LIGHTNING_DISABLE_VERSION_CHECK` (the import asks the package index for new versions, without a time limit),
 `LIGHTNING_KEEPALIVE_FREQUENCY` (see `end_keep_alive`; the local cloud sets it) and `LIGHTNING_CREDENTIAL_PATH`.
 """
 
@@ -30,12 +31,12 @@ warnings.simplefilter("ignore")
 from lightning_sdk import Machine
 print(json.dumps({name: value.slug for name, value in vars(Machine).items() if isinstance(value, Machine)}))
 """
-# The address that this process first talked to, where the SDK does not say.
+# The first address of this process, for an SDK that does not report its own.
 _first_address: list[str] = []
 
 
 def lacking(name: str, purpose: str) -> LightningNativeError:
-    """Return the error for a name that the installed SDK does not have, and that nothing can stand for."""
+    """Return the error about a name that the installed SDK lacks and that has no substitute."""
     return LightningNativeError(
         f"lightning-sdk {version('lightning-sdk')} has no {name}, which it takes to {purpose}; "
         "install a version that was tested: pip install 'lightning-native[engine]'"
@@ -43,7 +44,7 @@ def lacking(name: str, purpose: str) -> LightningNativeError:
 
 
 def _find(module: str, name: str) -> Any:
-    """Return what the SDK calls so; None where it does not."""
+    """Return the SDK's object of this name; None if there is none."""
     try:
         return getattr(importlib.import_module(f"lightning_sdk.{module}"), name, None)
     except ModuleNotFoundError:
@@ -58,15 +59,15 @@ def _need(module: str, name: str, purpose: str) -> Any:
 
 
 def import_configuration() -> None:
-    """Import what most calls need: the SDK would import it, with a parser of YAML, in the first of them.
+    """Import the SDK's configuration and its YAML parser, because the first of most calls would import them.
 
-    Fallback: it does.
+    Fallback: that call imports them.
     """
     _find("utils.config", "Config")
 
 
 def address_of_process(wanted: str) -> str:
-    """Return the address that the SDK talks to: it keeps the one that the environment had when it was imported.
+    """Return the address to which the SDK sends its requests; it keeps the one of the variables at its import.
 
     Fallback: the first address that this process wanted.
     """
@@ -76,9 +77,9 @@ def address_of_process(wanted: str) -> str:
 
 
 def refuse_browser(refuse: Callable[..., NoReturn]) -> None:
-    """Have a call instead of the server that the SDK would run for signing in, which waits without a limit.
+    """Replace the SDK's sign-in server by a call of `refuse`, because the server waits without a limit.
 
-    Fallback: the call comes when the SDK opens a browser, in the place of Python's own function.
+    Fallback: the SDK's call of `webbrowser.open` becomes a call of `refuse`.
     """
     server = _find("lightning_cloud.login", "AuthServer")
     if hasattr(server, "login_with_browser"):
@@ -97,9 +98,9 @@ def refuse_browser(refuse: Callable[..., NoReturn]) -> None:
 
 
 def decide_retries(never_for: int) -> None:
-    """Have the SDK repeat no request that was answered with a status: it takes a 403 for a passing fault.
+    """Let the SDK repeat no request whose answer has a status, because it regards a 403 as a passing fault.
 
-    Fallback: it repeats it for more than four minutes, and fails then.
+    Fallback: the SDK repeats the request for more than four minutes, and fails then.
     """
     client = importlib.import_module("lightning_sdk.lightning_cloud.rest_client")
     may_retry = getattr(client, "_should_retry", None)
@@ -113,10 +114,10 @@ def decide_retries(never_for: int) -> None:
 
 
 def share_log_client() -> None:
-    """Have all jobs of this process read their logs through one client.
+    """Let all jobs of this process read their logs through one client.
 
-    The SDK makes one for each `Job`, also for those of a list: 6 ms each for wrapping 1,200 methods, and a connection.
-    Fallback: it does.
+    The SDK creates a client with a connection for each `Job`, also for those of a list, and wraps 1,200 methods in 6 ms.
+    Fallback: the SDK does so.
     """
     job = importlib.import_module("lightning_sdk.job")
     if isinstance(kind := getattr(job, "LogsApi", None), type):
@@ -125,21 +126,21 @@ def share_log_client() -> None:
 
 
 def believe_list(job: "Job") -> None:
-    """Have a job of a list believe it, which has everything; the SDK asks again for each of them otherwise.
+    """Let a job of a list keep the list's data, because the SDK would request the same data again for each job.
 
-    Fallback: it asks.
+    Fallback: the SDK requests them.
     """
     job._prevent_refetch_latest = True
 
 
 def remove_file(studio: "Studio", path: str) -> None:
-    """Remove a file below a studio's home, as the SDK's own command line does: `Studio` has no method for it.
+    """Remove a file below a studio's home as the SDK's command line does, because `Studio` has no method for it.
 
     Fallback: a command in the studio, if it runs.
 
     Raises:
-        FileNotFoundError: it is gone already.
-        LightningNativeError: there is no way to remove it.
+        FileNotFoundError: the file is gone already.
+        LightningNativeError: there is no way to remove the file.
     """
     remove = getattr(getattr(studio, "_studio_api", None), "remove_file", None)
     if remove is not None:
@@ -153,9 +154,9 @@ def remove_file(studio: "Studio", path: str) -> None:
 
 
 def end_keep_alive(studio: "Studio") -> None:
-    """Let the SDK's reports of a studio's use end by themselves: `stop` and `delete` would wait for up to 30 s.
+    """Let the SDK's reports about a studio's use end by themselves; `stop` and `delete` would wait for up to 30 s.
 
-    Fallback: they wait.
+    Fallback: `stop` and `delete` wait.
     """
     api: Any = getattr(studio, "_studio_api", None)
     events = getattr(api, "_keep_alive_events", {})
@@ -166,10 +167,10 @@ def end_keep_alive(studio: "Studio") -> None:
 
 
 def job_specification(job: "Job") -> Any:
-    """Return what a job was submitted with, of which the SDK shows image and command only.
+    """Return the values with which a job was submitted, because the SDK shows only image and command.
 
     Raises:
-        LightningNativeError: the SDK does not have it; there is no other way.
+        LightningNativeError: the SDK does not have them, and there is no other way.
     """
     spec = getattr(getattr(job, "_guaranteed_job", None), "spec", None)
     if spec is None:
@@ -178,18 +179,18 @@ def job_specification(job: "Job") -> Any:
 
 
 def raw_job_state(job: "Job") -> str:
-    """Return the platform's own word for how a job stands: before 2026.10.13 the SDK calls a job that ends pending.
+    """Return the platform's state of a job, because the SDK before 2026.10.13 reports an ending job as pending.
 
-    Fallback: an empty text, as if nothing was known.
+    Fallback: an empty text, as for an unknown state.
     """
     return str(getattr(getattr(job, "_guaranteed_job", None), "state", "") or "").lower()
 
 
 def drive_client() -> Any:
-    """Return the SDK's client of a teamspace's drive; `Filesystem` looks the teamspace up again for each call.
+    """Return the SDK's client of a teamspace's drive, because `Filesystem` requests the teamspace for each call.
 
     Raises:
-        LightningNativeError: the SDK does not have it; there is no other way.
+        LightningNativeError: the SDK does not have it, and there is no other way.
     """
     client = _need("api.filesystem_api", "FilesystemApi", "upload to the drive")()
     for name in ("upload_file", "delete_folder"):
@@ -199,61 +200,61 @@ def drive_client() -> Any:
 
 
 def pipelines_client() -> Any:
-    """Return the SDK's client of pipelines: its own class has no status, its `stop` raises, and schedules have none.
+    """Return the SDK's client of pipelines, because its class lacks status, schedules and a `stop` that works.
 
     Raises:
-        LightningNativeError: the SDK does not have it; there is no other way.
+        LightningNativeError: the SDK does not have it, and there is no other way.
     """
     return _need("api.pipeline_api", "PipelineApi", "see how a pipeline stands")()
 
 
 def requests_of(client: Any) -> Any:
-    """Return what sends the requests of one of the SDK's clients.
+    """Return the sender of the requests of one of the SDK's clients.
 
-    Fallback: a sender of our own making, of the SDK's class for all of them.
+    Fallback: a new sender, of the class that all these clients use.
     """
     sender = getattr(client, "_client", None)
     return sender or _need("lightning_cloud.rest_client", "LightningClient", "send requests")()
 
 
 def created_pipeline(pipeline: "Pipeline") -> Any:
-    """Return the platform's answer to the creation of a pipeline; None if it has to be looked for by its name."""
+    """Return the platform's answer to the creation of a pipeline; None if only its name leads to it."""
     return getattr(pipeline, "_pipeline", None)
 
 
 def model(name: str) -> Any:
-    """Return a class of the API's bodies.
+    """Return a class of the API's request bodies.
 
     Raises:
-        LightningNativeError: the SDK does not have it; there is no other way.
+        LightningNativeError: the SDK does not have it, and there is no other way.
     """
     return _need("lightning_cloud.openapi.models", name, "send a request")
 
 
 def cloud_accounts_client() -> Any:
-    """Return the SDK's client of cloud accounts, which tells the global ones; None where there is none."""
+    """Return the SDK's client of cloud accounts, which lists the global ones; None if there is none."""
     kind = _find("api.cloud_account_api", "CloudAccountApi")
     return kind() if kind is not None and hasattr(kind, "list_global_cloud_accounts") else None
 
 
 def price_list_client() -> Any:
-    """Return the SDK's client of price lists: `Teamspace.list_machines` has no CPUs and no memory.
+    """Return the SDK's client of price lists, because `Teamspace.list_machines` has no CPUs and no memory.
 
-    Fallback: None, and that method.
+    Fallback: None, so that the caller uses that method.
     """
     kind = _find("api.teamspace_api", "TeamspaceApi")
     return kind() if kind is not None and hasattr(kind, "list_machines") else None
 
 
 def listed_machines(teamspace: "Teamspace") -> list[Any]:
-    """Return what `Teamspace.list_machines` has."""
+    """Return the machines of `Teamspace.list_machines`."""
     return list(teamspace.list_machines())
 
 
 def machine_table() -> dict[str, str]:
-    """Return each machine's name and its slug, from the SDK's file for it: importing the SDK takes 0.4 s.
+    """Return each machine's name and its slug, from the SDK's file, because the import of the SDK lasts 0.4 s.
 
-    Fallback: another process imports it, so that this one is not bound to a cloud.
+    Fallback: another process imports the SDK, so that this one is not bound to a cloud.
 
     Raises:
         LightningNativeError: lightning-sdk is not installed, or has no machines.
@@ -269,9 +270,9 @@ def machine_table() -> dict[str, str]:
 
 
 def time_zone_names() -> list[str]:
-    """Return the time zones that the SDK lets schedules have, from its file for them.
+    """Return the time zones that the SDK accepts for schedules, from its file.
 
-    Fallback: all that this computer knows.
+    Fallback: all time zones that this computer knows.
     """
     try:
         return list(sdk_module("pipeline/schedule")._TIMEZONES)

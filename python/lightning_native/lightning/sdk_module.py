@@ -1,4 +1,4 @@
-"""Single modules of `lightning_sdk`, without what importing the package does."""
+"""Single modules of `lightning_sdk`, without the side effects of the package's import."""
 
 import importlib.util
 import sys
@@ -12,9 +12,9 @@ from lightning_native.lightning.sdk_version import how_to_install
 
 @cache
 def sdk_module(path: str) -> ModuleType:
-    """Return a module of the installed SDK that imports nothing else of it, such as `machine` or `pipeline/schedule`.
+    """Return a module of the installed SDK that imports no other one of it: `machine`, `pipeline/schedule`.
 
-    Importing the package would fix the cloud's URL for this process, cost 0.4 s and ask the package index for news.
+    The package's import would fix the cloud's URL for this process, last 0.4 s and ask the package index for versions.
 
     Raises:
         LightningNativeError: lightning-sdk is not installed.
@@ -29,7 +29,7 @@ def sdk_module(path: str) -> ModuleType:
     if spec is None or spec.loader is None or not file.is_file():
         raise FileNotFoundError(f"the installed lightning-sdk has no {file}")
     module = importlib.util.module_from_spec(spec)
-    # Data classes look their module up.
+    # Data classes search for their module there.
     sys.modules[name] = module
     spec.loader.exec_module(module)
     return module

@@ -1,4 +1,4 @@
-"""Options of the SDK's calls that not every version of it takes."""
+"""Options of the SDK's calls that some of its versions lack."""
 
 import inspect
 from collections.abc import Callable, Mapping
@@ -9,10 +9,10 @@ from lightning_native.errors import CloudError
 
 
 def fitting_options(call: Callable[..., Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the options that a call takes, without those that it lacks and that are None.
+    """Return the options that a call accepts; an option that it lacks is left out if it is None.
 
     Raises:
-        CloudError: the installed SDK lacks an option that is given.
+        CloudError: the installed SDK lacks an option that is not None.
     """
     known = inspect.signature(call).parameters
     for name, value in options.items():

@@ -1,4 +1,4 @@
-"""The versions of lightning-sdk that this package works with, as `make test-sdk-range` runs them."""
+"""The versions of lightning-sdk that this package works with; `make test-sdk-range` tests them."""
 
 import logging
 import sys
@@ -7,9 +7,9 @@ from importlib.metadata import PackageNotFoundError, version
 
 from lightning_native.errors import LightningNativeError
 
-# The same as in pyproject.toml, which a test compares.
+# As in pyproject.toml; a test compares both.
 OLDEST, FIRST_UNTESTED = "2026.8.18", "2026.11"
-# Of Python, which lightning-sdk and so the engine need.
+# The oldest Python for lightning-sdk, and therefore for the engine.
 _OLDEST_PYTHON = (3, 11)
 logger = logging.getLogger("lightning_native")
 
@@ -19,7 +19,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 
 def how_to_install(extras: str = "engine") -> str:
-    """Return how to get lightning-sdk with some of our extras: there is none for Python 3.10."""
+    """Return a remedy for missing extras: the command that installs them, or a newer Python."""
     if sys.version_info < _OLDEST_PYTHON:
         found = ".".join(map(str, sys.version_info[:2]))
         return f"lightning-sdk needs Python 3.11 or newer, and this is {found}; use Python 3.11 to 3.13"
@@ -28,15 +28,15 @@ def how_to_install(extras: str = "engine") -> str:
 
 @cache
 def check_sdk_version() -> None:
-    """Say in one line, once, that the installed SDK is newer than what was tested.
+    """Log one warning if the installed SDK is newer than the tested versions.
 
     Raises:
-        LightningNativeError: it is too old.
+        LightningNativeError: the installed SDK is too old.
     """
     try:
         installed = version("lightning-sdk")
     except PackageNotFoundError:
-        # Importing it says more.
+        # The import raises an error with a remedy.
         return
     if _numbers(installed) < _numbers(OLDEST):
         raise LightningNativeError(

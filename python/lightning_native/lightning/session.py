@@ -1,4 +1,4 @@
-"""Signing in: from the environment of this process to a teamspace."""
+"""The sign-in to the teamspace that this process's variables name."""
 
 import gc
 import os
@@ -24,9 +24,9 @@ _LIGHTNING = "https://lightning.ai"
 
 
 def cloud_name(environ: Mapping[str, str] = os.environ) -> str:
-    """Return what the journal calls the cloud and the teamspace that an environment names: this process's, or another.
+    """Return the journal's name of the cloud and the teamspace that variables name, by default this process's.
 
-    The local cloud has another port each time it starts; its root names it.
+    The root names a local cloud, because the cloud has another port after each start.
     """
     where = environ.get("LIGHTNING_NATIVE_CLOUD_ROOT") or environ.get("LIGHTNING_CLOUD_URL", _LIGHTNING)
     owner = environ.get("LIGHTNING_ORG") or environ.get("LIGHTNING_USERNAME", "")
@@ -34,7 +34,7 @@ def cloud_name(environ: Mapping[str, str] = os.environ) -> str:
 
 
 def connect() -> LightningCloud:
-    """Sign in with the credentials in this process's environment.
+    """Sign in with the credentials in this process's variables.
 
     Raises:
         CredentialsError: the credentials or the teamspace are missing or refused.
@@ -45,7 +45,7 @@ def connect() -> LightningCloud:
 
 
 def _have_home() -> None:
-    """Give this process a home where its user has none: importing the SDK fails without."""
+    """Give this process a home if its user has none, because the import of the SDK fails without one."""
     try:
         Path.home()
     except RuntimeError:
@@ -60,9 +60,9 @@ def open_teamspace() -> "Teamspace":
         LightningNativeError: lightning-sdk is not installed, or too old.
 
     """
-    # Before the SDK is asked, which would open a browser and wait for somebody to sign in there.
+    # Checked here first, because the SDK would open a browser and wait for a person to sign in there.
     Credentials.from_environment(os.environ).environ()
-    # Importing the SDK would ask the package index for news, without a time limit.
+    # The import of the SDK would ask the package index for new versions, without a time limit.
     os.environ.setdefault("LIGHTNING_DISABLE_VERSION_CHECK", "1")
     check_sdk_version()
     _have_home()
@@ -82,7 +82,7 @@ def open_teamspace() -> "Teamspace":
     _check_address(url)
     try:
         with warnings.catch_warnings():
-            # It would like the owner in the name, which older versions do not read.
+            # The SDK warns that it prefers the owner in the name, which its older versions do not read.
             warnings.simplefilter("ignore", DeprecationWarning)
             return Teamspace(name=name, org=organization, user=user)
     except CredentialsError:
@@ -95,7 +95,7 @@ def open_teamspace() -> "Teamspace":
 
 
 def _check_address(url: str) -> None:
-    """Refuse to talk to another cloud than the environment names: the SDK keeps the address it was imported with."""
+    """Refuse a cloud at another address than the SDK's, because the SDK keeps the address of its import."""
     address = address_of_process(url)
     if url != address:
         raise LightningNativeError(
@@ -106,12 +106,12 @@ def _check_address(url: str) -> None:
 
 @contextmanager
 def _kept_for_good() -> Iterator[None]:
-    """Have the many objects of an import never looked through for garbage, neither now nor when the process ends."""
+    """Exempt the many objects of an import from garbage collection, both now and at the process's end."""
     if "lightning_sdk" in sys.modules:
         yield
         return
     was_enabled = gc.isenabled()
-    # What is garbage by now would be kept, too.
+    # Collected first, because present garbage would be exempt, too.
     gc.collect()
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""Keeps the SDK from signing in by itself: a process of ours never opens a browser and never waits for a person.
+"""A sign-in by key only: a process of ours never opens a browser and never waits for a person.
 
 The SDK has no setting for either.
 """
@@ -12,7 +12,7 @@ _FORBIDDEN = 403
 
 
 def sign_in_by_key_only() -> None:
-    """Have the SDK in this process fail at once where it would open a browser, or ask again what it was refused."""
+    """Let the SDK in this process fail at once instead of opening a browser or repeating a refused request."""
     refuse_browser(_refuse)
     decide_retries(never_for=_FORBIDDEN)
 

@@ -15,7 +15,7 @@ from lightning_native.lightning.sdk_internals import end_keep_alive, remove_file
 if TYPE_CHECKING:
     from lightning_sdk import Machine, Studio
 
-# How long a machine may take to come or to go.
+# The longest that a machine may need to start or to stop.
 _SETTLE_SECONDS = 1800.0
 _LOOK_SECONDS = 0.2
 
@@ -37,7 +37,7 @@ class LightningStudio:
         return str(self._studio.name)
 
     def start(self, machine: str | None) -> None:
-        """Have the studio running on `machine`; None: on whatever it runs, else on the default machine."""
+        """Ensure that the studio runs on `machine`; None: on any machine, the default one if it does not run yet."""
         from lightning_sdk import Machine
 
         wanted = Machine.from_str(canonical_machine(machine)) if machine else None
@@ -52,13 +52,13 @@ class LightningStudio:
         try:
             self._studio.start(wanted)
         except Exception:
-            # Somebody else may have started it at the same moment.
+            # Another process may have started it at the same moment.
             self.settle()
             if not self.is_running() or (wanted is not None and self._studio.machine != wanted):
                 raise
 
     def settle(self) -> None:
-        """Wait while the studio is being started or stopped by somebody."""
+        """Wait while the studio is being started or stopped."""
         from lightning_sdk import Status
 
         deadline = time.monotonic() + _SETTLE_SECONDS
@@ -69,21 +69,21 @@ class LightningStudio:
                 time.sleep(_LOOK_SECONDS)
 
     def is_running(self) -> bool:
-        """Tell whether the studio runs now."""
+        """Return whether the studio runs now."""
         from lightning_sdk import Status
 
         with cloud_errors(f"see how studio {self.name!r} stands"):
             return bool(self._studio.status == Status.Running)
 
     def is_up(self) -> bool:
-        """Tell whether somebody has started the studio: it runs now, or soon will."""
+        """Return whether the studio runs or is being started."""
         from lightning_sdk import Status
 
         with cloud_errors(f"see how studio {self.name!r} stands"):
             return self._studio.status in (Status.Running, Status.Pending)
 
     def runs_on(self, machine: str) -> bool:
-        """Tell whether `machine` is what the studio has now, or had last."""
+        """Return whether `machine` is the studio's present or last machine."""
         from lightning_sdk import Machine
 
         with cloud_errors(f"see what studio {self.name!r} runs on"):
@@ -101,12 +101,12 @@ class LightningStudio:
             self._studio.upload_file(str(path), remote_path, progress_bar=False)
 
     def remove(self, remote_path: str) -> None:
-        """Remove a file below the studio's home. Gone already is a success."""
+        """Remove a file below the studio's home. It is no error if the file is gone."""
         with cloud_errors(f"remove {remote_path} from studio {self.name!r}"), suppress(FileNotFoundError):
             remove_file(self._studio, remote_path)
 
     def release(self, *, delete: bool) -> None:
-        """Stop the studio, and delete it if so asked. Gone already is a success."""
+        """Stop the studio, and delete it on request. It is no error if the studio is gone."""
         from lightning_sdk import Status
 
         with cloud_errors(f"{'delete' if delete else 'stop'} studio {self.name!r}"):

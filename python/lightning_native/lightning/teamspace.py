@@ -27,28 +27,28 @@ _DRIVE = f"lightning_storage/{DRIVE_CONNECTION}"
 
 
 class LightningCloud:
-    """The teamspace that the environment of this process names, through the SDK.
+    """The teamspace that this process's variables name, through the SDK.
 
-    The SDK reads the environment once per process, so one process serves one cloud.
+    One process serves one cloud, because the SDK reads the variables once per process.
     """
 
     def __init__(self, teamspace: "Teamspace") -> None:
         self._teamspace = teamspace
         self._prices: dict[str, float] | None = None
         self._prices_lock = threading.Lock()
-        # Looking one up takes several requests.
+        # The search for a studio needs several requests.
         self._known_studios: dict[str, LightningStudio] = {}
-        # A taken name is looked for and dealt with by who asked for it.
+        # The caller handles a name that is taken already.
         warnings.filterwarnings("ignore", message="Job name .* was already taken")
         share_log_client()
 
     @property
     def machine_python(self) -> str:
-        """The version of Python that new machines have, as far as that is known without one."""
+        """The Python version of new machines, as known before any of them is asked."""
         return machine_python(os.environ)
 
     def find_studio(self, name: str) -> "LightningStudio | None":
-        """Return the studio of this name, running or not."""
+        """Return the studio of this name, whether or not it runs."""
         from lightning_sdk import Studio
 
         with cloud_errors(f"look for studio {name!r}"):
@@ -63,7 +63,7 @@ class LightningCloud:
                 raise
 
     def find_studios(self, name: str) -> list[LightningStudio]:
-        """Return the studio of this name, then those that requests to create it may have made besides."""
+        """Return the studio of this name, then the copies that requests for it may have created."""
         with cloud_errors(f"look for studios {name!r}"):
             studios = self._teamspace.studios
         named = [studio for studio in studios if studio.name == name]
@@ -77,7 +77,7 @@ class LightningCloud:
         return [LightningStudio(studio) for studio in (*named, *copies)]
 
     def create_studio(self, name: str, *, ours: bool = True) -> LightningStudio:
-        """Return a studio of this name, created if it is not there; it is not started."""
+        """Return a studio of this name, created if it does not exist; it is not started."""
         from lightning_sdk import Studio
 
         studio: LightningStudio | None = None
@@ -85,7 +85,7 @@ class LightningCloud:
             with cloud_errors(f"create studio {name!r}"):
                 studio = LightningStudio(Studio(name=name, teamspace=self._teamspace))
         except CloudError:
-            # It may have been created all the same, and only the answer was lost.
+            # The studio may exist all the same, and only the answer was lost.
             if self.find_studio(name) is None:
                 raise
         if studio is None or studio.name != name:
@@ -94,10 +94,10 @@ class LightningCloud:
         return studio
 
     def _first_of(self, name: str, last: LightningStudio | None, *, ours: bool) -> LightningStudio:
-        """Return the studio of a name that the SDK asked for more than once, and delete what that made besides."""
+        """Return the studio of a name that the SDK requested more than once, and delete its copies."""
         found = self.find_studios(name)
         if last is not None and (not found or found[0].name != name):
-            # Somebody else's has the name, and cannot be seen.
+            # Another user's studio, which is not visible here, has the name.
             return last
         first = self.find_studio(name) or found[0]
         for studio in found[1:]:
@@ -116,7 +116,7 @@ class LightningCloud:
             return [str(job.name) for job in self._teamspace.jobs]
 
     def jobs(self) -> list[LightningJob]:
-        """Return all jobs of the teamspace, in the state that they have now."""
+        """Return all jobs of the teamspace, with their present states."""
         with cloud_errors("list the jobs"):
             jobs = self._teamspace.jobs
         for job in jobs:
@@ -124,13 +124,13 @@ class LightningCloud:
         return [LightningJob(job) for job in jobs]
 
     def upload_to_drive(self, path: Path, remote_path: str) -> None:
-        """Upload a file to a path in our folder of the teamspace's drive, which containers can mount folders of."""
+        """Upload a file to a path in our folder of the teamspace's drive, whose folders containers can mount."""
         with cloud_errors(f"upload {remote_path} to the drive"):
-            # A folder in here is made by the first upload, and is a connection of its name, so that jobs can mount it.
+            # The first upload creates the folder as a connection of its name, so that jobs can mount it.
             drive_client().upload_file(self._teamspace.id, str(path), f"{_DRIVE}/{remote_path}", progress_bar=False)
 
     def remove_from_drive(self, remote_path: str) -> None:
-        """Remove a folder in our folder of the drive. Gone already is a success."""
+        """Remove a folder in our folder of the drive. It is no error if the folder is gone."""
         with cloud_errors(f"remove {remote_path} from the drive"):
             try:
                 drive_client().delete_folder(self._teamspace.id, f"{_DRIVE}/{remote_path}")
@@ -139,7 +139,7 @@ class LightningCloud:
                     raise
 
     def hourly_cost(self, machine: str) -> float | None:
-        """Return what a machine costs, in dollars an hour; None where the price list does not say."""
+        """Return the cost of a machine in dollars an hour; None if the price list does not have it."""
         with self._prices_lock:
             if self._prices is None:
                 slugs = machine_slugs()
@@ -147,17 +147,17 @@ class LightningCloud:
         return self._prices.get(machine_slugs()[canonical_machine(machine)])
 
     def find_jobs(self, name: str) -> list[LightningJob]:
-        """Return the jobs submitted under a name: none, one, or more where a submission was delivered twice."""
+        """Return the jobs submitted under a name: none, one, or more if a submission was delivered twice."""
         from lightning_sdk import Job
 
-        # The platform names the second of two submissions after the first. Only the list is to be trusted: the SDK
-        # says of a job that it does not exist whenever it cannot be asked.
+        # The platform names the second of two submissions after the first. Only the list is reliable, because the SDK
+        # reports that a job does not exist whenever a status call fails.
         names = [other for other in self.job_names() if other == name or is_name_of_copy(name, other)]
         with cloud_errors(f"look for job {name!r}"):
             return [LightningJob(Job(name=found, teamspace=self._teamspace)) for found in sorted(names)]
 
     def find_jobs_like(self, prefix: str) -> list[LightningJob]:
-        """Return the jobs that are called so, or whose names begin with it and a dash, whoever submitted them."""
+        """Return the jobs of any submitter with this name, or with one that begins with it and a dash."""
         from lightning_sdk import Job
 
         names = [other for other in self.job_names() if other == prefix or other.startswith(f"{prefix}-")]

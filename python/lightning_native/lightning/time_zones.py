@@ -7,5 +7,5 @@ from lightning_native.lightning.sdk_internals import time_zone_names
 
 @cache
 def time_zones() -> tuple[str, ...]:
-    """Return the names that the installed `lightning_sdk` lets schedules have, and `UTC`."""
+    """Return the names that the installed `lightning_sdk` accepts for schedules, and `UTC`."""
     return tuple(dict.fromkeys(["UTC", *time_zone_names()]))
