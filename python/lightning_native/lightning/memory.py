@@ -213,7 +213,7 @@ class MemoryStudio:
             self._cloud.studios.pop(self.name, None)
 
     def run(self, argv: Sequence[str]) -> tuple[str, int]:
-        """Do what the agent does; any other command does nothing."""
+        """Answer as the agent does; any other command does nothing."""
         if not self._running:
             raise CloudError(f"studio {self.name!r} does not run")
         verb, arguments = argv[len(COMMAND) : len(COMMAND) + 1], argv[len(COMMAND) + 1 :]
