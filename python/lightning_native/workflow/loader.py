@@ -36,9 +36,9 @@ from lightning_native.user_files import read_user_text
 from lightning_native.workflow.schema import Resources, RuntimeDocument, StepDocument, WorkflowDocument, validate
 from lightning_native.yaml_document import Document, Location, did_you_mean, read_yaml
 
-# As GitHub Actions runs commands: a script ends at its first failure, also inside of a pipe.
+# The options of GitHub Actions: a script ends at its first failure, also inside a pipe.
 SHELL = ("bash", "-eo", "pipefail", "-c")
-# A step falls back to dearer machines that satisfy its request, but not to any that exists.
+# The most machines for a request: the cheapest one, and dearer ones to fall back to.
 _MOST_FALLBACKS = 3
 _MOST_REFERENCES = 1000
 _MOST_PROBLEMS = 100
@@ -52,9 +52,9 @@ class RuntimeCommand:
 
     Attributes:
         argv: the command, to be run in the folder of the code.
-        env: environment variables that it needs.
-        timeout: seconds, if the runtime has a limit.
-        warnings: what is not as the runtime asks for.
+        env: the variables that it needs.
+        timeout: the runtime's time limit in seconds, if it has one.
+        warnings: differences from the runtime's description.
     """
 
     argv: tuple[str, ...]
@@ -63,21 +63,21 @@ class RuntimeCommand:
     warnings: tuple[str, ...] = ()
 
 
-# From the type and the specification of a runtime; raises JobError for one that cannot be a step.
+# Called with the type and the specification of a runtime; raises JobError for one that cannot be a step.
 RuntimeTranslator = Callable[[str, Mapping[str, Any]], RuntimeCommand]
 
 
 @dataclass(frozen=True)
 class Workflow:
-    """What a workflow file asks for.
+    """The content of a workflow file.
 
     Attributes:
         plan: the run; a step that asks for resources has no machines before `resolve_machines`.
         root: the folder of the code.
-        environments: each step's environment variables; they may hold secrets.
-        requests: what steps ask of their machine instead of naming one.
-        main_request: what the workflow asks of its main machine instead of naming one.
-        warnings: what is not as the file asks for.
+        environments: each step's variables; they may hold secrets.
+        requests: the resources that steps request instead of naming a machine.
+        main_request: the resources that the workflow requests instead of naming its main machine.
+        warnings: differences from the file.
     """
 
     plan: RunPlan
@@ -104,12 +104,12 @@ def load_workflow(
 
     Args:
         path: the file.
-        environment: where `${NAME}` in values of `env` comes from.
-        run_id: of the plan; a new one if None.
-        translate_runtime: makes commands of runtimes; without it, steps have none.
+        environment: the variables for `${NAME}` in values of `env`.
+        run_id: the plan's run id; a new one if None.
+        translate_runtime: translates runtimes to commands; None: a runtime is an error.
 
     Raises:
-        PlanError: it cannot be read or run as it is written; a line for each mistake, with file, line and place.
+        PlanError: the file cannot be read or run as it is written; each mistake has a line with file, line and place.
 
     """
     document = read_yaml(Path(path))
@@ -124,7 +124,7 @@ def resolve_machines(workflow: Workflow, offers: Iterable[MachineOffer]) -> Work
     """Return the workflow with a machine, and some to fall back to, for every request for resources.
 
     Raises:
-        PlanError: no machine satisfies one of them; the message says what comes nearest.
+        PlanError: no machine satisfies one of them; the message has the nearest machines.
     """
     known = list(offers)
     steps = []
@@ -150,7 +150,7 @@ def _choose(who: str, request: ResourceRequest, offers: list[MachineOffer], *, i
 
 
 class _Loader:
-    """Makes a workflow of a document whose types are right, collecting whatever else is wrong with it."""
+    """The translation of a document with correct types to a workflow; it collects all other mistakes."""
 
     def __init__(
         self,
@@ -258,7 +258,7 @@ class _Loader:
         )
 
     def _command(self, name: str, step: StepDocument) -> tuple[tuple[str, ...], float | None]:
-        """Return a step's command, and the seconds that its runtime may take."""
+        """Return a step's command, and the time limit of its runtime in seconds."""
         location = ("steps", name)
         if step.runtime is not None and step.command is not None:
             self._problem((*location, "runtime"), "a step has a command or a runtime; remove one")
@@ -327,7 +327,7 @@ class _Loader:
             if match["dollar"]:
                 return "$"
             if name is None:
-                # The text itself may be a secret: it is not shown.
+                # The text itself is not shown, because it may be a secret.
                 self._problem(location, "a lone $; write $$ for a dollar, or ${NAME} for your variable NAME")
                 return ""
             if name in self._environment:
@@ -349,20 +349,20 @@ class _Loader:
             except (OSError, UnicodeDecodeError) as error:
                 self._problem(location, f"the requirements file {path} cannot be read: {_reason(error)}")
                 return ()
-            # What it includes is looked for relative to its name, perhaps by a process with another working folder.
+            # Included files are relative to this name, and another process may read them in another working folder.
             source = (str(path.absolute() if _INCLUDE.search(text) else path), text)
             return (source,) if self._merge((source,), location) else ()
         lines: list[str] = []
         for index, requirement in enumerate(given):
             if self._merge(((str(self._path), requirement),), (*location, index), inline=True):
-                # In the line it has in our file, so that conflicts name it.
+                # At the line that it has in our file, so that conflicts name that line.
                 lines += [""] * (self._document.line((*location, index)) - 1 - len(lines))
                 lines.append(requirement)
         name = self._path.absolute() if any(map(_INCLUDE.search, lines)) else self._path
         return ((str(name), "\n".join(lines)),) if lines else ()
 
     def _merge(self, sources: tuple[RequirementSource, ...], location: Location, *, inline: bool = False) -> bool:
-        """Note what is wrong with requirements; tell whether nothing is."""
+        """Record the mistakes in requirements; return whether there are none."""
         for name, text in sources:
             problem = problem_of_text(text) or (refusal(name, text) if has_credentials(text) else None)
             if problem is not None:
@@ -371,7 +371,7 @@ class _Loader:
         try:
             merge_requirements(sources)
         except RequirementError as error:
-            # A line of the list has its place in our file, not in a file of its own.
+            # The place of a list's line is in our file, not in a file of its own.
             message = str(error).removeprefix(f"{self._path}:1: ") if inline else str(error)
             self._problem(location, message)
             return False
@@ -394,7 +394,7 @@ class _Loader:
             root = self._folder / Path(self._described.root).expanduser()
             there = root.is_dir()
         except (OSError, RuntimeError):
-            # A name that is too long, or `~name` of a user that is not there.
+            # The name is too long, or the user of `~name` does not exist.
             root, there = self._folder / self._described.root, False
         if not there:
             self._problem(("root",), f"{root} is no folder; name the folder of your code, relative to this file")

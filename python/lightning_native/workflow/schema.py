@@ -1,4 +1,4 @@
-"""What a workflow file may hold: its keys, their types, and the words for what is wrong with them."""
+"""The schema of a workflow file: its keys, their types, and the messages about mistakes."""
 
 import math
 import re
@@ -109,7 +109,7 @@ def _text(value: object) -> object:
 
 
 def _float(value: float) -> float:
-    """Return a number as a float: one that is too large for that is infinite."""
+    """Return a number as a float; a number that is too large for one becomes infinite."""
     try:
         return float(value)
     except OverflowError:
@@ -144,7 +144,7 @@ def _as_list(value: object) -> object:
     return [value] if isinstance(value, str | Written) else value
 
 
-# Tags of a union's members are part of pydantic's locations; no key of a file can hold a NUL.
+# The tags of a union's members are part of pydantic's locations. NUL marks them, because no key can hold it.
 def _kind(value: object) -> str | None:
     for kind, name in ((str | Written, "\0text"), (list, "\0list"), (dict, "\0mapping")):
         if isinstance(value, kind):
@@ -174,7 +174,7 @@ Count = Annotated[int, BeforeValidator(_count)]
 
 
 class Resources(_Model):
-    """What a machine must have at least."""
+    """The least resources of a machine."""
 
     gpu: Annotated[Count, Field(ge=0)] | None = None
     gpu_type: Text | None = None
@@ -184,7 +184,7 @@ class Resources(_Model):
 
 
 class Retries(_Model):
-    """How often a failed step is tried again."""
+    """The number of a failed step's retries, and the pauses before them."""
 
     count: Annotated[Count, Field(ge=0)]
     delay: Duration = 0.0
@@ -192,7 +192,7 @@ class Retries(_Model):
 
 
 class ScheduleDocument(_Model):
-    """When Lightning runs the workflow again and again."""
+    """The schedule by which Lightning runs the workflow again and again."""
 
     cron: Text
     timezone: Text = "UTC"
@@ -224,7 +224,7 @@ Environment = dict[Text, Annotated[str, BeforeValidator(_variable)]]
 
 
 class RuntimeDocument(_Model):
-    """What a step runs instead of a command: a runtime of a job file."""
+    """A runtime of a job file, which a step runs instead of a command."""
 
     type: Text
     spec: Annotated[dict[str, Any], BeforeValidator(_plain)]
@@ -265,8 +265,8 @@ class WorkflowDocument(_Model):
 
 
 def validate(document: Document) -> tuple[WorkflowDocument | None, list[str]]:
-    """Return the checked document, or what is wrong with it, in the order of the file."""
-    # Room for anchors, as in Compose files.
+    """Return the checked document, or its mistakes in the order of the file."""
+    # Keys that begin with `x-` are room for anchors, as in Compose files.
     value = {key: item for key, item in document.value.items() if not key.startswith("x-")}
     try:
         return WorkflowDocument.model_validate(value), []
@@ -298,7 +298,7 @@ def _described(location: Location, detail: ErrorDetails) -> tuple[Location, str]
     if kind in ("model_type", "model_attributes_type", "dict_type"):
         return location, "must be a mapping of keys and values"
     message = re.sub(r"^(Input|Dictionary|List|String) should (be a valid|be|have)", _must, detail["msg"])
-    # A value of an environment may be a secret.
+    # The value of a variable may be a secret.
     shown = (
         "" if "env" in location or isinstance(detail["input"], dict | list) else f"; it is {_shown(detail['input'])}"
     )
