@@ -100,7 +100,7 @@ class _Download:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects on the web only, not to files or other services of this computer."""
+    """A handler that follows redirects on the web only, not to files or other services of this computer."""
 
     def redirect_request(
         self,

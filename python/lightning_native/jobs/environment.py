@@ -91,7 +91,7 @@ def _pieces(name: str, text: str, texts: Mapping[str, str], depth: int, budget: 
             if "$" in value:
                 pieces += _pieces(referred, value, texts, depth + 1, budget)
             else:
-                # At least 1, because a great many empty values take time as well.
+                # At least 1, because a great many empty values need time, too.
                 budget.take(len(value) + 1)
                 pieces.append(value)
             text = after[len(match[0]) - 1 :]

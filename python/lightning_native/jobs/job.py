@@ -44,7 +44,7 @@ class Job(BaseModel):
 
         Raises:
             ValueError: the document is no mapping.
-            AttributeError: it has no `spec`, or what should be a mapping is none.
+            AttributeError: it has no `spec`, or a value that should be a mapping is none.
             NotImplementedError: the type of its runtime or infrastructure is missing or not known.
         """
         if not isinstance(document, Mapping):
@@ -96,7 +96,7 @@ def load_job(text_or_path: str | Path) -> Job:
         JobError: the file cannot be read, or its values become too many or too deep.
         yaml.YAMLError: the text is not YAML.
         ValueError: the document is no mapping.
-        AttributeError: it has no `spec`, or what should be a mapping is none.
+        AttributeError: it has no `spec`, or a value that should be a mapping is none.
         NotImplementedError: the type of its runtime or infrastructure is missing or not known.
     """
     text = str(text_or_path)

@@ -18,7 +18,7 @@ from lightning_native.terminal import show_output
 if TYPE_CHECKING:
     from lightning_native.workflow.loader import RuntimeCommand
 
-# The step's job has a name already, and names are made by the native module, which steps' machines lack.
+# The step's job has a name already, and steps' machines lack the native module, which creates names.
 _NAME = "step"
 
 

@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 60
 
 
 class WebRedirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects on the web only, not to files or other services of this machine."""
+    """A handler that follows redirects on the web only, not to files or other services of this machine."""
 
     def redirect_request(  # noqa: D102  the base class's own
         self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str

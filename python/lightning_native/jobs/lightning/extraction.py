@@ -22,7 +22,7 @@ def extract(live_job: Any) -> Runtime:
         live_job: a `Job` of the SDK, our own handle of one, or a `LightningJobSpec`.
 
     Raises:
-        JobError: it was not made of a description, and cannot be described.
+        JobError: it has no description, and cannot be described.
         CloudError: Lightning cannot be asked.
     """
     runtime = extract_job(live_job).runtime
@@ -35,7 +35,7 @@ def extract_job(live_job: Any) -> Job:
     """Return the whole job: name, infrastructure and runtime.
 
     Raises:
-        JobError: it was not made of a description, and cannot be described.
+        JobError: it has no description, and cannot be described.
         CloudError: Lightning cannot be asked.
     """
     details = _details(live_job)

@@ -36,7 +36,7 @@ _MINUTES = "job_configuration_details.maximum_runtime_in_minutes"
 
 
 class Handler(ABC):
-    """Translates one kind of runtime, and extracts it from a job."""
+    """A translator of one kind of runtime, which also extracts it from a job."""
 
     runtime: ClassVar[type[Runtime]]
 
@@ -338,7 +338,7 @@ class PyTorchDistributedHandler(PythonHandler):
         return variables
 
     def _check(self, variables: Variables) -> None:
-        """Accept everything for now: unlike Python code, it needs no entrypoint."""
+        """Accept everything for now, because PyTorch, unlike Python code, needs no entrypoint."""
 
     def _take(self, variables: Variables) -> Specification:
         specification = super()._take(variables)
