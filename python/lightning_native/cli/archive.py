@@ -1,4 +1,4 @@
-"""`archive`: pack a source tree into a deterministic tar.gz, or list what would go in."""
+"""`archive`: pack a source tree into a deterministic tar.gz, or list the files that would go in."""
 
 import argparse
 import json

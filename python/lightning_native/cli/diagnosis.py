@@ -1,4 +1,4 @@
-"""Looks for what keeps runs from working: each finding says what was found and what to do about it."""
+"""The search for problems that keep runs from working; each finding has its remedy."""
 
 import os
 import shutil
@@ -20,13 +20,13 @@ from lightning_native.lightning.sdk_version import how_to_install
 from lightning_native.lightning.session import cloud_name, open_teamspace
 
 _OLDEST_PYTHON, _FIRST_UNTESTED_PYTHON = (3, 10), (3, 14)
-# Archives, logs, and studios of the local cloud.
+# Room for archives, logs, and studios of the local cloud.
 _LEAST_FREE_BYTES = 2 * 10**9
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What one check found; `remedy` is empty when all is well."""
+    """The result of one check; `remedy` is empty if nothing is wrong."""
 
     check: str
     ok: bool
@@ -35,7 +35,7 @@ class Finding:
 
 
 def diagnose() -> list[Finding]:
-    """Check this machine, and the teamspace that the environment of this process names. Changes nothing."""
+    """Check this machine, and the teamspace that this process's variables name. Nothing is changed."""
     checks: dict[str, Callable[[str], Finding]] = {
         "python": _python,
         "git": _git,

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the action says."""
+    """Carry out the action."""
     with chosen_cloud(local=args.local), Journal() as journal:
         known = journal.environments(cloud_name())
         return _prune(journal, known, args) if args.action == "prune" else _list(known, args.json)

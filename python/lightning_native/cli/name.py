@@ -1,4 +1,4 @@
-"""`name`: make valid studio names."""
+"""`name`: create valid studio names."""
 
 import argparse
 import json

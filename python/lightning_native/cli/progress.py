@@ -13,7 +13,7 @@ MOMENT = 0.5
 
 
 class ProgressBar:
-    """Shows the bytes done; shows nothing if stderr is no terminal, or if the work ends in a moment."""
+    """A bar of the bytes done; invisible if stderr is no terminal, or if the work ends in a moment."""
 
     def __init__(self, label: str) -> None:
         self._label = label

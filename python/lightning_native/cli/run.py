@@ -79,7 +79,7 @@ def _start(workflow: Workflow, environ: dict[str, str], args: argparse.Namespace
             file=sys.stderr,
         )
         if not args.detach:
-            # Whoever ends this command ends the run, as Ctrl-C does.
+            # A SIGTERM to this command ends the run, as Ctrl-C does.
             signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
         return Watch(
             folder,

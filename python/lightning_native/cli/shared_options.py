@@ -10,7 +10,7 @@ _TAKEN = "options_of_the_action"
 
 
 def share_options(parser: argparse.ArgumentParser) -> None:
-    """Make each option of an action count before the action as well as after it.
+    """Accept each option of an action before the action as well as after it.
 
     argparse parses an action into a namespace of its own and then copies that, defaults included, over the values from
     before the action; so an option that is declared before the action has no default in it.

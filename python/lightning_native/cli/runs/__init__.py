@@ -1,4 +1,4 @@
-"""`lightning-native runs`: what ran, how it ended, what it holds, what it printed; wait for it, stop it, resume it."""
+"""`lightning-native runs`: runs and their output, listed, shown, reported, awaited, stopped and resumed."""
 
 import argparse
 import json
@@ -23,7 +23,7 @@ __all__ = ["EXAMPLE", "add_arguments", "find_run", "run"]
 EXAMPLE = "lightning-native runs show 3f2a"
 
 _POLL_SECONDS = 0.02
-# How long a run that was just started may take to be in the journal.
+# The longest that a new run needs to appear in the journal.
 _BEGIN_SECONDS = 30.0
 
 
@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     logs.add_argument("--step", metavar="NAME", help="only this step, without its name before each line")
     wait = commands.add_parser("wait", help="wait until a run has ended, and show it; exit code 0 if it completed")
     wait.add_argument("--timeout", type=float, metavar="S", help="seconds to wait at most (default: no limit)")
-    # For a controller's own journal, which is asked from elsewhere.
+    # For `RemoteController`, which calls this command in the studio of a controller.
     wait.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     stop = commands.add_parser("stop", help="stop a run and wait until it has released what it held")
     stop.add_argument("--graceful", action="store_true", help="let the steps that run end first")
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Do what the action says."""
+    """Carry out the action."""
     actions = {
         "list": _list,
         "show": _show,
@@ -101,7 +101,7 @@ def _list(journal: Journal, args: argparse.Namespace) -> int:
 
 
 def _asked(journal: Journal, known: RunRecord, location: ControllerLocation) -> tuple[RunRecord, str]:
-    """Return the record of a run that a studio drives, as that has it, and why it could not be asked."""
+    """Return the record that a studio has of a run; if it cannot be asked, the known record and the reason."""
     from lightning_native.cli.runs.remote import RunElsewhere
     from lightning_native.engine.process.remote_controller import RemoteController
     from lightning_native.lightning.session import connect
@@ -131,7 +131,7 @@ def _wait(journal: Journal, args: argparse.Namespace) -> int:
             view = found.wait(deadline)
             moved = isinstance(found, RunHere) and not args.here and view.run.state == "running"
             if moved and not view.is_driven and location_of(view.run) is not None and time.monotonic() < deadline:
-                # Meanwhile it was handed over to a controller in a studio.
+                # The run's controller has moved to a studio meanwhile.
                 continue
         view.print(as_json=args.json)
         return 0 if view.run.state == "completed" else 1
@@ -166,7 +166,7 @@ def _stop(journal: Journal, args: argparse.Namespace) -> int:
         if wanted:
             found.stop(graceful=args.graceful)
     if wanted and isinstance(found, RunHere) and location_of(before.run) is not None:
-        # Meanwhile it was handed over to a controller in a studio.
+        # The run's controller has moved to a studio meanwhile.
         with reach_run(journal, run_id, local=args.local) as there:
             there.stop(graceful=args.graceful)
     state = _state_after(journal, args)
@@ -182,7 +182,7 @@ def _state_after(journal: Journal, args: argparse.Namespace) -> str:
         with reach_run(journal, args.run_id, local=args.local) as found:
             return found.view().run.state
     except PlanError:
-        # Submitted elsewhere: with its controller, all that this machine can know of it is gone.
+        # Another machine submitted the run, so this one knows nothing about it once its controller is gone.
         return "gone"
 
 

@@ -1,4 +1,4 @@
-"""The end of a run whose controller is gone, with its studio and its journal: ZenML knows how the run ended."""
+"""The end of a run in ZenML, for a run whose controller is gone with its studio and its journal."""
 
 import os
 
@@ -7,7 +7,7 @@ from lightning_native.engine.record.journal import Journal, RunRecord
 
 
 def record_end(journal: Journal, record: RunRecord, location: ControllerLocation) -> None:
-    """Record in this machine's journal how a run has ended, where ZenML knows it; else the run stays as it is."""
+    """Record the end of a run in this machine's journal if ZenML has it; otherwise, the run stays as it is."""
     try:
         from lightning_native.zenml.remote_controller.end import published_end
     except ImportError:

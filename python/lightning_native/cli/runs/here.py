@@ -15,7 +15,7 @@ from lightning_native.lightning.credentials import Credentials
 from lightning_native.terminal import clean, show_output
 
 _REFRESH_SECONDS = 0.1
-# A caller that waits for an end has something to do then.
+# Short, because a caller acts as soon as the run has ended.
 _POLL_SECONDS = 0.02
 
 
@@ -35,7 +35,7 @@ class RunHere:
         return record
 
     def is_driven(self) -> bool:
-        """Tell whether a process drives the run now, or is about to."""
+        """Return whether a process drives the run now, or is about to."""
         return self._folder.is_driven()
 
     def view(self) -> RunView:
@@ -52,7 +52,7 @@ class RunHere:
         return self.view()
 
     def print_logs(self, step: str | None, *, follow: bool) -> int:
-        """Print what the steps print; of one step, without its name before each line."""
+        """Print the output of the steps, or that of one step without its name before each line."""
         steps = [record.name for record in self._journal.steps(self.run_id)]
         if step and step not in steps:
             raise PlanError(f"run {self.run_id} has no step {step!r}; its steps are {', '.join(steps)}")
@@ -69,10 +69,10 @@ class RunHere:
 
     def stop(self, *, graceful: bool) -> None:
         """Stop the run, and return when it is not driven any more."""
-        # While the question was open, it may have ended, or another process may have taken it over.
+        # While the question was open, the run may have ended, or another controller may drive it now.
         controller = self._record().controller
         if graceful or controller is None:
-            # A controller that is just being started looks for this, too.
+            # A controller that is being started checks this, too.
             self._folder.request_stop(graceful=graceful)
         elif self.is_driven():
             os.kill(controller, signal.SIGTERM)

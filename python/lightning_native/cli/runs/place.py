@@ -35,7 +35,7 @@ def location_of(record: RunRecord) -> ControllerLocation | None:
     try:
         return ControllerLocation.read(RunFolder.of(record.run_id))
     except PlanError:
-        # An id of before ids were checked: it has no folder of ours.
+        # The id is older than the check of ids, so it has no folder of ours.
         return None
 
 
@@ -43,14 +43,14 @@ def location_of(record: RunRecord) -> ControllerLocation | None:
 def reach_run(
     journal: Journal, prefix: str, *, local: bool, only_here: bool = False
 ) -> "Iterator[RunHere | RunElsewhere]":
-    """Yield the run whose id begins with a text; of a run in a studio, with the environment naming its cloud.
+    """Yield the run whose id begins with a text; this process's variables name the cloud of a run in a studio.
 
-    A run that the journal does not know is looked for on the cloud, where another machine may have submitted it.
+    A run that the journal does not have is searched for on the cloud, because another machine may have submitted it.
 
     Args:
-        journal: of this machine.
+        journal: this machine's journal.
         prefix: the beginning of the run's id.
-        local: look on the local cloud instead of Lightning.
+        local: search on the local cloud instead of Lightning.
         only_here: do not ask any cloud.
 
     Raises:
@@ -85,9 +85,9 @@ def reach_run(
 
 @contextmanager
 def cloud_of(location: ControllerLocation) -> Iterator[None]:
-    """Have the environment of this process name the cloud that a controller is on.
+    """Set this process's variables to those of a controller's cloud for the length of the block.
 
-    The credentials are those of the environment, or else of the ZenML component that the run was submitted with.
+    The credentials are those of the variables, or else of the ZenML component with which the run was submitted.
 
     Raises:
         CredentialsError: both are missing.

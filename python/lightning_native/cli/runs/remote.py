@@ -1,4 +1,4 @@
-"""A run whose controller lives in a studio, on the cloud that this process's environment names."""
+"""A run whose controller lives in a studio, on the cloud that this process's variables name."""
 
 import codecs
 import sys
@@ -13,9 +13,9 @@ from lightning_native.errors import CloudError, ControllerGoneError, PlanError, 
 from lightning_native.terminal import Cleaner, raw, shows_colour
 
 _POLL_SECONDS = 0.2
-# The longest that one question to the studio waits for the run's end.
+# The longest that one request to the studio waits for the run's end.
 _WAIT_SECONDS = 5.0
-# The longest that a controller takes to publish, keep its log and delete its studio, once its run has ended.
+# The longest that a controller needs to publish, keep its log and delete its studio, once its run has ended.
 _LEAVE_SECONDS = 180.0
 
 T = TypeVar("T", RunRecord, StepRecord, Lease, Event)
@@ -24,7 +24,7 @@ T = TypeVar("T", RunRecord, StepRecord, Lease, Event)
 class RunElsewhere:
     """One run that a controller in a studio drives.
 
-    `journal`: this machine's, if the run was submitted from it; what the run's end was is recorded there.
+    `journal` is this machine's; it records the end of the run if this machine submitted the run.
     """
 
     def __init__(self, controller: RemoteController, journal: Journal, record: RunRecord | None) -> None:
@@ -48,7 +48,7 @@ class RunElsewhere:
         except ControllerGoneError:
             return self._view_of_end()
         if "run_id" not in answer:
-            # Of a dynamic pipeline, or before the run's journal is there.
+            # A dynamic pipeline has no journal, and another run has none before it begins.
             return self._view_without_journal()
         run = _read(RunRecord, answer)
         return RunView(
@@ -76,7 +76,7 @@ class RunElsewhere:
         return RunView(run, True, f"driven by studio {self._studio}", [], [], [], self._logs(), self._studio)
 
     def _view_of_end(self) -> RunView:
-        """Return the records of a run whose controller is gone, as ZenML has its end; keep it in the journal."""
+        """Return the records of a run whose controller is gone, and record in the journal the end that ZenML has."""
         known = self._known
         if known is None:
             raise ControllerGoneError(
@@ -96,13 +96,13 @@ class RunElsewhere:
             view = self.view(max(0.0, min(left, _WAIT_SECONDS)))
             if view.run.state != "running" or left <= 0:
                 return view
-            # Of a run that no journal there knows, the answer comes at once.
+            # Without a journal there, the answer arrives at once.
             time.sleep(min(_POLL_SECONDS, max(left, 0.0)))
 
     def print_logs(self, step: str | None, *, follow: bool) -> int:
-        """Print the log of the controller, which has what the steps print; of one step, only its lines."""
+        """Print the controller's log, which has the output of the steps, or only the lines of one step."""
         target = raw(sys.stdout)
-        # Both remember what a piece of the log was cut in the middle of.
+        # Both keep the sequence or character in which a piece of the log was cut.
         cleaner, decoder = Cleaner(colour=shows_colour(target)), codecs.getincrementaldecoder("utf-8")("replace")
         shown = _Lines(f"[{step}] ") if step else None
         printed = 0
@@ -117,7 +117,7 @@ class RunElsewhere:
         return 0
 
     def _print_kept_log(self, step: str | None, printed: int) -> int:
-        """Print the rest of the log, from where the controller has kept it."""
+        """Print the rest of the log from the copy that the controller has kept."""
         from lightning_native.cli.runs.end import kept_log
 
         log = kept_log(self.run_id)
@@ -146,10 +146,11 @@ class RunElsewhere:
             raise CloudError(f"run {self.run_id} has ended, and its controller's studio {self._studio} is still there")
 
     def resume(self) -> None:
-        """Refuse: a controller in a studio goes on by itself.
+        """Refuse, because a controller in a studio resumes its run by itself.
 
         Raises:
-            PlanError: it is driven, or has ended.
+            PlanError: the run is driven, or has completed.
+            RunStoppedError: the run has ended otherwise.
         """
         run = self.view().run
         if run.state == "running":
@@ -177,6 +178,6 @@ class _Lines:
 
 
 def _read(kind: type[T], values: dict[str, Any]) -> T:
-    """Read a record as `RunView.to_json` writes it, maybe in another version."""
+    """Read a record that `RunView.to_json` wrote, perhaps in another version."""
     known = {field.name for field in fields(kind)}
     return kind(**{name: value for name, value in values.items() if name in known})

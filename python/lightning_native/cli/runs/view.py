@@ -1,4 +1,4 @@
-"""A run as `runs show` presents it, wherever it is driven."""
+"""A run as `runs show` presents it, for a controller on any machine."""
 
 import json
 import time
@@ -18,10 +18,10 @@ class RunView:
         is_driven: whether a controller drives it now.
         driven: a phrase about the controller.
         steps: in the plan's order.
-        leases: everything the run has held.
+        leases: the run's leases, released ones too.
         events: oldest first.
-        logs: where its logs are, as a path or a command.
-        studio: the studio that its controller lives in; None: this machine.
+        logs: the path of its logs, or the command that prints them.
+        studio: the studio of its controller; None: the controller is on this machine.
     """
 
     run: RunRecord
@@ -37,12 +37,12 @@ class RunView:
     def of(
         cls, journal: Journal, run: RunRecord, driven: str, logs: str, *, is_driven: bool, studio: str | None = None
     ) -> "RunView":
-        """Return what the journal of this machine has about a run."""
+        """Return a run with its records in the journal."""
         records = journal.steps(run.run_id), journal.leases(run.run_id), journal.events(run.run_id)
         return cls(run, is_driven, driven, *records, logs, studio)
 
     def to_json(self) -> str:
-        """Return it as JSON."""
+        """Return the records as JSON."""
         shown = {
             **asdict(self.run),
             "steps": [asdict(step) for step in self.steps],
@@ -53,7 +53,7 @@ class RunView:
         return json.dumps(shown, indent=1)
 
     def print(self, *, as_json: bool) -> None:
-        """Print it on stdout."""
+        """Print the records on stdout."""
         print(self.to_json() if as_json else "\n".join(self._lines()))
 
     def _lines(self) -> list[str]:
