@@ -219,7 +219,7 @@ class ArchiveReport:
 
     @property
     def seconds(self) -> float:
-        """The time that it took."""
+        """The duration in seconds."""
 
     @property
     def cached_bytes(self) -> int:
@@ -243,7 +243,7 @@ class ExtractReport:
 
     @property
     def seconds(self) -> float:
-        """The time that it took."""
+        """The duration in seconds."""
 
 @final
 class MergedRequirements:

@@ -623,7 +623,7 @@ def is_stopping(operation: str) -> bool:
 
 def look(operation: str, offset: int) -> dict[str, Any]:
     folder = operation_folder(operation)
-    # The state before the size: after "done" the log is complete.
+    # The state is read before the size, because the log is complete after "done".
     answer: dict[str, Any] = {"state": state_of(folder), "offset": offset}
     try:
         answer["size"] = max(0, os.path.getsize(os.path.join(folder, "log")) - offset)

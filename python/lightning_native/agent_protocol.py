@@ -1,4 +1,4 @@
-"""The part of the agent's protocol that both sides of it, and the stand-in for machines in memory, have to know."""
+"""The part of the agent's protocol that both of its sides and the cloud in memory share."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -65,14 +65,14 @@ class Outcome:
 
     @classmethod
     def from_agent(cls, result: Mapping[str, Any]) -> "Outcome":
-        """Read the result that `agent.py` gives."""
-        # One machine's clock, so that the difference means something.
+        """Read a result of `agent.py`."""
+        # Both times are of one machine's clock, so that their difference is a duration.
         seconds = result["ended"] - result["started"]
         return cls(result["exit_code"], result["timed_out"], result["stopped"], seconds, result["peak_memory"])
 
 
 def read_answer(output: str, code: int) -> dict[str, Any] | None:
-    """Return what `agent.py` has answered, None where that is not to be had from what was printed."""
+    """Return the answer of `agent.py` from a command's output and exit code; None if there is none."""
     try:
         # Shell start-up files may print before the answer.
         answer = json.loads(output.splitlines()[-1]) if code == 0 else None

@@ -10,7 +10,7 @@ import sys
 import sysconfig
 from pathlib import Path
 
-# The empty entry stands for the working folder; only `sys` is imported before its removal.
+# The empty entry is the working folder; only `sys` is imported before its removal.
 _START = (
     "import sys; sys.path[:] = filter(None, sys.path); sys.argv.pop(0); "
     "import runpy; runpy.run_module(sys.argv[0], run_name='__main__', alter_sys=True)"

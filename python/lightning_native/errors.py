@@ -17,9 +17,9 @@
     ├── UsageError (ValueError)          a command that cannot be carried out as it is given
     ├── CredentialsError                 no way to sign in to Lightning
     ├── CloudError                       Lightning refused or failed a call
-    │   ├── ControllerGoneError          the studio of a run's controller is not there any more
-    │   └── OutOfCapacityError           no machine of the kind that was asked for is free
-    ├── EmulatorError                    the local cloud cannot start or do what is asked
+    │   ├── ControllerGoneError          the studio of a run's controller does not exist any more
+    │   └── OutOfCapacityError           no machine of the requested kind is free
+    ├── EmulatorError                    the local cloud cannot start or do a requested action
     ├── StaleControllerError             another process has taken over the run
     ├── RunFailedError                   a run ended with failed steps
     └── RunStoppedError                  a run was stopped before its end
@@ -88,7 +88,7 @@ class UsageError(LightningNativeError, ValueError):
 
 
 class CredentialsError(LightningNativeError):
-    """Credentials for Lightning are missing or refused; the message says where to set them."""
+    """Credentials for Lightning are missing or refused; the message names the place to set them."""
 
 
 class CloudError(LightningNativeError):
@@ -96,7 +96,7 @@ class CloudError(LightningNativeError):
 
 
 class ControllerGoneError(CloudError):
-    """The studio of a controller is not there any more: it has ended its run and left, or somebody deleted it."""
+    """The studio of a controller does not exist any more: the controller has ended its run, or a person deleted it."""
 
 
 class OutOfCapacityError(CloudError):

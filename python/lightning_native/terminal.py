@@ -27,7 +27,7 @@ _LONGEST_PARAMETERS = 64
 
 
 class Cleaner:
-    """Cleans a text that arrives in pieces, cut anywhere.
+    """A cleaner for a text that arrives in pieces, cut anywhere.
 
     Args:
         colour: whether to keep colours.
@@ -148,7 +148,7 @@ def one_line(text: str) -> str:
 
 
 def shows_colour(stream: TextIO) -> bool:
-    """Tell whether a stream is a terminal whose user wants colours."""
+    """Return whether a stream is a terminal whose user wants colours."""
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 

@@ -1,8 +1,8 @@
 """Credentials in URLs: found in a text, so that they are refused or hidden.
 
 A URL has them before its host, `https://user:token@host`, or in its query, `?token=…`. Written out, they would be kept
-with the text: in the plan, in logs, in process lists. A variable, `https://${TOKEN}@host`, is no credential: its value
-travels as every secret does.
+with the text: in the plan, in logs, in process lists. A variable, `https://${TOKEN}@host`, is no credential,
+because its value travels as every secret does.
 """
 
 import re

@@ -113,11 +113,11 @@ class Document:
     lines: dict[Location, int] = field(default_factory=dict)
 
     def problem(self, location: Location, message: str) -> str:
-        """Return a message that says where in the file something is wrong."""
-        # What is wrong is quoted, and may be a URL.
+        """Return a message with the place of a mistake in the file."""
+        # A quoted value may be a URL with credentials.
         message = without_credentials(message)
         if len(message) > _LONGEST_MESSAGE:
-            # A value that is quoted may be as long as the file.
+            # A quoted value may be as long as the file.
             message = f"{message[: _LONGEST_MESSAGE // 2]} … {message[-_LONGEST_MESSAGE // 2 :]}"
         return f"{self.place(location)}: {_path(location)}{message}"
 
@@ -126,7 +126,7 @@ class Document:
         return f"{self.name}:{self.line(location)}" if location else self.name
 
     def line(self, location: Location) -> int:
-        """Return the line of a value, or of the nearest one around it that is there."""
+        """Return the line of a value, or of the nearest value around it that has one."""
         while location not in self.lines:
             location = location[:-1]
         return self.lines[location]
