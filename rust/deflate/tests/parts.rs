@@ -1,4 +1,4 @@
-//! What the archives rely on: a part's bytes depend on little, and together the parts are the content.
+//! The properties that archives rely on: a part's bytes depend on little, and together the parts are the content.
 use lightning_native_deflate::{Compressor, END, LEVELS, WINDOW, bound};
 use proptest::prelude::*;
 
