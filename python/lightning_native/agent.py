@@ -229,8 +229,8 @@ def state_of(folder: str) -> str:
         return "unknown"
     if os.path.exists(os.path.join(folder, "result.json")):
         return "done"
-    # Read before the lock is tried: a runner that has just begun waits for the lock that we hold for a moment, and
-    # writes this file afterwards.
+    # Read before the lock is tried, because a runner that has just begun waits for the lock that we hold for a moment,
+    # and writes this file afterwards.
     started = os.path.exists(os.path.join(folder, "runner.json"))
     try:
         with open(os.path.join(folder, "lock")) as lock:
@@ -477,7 +477,7 @@ def spawn(argv: list[str], environment: dict[str, str]) -> tuple[int, int]:
 
 
 def inherit_niceness(child: int) -> None:
-    """Give a child's session our own niceness: Linux schedules sessions, and a new one begins at 0 (see sched(7))."""
+    """Give a child's session our niceness, because Linux schedules sessions and a new one begins at 0: sched(7)."""
     niceness = os.nice(0)
     try:
         if niceness > 0:
