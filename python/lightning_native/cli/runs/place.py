@@ -1,4 +1,4 @@
-"""The way to a run, wherever its controller lives: on this machine, or in a studio."""
+"""The way to a run whose controller lives on this machine or in a studio."""
 
 import os
 from collections.abc import Iterator
