@@ -98,7 +98,7 @@ def launch_options(
             "main_process_port": RENDEZVOUS_PORT,
         }
         if nodes > 1 and (deepspeed or has_option(command, "use_deepspeed")):
-            # The default launcher needs SSH between the machines, which there is none.
+            # The default launcher needs SSH between the machines, which they lack.
             options["deepspeed_multinode_launcher"] = "standard"
         return missing(command, options)
     if launcher == "deepspeed" and nodes > 1:
