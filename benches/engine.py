@@ -16,10 +16,11 @@ from typing import Any
 
 from lightning_native.emulator import LocalCloud
 from lightning_native.engine.execution.run_plan import drive
-from lightning_native.engine.plan import PlacementName, RunPlan, StepPlan
+from lightning_native.engine.plan import RunPlan, StepPlan
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.lightning.memory import MemoryCloud
+from lightning_native.placement import PlacementName
 
 # Simulated seconds in a real one; simulated seconds of a machine's start; simulated seconds of a step.
 _RATE, _START, _STEP = 30.0, 30.0, 60.0

@@ -6,9 +6,10 @@ import pytest
 from tests.support.runner import Runner
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.engine.plan import PlacementName, StepPlan
+from lightning_native.engine.plan import StepPlan
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.run_folder import RunFolder
+from lightning_native.placement import PlacementName
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ from tests.support.runner import Runner
 from tests.support.search import files_with
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.engine.plan import PlacementName, Retry, StepPlan
+from lightning_native.engine.placements import PLACEMENTS
+from lightning_native.engine.plan import Retry, StepPlan
 from lightning_native.engine.record.journal import Journal
-
-PLACEMENTS: list[PlacementName] = ["studio", "job", "platform"]
+from lightning_native.placement import PlacementName
 
 
 def shell(name: str, script: str, *upstream: str, **options: object) -> StepPlan:

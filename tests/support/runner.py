@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.engine.plan import PlacementName, RunPlan, StepPlan
+from lightning_native.engine.plan import RunPlan, StepPlan
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.lightning.session import connect
+from lightning_native.placement import PlacementName
 from tests.support.zygote import Zygote
 
 DRIVER = Path(__file__).parent / "driver.py"

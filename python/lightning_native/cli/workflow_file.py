@@ -8,13 +8,14 @@ from typing import get_args
 
 from lightning_native.cli.cloud_option import add_cloud_option, chosen_cloud
 from lightning_native.emulator import read_environ
-from lightning_native.engine.plan import PlacementName, RunPlan
+from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.planning.checks import check_plan
 from lightning_native.engine.planning.machine_choice import MachineOffer
 from lightning_native.engine.process.credentialed import controller_environment
 from lightning_native.engine.studios.interpreter import difference_at_submission
 from lightning_native.jobs.step import step_command
 from lightning_native.lightning.local import default_root
+from lightning_native.placement import PlacementName
 from lightning_native.workflow.loader import Workflow, load_workflow
 
 

@@ -10,9 +10,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 from lightning_native import Dag
 from lightning_native.bounds import LONGEST_SECONDS
 from lightning_native.errors import PlanError
+from lightning_native.placement import CAPABILITIES, DEFAULT_PLACEMENT, Capabilities, PlacementName
 
 FailureMode = Literal["continue", "stop", "fail_fast"]
-PlacementName = Literal["studio", "job", "platform"]
 RequirementSource = tuple[str, str]
 Installer = Literal["uv", "pip"]
 KeepPolicy = Literal["never", "on_failure", "always"]
@@ -150,7 +150,7 @@ class RunPlan:
     run_id: str
     name: str
     steps: tuple[StepPlan, ...]
-    placement: PlacementName = "studio"
+    placement: PlacementName = DEFAULT_PLACEMENT
     main_studio: str | None = None
     main_machine: str | None = None
     custom_commands: tuple[str, ...] = ()
@@ -163,6 +163,11 @@ class RunPlan:
     reuse_environments: bool = True
     tags: tuple[str, ...] = ()
     schedule: Schedule | None = None
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the run's placement can do."""
+        return CAPABILITIES[self.placement]
 
     def to_json(self) -> str:
         """Return the plan as JSON. It holds no secrets: environments travel apart from it."""

@@ -19,7 +19,8 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from lightning_native.bounds import LONGEST_SECONDS
-from lightning_native.engine.plan import FailureMode, PlacementName
+from lightning_native.engine.plan import FailureMode
+from lightning_native.placement import DEFAULT_PLACEMENT, PlacementName
 from lightning_native.yaml_document import (
     Document,
     Location,
@@ -249,7 +250,7 @@ class WorkflowDocument(_Model):
 
     name: Name | None = None
     root: Text = "."
-    placement: PlacementName = "job"
+    placement: PlacementName = DEFAULT_PLACEMENT
     machine: MainMachine | None = None
     main_studio: Text | None = None
     max_parallelism: Annotated[Count, Field(ge=1)] | None = None

@@ -8,8 +8,9 @@ import pytest
 from tests.support.runner import Runner
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.engine.plan import PlacementName, Retry, StepPlan
+from lightning_native.engine.plan import Retry, StepPlan
 from lightning_native.engine.record.journal import Journal
+from lightning_native.placement import PlacementName
 
 # In a process of its own, as a controller is: the SDK leaves its sockets to the collector.
 DRIVE = """

@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 
 from lightning_native import engine
 from lightning_native.engine.execution.run_plan import drive
-from lightning_native.engine.plan import ContainerImage, FailureMode, PlacementName, Retry, RunPlan, StepPlan
+from lightning_native.engine.placements import PLACEMENTS
+from lightning_native.engine.plan import ContainerImage, FailureMode, Retry, RunPlan, StepPlan
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.errors import CloudError, PlanError, StaleControllerError
 from lightning_native.lightning.memory import Behaviour, MemoryCloud
-
-PLACEMENTS: list[PlacementName] = list(get_args(PlacementName))
+from lightning_native.placement import PlacementName
 
 
 class World:
@@ -74,7 +74,7 @@ class Controlled:
 @st.composite
 def cases(draw: st.DrawFn) -> tuple[RunPlan, dict[str, int], list[int]]:
     count = draw(st.integers(1, 6))
-    placement: PlacementName = draw(st.sampled_from(PLACEMENTS))
+    placement: PlacementName = draw(st.sampled_from(sorted(PLACEMENTS)))
     images = [None] if placement == "studio" else [None, ContainerImage("registry.example/tool:1")]
     steps = []
     failures = {}

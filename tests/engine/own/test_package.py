@@ -15,9 +15,10 @@ import lightning_native
 from lightning_native import engine, extract_archive
 from lightning_native.engine.own import package as own_package
 from lightning_native.engine.own.package import pack_own_package
-from lightning_native.engine.plan import ContainerImage, PlacementName, Retry, RunPlan, StepPlan
+from lightning_native.engine.plan import ContainerImage, Retry, RunPlan, StepPlan
 from lightning_native.engine.record.journal import Journal
 from lightning_native.lightning.memory import MemoryCloud
+from lightning_native.placement import PlacementName
 
 SOURCE = Path(lightning_native.__file__).parent
 IMAGE = ContainerImage("registry.example/tool:1")

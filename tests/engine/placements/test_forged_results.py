@@ -8,9 +8,10 @@ from tests.support.runner import Runner
 
 from lightning_native import engine
 from lightning_native.agent import result_mark
-from lightning_native.engine.plan import ContainerImage, PlacementName, RunPlan, StepPlan
+from lightning_native.engine.plan import ContainerImage, RunPlan, StepPlan
 from lightning_native.engine.record.journal import Journal
 from lightning_native.lightning.memory import Behaviour, MemoryCloud
+from lightning_native.placement import PlacementName
 
 RESULT = json.dumps({"exit_code": 0, "timed_out": False, "stopped": False, "started": 0, "ended": 1, "peak_memory": 0})
 PRINTED = (

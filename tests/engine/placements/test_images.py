@@ -8,10 +8,11 @@ from tests.support.runner import Runner
 from tests.support.search import files_with
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.engine.plan import ContainerImage, PlacementName, Retry, Setup, StepPlan
+from lightning_native.engine.plan import ContainerImage, Retry, Setup, StepPlan
 from lightning_native.engine.planning.checks import check_plan
 from lightning_native.engine.record.journal import Journal
 from lightning_native.errors import PlanError
+from lightning_native.placement import PlacementName
 
 IMAGE = ContainerImage("registry.example/tool:1", "registry-login")
 

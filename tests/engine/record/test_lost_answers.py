@@ -12,9 +12,10 @@ import pytest
 from tests.support.runner import Runner
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.engine.plan import PlacementName, Schedule, StepPlan
+from lightning_native.engine.plan import Schedule, StepPlan
 from lightning_native.engine.record.journal import Journal
 from lightning_native.lightning.session import connect
+from lightning_native.placement import PlacementName
 
 GC = """
 import json

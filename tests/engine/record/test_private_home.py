@@ -13,11 +13,12 @@ from tests.support.search import files_with
 
 from lightning_native import engine
 from lightning_native.cli import main
-from lightning_native.engine.plan import PlacementName, RunPlan, StepPlan
+from lightning_native.engine.plan import RunPlan, StepPlan
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.errors import ArchiveError, PlanError
 from lightning_native.lightning.memory import MemoryCloud
+from lightning_native.placement import PlacementName
 
 TOKEN = "s3cr3t-t0ken"  # noqa: S105  no real one
 PLAN = RunPlan("run", "name", (StepPlan("a", ("true",)),), placement="job")

@@ -19,13 +19,14 @@ from tests.support.servers.private_index import Index
 
 from lightning_native.cli import main
 from lightning_native.emulator import LocalCloud
-from lightning_native.engine.plan import Installer, PlacementName, RunPlan, Setup, StepPlan
+from lightning_native.engine.plan import Installer, RunPlan, Setup, StepPlan
 from lightning_native.engine.planning.checks import check_plan
 from lightning_native.engine.planning.layout import merged_requirements
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.engine.studios.install_credentials import InstallCredentials, Masked
 from lightning_native.engine.studios.setup import described_variables, setup_variables
 from lightning_native.errors import LightningNativeError, PlanError, RequirementError
+from lightning_native.placement import PlacementName
 from lightning_native.url_credentials import has_credentials, without_credentials
 from lightning_native.workflow.loader import load_workflow
 

@@ -18,15 +18,16 @@ from tests.support.runner import Runner
 
 from lightning_native import engine, unique_studio_name
 from lightning_native.emulator import LocalCloud
-from lightning_native.engine.plan import ContainerImage, Installer, PlacementName, RunPlan, Setup, StepPlan
+from lightning_native.engine.placements import PLACEMENTS
+from lightning_native.engine.plan import ContainerImage, Installer, RunPlan, Setup, StepPlan
 from lightning_native.engine.record.journal import Environment, Journal
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.engine.studios.interpreter import python_difference
 from lightning_native.errors import UsageError
 from lightning_native.lightning.machine_python import machine_python
 from lightning_native.lightning.memory import MemoryCloud
+from lightning_native.placement import PlacementName
 
-PLACEMENTS: list[PlacementName] = ["studio", "job", "platform"]
 CLOUD = "MemoryCloud"
 
 

@@ -7,10 +7,11 @@ from pathlib import Path
 import pytest
 from tests.support.runner import Runner
 
-from lightning_native.engine.plan import Installer, PlacementName, Setup, StepPlan
+from lightning_native.engine.plan import Installer, Setup, StepPlan
 from lightning_native.engine.planning.layout import merged_setup
 from lightning_native.errors import PlanError
 from lightning_native.lightning.session import connect
+from lightning_native.placement import PlacementName
 
 
 def shell(name: str, script: str, **options: object) -> StepPlan:

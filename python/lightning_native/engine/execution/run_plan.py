@@ -10,10 +10,8 @@ from lightning_native.engine.context import RunContext
 from lightning_native.engine.execution.attempts import run_attempts
 from lightning_native.engine.execution.executor import execute
 from lightning_native.engine.leases import release_leases
-from lightning_native.engine.placements.base import Placement
-from lightning_native.engine.placements.job import JobPlacement
-from lightning_native.engine.placements.platform import follow_pipeline
-from lightning_native.engine.placements.studio import StudioPlacement
+from lightning_native.engine.placements import PLACEMENTS
+from lightning_native.engine.placements.base import Placement, Results, Settle
 from lightning_native.engine.plan import RunPlan, Schedule, StepPlan
 from lightning_native.engine.planning.checks import check_plan
 from lightning_native.engine.record.journal import Journal, RunState, StepRecord
@@ -128,27 +126,31 @@ def _run_steps(
 ) -> dict[str, StepResult]:
     journal = context.journal
     before = {record.name: record for record in journal.journal.steps(context.plan.run_id)}
-    # Lightning does not know what failed before, and would run in a new pipeline what was skipped for it.
-    is_platform = context.plan.placement == "platform"
-    ended = ("succeeded", "failed", "stopped", *(("skipped",) if is_platform else ()))
     done = {
         name: StepResult(record.state, record.exit_code, record.message, record.cost)
         for name, record in before.items()
-        if record.state in ended
+        if record.state in ("succeeded", "failed", "stopped", "skipped")
     }
 
-    def settle(name: str, result: StepResult) -> None:
+    def record(name: str, result: StepResult) -> None:
         journal.step_ended(name, result.state, result.exit_code, result.message, result.cost, result.seconds)
-        if placement is not None:
-            placement.step_ended(name)
+
+    def settle(name: str, result: StepResult) -> None:
+        record(name, result)
         step_ended(name, result)
 
-    placement: Placement | None = None
-    if is_platform:
-        return follow_pipeline(context, settle, done)
-    placement = StudioPlacement(context) if context.plan.placement == "studio" else JobPlacement(context)
-    begun(placement.give_up)
-    return _execute(context, placement, settle, done, before)
+    def execute_in(placement: Placement) -> Results:
+        def settle_placed(name: str, result: StepResult) -> None:
+            record(name, result)
+            placement.step_ended(name)
+            step_ended(name, result)
+
+        begun(placement.give_up)
+        # The scheduler decides anew about skipped steps, because it knows what failed.
+        decided = {name: result for name, result in done.items() if result.state != "skipped"}
+        return _execute(context, placement, settle_placed, decided, before)
+
+    return PLACEMENTS[context.plan.placement].run(context, settle, done, execute_in)
 
 
 def _alarm(plan: RunPlan, cancellation: Cancellation) -> threading.Timer:
@@ -164,10 +166,10 @@ def _alarm(plan: RunPlan, cancellation: Cancellation) -> threading.Timer:
 def _execute(
     context: RunContext,
     placement: Placement,
-    settle: Callable[[str, StepResult], None],
-    done: dict[str, StepResult],
+    settle: Settle,
+    done: Results,
     before: dict[str, StepRecord],
-) -> dict[str, StepResult]:
+) -> Results:
     """Run every step of a plan that is not done in a placement, and give the placement up."""
 
     def run_step(step: StepPlan) -> StepResult:

@@ -1,12 +1,12 @@
-"""What every placement does, and what it is given."""
+"""The parts that every placement has, and the calls that the engine makes of it."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
 
 from lightning_native.engine.cancellation import Cancelled
 from lightning_native.engine.context import RunContext
-from lightning_native.engine.plan import StepPlan
+from lightning_native.engine.plan import RunPlan, StepPlan
 from lightning_native.engine.result import StepResult
 from lightning_native.errors import StaleControllerError
 
@@ -31,6 +31,34 @@ class Placement(Protocol):
 
     def close(self) -> None:
         """Give everything up at once, whatever it is doing."""
+
+
+Results = dict[str, StepResult]
+Settle = Callable[[str, StepResult], None]
+Execute = Callable[[Placement], Results]
+
+
+@dataclass(frozen=True)
+class Address:
+    """The resource of Lightning in which a step runs: its kind, and its name."""
+
+    kind: Literal["studio", "job", "pipeline"]
+    name: str
+
+
+@dataclass(frozen=True)
+class PlacementKind:
+    """The functions that carry a placement out; `lightning_native.placement` has its capabilities.
+
+    Attributes:
+        address: returns where a step of a plan runs, of a job that of its first attempt.
+        run: runs every step of a run that is not done, and returns how each ended. It gets the context, the function
+            that records a step's end, the steps that are done, and the executor, which runs the plan's steps one by
+            one in a `Placement`.
+    """
+
+    address: Callable[[RunPlan, str], Address]
+    run: Callable[[RunContext, Settle, Mapping[str, StepResult], Execute], Results]
 
 
 def run_safely(

@@ -11,6 +11,7 @@ from lightning_native.engine.planning.name_checks import check_line, check_names
 from lightning_native.errors import PlanError
 from lightning_native.lightning.machines import canonical_machine
 from lightning_native.lightning.time_zones import time_zones
+from lightning_native.placement import placements_that
 
 _LONGEST_CRON = 200
 _CRON_FIELDS = (
@@ -41,10 +42,10 @@ def check_plan(plan: RunPlan) -> None:
         raise PlanError(f"two steps are called {twice[0]!r}; step names must be unique")
     for step in plan.steps:
         _check_step(step)
-        if step.image and plan.placement == "studio":
+        if step.image and not plan.capabilities.takes_images:
             raise PlanError(
-                f"step {step.name!r} runs in image {step.image.name}, which needs placement 'job' or 'platform', "
-                "not 'studio'"
+                f"step {step.name!r} runs in image {step.image.name}, which needs placement "
+                f"{placements_that('takes_images')}, not {plan.placement!r}"
             )
     if plan.max_parallelism is not None and plan.max_parallelism < 1:
         raise PlanError(f"max_parallelism is {plan.max_parallelism}; it must be at least 1, or None for no limit")
@@ -57,9 +58,10 @@ def check_plan(plan: RunPlan) -> None:
     if plan.main_machine:
         canonical_machine(plan.main_machine)
     if plan.schedule:
-        if plan.placement != "platform":
+        if not plan.capabilities.takes_schedule:
             raise PlanError(
-                f"schedule {plan.schedule.name!r} needs placement 'platform', not {plan.placement!r}: "
+                f"schedule {plan.schedule.name!r} needs placement {placements_that('takes_schedule')}, not "
+                f"{plan.placement!r}: "
                 "only Lightning itself is there whenever a schedule fires"
             )
         check_schedule(plan.schedule)

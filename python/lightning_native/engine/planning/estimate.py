@@ -146,10 +146,9 @@ class _DryRun:
         self._main = canonical_machine(plan.main_machine or DEFAULT_MACHINE)
         self._unpriced: dict[str, None] = {}
         self._limits = {slugs[canonical_machine(machine)]: limit for machine, limit in plan.machine_limits}
-        in_studios = plan.placement == "studio"
         self._shares_main = {
             step
-            for studio in (studio_layout(plan) if in_studios else ())
+            for studio in (studio_layout(plan) if plan.capabilities.shares_machines else ())
             if len(studio.steps) > 1
             for step in studio.steps
         }
@@ -210,7 +209,7 @@ class _DryRun:
         cost = None
         if step.name not in self._shares_main:
             # Setting up a studio costs; waiting for a machine does not.
-            running_from = now + self._boot(machine) if self._plan.placement == "studio" else begin
+            running_from = now + self._boot(machine) if self._plan.capabilities.shares_machines else begin
             cost = self._cost(machine, end - running_from, interruptible=step.interruptible)
         return StepEstimate(step.name, machine, now, begin, end, cost, step.name in self._known)
 
@@ -218,7 +217,7 @@ class _DryRun:
         boot = self._boot(self._machine(step))
         if step.name in self._shares_main:
             return max(now, boot + self._prepare_seconds)
-        if self._plan.placement == "studio":
+        if self._plan.capabilities.shares_machines:
             return now + boot + self._prepare_seconds
         return (now if step.image else max(now, self._environment_ready())) + boot
 
@@ -228,7 +227,7 @@ class _DryRun:
 
     def _shared(self, rows: list[StepEstimate]) -> list[SharedMachine]:
         boot = self._boot(self._main)
-        if self._plan.placement == "studio":
+        if self._plan.capabilities.shares_machines:
             ends = [row.end for row in rows if row.step in self._shares_main]
             if not ends:
                 return []

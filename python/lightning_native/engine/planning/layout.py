@@ -59,13 +59,18 @@ def studio_layout(plan: RunPlan) -> tuple[StudioPlan, ...]:
     return tuple(studios)
 
 
+def studio_of(plan: RunPlan, step: str) -> str:
+    """Return the name of the studio that a step of a plan runs in."""
+    return next(studio.name for studio in studio_layout(plan) if step in studio.steps)
+
+
 def check_environments(plan: RunPlan) -> None:
     """Find what cannot hold together in an environment of a plan.
 
     Raises:
         RequirementError, PlanError: as `studio_layout`.
     """
-    if plan.placement == "studio":
+    if plan.capabilities.shares_machines:
         studio_layout(plan)
         return
     for step in {step.requirements: step for step in plan.steps}.values():

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from lightning_native.engine.plan import ContainerImage, Retry, StepPlan
 from lightning_native.errors import PlanError
+from lightning_native.placement import CAPABILITIES
 from lightning_native.zenml.compiler.docker_settings import check_packaging, step_requirements, step_setup
 from lightning_native.zenml.config import LightningNativeStepSettings
 from lightning_native.zenml.variables import ENV_SCRATCH
@@ -44,7 +45,7 @@ def check_step(source: StepSource) -> None:
         PlanError: names the setting and the remedy.
     """
     settings = source.settings
-    if settings.interruptible and settings.step_placement() == "studio":
+    if settings.interruptible and not CAPABILITIES[settings.step_placement()].survives_interruption:
         raise PlanError(
             f"step {source.name!r} is interruptible, but studios cannot be restarted in the middle of a run; "
             "set placement='job', or interruptible=False"

@@ -8,6 +8,7 @@ from zenml.config.global_config import GlobalConfiguration
 from zenml.constants import ENV_ZENML_CUSTOM_SOURCE_ROOT, ENV_ZENML_LOCAL_STORES_PATH
 from zenml.enums import StoreType
 
+from lightning_native.engine.placements import address_of
 from lightning_native.engine.plan import RunPlan
 from lightning_native.zenml.compiler.docker_settings import image_variables
 from lightning_native.zenml.config import LightningNativeStepSettings
@@ -52,6 +53,7 @@ def _has_local_data() -> bool:
 def place_variables(plan: RunPlan, step: str, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables from which a step knows where it runs; `environ` names the teamspace."""
     interruptible = {ENV_INTERRUPTIBLE: "1"} if plan.step(step).interruptible else {}
-    if plan.placement == "job":
+    # Each attempt is another job, whose step knows its name.
+    if address_of(plan, step).kind == "job":
         return {ENV_TEAMSPACE_URL: teamspace_url(environ), **interruptible}
     return {ENV_STEP_URL: step_urls(plan, environ)[step], **interruptible}

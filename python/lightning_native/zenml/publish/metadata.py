@@ -1,14 +1,15 @@
 """The metadata that ZenML shows of a run: addresses, the commands for its logs, what it runs and its expected cost."""
 
 from collections.abc import Mapping
+from functools import partial
 from urllib.parse import quote
 
 from zenml.constants import METADATA_ORCHESTRATOR_LOGS_URL, METADATA_ORCHESTRATOR_RUN_ID, METADATA_ORCHESTRATOR_URL
 from zenml.metadata.metadata_types import MetadataType, Uri
 
-from lightning_native import ArchiveReport, unique_studio_name
+from lightning_native import ArchiveReport
+from lightning_native.engine.placements import address_of
 from lightning_native.engine.plan import RunPlan
-from lightning_native.engine.planning.layout import studio_layout
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.zenml.step_process.metadata import job_url
 
@@ -32,20 +33,15 @@ def pipeline_url(environ: Mapping[str, str], name: str) -> str:
     return f"{teamspace_url(environ)}/pipelines/{quote(name)}?app_id=pipeline"
 
 
-def first_job_name(plan: RunPlan, step: str) -> str:
-    """Return the name of the job of the first attempt at a step."""
-    return unique_studio_name(plan.name, step, plan.run_id[:12], "attempt-1")
-
-
 def step_urls(plan: RunPlan, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the address at which each step runs: its studio's, its first job's, or its pipeline's."""
-    if plan.placement == "job":
-        teamspace = teamspace_url(environ)
-        return {step.name: job_url(teamspace, first_job_name(plan, step.name)) for step in plan.steps}
-    if plan.placement == "platform":
-        url = pipeline_url(environ, unique_studio_name(plan.name, plan.run_id[:12]))
-        return {step.name: url for step in plan.steps}
-    return {step: studio_url(environ, studio.name) for studio in studio_layout(plan) for step in studio.steps}
+    urls = {
+        "studio": partial(studio_url, environ),
+        "job": partial(job_url, teamspace_url(environ)),
+        "pipeline": partial(pipeline_url, environ),
+    }
+    addresses = {step.name: address_of(plan, step.name) for step in plan.steps}
+    return {step: urls[address.kind](address.name) for step, address in addresses.items()}
 
 
 def run_metadata(

@@ -119,7 +119,7 @@ def controller_plan(
         setup=step_setup(docker, stack, commands),
     )
     main = machines[0] if machines else None
-    return RunPlan(spec.run_id, controller_plan_name(pipeline), (step,), main_machine=main)
+    return RunPlan(spec.run_id, controller_plan_name(pipeline), (step,), "studio", main_machine=main)
 
 
 def _without_own(sources: Sequence[RequirementSource]) -> tuple[RequirementSource, ...]:
@@ -138,7 +138,7 @@ def _without_own(sources: Sequence[RequirementSource]) -> tuple[RequirementSourc
 def controller_studio(pipeline: str, run_id: str) -> str:
     """Return the name of the studio that the controller of a run lives in."""
     nothing = StepPlan(CONTROLLER_STEP, ("true",))
-    return studio_layout(RunPlan(run_id, controller_plan_name(pipeline), (nothing,)))[0].name
+    return studio_layout(RunPlan(run_id, controller_plan_name(pipeline), (nothing,), "studio"))[0].name
 
 
 def logs_command(run_id: str) -> str:

@@ -11,6 +11,7 @@ from zenml.orchestrators.exceptions import PipelineSubmissionError
 
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.errors import LightningNativeError
+from lightning_native.placement import CAPABILITIES
 from lightning_native.zenml.access import cloud_variables
 from lightning_native.zenml.compiler.compiled_run import CompiledRun
 from lightning_native.zenml.compiler.schedule import schedule_name
@@ -38,7 +39,7 @@ def submit_schedule(
     Raises:
         PipelineSubmissionError: Lightning does not take it; ZenML forgets the schedule then.
     """
-    if settings.placement == "studio":
+    if CAPABILITIES[settings.placement].shares_machines:
         logger.info("Lightning itself runs scheduled pipelines: their steps are jobs (placement `platform`).")
     folder = RunFolder.of(run.plan.run_id)
     write_folder(folder, run)
