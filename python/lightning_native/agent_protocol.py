@@ -37,8 +37,8 @@ class OperationSpec:
     """
 
     argv: Sequence[str]
-    cwd: str
-    env: Mapping[str, str] = field(repr=False)
+    cwd: str = "~"
+    env: Mapping[str, str] = field(default_factory=dict, repr=False)
     scratch: Sequence[str] = ()
     timeout: float | None = None
     bin: str | None = None
@@ -50,7 +50,7 @@ class OperationSpec:
 
     def to_json(self) -> dict[str, object]:
         """Return what the agent reads."""
-        return {name: value for name, value in asdict(self).items() if value or name in ("argv", "cwd", "env")}
+        return {name: value for name, value in asdict(self).items() if value or name in ("argv", "env")}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,128 @@
+"""The cloud in memory, with the studios, jobs, pipelines and schedules in it."""
+
+import sys
+import threading
+from collections.abc import Container, Mapping
+from dataclasses import replace
+from itertools import count
+from pathlib import Path
+
+from lightning_native.errors import CloudError
+from lightning_native.lightning.cloud import JobRequest, PipelineRequest
+from lightning_native.lightning.copies import is_name_of_copy
+from lightning_native.lightning.errors import cloud_errors
+from lightning_native.lightning.machines import canonical_machine
+from lightning_native.lightning.memory.job import MemoryJob, agent_words
+from lightning_native.lightning.memory.pipeline import MemoryPipeline, MemorySchedule
+from lightning_native.lightning.memory.process import Command, content_of, do_nothing
+from lightning_native.lightning.memory.studio import MemoryStudio
+
+
+class MemoryCloud:
+    """Studios, jobs and pipelines that exist as long as this object does.
+
+    Args:
+        command: returns the behaviour of a step's command, given its arguments and variables; called once for each.
+    """
+
+    def __init__(self, command: Command = do_nothing) -> None:
+        self.command = command
+        self.studios: dict[str, MemoryStudio] = {}
+        self.jobs: dict[str, MemoryJob] = {}
+        self.pipelines: dict[str, MemoryPipeline] = {}
+        self.timetable: dict[str, MemorySchedule] = {}
+        self.drive: dict[str, bytes] = {}
+        self.lock = threading.RLock()
+        self._numbers = count(1)
+
+    @property
+    def machine_python(self) -> str:
+        """The version of this process's Python."""
+        return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+    def find_studio(self, name: str) -> MemoryStudio | None:
+        """Return the studio of this name, whether or not it runs."""
+        return self.studios.get(name)
+
+    def find_studios(self, name: str) -> list[MemoryStudio]:
+        """Return the studio of this name, if there is one."""
+        studio = self.studios.get(name)
+        return [studio] if studio is not None else []
+
+    def studio_names(self) -> list[str]:
+        """Return the names of all studios."""
+        return list(self.studios)
+
+    def create_studio(self, name: str, *, ours: bool = True) -> MemoryStudio:
+        """Return a studio of this name, created if it does not exist; it is not started."""
+        del ours
+        with self.lock:
+            return self.studios.setdefault(name, MemoryStudio(self, name))
+
+    def upload_to_drive(self, path: Path, remote_path: str) -> None:
+        """Keep a file's content."""
+        content = content_of(path)
+        with self.lock:
+            self.drive[remote_path] = content
+
+    def remove_from_drive(self, remote_path: str) -> None:
+        """Remove a folder."""
+        with self.lock:
+            for path in [path for path in self.drive if path.startswith(f"{remote_path}/")]:
+                del self.drive[path]
+
+    def hourly_cost(self, machine: str) -> float | None:
+        """Return None, because there are no machines."""
+        canonical_machine(machine)
+        return None
+
+    def find_jobs(self, name: str) -> list[MemoryJob]:
+        """Return the jobs submitted under a name."""
+        with self.lock:
+            names = [other for other in self.jobs if other == name or is_name_of_copy(name, other)]
+            return [self.jobs[other] for other in sorted(names)]
+
+    def run_job(self, request: JobRequest) -> MemoryJob:
+        """Submit a job, with a number behind its name if that is taken."""
+        with self.lock:
+            self.check(request)
+            return self.submit(request.name, request, {})
+
+    def check(self, request: JobRequest) -> None:
+        """Refuse a job that cannot begin."""
+        with cloud_errors(f"submit job {request.name!r} on {request.machine}"):
+            canonical_machine(request.machine)
+        if request.studio is not None and request.studio not in self.studios:
+            raise CloudError(f"there is no studio {request.studio!r} for job {request.name!r} to start from")
+        agent_words(request)
+
+    def submit(self, name: str, request: JobRequest, variables: Mapping[str, str]) -> MemoryJob:
+        """Begin a job, of a pipeline or not, with the variables that Lightning gives it besides its name."""
+        name = _free_name(name, self.jobs)
+        job = self.jobs[name] = MemoryJob(self, name, request, {"LIGHTNING_JOB_NAME": name, **variables})
+        return job
+
+    def find_pipeline(self, name: str) -> MemoryPipeline | None:
+        """Return the newest pipeline of this name."""
+        with self.lock:
+            return next((each for each in reversed(self.pipelines.values()) if each.name == name), None)
+
+    def create_pipeline(self, request: PipelineRequest) -> MemoryPipeline:
+        """Create a pipeline."""
+        with self.lock:
+            pipeline = MemoryPipeline(self, self.new_id("pipeline"), request)
+            self.pipelines[pipeline.id] = pipeline
+            return pipeline
+
+    def schedules(self) -> list[MemorySchedule]:
+        """Return the schedules of pipelines."""
+        with self.lock:
+            return [replace(schedule) for schedule in self.timetable.values()]
+
+    def new_id(self, kind: str) -> str:
+        """Return an id that nothing else here has."""
+        return f"{kind}-{next(self._numbers)}"
+
+
+def _free_name(name: str, taken: Container[str]) -> str:
+    return name if name not in taken else next(free for n in count(2) if (free := f"{name}-{n}") not in taken)
