@@ -40,6 +40,8 @@ class LightningCloud:
         self._known_studios: dict[str, LightningStudio] = {}
         # The caller handles a name that is taken already.
         warnings.filterwarnings("ignore", message="Job name .* was already taken")
+        # The removal of a file that is gone already is a success.
+        warnings.filterwarnings("ignore", message="If '.*' is a directory, it may be empty")
         share_log_client()
 
     @property
