@@ -32,7 +32,7 @@ class StudioHandle(Protocol):
         """Return whether the studio runs or is being started."""
 
     def runs_on(self, machine: str) -> bool:
-        """Return whether `machine` is the studio's present or last machine."""
+        """Return whether the studio runs on `machine` now."""
 
     def run(self, argv: Sequence[str]) -> tuple[str, int]:
         """Run a command; return its merged output, stripped, and its exit code."""

@@ -83,7 +83,7 @@ class LightningStudio:
             return self._studio.status in (Status.Running, Status.Pending)
 
     def runs_on(self, machine: str) -> bool:
-        """Return whether `machine` is the studio's present or last machine."""
+        """Return whether the studio runs on `machine` now."""
         from lightning_sdk import Machine
 
         with cloud_errors(f"see what studio {self.name!r} runs on"):
