@@ -25,7 +25,7 @@ from typing import Any, get_type_hints
 import pytest
 
 from lightning_native.agent import COMMAND
-from lightning_native.agent_protocol import REMOTE_HOME, Outcome
+from lightning_native.agent_protocol import REMOTE_HOME, OperationSpec, Outcome
 from lightning_native.engine.placements.job_output import split_attempts
 from lightning_native.engine.studios.agent_client import AGENT_SOURCE, Agent, Operation, upload_specification
 from lightning_native.errors import CloudError, LightningNativeError
@@ -191,7 +191,7 @@ def printed(job: JobHandle) -> tuple[str, int]:
 def run(agent: Agent, studio: StudioHandle, operation: str, argv: Sequence[str]) -> tuple[str, Outcome]:
     blocks: list[bytes] = []
     outcome = Operation(agent, studio, operation).run(
-        argv, cwd="~", env={}, interpreter=agent.interpreter(), output=blocks.append
+        OperationSpec(argv=argv, bin=agent.interpreter().bin), output=blocks.append
     )
     return b"".join(blocks).decode(), outcome
 
@@ -386,10 +386,10 @@ def test_an_operation_ends_with_its_output_and_exit_code(agent: Agent, studio: S
 
 
 def test_an_operation_runs_once_however_often_it_is_started(agent: Agent) -> None:
-    agent.start("run.once", {"argv": GREET}, 0)
+    agent.start("run.once", OperationSpec(argv=GREET), 0)
     until(lambda: bool(look(agent, "run.once")["state"] == "done"))
     first = look(agent, "run.once")
-    agent.start("run.once", {"argv": FAIL}, 0)
+    agent.start("run.once", OperationSpec(argv=FAIL), 0)
     assert look(agent, "run.once") == first
     assert first["result"]["exit_code"] == 0
     assert look(agent, "run.never") == {"state": "unknown", "offset": 0, "data": "", "more": False}
@@ -397,7 +397,7 @@ def test_an_operation_runs_once_however_often_it_is_started(agent: Agent) -> Non
 
 def test_running_operations_are_stopped_together(agent: Agent) -> None:
     for operation in ("run.1", "run.2"):
-        agent.start(operation, {"argv": WAIT}, 0)
+        agent.start(operation, OperationSpec(argv=WAIT), 0)
         assert look(agent, operation)["state"] == "running"
     agent.call("stop", "run.1", "run.2", "--grace", "60")
     for operation in ("run.1", "run.2"):
@@ -408,28 +408,28 @@ def test_running_operations_are_stopped_together(agent: Agent) -> None:
 
 def test_an_operation_that_is_stopped_before_it_starts_never_does(agent: Agent) -> None:
     agent.stop("run.early", 1)
-    answer = agent.start("run.early", {"argv": GREET}, 0)
+    answer = agent.start("run.early", OperationSpec(argv=GREET), 0)
     assert (answer["state"], answer["result"]["stopped"], answer["data"]) == ("done", True, "")
 
 
 def test_an_operation_outlives_no_stop_of_its_studio_and_does_not_run_again(agent: Agent, studio: StudioHandle) -> None:
     run(agent, studio, "run.ended", GREET)
-    agent.start("run.running", {"argv": WAIT}, 0)
+    agent.start("run.running", OperationSpec(argv=WAIT), 0)
     studio.release(delete=False)
     studio.start(None)
     ended = look(agent, "run.ended")
     assert (ended["state"], ended["result"]["exit_code"]) == ("done", 0)
     # The agent may have had the time to record the end of its command, or not.
     until(lambda: look(agent, "run.running")["state"] in ("done", "lost"))
-    assert agent.start("run.running", {"argv": WAIT}, 0)["state"] in ("done", "lost")
+    assert agent.start("run.running", OperationSpec(argv=WAIT), 0)["state"] in ("done", "lost")
 
 
 def test_a_studio_knows_the_runs_that_run_there_and_leaves_its_stop_to_the_last(
     agent: Agent, studio: StudioHandle
 ) -> None:
     run(agent, studio, "ended.1", GREET)
-    agent.start("one.1", {"argv": WAIT}, 0)
-    agent.start("two.1", {"argv": WAIT}, 0)
+    agent.start("one.1", OperationSpec(argv=WAIT), 0)
+    agent.start("two.1", OperationSpec(argv=WAIT), 0)
     assert agent.call("leave", "one", "--stay") == {"others": ["two"]}
     left = agent.call("leave", "one", "--owes")
     assert (left["others"], left["stop"]) == (["two"], False)
