@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.engine.execution.run_plan import drive
+from lightning_native.engine.execution.run_plan import run_plan
 from lightning_native.engine.plan import RunPlan, StepPlan
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.run_folder import RunFolder
@@ -41,7 +41,7 @@ def in_memory(folder: Path, placement: PlacementName, count: int) -> float:
     made = make(folder, placement, [StepPlan(f"s{n}", ("true",)) for n in range(count)], max_parallelism=64)
     with Journal() as journal:
         begun = time.perf_counter()
-        result = drive(made, cloud=MemoryCloud(), cloud_name="memory", journal=journal)
+        result = run_plan(made, cloud=MemoryCloud(), cloud_name="memory", journal=journal)
         seconds = time.perf_counter() - begun
     assert result.state == "completed", result.message
     return count / seconds

@@ -6,7 +6,7 @@ import pytest
 
 from lightning_native.engine import cancellation as module
 from lightning_native.engine.cancellation import Cancellation, Cancelled
-from lightning_native.engine.studios.single_flight import Prepared
+from lightning_native.engine.studios.single_flight import SingleFlight
 
 
 def test_what_is_being_stopped_is_not_looked_at_without_a_pause(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -31,7 +31,7 @@ def test_a_stop_cuts_the_pause_before_it_short() -> None:
 
 def test_what_waits_for_something_that_is_being_prepared_hears_of_a_stop() -> None:
     cancellation, release, ended = Cancellation(), threading.Event(), []
-    prepared = Prepared("any", lambda: ended.append(release.wait(60.0)), cancellation)
+    prepared = SingleFlight("any", lambda: ended.append(release.wait(60.0)), cancellation)
     threading.Timer(0.01, cancellation.request).start()
     with pytest.raises(Cancelled):
         prepared.wait()

@@ -94,7 +94,7 @@ def test_an_interruptible_job_that_is_reclaimed_is_run_again_without_counting(
     folder = runner.make(placement, StepPlan("count", ("sh", "-c", script), interruptible=True))
     assert runner.drive(folder) == 0
     assert runner.lines("count") == ["x", "x"]
-    assert "taken away" in events(folder)
+    assert "interrupted" in events(folder)
 
 
 def test_a_studio_that_dies_under_a_step_fails_it_with_the_reason(runner: Runner, cloud: LocalCloud) -> None:

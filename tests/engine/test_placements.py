@@ -32,7 +32,7 @@ def test_order_output_environment_failures_and_retries(runner: Runner, placement
         shell("bad", "echo broken; exit 5"),
         shell("never", "sh 'my tool.sh' never", "bad"),
         shell("slow", "sleep 60", timeout=0.2),
-        environments={name: {"VALUE": 'it\'s "$HOME"'} for name in ("load", "left", "right", "join")},
+        variables={name: {"VALUE": 'it\'s "$HOME"'} for name in ("load", "left", "right", "join")},
     )
     assert runner.drive(folder) == 1
     assert runner.states(folder) == {
@@ -56,9 +56,7 @@ def test_order_output_environment_failures_and_retries(runner: Runner, placement
 
 @pytest.mark.parametrize("placement", PLACEMENTS)
 def test_no_secret_is_left_anywhere(runner: Runner, lightning_cloud: LocalCloud, placement: PlacementName) -> None:
-    folder = runner.make(
-        placement, shell("use", "test ${#TOKEN} -eq 12"), environments={"use": {"TOKEN": "s3cr3t-t0ken"}}
-    )
+    folder = runner.make(placement, shell("use", "test ${#TOKEN} -eq 12"), variables={"use": {"TOKEN": "s3cr3t-t0ken"}})
     assert runner.drive(folder) == 0
     assert files_with("s3cr3t-t0ken", folder.path.parents[1], lightning_cloud.root) == []
 

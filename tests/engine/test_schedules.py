@@ -15,7 +15,7 @@ from tests.support.search import files_with
 from lightning_native.emulator import LocalCloud
 from lightning_native.engine.plan import ContainerImage, Retry, RunPlan, Schedule, StepPlan
 from lightning_native.engine.planning.checks import check_plan
-from lightning_native.engine.planning.limits import limits_as_order
+from lightning_native.engine.planning.limits import serialize_limits
 from lightning_native.engine.record.journal import Journal
 from lightning_native.errors import PlanError
 
@@ -71,7 +71,7 @@ def test_a_plan_runs_on_schedule_until_it_is_paused_replaced_and_deleted(
             StepPlan("second", ("sh", "-c", tell + '; test "$(wc -l <tries)" = 2', "second"), ("L4",), ("first",)),
             # What it is to run is there for every run: it is no studio's that each job has a copy of.
             StepPlan("third", ("sh", "-c", tell, "third"), upstream=("second",), image=IMAGE),
-            environments={name: {"WORD": word} for name in ("first", "second", "third")},
+            variables={name: {"WORD": word} for name in ("first", "second", "third")},
             schedule=Schedule("often", cron, "Europe/Zurich"),
         )
         (runner.code / "tries").write_text("1\n2\n")
@@ -152,6 +152,6 @@ def test_a_schedule_keeps_limits_where_a_failure_ends_the_run() -> None:
     schedule = Schedule("s", "0 2 * * *")
     plan = RunPlan("r", "run", steps, "platform", max_parallelism=2, on_failure="stop", schedule=schedule)
     check_plan(plan)
-    waits = limits_as_order(plan, {})
+    waits = serialize_limits(plan, {})
     assert waits is not None
     assert sorted(map(len, waits.values())) == [0, 0, 1, 1]

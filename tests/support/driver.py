@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from lightning_native.engine.execution.run_plan import drive
+from lightning_native.engine.execution.run_plan import run_plan
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.lightning.session import cloud_name, connect
@@ -63,7 +63,7 @@ class Proxy:
 def main() -> int:
     folder, moment = RunFolder(Path(sys.argv[1])), sys.argv[2] if len(sys.argv) > 2 else ""
     with folder.driven(), Journal() as journal:
-        result = drive(folder, cloud=Proxy(connect(), Killer(moment)), cloud_name=cloud_name(), journal=journal)
+        result = run_plan(folder, cloud=Proxy(connect(), Killer(moment)), cloud_name=cloud_name(), journal=journal)
     return 0 if result.state == "completed" else 1
 
 

@@ -45,13 +45,13 @@ class Runner:
         self,
         placement: PlacementName,
         *steps: StepPlan,
-        environments: dict[str, dict[str, str]] | None = None,
+        variables: dict[str, dict[str, str]] | None = None,
         own_extra: str | None = None,
         **options: Any,
     ) -> RunFolder:
         plan = RunPlan(uuid.uuid4().hex, "engine test", steps, placement=placement, **options)
         folder = RunFolder.of(plan.run_id)
-        folder.write(plan, self.code, environments or {}, own_extra=own_extra)
+        folder.write(plan, self.code, variables or {}, own_extra=own_extra)
         # Another process drives it.
         folder.end_submission()
         return folder

@@ -207,7 +207,7 @@ def test_a_variable_of_this_process_is_handed_on_as_it_is(tmp_path: Path, monkey
     monkeypatch.setenv("LIGHTNING_NATIVE_HOME", str(tmp_path / "home"))
     plan = RunPlan("run", "name", (StepPlan("a", ("true",)),))
     RunFolder.of("run").write(plan, None, {"a": {"A": "caf\udce9"}})
-    assert RunFolder.of("run").environments() == {"a": {"A": "caf\udce9"}}
+    assert RunFolder.of("run").variables() == {"a": {"A": "caf\udce9"}}
 
 
 @pytest.mark.parametrize("cron", ["*/90 0-23/2 L MON-FRI 1#2", "0 2 * * 7", "0,30 9-17 1,15 1-12/3 *", "0 0 29 2 *"])

@@ -82,8 +82,8 @@ def test_every_key_of_the_format_reaches_the_plan(tmp_path: Path) -> None:
     assert [text.strip() for _, text in training.requirements] == ["numpy>=1", "torch>=2"]
     assert (evaluating.retry, evaluating.timeout, evaluating.upstream) == (Retry(3), 90.0, ("load", "train"))
     assert workflow.requests == {"evaluate": ResourceRequest(gpu_type="l4", memory_gb=64.0)}
-    assert workflow.environments["load"] == {"VERSION": "1.10", "COUNTRY": "no", "TOKEN": "s3cret"}
-    assert workflow.environments["train"] == {
+    assert workflow.variables["load"] == {"VERSION": "1.10", "COUNTRY": "no", "TOKEN": "s3cret"}
+    assert workflow.variables["train"] == {
         "VERSION": "2", "COUNTRY": "no", "TOKEN": "s3cret", "PRICE": "5 $", "REGION": "eu",
     }  # fmt: skip
 
@@ -92,7 +92,7 @@ def test_little_is_enough(tmp_path: Path) -> None:
     workflow = load(tmp_path, "steps: {hello: {command: echo hello}}")
     assert workflow.plan.name == "workflow"
     assert workflow.root == tmp_path
-    assert workflow.environments == {"hello": {}}
+    assert workflow.variables == {"hello": {}}
     assert not workflow.needs_offers
 
 
@@ -111,13 +111,13 @@ def test_numbers_and_booleans_are_text_as_written_where_text_is_wanted(tmp_path:
     first, second = workflow.plan.steps
     assert (workflow.plan.name, first.argv[-1], second.upstream) == ("2026", "true", ("1",))
     assert second.argv == ("python", "--lr", "0.10", "--fast", "True")
-    assert workflow.environments["1"] == {"A": "True", "B": "0x10", "C": "1e3"}
+    assert workflow.variables["1"] == {"A": "True", "B": "0x10", "C": "1e3"}
 
 
 def test_a_secret_is_in_neither_the_plan_nor_the_repr(tmp_path: Path) -> None:
     text = "steps: {hello: {command: echo, env: {TOKEN: '${SECRET}', KEY: plain-text-key}}}"
     workflow = load(tmp_path, text, {"SECRET": "s3cret"})
-    assert workflow.environments["hello"] == {"TOKEN": "s3cret", "KEY": "plain-text-key"}
+    assert workflow.variables["hello"] == {"TOKEN": "s3cret", "KEY": "plain-text-key"}
     for secret in ("s3cret", "plain-text-key"):
         assert secret not in repr(workflow)
         assert secret not in workflow.plan.to_json()
@@ -265,7 +265,7 @@ def test_the_example_of_the_documentation_loads(tmp_path: Path) -> None:
     workflow = load(tmp_path, example, {"WANDB_API_KEY": "key"})
     assert [step.name for step in workflow.plan.steps] == ["load", "train-small", "train-large", "report"]
     assert workflow.plan.step("train-small").retry == Retry(2, 30.0, 2.0)
-    assert workflow.environments["load"] == {"WANDB_API_KEY": "key", "REGION": "eu"}
+    assert workflow.variables["load"] == {"WANDB_API_KEY": "key", "REGION": "eu"}
 
 
 def test_the_documentation_has_every_key() -> None:

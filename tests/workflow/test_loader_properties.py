@@ -120,7 +120,7 @@ def test_a_plan_written_as_a_workflow_is_read_as_that_plan(
         assert "cannot hold together" in str(error)  # noqa: PT017
         return
     assert _joined(without_origins(workflow.plan)) == _joined(without_origins(plan))
-    assert workflow.environments == variables
+    assert workflow.variables == variables
 
 
 def _joined(plan: RunPlan) -> RunPlan:

@@ -15,7 +15,7 @@ from lightning_native.cli.workflow_file import (
     read_offers,
     read_workflow,
 )
-from lightning_native.engine.process.controller_process import Watch
+from lightning_native.engine.process.controller_process import ControllerProcess
 from lightning_native.engine.record.journal import Journal, RunRecord, StepRecord
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.errors import RunFailedError, RunStoppedError
@@ -43,14 +43,17 @@ def run(args: argparse.Namespace) -> int:
         print(f"warning: {difference}", file=sys.stderr)
     if workflow.needs_offers:
         workflow = resolve_machines(workflow, read_offers(local=args.local))
-    watch = _start(workflow, environ, args)
+    controller = _start(workflow, environ, args)
     run_id = workflow.plan.run_id
     if args.detach:
-        print(f"driven by process {watch.pid}; see it with: lightning-native runs show {run_id[:12]}", file=sys.stderr)
+        print(
+            f"driven by process {controller.pid}; see it with: lightning-native runs show {run_id[:12]}",
+            file=sys.stderr,
+        )
         print(json.dumps({"run_id": run_id}) if args.json else run_id)
         return 0
     try:
-        watch.wait()
+        controller.wait()
         message = ""
     except (RunFailedError, RunStoppedError) as error:
         message = str(error)
@@ -68,10 +71,10 @@ def run(args: argparse.Namespace) -> int:
     return 1 if message else 0
 
 
-def _start(workflow: Workflow, environ: dict[str, str], args: argparse.Namespace) -> Watch:
+def _start(workflow: Workflow, environ: dict[str, str], args: argparse.Namespace) -> ControllerProcess:
     plan = workflow.plan
     folder = RunFolder.of(plan.run_id)
-    report = folder.write(plan, workflow.root, workflow.environments)
+    report = folder.write(plan, workflow.root, workflow.variables)
     try:
         print(
             f"run {plan.run_id[:12]} of {plan.name}: {len(plan.steps)} steps, "
@@ -81,7 +84,7 @@ def _start(workflow: Workflow, environ: dict[str, str], args: argparse.Namespace
         if not args.detach:
             # A SIGTERM to this command ends the run, as Ctrl-C does.
             signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-        return Watch(
+        return ControllerProcess(
             folder,
             plan,
             local_cloud=default_root() if args.local else None,

@@ -11,6 +11,7 @@
 """
 
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,9 +28,10 @@ def run(
     plan: "RunPlan",
     root: "str | os.PathLike[str]" = ".",
     *,
-    environments: Mapping[str, Mapping[str, str]] | None = None,
+    variables: Mapping[str, Mapping[str, str]] | None = None,
     local: bool = False,
     cloud: "Cloud | None" = None,
+    environments: Mapping[str, Mapping[str, str]] | None = None,
 ) -> "RunResult":
     """Run a plan to its end, showing on stderr what the steps print, and return how it ended.
 
@@ -39,35 +41,40 @@ def run(
     Args:
         plan: any graph of commands; its `run_id` must be new.
         root: the folder of the code, in which the commands run.
-        environments: environment variables by step; they may hold secrets.
+        variables: environment variables by step; they may hold secrets.
         local: on the local cloud instead of Lightning; without it, the credentials are in this process's environment.
         cloud: drive the run here instead, against this cloud; `lightning_native.lightning.memory` has one for tests.
+        environments: the former name of `variables`.
 
     Raises:
         PlanError: the plan cannot run as it is written; nothing was created.
         CredentialsError: credentials are missing.
         ArchiveError: `root` cannot be packed.
     """
-    from lightning_native.engine.execution.run_plan import RunResult, drive
+    from lightning_native.engine.execution.run_plan import RunResult, run_plan
     from lightning_native.engine.planning.checks import check_plan
-    from lightning_native.engine.process.controller_process import Watch
+    from lightning_native.engine.process.controller_process import ControllerProcess
     from lightning_native.engine.record.journal import Journal
     from lightning_native.engine.record.run_folder import RunFolder
     from lightning_native.errors import PlanError, RunFailedError, RunStoppedError
     from lightning_native.lightning.credentials import Credentials
     from lightning_native.lightning.local import default_root
 
+    if environments is not None:
+        warnings.warn("engine.run(environments=…) is now called variables=…", DeprecationWarning, stacklevel=2)
     check_plan(plan)
     environ = {} if local or cloud else Credentials.from_environment(os.environ).environ()
     folder = RunFolder.of(plan.run_id)
     if folder.path.exists():
         raise PlanError(f"there was a run {plan.run_id!r} before; give this one another run_id")
-    folder.write(plan, Path(root), environments or {})
+    folder.write(plan, Path(root), variables or environments or {})
     if cloud is not None:
         with folder.driven(), Journal() as journal:
-            return drive(folder, cloud=cloud, cloud_name=type(cloud).__name__, journal=journal)
+            return run_plan(folder, cloud=cloud, cloud_name=type(cloud).__name__, journal=journal)
     try:
-        Watch(folder, plan, local_cloud=default_root() if local else None, environ=environ, synchronous=True).wait()
+        ControllerProcess(
+            folder, plan, local_cloud=default_root() if local else None, environ=environ, synchronous=True
+        ).wait()
     except (RunFailedError, RunStoppedError) as error:
         message = str(error)
     else:

@@ -20,9 +20,9 @@ class RunContext:
     cloud_name: str
     journal: RunJournal
     folder: RunFolder
-    environments: Mapping[str, Mapping[str, str]]
+    variables: Mapping[str, Mapping[str, str]]
     cancellation: Cancellation
-    given_up: dict[str, str] = field(default_factory=dict)
+    abandoned: dict[str, str] = field(default_factory=dict)
     """Steps whose running attempt is not waited for any longer, and why."""
 
     def operation_id(self, name: str, attempt: int) -> str:

@@ -17,7 +17,7 @@ RequirementSource = tuple[str, str]
 Installer = Literal["uv", "pip"]
 KeepPolicy = Literal["never", "on_failure", "always"]
 
-# An interruptible step whose machine is taken away this often will not get one for long enough.
+# A step whose machine is interrupted this often will not get one for long enough.
 MAX_INTERRUPTIONS = 20
 
 
@@ -98,7 +98,7 @@ class StepPlan:
         requirements: (name of the source, its text) of each requirements file, in order.
         timeout: seconds one attempt may run; None: no limit.
         retry: what happens when it fails.
-        interruptible: run on a machine that may be reclaimed; a reclaimed attempt is repeated and does not count.
+        interruptible: run on a machine that may be interrupted; a interrupted attempt is repeated and does not count.
         scratch: environment variables that get a fresh private folder, removed when the step ends.
         setup: what its environment needs besides the requirements.
         image: it runs in a container of this image, in the image's working folder, not with placement `studio`.

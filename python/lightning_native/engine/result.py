@@ -17,7 +17,7 @@ class StepResult:
         message: why it did not succeed.
         cost: dollars, None where they are not known.
         seconds: how long its command ran, by its own machine's clock; None if it never ran.
-        reclaimed: the machine was taken away; trying again does not count as a retry.
+        interrupted: the machine was interrupted; another attempt does not count as a retry.
     """
 
     state: StepState
@@ -25,7 +25,7 @@ class StepResult:
     message: str = ""
     cost: float | None = None
     seconds: float | None = None
-    reclaimed: bool = False
+    interrupted: bool = False
 
 
 def result_of(step: StepPlan, outcome: Outcome, cost: float | None = None) -> StepResult:

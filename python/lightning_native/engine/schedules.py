@@ -7,7 +7,7 @@ schedule instead of running the steps, and ends::
     plan = RunPlan(run_id, name, steps, placement="platform", schedule=schedule)
     folder = RunFolder.of(run_id)
     folder.write(plan, root, environments)
-    Watch(folder, plan, local_cloud=…, environ=credentials, synchronous=True).wait()
+    ControllerProcess(folder, plan, local_cloud=…, environ=credentials, synchronous=True).wait()
 
 To look after it, in a process with the credentials in its environment::
 
@@ -35,7 +35,7 @@ from lightning_native.engine.placements.job_output import without_results
 from lightning_native.engine.placements.pipeline import PipelinePlan, prepare_studios
 from lightning_native.engine.plan import Schedule
 from lightning_native.engine.planning.checks import check_schedule
-from lightning_native.engine.planning.limits import limits_as_order
+from lightning_native.engine.planning.limits import serialize_limits
 from lightning_native.engine.resource_names import pipeline_step_name, schedule_owner, schedule_pipeline_name
 from lightning_native.errors import CloudError
 from lightning_native.lightning.cloud import (
@@ -166,7 +166,7 @@ def create_schedule(context: RunContext, schedule: Schedule) -> ScheduledPlan:
     name = schedule_pipeline_name(schedule.name)
     # The old one of this name, or what a controller that died had made.
     delete_pipeline(cloud, cloud.find_pipeline(name), keep={studio.handle.name for studio in studios.values()})
-    waits = limits_as_order(plan, context.journal.journal.step_durations(plan.name))
+    waits = serialize_limits(plan, context.journal.journal.step_durations(plan.name))
     described = PipelinePlan(context, name, plan.steps, studios, waits)
     # A pipeline begins when it is created, but this one is to wait for its schedule: its first jobs find nothing to
     # run, and are stopped.

@@ -74,7 +74,7 @@ class Workflow:
     Attributes:
         plan: the run; a step that asks for resources has no machines before `resolve_machines`.
         root: the folder of the code.
-        environments: each step's variables; they may hold secrets.
+        variables: each step's variables; they may hold secrets.
         requests: the resources that steps request instead of naming a machine.
         main_request: the resources that the workflow requests instead of naming its main machine.
         warnings: differences from the file.
@@ -82,7 +82,7 @@ class Workflow:
 
     plan: RunPlan
     root: Path
-    environments: dict[str, dict[str, str]] = field(repr=False)
+    variables: dict[str, dict[str, str]] = field(repr=False)
     requests: dict[str, ResourceRequest] = field(default_factory=dict)
     main_request: ResourceRequest | None = None
     warnings: tuple[str, ...] = ()
@@ -175,11 +175,11 @@ class _Loader:
         common = self._requirements(described.requirements, ("requirements",))
         steps = tuple(self._step(name, step, common, requests) for name, step in described.steps.items())
         shared = self._variables(described.env, ("env",))
-        environments = {
+        variables = {
             name: shared | self._variables(step.env, ("steps", name, "env")) for name, step in described.steps.items()
         }
         for name, runtime in self._runtimes.items():
-            environments[name] |= runtime.env
+            variables[name] |= runtime.env
         main_machine, main_request = None, None
         if isinstance(described.machine, Resources):
             main_request = self._request(described.machine, ("machine",))
@@ -214,7 +214,7 @@ class _Loader:
             for name, command in commands.items()
             if secret_argument(command) or has_credentials(command)
         ]
-        return Workflow(plan, root, environments, requests, main_request, tuple(warnings))
+        return Workflow(plan, root, variables, requests, main_request, tuple(warnings))
 
     def _step(
         self,

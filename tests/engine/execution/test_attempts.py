@@ -9,7 +9,7 @@ from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.result import StepResult
 
 FAILED = StepResult("failed", 1, "no", cost=0.5)
-RECLAIMED = StepResult("failed", None, "taken away", reclaimed=True)
+INTERRUPTED = StepResult("failed", None, "its machine was interrupted", interrupted=True)
 GOOD = StepResult("succeeded", 0, cost=0.25)
 
 
@@ -43,7 +43,7 @@ def test_no_more_attempts_than_the_plan_allows(tmp_path: Path) -> None:
 
 
 def test_reclaimed_attempts_do_not_count(tmp_path: Path) -> None:
-    result, seen = attempts(tmp_path, 0, RECLAIMED, RECLAIMED, GOOD)
+    result, seen = attempts(tmp_path, 0, INTERRUPTED, INTERRUPTED, GOOD)
     assert (result.state, seen) == ("succeeded", [1, 2, 3])
 
 

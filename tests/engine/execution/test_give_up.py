@@ -17,24 +17,24 @@ DRIVE = """
 import sys, threading, time
 from pathlib import Path
 from lightning_native.engine.record.journal import Journal
-from lightning_native.engine.execution.run_plan import drive
+from lightning_native.engine.execution.run_plan import run_plan
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.lightning.session import cloud_name, connect
 
 folder, flags = RunFolder(Path(sys.argv[1])), sys.argv[2:]
 
-def begun(give_up):
+def on_start(abandon):
     def watch():
         for flag in map(Path, flags):
             while not flag.exists():
                 time.sleep(0.05)
             # That a job has begun is seen a moment after it has.
             time.sleep(0.5)
-            give_up(flag.name, "it was silent")
+            abandon(flag.name, "it was silent")
     threading.Thread(target=watch, daemon=True).start()
 
 with folder.driven(), Journal() as journal:
-    result = drive(folder, cloud=connect(), cloud_name=cloud_name(), journal=journal, begun=begun)
+    result = run_plan(folder, cloud=connect(), cloud_name=cloud_name(), journal=journal, on_start=on_start)
 print("RESULT", result.state, result.message)
 """
 

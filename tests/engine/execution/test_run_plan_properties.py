@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from lightning_native import engine
-from lightning_native.engine.execution.run_plan import drive
+from lightning_native.engine.execution.run_plan import run_plan
 from lightning_native.engine.placements import PLACEMENTS
 from lightning_native.engine.plan import ContainerImage, FailureMode, Retry, RunPlan, StepPlan
 from lightning_native.engine.record.journal import Journal
@@ -131,7 +131,7 @@ def run_and_check(plan: RunPlan, failures: dict[str, int], deaths: list[int]) ->
         for calls in [*deaths, 10**9]:
             cloud = Controlled(world.cloud, [calls], set())
             try:
-                state = drive(folder, cloud=cloud, cloud_name="memory", journal=journal).state
+                state = run_plan(folder, cloud=cloud, cloud_name="memory", journal=journal).state
                 break
             except StaleControllerError:
                 # As the death of its process would end its threads.

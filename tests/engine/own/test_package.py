@@ -78,7 +78,7 @@ def test_steps_that_want_it_import_it_before_everything_and_others_do_not(
 ) -> None:
     ours = StepPlan("ours", ("python3", "-c", SHOW), image=image, package=True, retry=Retry(1))
     theirs = StepPlan("theirs", ("sh", "-c", "echo ${PYTHONPATH-none}"), image=image)
-    folder = runner.make(placement, ours, theirs, environments={"ours": {"PYTHONPATH": "/of/the/user"}})
+    folder = runner.make(placement, ours, theirs, variables={"ours": {"PYTHONPATH": "/of/the/user"}})
     digest = folder.own_package().digest
     assert runner.drive(folder) == 0
     file, rest = folder.log("ours").read_text().split(maxsplit=1)

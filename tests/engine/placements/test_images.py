@@ -38,7 +38,7 @@ def test_failures_retries_time_limits_and_secrets_are_as_with_other_jobs(
         shell("bad", "echo broken; exit 5"),
         shell("never", "true", "bad"),
         shell("slow", "sleep 60", timeout=0.2),
-        environments={"load": {"TOKEN": "s3cr3t-t0ken"}},
+        variables={"load": {"TOKEN": "s3cr3t-t0ken"}},
     )
     assert runner.drive(folder) == 1
     assert runner.states(folder) == {

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from lightning_native import Dag
 from lightning_native.engine.plan import RunPlan, StepPlan
-from lightning_native.engine.planning.limits import with_lanes
+from lightning_native.engine.planning.limits import serialized
 
 
 @st.composite
@@ -49,7 +49,7 @@ def widest(waits: dict[str, tuple[str, ...]], counted: set[str]) -> int:
 @given(plans())
 def test_lanes_keep_limits_and_orders(case: tuple[RunPlan, dict[str, float]]) -> None:
     plan, durations = case
-    waits = with_lanes(plan, durations)
+    waits = serialized(plan, durations)
     order = list(waits)
     assert sorted(order) == sorted(step.name for step in plan.steps)
     for step in plan.steps:

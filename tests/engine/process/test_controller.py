@@ -39,7 +39,7 @@ def test_a_second_controller_leaves_the_run_to_the_first(folder: RunFolder) -> N
         result = call(folder)
         assert result.returncode == 1
         assert "is driven by another process already" in result.stderr
-        assert folder.environments() == {"a": {"TOKEN": "secret"}}
+        assert folder.variables() == {"a": {"TOKEN": "secret"}}
     with Journal() as journal:
         record = journal.run("0123")
     # As it was submitted.

@@ -81,7 +81,7 @@ def test_everything_of_ours_is_for_its_owner_only_also_in_a_folder_of_the_user_s
     try:
         step = StepPlan("a", ("true",), requirements=(("r.txt", "numpy"),))
         plan = RunPlan("run", "name", (step,), placement=placement)
-        assert engine.run(plan, tmp_path / "code", cloud=MemoryCloud(), environments={"a": {"TOKEN": TOKEN}}).state
+        assert engine.run(plan, tmp_path / "code", cloud=MemoryCloud(), variables={"a": {"TOKEN": TOKEN}}).state
     finally:
         os.umask(before)
     assert stat.S_IMODE(home.stat().st_mode) == 0o755

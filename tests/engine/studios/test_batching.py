@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lightning_native.engine.studios.batching import Together
+from lightning_native.engine.studios.batching import Batcher
 
 
 @pytest.mark.parametrize("calls_at_once", [1, 3])
@@ -26,7 +26,7 @@ def test_each_asker_gets_its_answer_and_no_call_is_too_large_or_one_too_many(cal
             under_way -= 1
         return answers
 
-    together = Together(call, calls_at_once=calls_at_once, largest=8, gather_seconds=0.001)
+    together = Batcher(call, calls_at_once=calls_at_once, largest=8, gather_seconds=0.001)
     with ThreadPoolExecutor(32) as pool:
         assert list(pool.map(together.ask, range(2000))) == [number * 2 for number in range(2000)]
     assert most <= calls_at_once
@@ -48,7 +48,7 @@ def test_a_call_that_fails_fails_for_all_who_were_part_of_it_and_for_nobody_else
             raise ValueError("bad")
         return list(questions)
 
-    together = Together(call, calls_at_once=1, largest=8)
+    together = Batcher(call, calls_at_once=1, largest=8)
     with ThreadPoolExecutor(4) as pool:
         first = pool.submit(together.ask, "first")
         assert begun.wait(10)

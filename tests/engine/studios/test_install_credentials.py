@@ -81,7 +81,7 @@ def test_requirements_are_installed_with_an_account_that_nobody_sees(
         folder = runner.make(
             placement,
             StepPlan("use", ("sh", "-c", check), requirements=(("r.txt", "\n".join(lines)),), setup=setup),
-            environments={"use": environment},
+            variables={"use": environment},
             reuse_environments=True,
             custom_commands=("echo the password is $INDEX_PASSWORD",),
         )
@@ -252,7 +252,7 @@ def test_an_account_does_not_make_another_environment_but_what_is_installed_does
     plan = RunPlan("run", "name", (StepPlan("a", ("true",), requirements=requirements),))
 
     def described(**variables: str) -> dict[str, str]:
-        context: Any = SimpleNamespace(plan=plan, environments={"a": variables})
+        context: Any = SimpleNamespace(plan=plan, variables={"a": variables})
         assert setup_variables(context, ["a"]) == {name: variables[name] for name in ("ACCOUNT", "NAME")}
         return described_variables(context, "a")
 

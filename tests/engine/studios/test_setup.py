@@ -42,7 +42,7 @@ def test_packages_installer_arguments_commands_and_variables(
     folder = runner.make(
         placement,
         shell("use", "true", setup=setup, requirements=(("r.txt", "packaging\n"),)),
-        environments={"use": {"WHO": "it's me", "PATH": fake_apt(tmp_path / "bin"), "OTHER": "x"}},
+        variables={"use": {"WHO": "it's me", "PATH": fake_apt(tmp_path / "bin"), "OTHER": "x"}},
         reuse_environments=False,
         tags=("first", "second"),
     )

@@ -33,8 +33,8 @@ def test_a_step_is_given_up_when_its_last_heartbeat_is_too_old(monkeypatch: pyte
         return SimpleNamespace(items=steps)
 
     monkeypatch.setattr(Client, "list_run_steps", list_run_steps)
-    run, given_up = uuid4(), {}
-    abandon_silent_steps(run, given_up.__setitem__)
+    run, abandoned = uuid4(), {}
+    abandon_silent_steps(run, abandoned.__setitem__)
     reason = "it has not shown for 30 minutes that it is alive"
-    assert given_up == {"silent": reason, "never": reason}
+    assert abandoned == {"silent": reason, "never": reason}
     assert asked["pipeline_run_id"] == run

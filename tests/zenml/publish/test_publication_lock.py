@@ -61,7 +61,7 @@ def test_a_promise_from_elsewhere_counts_for_as_long_as_it_is_renewed(folder: Ru
 
 def test_the_threads_of_a_controller_load_zenml_one_after_another(folder: RunFolder) -> None:
     observer = observer_module.ZenMLObserver(folder, uuid4())
-    other = threading.Thread(target=observer.stopping)
+    other = threading.Thread(target=observer.on_stop)
     with observer_module._LOADING:
         other.start()
         other.join(0.5)

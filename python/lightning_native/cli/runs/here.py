@@ -6,7 +6,7 @@ import sys
 import time
 
 from lightning_native.cli.runs.view import RunView
-from lightning_native.engine.process.controller_process import Watch
+from lightning_native.engine.process.controller_process import ControllerProcess
 from lightning_native.engine.process.follow_logs import LogFollower
 from lightning_native.engine.record.journal import Journal, RunRecord
 from lightning_native.engine.record.run_folder import RunFolder
@@ -90,7 +90,7 @@ class RunHere:
             raise PlanError(f"run {self.run_id} is driven by process {controller}; follow it with: runs logs -f")
         module, local_cloud = self._folder.controller()
         environ = {} if local_cloud else Credentials.from_environment(os.environ).environ()
-        Watch(
+        ControllerProcess(
             self._folder,
             self._folder.plan(),
             local_cloud=local_cloud,

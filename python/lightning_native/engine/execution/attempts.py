@@ -1,4 +1,4 @@
-"""Tries a step again when it failed and may, or when its machine was taken away."""
+"""The attempts at a step: another one when it failed and may be retried, or when its machine was interrupted."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,18 +26,18 @@ def run_attempts(
         journal: where new attempts are recorded.
         cancellation: ends the wait between attempts.
     """
-    attempt, failures, reclaims = first_attempt, first_attempt - 1, 0
+    attempt, failures, interruptions = first_attempt, first_attempt - 1, 0
     cost: float | None = None
     while True:
         result = run_attempt(step, attempt)
         if result.cost is not None:
             cost = (cost or 0.0) + result.cost
-        failures += not result.reclaimed
-        reclaims += result.reclaimed
-        again = reclaims <= MAX_INTERRUPTIONS if result.reclaimed else failures <= step.retry.count
+        failures += not result.interrupted
+        interruptions += result.interrupted
+        again = interruptions <= MAX_INTERRUPTIONS if result.interrupted else failures <= step.retry.count
         if result.state != "failed" or not again or cancellation.starts_nothing:
-            return replace(result, cost=cost, reclaimed=False)
-        delay = 0.0 if result.reclaimed else step.retry.pause(failures)
+            return replace(result, cost=cost, interrupted=False)
+        delay = 0.0 if result.interrupted else step.retry.pause(failures)
         journal.event(f"attempt {attempt} failed ({result.message}); trying again in {delay:g} s", step.name)
         if cancellation.wait(delay):
             return replace(result, state="stopped", message=cancellation.reason, cost=cost)

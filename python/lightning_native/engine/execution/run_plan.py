@@ -22,7 +22,7 @@ from lightning_native.engine.studios.setup import report_difference
 from lightning_native.errors import CloudError, StaleControllerError
 from lightning_native.lightning.cloud import Cloud
 
-GiveUp = Callable[[str, str], None]
+Abandon = Callable[[str, str], None]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class RunResult:
         )
 
 
-def drive(
+def run_plan(
     folder: RunFolder,
     *,
     cloud: Cloud,
@@ -57,7 +57,7 @@ def drive(
     journal: Journal,
     cancellation: Cancellation | None = None,
     step_ended: Callable[[str, StepResult], object] = lambda _name, _result: None,
-    begun: Callable[[GiveUp], object] = lambda _give_up: None,
+    on_start: Callable[[Abandon], object] = lambda _abandon: None,
 ) -> RunResult:
     """Run the plan in `folder` to its end.
 
@@ -69,7 +69,7 @@ def drive(
         journal: where everything is recorded.
         cancellation: request it to stop the run.
         step_ended: told of each step's end.
-        begun: told, before the first step, how to give up the running attempt at a step: `give_up(step, reason)`.
+        on_start: told, before the first step, how to give up the running attempt at a step: `abandon(step, reason)`.
 
     Raises:
         PlanError: the plan cannot run as it is written; nothing was created.
@@ -80,14 +80,14 @@ def drive(
     check_plan(plan)
     steps = [] if plan.schedule else [step.name for step in plan.steps]
     run_journal = journal.drive(plan.run_id, plan.name, cloud_name, os.getpid(), steps)
-    context = RunContext(plan, cloud, cloud_name, run_journal, folder, folder.environments(), cancellation)
+    context = RunContext(plan, cloud, cloud_name, run_journal, folder, folder.variables(), cancellation)
     report_difference(context)
     alarm = _alarm(plan, cancellation)
     try:
         if plan.schedule:
             results, verdict = {}, _schedule(context, plan.schedule)
         else:
-            results = _run_steps(context, step_ended, begun)
+            results = _run_steps(context, step_ended, on_start)
             verdict = _verdict(results, cancellation)
     except StaleControllerError:
         # What this run holds belongs to the controller that has taken over.
@@ -122,7 +122,7 @@ def _schedule(context: RunContext, schedule: Schedule) -> tuple[RunState, str]:
 def _run_steps(
     context: RunContext,
     step_ended: Callable[[str, StepResult], object],
-    begun: Callable[[GiveUp], object],
+    on_start: Callable[[Abandon], object],
 ) -> dict[str, StepResult]:
     journal = context.journal
     before = {record.name: record for record in journal.journal.steps(context.plan.run_id)}
@@ -145,7 +145,7 @@ def _run_steps(
             placement.step_ended(name)
             step_ended(name, result)
 
-        begun(placement.give_up)
+        on_start(placement.abandon)
         # The scheduler decides anew about skipped steps, because it knows what failed.
         decided = {name: result for name, result in done.items() if result.state != "skipped"}
         return _execute(context, placement, settle_placed, decided, before)

@@ -26,7 +26,7 @@ class Placement(Protocol):
     def stop_running(self) -> None:
         """Ask every running step to end, without waiting for it."""
 
-    def give_up(self, step: str, reason: str) -> None:
+    def abandon(self, step: str, reason: str) -> None:
         """End the running attempt at a step, which has failed then, without waiting for it."""
 
     def close(self) -> None:
@@ -71,7 +71,7 @@ def run_safely(
     """
     try:
         result = run(step, attempt)
-        reason = context.given_up.pop(step.name, None)
+        reason = context.abandoned.pop(step.name, None)
         if reason is None or result.state == "succeeded" or context.cancellation.requested:
             return result
         context.note(step.name, attempt, reason)

@@ -47,7 +47,7 @@ class ContainerFolder:
         return OperationSpec(
             argv=step.argv,
             cwd=".",
-            env=self._context.environments.get(step.name, {}),
+            env=self._context.variables.get(step.name, {}),
             scratch=step.scratch,
             timeout=step.timeout,
             unpack=[(archive, self._context.folder.own_package().sha256, PACKAGE)] if step.package else [],

@@ -22,9 +22,9 @@ from lightning_native.engine.resource_names import drive_folder, job_name
 from lightning_native.engine.result import StepResult, result_of
 from lightning_native.engine.retry import Patience, best_effort, retry
 from lightning_native.engine.studios.agent_client import unpacking, upload_specification
-from lightning_native.engine.studios.batching import Together
+from lightning_native.engine.studios.batching import Batcher
 from lightning_native.engine.studios.interpreter import Interpreter
-from lightning_native.engine.studios.templates import Environments, Template
+from lightning_native.engine.studios.templates import TemplateStudio, TemplateStudios
 from lightning_native.errors import CloudError, OutOfCapacityError
 from lightning_native.lightning.cloud import JobHandle, JobRequest, JobState
 from lightning_native.lightning.machines import canonical_machine
@@ -54,7 +54,7 @@ class JobPlacement:
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
-        self._environments = Environments(context)
+        self._templates = TemplateStudios(context)
         # What a controller that died was about to submit.
         self._leased = {lease.name for lease in context.journal.journal.leases(context.plan.run_id)}
         self._jobs: dict[str, JobHandle] = {}
@@ -62,18 +62,18 @@ class JobPlacement:
         self._stopped: set[str] = set()
         self._releasing = ThreadPoolExecutor(max_workers=_RELEASES_AT_ONCE, thread_name_prefix="release")
         self._submissions = {
-            template: Together(
+            template: Batcher(
                 partial(self._submit_all, template),
                 calls_at_once=1,
                 largest=8 * _SUBMISSIONS_AT_ONCE,
                 gather_seconds=_GATHER_SECONDS,
             )
-            for template in self._environments.all()
+            for template in self._templates.all()
         }
 
     def prepare(self) -> None:
         """Start preparing the environments."""
-        self._environments.prepare()
+        self._templates.prepare()
 
     def run_attempt(self, step: StepPlan, attempt: int) -> StepResult:
         """Run one attempt at a step to its end. Never raises: whatever goes wrong is the step's result."""
@@ -114,7 +114,7 @@ class JobPlacement:
             exit_code = outcome.exit_code if outcome else None
             return StepResult("stopped", exit_code, "the step was stopped", cost)
         if step.interruptible and (outcome is None or outcome.exit_code == -signal.SIGTERM):
-            return StepResult("failed", None, "its machine was taken away", cost, reclaimed=True)
+            return StepResult("failed", None, "its machine was interrupted", cost, interrupted=True)
         if outcome is None:
             return StepResult("failed", None, "its job ended without a result", cost)
         return result_of(step, outcome, cost)
@@ -147,7 +147,7 @@ class JobPlacement:
             request = container_job(self._context, step, step.image, attempt, name=name, machine=machine)
             answer = self._context.cloud.run_job(request)
         else:
-            template = self._environments.of(step)
+            template = self._templates.of(step)
             template.prepared.wait()
             # One batch at a time gives the template what its jobs are to run, and has the platform copy its files.
             answer = self._submissions[template].ask(_Submission(step, attempt, name, machine))
@@ -159,7 +159,7 @@ class JobPlacement:
             raise CloudError(f"job {name!r} was submitted but cannot be found")
         return job
 
-    def _submit_all(self, template: Template, submissions: Sequence[_Submission]) -> list[JobHandle | CloudError]:
+    def _submit_all(self, template: TemplateStudio, submissions: Sequence[_Submission]) -> list[JobHandle | CloudError]:
         """Submit jobs that start from one template, all at once; a submission that fails is a CloudError."""
         if self._context.cancellation.requested:
             raise Cancelled
@@ -265,11 +265,11 @@ class JobPlacement:
             self._stopped.add(step)
             threading.Thread(target=best_effort, args=(job.stop,), daemon=True).start()
 
-    def give_up(self, step: str, reason: str) -> None:
+    def abandon(self, step: str, reason: str) -> None:
         """End the running attempt at a step, which has failed then, without waiting for it."""
         job = self._jobs.get(step)
         if job is not None:
-            self._context.given_up[step] = reason
+            self._context.abandoned[step] = reason
             threading.Thread(target=best_effort, args=(job.stop,), daemon=True).start()
 
     def close(self) -> None:
@@ -290,7 +290,7 @@ def job_spec(context: RunContext, step: StepPlan, operation: str, interpreter: I
     return OperationSpec(
         argv=step.argv,
         cwd=code[-1],
-        env=context.environments.get(step.name, {}),
+        env=context.variables.get(step.name, {}),
         scratch=step.scratch,
         timeout=step.timeout,
         bin=interpreter.bin,

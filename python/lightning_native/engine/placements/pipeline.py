@@ -15,7 +15,7 @@ from lightning_native.engine.plan import MAX_INTERRUPTIONS, StepPlan
 from lightning_native.engine.resource_names import drive_folder, pipeline_operation_id, pipeline_step_name
 from lightning_native.engine.retry import retry
 from lightning_native.engine.studios.agent_client import specification_sha256, upload_specification
-from lightning_native.engine.studios.templates import Environments, PreparedStudio
+from lightning_native.engine.studios.templates import PreparedStudio, TemplateStudios
 from lightning_native.errors import CloudError
 from lightning_native.lightning.cloud import (
     JobRequest,
@@ -43,8 +43,8 @@ def prepare_studios(
     Raises:
         Cancelled: the run was stopped meanwhile.
     """
-    environments = Environments(context, owner)
-    templates = {step.name: environments.of(step) for step in steps if not step.image}
+    studios_of_run = TemplateStudios(context, owner)
+    templates = {step.name: studios_of_run.of(step) for step in steps if not step.image}
     for template in templates.values():
         template.prepared.begin()
     studios: dict[str, PreparedStudio] = {}

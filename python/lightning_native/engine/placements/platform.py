@@ -13,7 +13,7 @@ from lightning_native.engine.placements.job import job_cost, step_machines
 from lightning_native.engine.placements.job_output import JobOutput
 from lightning_native.engine.placements.pipeline import PipelinePlan, prepare_studios
 from lightning_native.engine.plan import MAX_INTERRUPTIONS, StepPlan
-from lightning_native.engine.planning.limits import limits_as_order
+from lightning_native.engine.planning.limits import serialize_limits
 from lightning_native.engine.record.journal import StepState
 from lightning_native.engine.resource_names import pipeline_name, pipeline_operation_id, pipeline_step_name
 from lightning_native.engine.result import StepResult, result_of
@@ -72,7 +72,7 @@ def _run(
     Lightning knows no limits. They are said as an order, and what waits for a failed step is not run, also where it
     waited only for its turn.
     """
-    waits = limits_as_order(context.plan, context.journal.journal.step_durations(context.plan.name))
+    waits = serialize_limits(context.plan, context.journal.journal.step_durations(context.plan.name))
     runs_again = waits is not None and context.plan.on_failure == "continue"
     number = 1
     while steps:
@@ -141,7 +141,7 @@ def skipped(context: RunContext) -> StepResult:
 class _Followed:
     """A job of a step whose output is copied by a thread of its own until the step has ended.
 
-    `status`: how the step ended; None while it has not, or when its machine was taken away.
+    `status`: how the step ended; None while it has not, or when its machine was interrupted.
     """
 
     step: StepPlan
@@ -210,7 +210,7 @@ class _Follower:
         followed = self._followed.get(name)
         if status.job and (followed is None or followed.interruptions != status.interruptions):
             if followed is not None:
-                self._context.journal.event("its machine was taken away; it runs again", step.name)
+                self._context.journal.event("its machine was interrupted; it runs again", step.name)
                 followed.ended.set()
             followed = self._follow(name, step, status.job, status.interruptions)
         if followed is not None and not followed.begun and status.state == "running":
@@ -231,7 +231,7 @@ class _Follower:
         if pipeline.state in _FINAL:
             # Its last jobs may still be on their way out.
             return status.state != "running"
-        # A step whose machine was taken away looks failed for a moment before Lightning runs it again.
+        # A step whose machine was interrupted looks failed for a moment before Lightning runs it again.
         may_return = step.interruptible and status.state == "failed" and status.interruptions < MAX_INTERRUPTIONS
         return status.state in (*_FINAL, "skipped") and not may_return
 
@@ -351,5 +351,5 @@ class _Follower:
         if self._stopping or status.state == "stopped":
             return StepResult("stopped", exit_code, "the step was stopped", cost)
         if followed.step.interruptible:
-            return StepResult("failed", exit_code, "its machine was taken away", cost)
+            return StepResult("failed", exit_code, "its machine was interrupted", cost)
         return StepResult("failed", exit_code, "its job ended without a result", cost)

@@ -16,7 +16,7 @@ from lightning_native.engine.retry import best_effort
 from lightning_native.engine.studios.agent_client import Operation
 from lightning_native.engine.studios.setup import ReadyStudio, set_up
 from lightning_native.engine.studios.sharing import is_used_by_others, join, leave
-from lightning_native.engine.studios.single_flight import Prepared
+from lightning_native.engine.studios.single_flight import SingleFlight
 from lightning_native.errors import CloudError, LightningNativeError, OutOfCapacityError
 from lightning_native.lightning.cloud import StudioHandle
 
@@ -57,7 +57,7 @@ class StudioPlacement:
                 OperationSpec(
                     argv=step.argv,
                     cwd=f"~/{ready.code}",
-                    env=self._context.environments.get(step.name, {}),
+                    env=self._context.variables.get(step.name, {}),
                     scratch=step.scratch,
                     timeout=step.timeout,
                     bin=ready.interpreter.bin,
@@ -99,12 +99,12 @@ class StudioPlacement:
         stop = partial(operation.stop, self._context.cancellation.grace)
         threading.Thread(target=best_effort, args=(stop,), daemon=True).start()
 
-    def give_up(self, step: str, reason: str) -> None:
+    def abandon(self, step: str, reason: str) -> None:
         """End the running attempt at a step, which has failed then, without waiting for it."""
         with self._operations_lock:
             operation = self._operations.get(step)
         if operation is not None:
-            self._context.given_up[step] = reason
+            self._context.abandoned[step] = reason
             self._stop(operation)
 
     def close(self) -> None:
@@ -123,7 +123,7 @@ class _RunStudio:
         self.plan = studio
         self.machine = studio.machines[0] if studio.machines else None
         self._context = context
-        self.prepared = Prepared(studio.name, self._prepare, context.cancellation)
+        self.prepared = SingleFlight(studio.name, self._prepare, context.cancellation)
         self._lock = threading.Lock()
         self._waking = threading.Lock()
         self._closed = False

@@ -39,14 +39,14 @@ def check_bounds(plan: RunPlan) -> None:
         _check_length("a setup command", command)
 
 
-def check_variables(environments: Mapping[str, Mapping[str, str]]) -> None:
+def check_variables(variables_of_steps: Mapping[str, Mapping[str, str]]) -> None:
     """Find variables that no process could be given.
 
     Raises:
         PlanError: a name that none can have, or a value that is too long, or has a NUL or half a character; no value
             is shown.
     """
-    for step, variables in environments.items():
+    for step, variables in variables_of_steps.items():
         check_variable_names(variables, f"step {step!r}")
         for name, value in variables.items():
             problem = _problem_of_value(value)

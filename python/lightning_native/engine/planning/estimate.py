@@ -62,7 +62,7 @@ class SharedMachine:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run is expected to take; retries and reclaimed machines do not count.
+    """What a run is expected to take; retries and interrupted machines do not count.
 
     Attributes:
         steps: in the order in which they would start.

@@ -8,12 +8,12 @@ from lightning_native.engine.planning.estimate import estimate
 from lightning_native.lightning.machines import canonical_machine, machine_slugs
 
 
-def limits_as_order(plan: RunPlan, durations: Mapping[str, float]) -> dict[str, tuple[str, ...]] | None:
-    """Return what each step of a plan with limits waits for, as `with_lanes`; None for a plan without limits."""
-    return with_lanes(plan, durations) if plan.max_parallelism or plan.machine_limits else None
+def serialize_limits(plan: RunPlan, durations: Mapping[str, float]) -> dict[str, tuple[str, ...]] | None:
+    """Return what each step of a plan with limits waits for, as `serialized`; None for a plan without limits."""
+    return serialized(plan, durations) if plan.max_parallelism or plan.machine_limits else None
 
 
-def with_lanes(plan: RunPlan, durations: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
+def serialized(plan: RunPlan, durations: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
     """Return what each step waits for, so that no limit of the plan is exceeded, in an order of the steps.
 
     As many lanes as a limit allows, each with one step at a time: a step also waits for the one before it in its lane.

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 
 from lightning_native.engine.cancellation import Cancellation
-from lightning_native.engine.execution.run_plan import GiveUp, drive
+from lightning_native.engine.execution.run_plan import Abandon, run_plan
 from lightning_native.engine.record.journal import Journal, RunState
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.engine.result import StepResult
@@ -38,10 +38,10 @@ class RunObserver:
     grace = 10.0
     forced_grace = 2.0
 
-    def begun(self, give_up: GiveUp) -> None:
-        """Hear that the run begins, and how to give up the running attempt at a step: `give_up(step, reason)`."""
+    def on_start(self, abandon: Abandon) -> None:
+        """Hear that the run begins, and how to give up the running attempt at a step: `abandon(step, reason)`."""
 
-    def stopping(self) -> None:
+    def on_stop(self) -> None:
         """Hear that the run is to be stopped; in a thread of its own, while the steps are being stopped."""
 
     def step_ended(self, name: str, result: StepResult) -> None:
@@ -115,19 +115,19 @@ def _watch_for_stop(
             cancellation.drain()
         time.sleep(_LOOK_SECONDS)
     with contextlib.suppress(Exception):
-        observer.stopping()
+        observer.on_stop()
 
 
 def _drive(folder: RunFolder, local_cloud: Path | None, cancellation: Cancellation, observer: RunObserver) -> int:
     with cloud_environ(local_cloud), Journal() as journal:
-        result = drive(
+        result = run_plan(
             folder,
             cloud=connect(),
             cloud_name=cloud_name(),
             journal=journal,
             cancellation=cancellation,
             step_ended=lambda name, step: _tell_step(observer, name, step),
-            begun=observer.begun,
+            on_start=observer.on_start,
         )
     _tell_run(observer, result.state, result.message)
     return 0 if result.state == "completed" else 1

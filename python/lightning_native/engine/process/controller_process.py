@@ -23,7 +23,7 @@ from lightning_native.terminal import clean, show_output
 _REFRESH_SECONDS = 0.1
 
 
-class Watch:
+class ControllerProcess:
     """The controller process of one run, from its start on."""
 
     def __init__(
@@ -35,7 +35,7 @@ class Watch:
         environ: Mapping[str, str],
         synchronous: bool,
         controller: Sequence[str] = ("lightning_native.engine.process.controller",),
-        stopping: Callable[[], object] = lambda: None,
+        on_stop: Callable[[], object] = lambda: None,
     ) -> None:
         """Start the controller.
 
@@ -46,11 +46,11 @@ class Watch:
             environ: credentials, which are in the controller's environment and in no other's.
             synchronous: whether `wait` will be called.
             controller: the controller's module, and arguments of its own.
-            stopping: called when the user stops the run, before the controller hears of it.
+            on_stop: called when the user stops the run, before the controller hears of it.
         """
         self._folder = folder
         self._plan = plan
-        self._stopping = stopping
+        self._on_stop = on_stop
         self._interrupted = False
         self._waiting = False
         self._previous_handler: Any = None
@@ -107,7 +107,7 @@ class Watch:
                 if self._interrupted and not announced:
                     announced = True
                     sys.stderr.write("stopping the run and releasing its studios …\n")
-                    self._stopping()
+                    self._on_stop()
                     self._controller.send_signal(signal.SIGTERM)
                 follower.advance()
                 time.sleep(_REFRESH_SECONDS)

@@ -97,7 +97,7 @@ class RunFolder:
         self,
         plan: RunPlan,
         root: Path,
-        environments: Mapping[str, Mapping[str, str]],
+        variables: Mapping[str, Mapping[str, str]],
         *,
         own_extra: str | None = None,
     ) -> ArchiveReport: ...
@@ -107,7 +107,7 @@ class RunFolder:
         self,
         plan: RunPlan,
         root: Path | None,
-        environments: Mapping[str, Mapping[str, str]],
+        variables: Mapping[str, Mapping[str, str]],
         *,
         own_extra: str | None = None,
     ) -> ArchiveReport | None: ...
@@ -116,11 +116,11 @@ class RunFolder:
         self,
         plan: RunPlan,
         root: Path | None,
-        environments: Mapping[str, Mapping[str, str]],
+        variables: Mapping[str, Mapping[str, str]],
         *,
         own_extra: str | None = None,
     ) -> ArchiveReport | None:
-        """Make the folder: pack `root`, keep the plan, and the steps' environments in a 0600 file.
+        """Make the folder: pack `root`, keep the plan, and the steps' variables in a 0600 file.
 
         Without a root nothing is packed: for steps in images. With `own_extra` there is a wheel of this package, too,
         which the steps' studios install with that extra.
@@ -133,14 +133,14 @@ class RunFolder:
         check_names(plan)
         # Whoever made the plan: it is kept for ever, and others can read it.
         check_credentials(plan)
-        check_variables(environments)
+        check_variables(variables)
         with Journal() as journal:
             # Before anything else: whatever a process that is killed leaves here is found by it.
             is_new = journal.begin(plan.run_id, plan.name)
             try:
                 private_folder(self.path.parent)
                 self.path.mkdir(mode=0o700)
-                return self._fill(plan, root, environments, own_extra)
+                return self._fill(plan, root, variables, own_extra)
             except BaseException:
                 if is_new:
                     journal.forget(plan.run_id)
@@ -150,7 +150,7 @@ class RunFolder:
         self,
         plan: RunPlan,
         root: Path | None,
-        environments: Mapping[str, Mapping[str, str]],
+        variables: Mapping[str, Mapping[str, str]],
         own_extra: str | None,
     ) -> ArchiveReport | None:
         try:
@@ -163,8 +163,7 @@ class RunFolder:
                 self._describe_code(report)
             private_folder(self.path / "logs")
             write_private(self.path / "plan.json", plan.to_json())
-            variables = {step: dict(variables) for step, variables in environments.items()}
-            write_private(self._environments, json.dumps(variables))
+            write_private(self._variables, _variables_json(variables))
         except BaseException:
             self.end_submission()
             shutil.rmtree(self.path, ignore_errors=True)
@@ -204,15 +203,14 @@ class RunFolder:
         code = Packed.of(self._archive, report.digest)
         write_private(self.path / "code.json", json.dumps({"digest": code.digest, "sha256": code.sha256}))
 
-    def write_inner(self, plan: RunPlan, environments: Mapping[str, Mapping[str, str]]) -> None:
+    def write_inner(self, plan: RunPlan, variables: Mapping[str, Mapping[str, str]]) -> None:
         """Put the run that a controller drives on Lightning into the folder of the controller's run.
 
         Both have the same code.
         """
         inner = self.path / _INNER
         inner.mkdir(mode=0o700)
-        variables = {step: dict(variables) for step, variables in environments.items()}
-        contents = (plan.to_json(), (self.path / "code.json").read_text(), json.dumps(variables))
+        contents = (plan.to_json(), (self.path / "code.json").read_text(), _variables_json(variables))
         for name, content in zip(_INNER_FILES, contents, strict=True):
             write_private(inner / name, content)
 
@@ -239,7 +237,7 @@ class RunFolder:
 
     def adopt_uploaded(self) -> None:
         """Make the uploaded folder of a run a folder as `write` makes it."""
-        self._environments.chmod(0o600)
+        self._variables.chmod(0o600)
         private_folder(self.path / "logs")
 
     @property
@@ -247,7 +245,7 @@ class RunFolder:
         return self.path / "code.tar.gz"
 
     @property
-    def _environments(self) -> Path:
+    def _variables(self) -> Path:
         return self.path / "environments.json"
 
     @property
@@ -270,7 +268,7 @@ class RunFolder:
             described = json.loads((self.path / "controller.json").read_text())
         except (OSError, ValueError) as error:
             raise PlanError(f"{self.path} does not say how its run is driven: {error}") from error
-        if not self._environments.exists():
+        if not self._variables.exists():
             raise PlanError(f"run {self.path.name} has ended; start it again")
         root = described["local_cloud"]
         module, *arguments = described["controller"]
@@ -304,10 +302,10 @@ class RunFolder:
     def _own_package(self) -> Packed:
         return pack_own_package(self.path / "package.tar.gz")
 
-    def environments(self) -> dict[str, dict[str, str]]:
-        """Read the steps' environments."""
-        environments: dict[str, dict[str, str]] = json.loads(self._environments.read_text())
-        return environments
+    def variables(self) -> dict[str, dict[str, str]]:
+        """Read the steps' variables."""
+        variables: dict[str, dict[str, str]] = json.loads(self._variables.read_text())
+        return variables
 
     def word(self, operation: str) -> str:
         """Return the secret word of an operation, by which its result is told from what its command prints."""
@@ -333,7 +331,7 @@ class RunFolder:
         return self.path / "results.key"
 
     def discard_secrets(self) -> None:
-        """Delete the steps' environments, the run's key, and what is uploaded: no step will need them again."""
+        """Delete the steps' variables, the run's key, and what is uploaded: no step will need them again."""
         for path in self._secrets():
             path.unlink(missing_ok=True)
 
@@ -389,3 +387,7 @@ class RunFolder:
         except BlockingIOError:
             return True
         return False
+
+
+def _variables_json(variables: Mapping[str, Mapping[str, str]]) -> str:
+    return json.dumps({step: dict(of_step) for step, of_step in variables.items()})

@@ -24,7 +24,7 @@ from lightning_native.agent_protocol import (
 )
 from lightning_native.engine.packed import Packed
 from lightning_native.engine.retry import THROUGH_AN_OUTAGE, retry
-from lightning_native.engine.studios.batching import Together
+from lightning_native.engine.studios.batching import Batcher
 from lightning_native.engine.studios.interpreter import Interpreter
 from lightning_native.errors import CloudError
 from lightning_native.lightning.cloud import StudioHandle
@@ -46,10 +46,10 @@ class Agent:
         """Talk to a studio, pausing with `pause` (seconds) between tries."""
         self._studio = studio
         self._pause = pause
-        self._starts = Together(self._start_all, calls_at_once=2, largest=32)
-        self._polls = Together(self._poll_all, calls_at_once=4, largest=64)
+        self._starts = Batcher(self._start_all, calls_at_once=2, largest=32)
+        self._polls = Batcher(self._poll_all, calls_at_once=4, largest=64)
         # What is stopped together is stopped in one call.
-        self._stops = Together(self._stop_all, calls_at_once=1, largest=256, gather_seconds=0.02)
+        self._stops = Batcher(self._stop_all, calls_at_once=1, largest=256, gather_seconds=0.02)
 
     def install(self) -> None:
         """Upload `agent.py` and wait until the studio sees it."""

@@ -10,7 +10,7 @@ Q = TypeVar("Q")
 A = TypeVar("A")
 
 
-class Together(Generic[Q, A]):
+class Batcher(Generic[Q, A]):
     """Gathers what is asked while a call is under way, and asks it in the next one.
 
     The threads that ask do the calls, so that there is no thread more than there are askers.

@@ -144,7 +144,7 @@ def setup_variables(context: RunContext, steps: Sequence[str]) -> dict[str, str]
     """Return the variables, with their values, that installing for these steps sees."""
     variables: dict[str, str] = {}
     for step in steps:
-        environment = context.environments.get(step, {})
+        environment = context.variables.get(step, {})
         for name in _visible(context, step):
             if name in environment:
                 variables.setdefault(name, environment[name])

@@ -12,7 +12,7 @@ from lightning_native.engine.cancellation import Cancellation, Cancelled
 T = TypeVar("T")
 
 
-class Prepared(Generic[T]):
+class SingleFlight(Generic[T]):
     """The result of `prepare`, which runs at most once, in a thread of its own."""
 
     def __init__(self, name: str, prepare: Callable[[], T], cancellation: Cancellation) -> None:

@@ -16,7 +16,7 @@ from lightning_native.engine.resource_names import template_studio_name
 from lightning_native.engine.studios.agent_client import AGENT_SOURCE, unpacking
 from lightning_native.engine.studios.interpreter import Interpreter, OtherPython, expected_python
 from lightning_native.engine.studios.setup import described_variables, set_up
-from lightning_native.engine.studios.single_flight import Prepared
+from lightning_native.engine.studios.single_flight import SingleFlight
 from lightning_native.errors import CloudError
 from lightning_native.home import locked
 from lightning_native.lightning.cloud import StudioHandle
@@ -25,19 +25,19 @@ from lightning_native.lightning.cloud import StudioHandle
 _AGENT = AGENT_FILE, hashlib.sha256(AGENT_SOURCE.read_bytes()).hexdigest()
 
 
-class Environments:
+class TemplateStudios:
     """The template studios of one run, for the steps without images.
 
     With an `owner` they are nobody else's and are not kept as environments.
     """
 
     def __init__(self, context: RunContext, owner: str | None = None) -> None:
-        by_fingerprint: dict[str, Template] = {}
-        self._of_step: dict[str, Template] = {}
+        by_fingerprint: dict[str, TemplateStudio] = {}
+        self._of_step: dict[str, TemplateStudio] = {}
         for step in context.plan.steps:
             if step.image:
                 continue
-            template = Template(context, step, merged_requirements([step]), owner)
+            template = TemplateStudio(context, step, merged_requirements([step]), owner)
             self._of_step[step.name] = by_fingerprint.setdefault(template.fingerprint, template)
 
     def prepare(self) -> None:
@@ -45,11 +45,11 @@ class Environments:
         for template in self._of_step.values():
             template.prepared.begin()
 
-    def of(self, step: StepPlan) -> "Template":
+    def of(self, step: StepPlan) -> "TemplateStudio":
         """Return the template a step runs from."""
         return self._of_step[step.name]
 
-    def all(self) -> "list[Template]":
+    def all(self) -> "list[TemplateStudio]":
         """Return each template once."""
         return list(dict.fromkeys(self._of_step.values()))
 
@@ -61,7 +61,7 @@ class PreparedStudio(NamedTuple):
     interpreter: Interpreter
 
 
-class Template:
+class TemplateStudio:
     """One template studio. It runs only while it is being prepared."""
 
     def __init__(self, context: RunContext, step: StepPlan, requirements: str, owner: str | None = None) -> None:
@@ -72,7 +72,7 @@ class Template:
         self._owner = owner
         journal = context.journal.journal
         self._make_for(expected_python(journal, context.cloud_name, context.cloud.machine_python))
-        self.prepared = Prepared(self.studio_name, self._prepare, context.cancellation)
+        self.prepared = SingleFlight(self.studio_name, self._prepare, context.cancellation)
 
     def _make_for(self, python: str) -> None:
         """Name it by what it has, and by the machine's version of Python, for which that is installed."""

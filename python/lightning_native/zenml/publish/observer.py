@@ -4,7 +4,7 @@ import threading
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from lightning_native.engine.execution.run_plan import GiveUp
+from lightning_native.engine.execution.run_plan import Abandon
 from lightning_native.engine.process.controller import RunObserver
 from lightning_native.engine.record.journal import RunState
 from lightning_native.engine.record.run_folder import RunFolder
@@ -34,20 +34,20 @@ class ZenMLObserver(RunObserver):
             # The step is itself a controller, which first stops and releases the runs that it has submitted.
             self.grace = self.forced_grace = _HOSTED_GRACE_SECONDS
 
-    def begun(self, give_up: GiveUp) -> None:
+    def on_start(self, abandon: Abandon) -> None:
         """Watch the heartbeats of steps that run for longer than a minute."""
         if self._steps:
-            watch = threading.Timer(_FIRST_CHECK_SECONDS, self._watch_heartbeats, [give_up])
+            watch = threading.Timer(_FIRST_CHECK_SECONDS, self._watch_heartbeats, [abandon])
             watch.daemon = True
             watch.start()
 
-    def _watch_heartbeats(self, give_up: GiveUp) -> None:
+    def _watch_heartbeats(self, abandon: Abandon) -> None:
         with _LOADING:
             from lightning_native.zenml.publish.heartbeats import watch_heartbeats
 
-        watch_heartbeats(self._pipeline_run, give_up)
+        watch_heartbeats(self._pipeline_run, abandon)
 
-    def stopping(self) -> None:
+    def on_stop(self) -> None:
         """Load ZenML while the steps are being stopped, because importing it takes about as long."""
         if not is_promised(self._folder):
             self._publisher()

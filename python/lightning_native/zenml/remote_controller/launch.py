@@ -63,7 +63,7 @@ def _launch(
         cloud = connect()
         plan = folder.plan()
         run_journal = journal.drive(plan.run_id, plan.name, cloud_name(), os.getpid(), [CONTROLLER_STEP])
-        environments = folder.environments()
+        environments = folder.variables()
         context = RunContext(plan, cloud, cloud_name(), run_journal, folder, environments, cancellation)
         report_difference(context)
         try:
@@ -119,7 +119,7 @@ def _start(context: RunContext) -> tuple[str, str]:
         argv=step.argv,
         cwd=f"~/{ready.code}",
         # The controller's own journal knows no machine yet.
-        env={**context.environments[CONTROLLER_STEP], ENV_MACHINE_PYTHON: ready.interpreter.python},
+        env={**context.variables[CONTROLLER_STEP], ENV_MACHINE_PYTHON: ready.interpreter.python},
         scratch=step.scratch,
         bin=ready.interpreter.bin,
     )

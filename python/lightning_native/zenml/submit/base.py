@@ -14,7 +14,7 @@ from zenml.utils import source_utils
 from lightning_native import ArchiveReport
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.process import credentialed
-from lightning_native.engine.process.controller_process import Watch
+from lightning_native.engine.process.controller_process import ControllerProcess
 from lightning_native.engine.process.credentialed import controller_environment
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.engine.studios.interpreter import difference_at_submission
@@ -103,22 +103,24 @@ def start_controller(
     synchronous: bool = False,
     module: str = CONTROLLER,
     arguments: Sequence[str] = (),
-    stopping: Callable[[], object] = lambda: None,
-) -> Watch:
-    """Start the process that drives the run of a folder; `arguments` go to its module, the rest is `Watch`'s."""
+    on_stop: Callable[[], object] = lambda: None,
+) -> ControllerProcess:
+    """Start the process that drives the run of a folder, with `arguments` for its module."""
     root = local_cloud_root(settings)
-    return Watch(
+    return ControllerProcess(
         folder,
         folder.plan(),
         local_cloud=root,
         environ=credentials_of(component, settings) if root is None else {},
         synchronous=synchronous,
         controller=(module, *arguments),
-        stopping=stopping,
+        on_stop=on_stop,
     )
 
 
-def start_again(component: "StackComponent", settings: LightningNativeStepSettings, folder: RunFolder) -> Watch:
+def start_again(
+    component: "StackComponent", settings: LightningNativeStepSettings, folder: RunFolder
+) -> ControllerProcess:
     """Start another controller for a run whose controller died, in the same way.
 
     Raises:
@@ -135,7 +137,7 @@ def drive(
     pipeline_run: UUID | None,
     *,
     hosting: bool = False,
-) -> Watch:
+) -> ControllerProcess:
     """Start the controller of a pipeline's run on this machine.
 
     Args:
@@ -152,7 +154,7 @@ def drive(
         synchronous=settings.synchronous,
         arguments=(*_publication(pipeline_run), *(("--hosting",) if hosting else ())),
         # ZenML shows a step that ends by a signal as failed unless it knows before that its run is stopping.
-        stopping=lambda: _publish_stop(pipeline_run),
+        on_stop=lambda: _publish_stop(pipeline_run),
     )
 
 
@@ -161,7 +163,7 @@ def hand_over(
     settings: LightningNativeOrchestratorSettings,
     folder: RunFolder,
     pipeline_run: UUID | None,
-) -> Watch:
+) -> ControllerProcess:
     """Start the process that hands a pipeline's run over to a controller on Lightning."""
     arguments = ("--component", str(orchestrator.id), *_publication(pipeline_run))
     return start_controller(orchestrator, settings, folder, module=_LAUNCH, arguments=arguments)

@@ -91,9 +91,9 @@ def submit_dynamic(
             "logs_command": f"lightning-native runs logs {folder.path.name}",
         }
         if settings.synchronous:
-            watch = drive(orchestrator, settings, folder, pipeline_run, hosting=True)
+            controller = drive(orchestrator, settings, folder, pipeline_run, hosting=True)
             logger.info("The pipeline runs in studio %s; its logs are in %s.", studio, folder.path)
-            return SubmissionResult(wait_for_completion=watch.wait, metadata=metadata)
+            return SubmissionResult(wait_for_completion=controller.wait, metadata=metadata)
         metadata["logs_command"] = logs_command(folder.path.name)
         logger.info("The pipeline runs in studio %s. Its log: %s", studio, logs_command(folder.path.name))
         hand_over(orchestrator, settings, folder, pipeline_run)

@@ -43,9 +43,9 @@ def submit_schedule(
         logger.info("Lightning itself runs scheduled pipelines: their steps are jobs (placement `platform`).")
     folder = RunFolder.of(run.plan.run_id)
     write_folder(folder, run)
-    watch = start_controller(orchestrator, settings, folder, synchronous=True)
+    controller = start_controller(orchestrator, settings, folder, synchronous=True)
     try:
-        watch.wait()
+        controller.wait()
     except LightningNativeError as error:
         raise PipelineSubmissionError(f"schedule {schedule.name!r} could not be created: {error}") from error
     name = schedule_name(schedule)

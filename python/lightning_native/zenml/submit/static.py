@@ -87,9 +87,9 @@ def submit_static(
         announce(placeholder_run, run_id)
         metadata = run_metadata(run.plan, folder, report, context.environ, _estimated_cost(run.plan, context))
         if settings.synchronous:
-            watch = drive(orchestrator, settings, folder, pipeline_run)
-            logger.info("Run %s is driven by process %d; its logs are in %s.", run_id, watch.pid, folder.path)
-            return SubmissionResult(wait_for_completion=watch.wait, metadata=metadata)
+            process = drive(orchestrator, settings, folder, pipeline_run)
+            logger.info("Run %s is driven by process %d; its logs are in %s.", run_id, process.pid, folder.path)
+            return SubmissionResult(wait_for_completion=process.wait, metadata=metadata)
         hand_over(orchestrator, settings, folder, pipeline_run)
         studio = controller_studio(run.plan.name, run_id)
         metadata |= {
