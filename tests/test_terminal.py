@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from lightning_native.cli.table import format_table
+from lightning_native.cli.text.table import format_table
 from lightning_native.terminal import Cleaner, CleanStream, clean, clean_output, one_line, show_output, shows_colour
 
 HARMFUL = [

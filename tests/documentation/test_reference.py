@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from lightning_native.cli import COMMANDS
-from lightning_native.cli.shared_options import share_options
+from lightning_native.cli.options.shared import share_options
 from lightning_native.zenml.config import (
     STEP_SETTINGS,
     LightningNativeOrchestratorSettings,

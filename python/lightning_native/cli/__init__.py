@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from lightning_native.cli.shared_options import check_options, share_options
+from lightning_native.cli.options.shared import check_options, share_options
 from lightning_native.errors import LightningNativeError, UsageError
 from lightning_native.terminal import clean_output
 

@@ -7,9 +7,9 @@ import sys
 from pathlib import Path
 
 from lightning_native import Selection, create_archive, select_files
-from lightning_native.cli.output import is_stdout
-from lightning_native.cli.progress import ProgressBar
-from lightning_native.cli.units import human_bytes
+from lightning_native.cli.text.output import is_stdout
+from lightning_native.cli.text.progress import ProgressBar
+from lightning_native.cli.text.units import human_bytes
 from lightning_native.errors import ArchiveError
 
 EXAMPLE = "python -m lightning_native archive . -o code.tar.gz"

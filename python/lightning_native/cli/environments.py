@@ -6,7 +6,7 @@ import sys
 import time
 from dataclasses import asdict
 
-from lightning_native.cli.cloud_option import add_cloud_option, chosen_cloud
+from lightning_native.cli.options.cloud import add_cloud_option, chosen_cloud
 from lightning_native.confirmation import add_yes_option, confirmed
 from lightning_native.engine.record.journal import Environment, Journal
 from lightning_native.engine.studios.sharing import delete_environment

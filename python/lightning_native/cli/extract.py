@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from lightning_native import extract_archive
-from lightning_native.cli.progress import ProgressBar
+from lightning_native.cli.text.progress import ProgressBar
 
 EXAMPLE = "python -m lightning_native extract code.tar.gz code"
 

@@ -6,8 +6,8 @@ import sys
 import time
 from dataclasses import asdict
 
-from lightning_native.cli.cloud_option import add_cloud_option, chosen_cloud
-from lightning_native.cli.units import human_dollars, human_seconds
+from lightning_native.cli.options.cloud import add_cloud_option, chosen_cloud
+from lightning_native.cli.text.units import human_dollars, human_seconds
 from lightning_native.confirmation import add_yes_option, confirmed
 from lightning_native.engine.leases import collect_garbage, cost_of, dead_leases, discard_left_secrets, left_secrets
 from lightning_native.engine.record.journal import Journal, Lease

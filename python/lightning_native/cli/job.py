@@ -14,9 +14,9 @@ from typing import Any
 import yaml
 
 from lightning_native import select_files
-from lightning_native.cli.cloud_option import add_cloud_option, chosen_cloud
-from lightning_native.cli.table import format_table
-from lightning_native.cli.units import human_bytes, human_dollars
+from lightning_native.cli.options.cloud import add_cloud_option, chosen_cloud
+from lightning_native.cli.text.table import format_table
+from lightning_native.cli.text.units import human_bytes, human_dollars
 from lightning_native.errors import JobError
 from lightning_native.jobs import Job, Lightning, lightning, load_job, oci
 from lightning_native.jobs.code import PackedCode, check_source, local_path

@@ -6,14 +6,14 @@ from dataclasses import asdict
 from typing import Any
 
 from lightning_native import select_files
-from lightning_native.cli.table import format_table
-from lightning_native.cli.units import human_dollars, human_seconds
-from lightning_native.cli.workflow_file import (
+from lightning_native.cli.options.workflow_file import (
     add_workflow_arguments,
     python_difference,
     read_offers,
     read_workflow,
 )
+from lightning_native.cli.text.table import format_table
+from lightning_native.cli.text.units import human_dollars, human_seconds
 from lightning_native.engine.planning.estimate import Estimate, estimate
 from lightning_native.engine.planning.machine_choice import MachineOffer
 from lightning_native.engine.record.journal import Journal

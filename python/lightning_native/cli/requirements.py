@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from lightning_native import merge_requirements
-from lightning_native.cli.output import write_output
+from lightning_native.cli.text.output import write_output
 
 EXAMPLE = "python -m lightning_native requirements requirements.txt extra.txt -o merged.txt"
 

@@ -7,14 +7,14 @@ import signal
 import sys
 import time
 
-from lightning_native.cli.table import format_table
-from lightning_native.cli.units import human_bytes
-from lightning_native.cli.workflow_file import (
+from lightning_native.cli.options.workflow_file import (
     add_workflow_arguments,
     python_difference,
     read_offers,
     read_workflow,
 )
+from lightning_native.cli.text.table import format_table
+from lightning_native.cli.text.units import human_bytes
 from lightning_native.engine.process.controller_process import ControllerProcess
 from lightning_native.engine.record.journal import Journal, RunRecord, StepRecord
 from lightning_native.engine.record.run_folder import RunFolder

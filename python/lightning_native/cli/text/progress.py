@@ -5,7 +5,7 @@ import sys
 import time
 from types import TracebackType
 
-from lightning_native.cli.units import human_bytes
+from lightning_native.cli.text.units import human_bytes
 from lightning_native.terminal import raw
 
 WIDTH = 24

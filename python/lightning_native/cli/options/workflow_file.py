@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from lightning_native.cli.cloud_option import add_cloud_option, chosen_cloud
+from lightning_native.cli.options.cloud import add_cloud_option, chosen_cloud
 from lightning_native.emulator import read_environ
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.planning.checks import check_plan

@@ -1,0 +1,1 @@
+"""The text that commands print: results, tables, progress and units."""
