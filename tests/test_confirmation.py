@@ -10,7 +10,7 @@ from tests.support.person import END_OF_INPUT, answer_at_terminal
 
 ASK = """
 import sys
-from lightning_native.confirmation import confirmed
+from lightning_native.cli.options.confirmation import confirmed
 print(confirmed(["studio a\\x1b[2J\\nb: to delete"], yes="--yes" in sys.argv))
 """
 

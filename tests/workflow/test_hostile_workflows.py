@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from lightning_native import user_files
-from lightning_native.bounds import LONGEST_SECONDS
 from lightning_native.cli import main
 from lightning_native.engine.plan import Retry, RunPlan, Schedule, StepPlan
 from lightning_native.engine.planning.checks import check_plan, check_schedule
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.errors import PlanError
-from lightning_native.user_files import read_user_text
+from lightning_native.user_input import user_files
+from lightning_native.user_input.bounds import LONGEST_SECONDS
+from lightning_native.user_input.user_files import read_user_text
+from lightning_native.user_input.yaml_document import did_you_mean
 from lightning_native.workflow.loader import load_workflow
-from lightning_native.yaml_document import did_you_mean
 
 STEP = "steps: {a: {command: 'true'}}\n"
 

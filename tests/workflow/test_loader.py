@@ -284,7 +284,7 @@ def test_a_missing_library_is_named_with_what_to_install(
 ) -> None:
     for name in [name for name in sys.modules if name.startswith("lightning_native.") and "workflow" in name]:
         monkeypatch.delitem(sys.modules, name)
-    for name in ("lightning_native.cli.plan", "lightning_native.yaml_document"):
+    for name in ("lightning_native.cli.plan", "lightning_native.user_input.yaml_document"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "yaml", None)
     assert main(["plan", "workflow.yaml"]) == 1

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from lightning_native.engine.plan import Retry, RunPlan, StepPlan
 from lightning_native.errors import PlanError
 from lightning_native.lightning.machines import machine_slugs
+from lightning_native.user_input.yaml_document import read_yaml
 from lightning_native.workflow.loader import SHELL, load_workflow
-from lightning_native.yaml_document import read_yaml
 
 # What YAML can hold; names are printable besides.
 texts = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1, max_size=20)

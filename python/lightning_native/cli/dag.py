@@ -9,7 +9,7 @@ from typing import Any
 
 from lightning_native import Dag
 from lightning_native.errors import DagError
-from lightning_native.user_files import read_user_text
+from lightning_native.user_input.user_files import read_user_text
 
 # Enough for millions of nodes.
 _MOST_BYTES = 1 << 30

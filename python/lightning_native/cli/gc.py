@@ -7,8 +7,8 @@ import time
 from dataclasses import asdict
 
 from lightning_native.cli.options.cloud import add_cloud_option, chosen_cloud
+from lightning_native.cli.options.confirmation import add_yes_option, confirmed
 from lightning_native.cli.text.units import human_dollars, human_seconds
-from lightning_native.confirmation import add_yes_option, confirmed
 from lightning_native.engine.leases import collect_garbage, cost_of, dead_leases, discard_left_secrets, left_secrets
 from lightning_native.engine.record.journal import Journal, Lease
 from lightning_native.engine.record.run_folder import RunFolder

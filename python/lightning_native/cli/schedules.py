@@ -5,8 +5,8 @@ import json
 import time
 
 from lightning_native.cli.options.cloud import add_cloud_option, chosen_cloud
+from lightning_native.cli.options.confirmation import add_yes_option, confirmed
 from lightning_native.cli.text.table import format_table
-from lightning_native.confirmation import add_yes_option, confirmed
 from lightning_native.engine.schedules import ScheduledPlan, find_schedule, list_schedules
 from lightning_native.errors import PlanError
 from lightning_native.lightning.cloud import Cloud

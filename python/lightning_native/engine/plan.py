@@ -8,9 +8,9 @@ from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lightning_native import Dag
-from lightning_native.bounds import LONGEST_SECONDS
 from lightning_native.errors import PlanError
 from lightning_native.placement import CAPABILITIES, DEFAULT_PLACEMENT, Capabilities, PlacementName
+from lightning_native.user_input.bounds import LONGEST_SECONDS
 
 FailureMode = Literal["continue", "stop", "fail_fast"]
 RequirementSource = tuple[str, str]

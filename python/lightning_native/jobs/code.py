@@ -14,7 +14,7 @@ from lightning_native.jobs.archives import ARCHIVES, unpack
 from lightning_native.jobs.download import download, probe
 from lightning_native.jobs.driver.code import FILES_ARCHIVE, FOLDER_ARCHIVE, base_name
 from lightning_native.jobs.lightning.translation import WEB_SCHEMES
-from lightning_native.user_files import check_regular
+from lightning_native.user_input.user_files import check_regular
 
 _LONGEST_SHOWN = 200
 

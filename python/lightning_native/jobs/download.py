@@ -14,7 +14,7 @@ from typing import IO
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from lightning_native.errors import JobError
-from lightning_native.url_credentials import VARIABLE, has_credentials, without_credentials
+from lightning_native.user_input.url_credentials import VARIABLE, has_credentials, without_credentials
 
 _MOST_BYTES = 4 << 30
 # A download ends if its server sends fewer bytes than this in so many seconds.

@@ -13,7 +13,7 @@ from lightning_native.errors import JobError
 from lightning_native.jobs.infrastructure import Infrastructure, infrastructure_from_spec
 from lightning_native.jobs.runtimes import Runtime, runtime_from_spec
 from lightning_native.jobs.yaml_text import read_job_yaml
-from lightning_native.user_files import read_user_text
+from lightning_native.user_input.user_files import read_user_text
 
 # PyYAML reads about 100 KB a second.
 _MOST_BYTES = 1 << 20

@@ -5,7 +5,7 @@ from typing import Any
 import yaml
 
 from lightning_native.errors import JobError
-from lightning_native.yaml_document import DEEPEST, MOST_VALUES, BoundedLoader
+from lightning_native.user_input.yaml_document import DEEPEST, MOST_VALUES, BoundedLoader
 
 
 class _Loader(BoundedLoader):

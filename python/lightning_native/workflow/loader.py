@@ -9,7 +9,6 @@ from typing import Any
 from uuid import uuid4
 
 from lightning_native import merge_requirements
-from lightning_native.bounds import LONGEST_ARGUMENT, problem_of_text
 from lightning_native.engine.plan import (
     RequirementSource,
     Retry,
@@ -27,14 +26,15 @@ from lightning_native.engine.planning.machine_choice import (
 )
 from lightning_native.errors import DagError, JobError, PlanError, RequirementError, UnknownMachineError
 from lightning_native.lightning.machines import canonical_machine
-from lightning_native.url_credentials import (
+from lightning_native.user_input.bounds import LONGEST_ARGUMENT, problem_of_text
+from lightning_native.user_input.url_credentials import (
     has_credentials,
     refusal,
     secret_argument,
 )
-from lightning_native.user_files import read_user_text
+from lightning_native.user_input.user_files import read_user_text
+from lightning_native.user_input.yaml_document import Document, Location, did_you_mean, read_yaml
 from lightning_native.workflow.schema import Resources, RuntimeDocument, StepDocument, WorkflowDocument, validate
-from lightning_native.yaml_document import Document, Location, did_you_mean, read_yaml
 
 # The options of GitHub Actions: a script ends at its first failure, also inside a pipe.
 SHELL = ("bash", "-eo", "pipefail", "-c")

@@ -18,10 +18,10 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from lightning_native.bounds import LONGEST_SECONDS
 from lightning_native.engine.plan import FailureMode
 from lightning_native.placement import DEFAULT_PLACEMENT, PlacementName
-from lightning_native.yaml_document import (
+from lightning_native.user_input.bounds import LONGEST_SECONDS
+from lightning_native.user_input.yaml_document import (
     Document,
     Location,
     Written,

@@ -27,7 +27,7 @@ from lightning_native.engine.studios.install_credentials import InstallCredentia
 from lightning_native.engine.studios.setup import described_variables, setup_variables
 from lightning_native.errors import LightningNativeError, PlanError, RequirementError
 from lightning_native.placement import PlacementName
-from lightning_native.url_credentials import has_credentials, without_credentials
+from lightning_native.user_input.url_credentials import has_credentials, without_credentials
 from lightning_native.workflow.loader import load_workflow
 
 

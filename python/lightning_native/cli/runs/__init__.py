@@ -8,10 +8,10 @@ from dataclasses import asdict
 from pathlib import Path
 
 from lightning_native.cli.options.cloud import add_cloud_option
+from lightning_native.cli.options.confirmation import add_yes_option, confirmed
 from lightning_native.cli.runs.here import RunHere
 from lightning_native.cli.runs.place import cloud_of, find_run, location_of, reach_run
 from lightning_native.cli.text.output import write_output
-from lightning_native.confirmation import add_yes_option, confirmed
 from lightning_native.engine.record.controller_location import ControllerLocation
 from lightning_native.engine.record.journal import Journal, RunRecord
 from lightning_native.engine.record.run_folder import RunFolder

@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 
-from lightning_native.bounds import LONGEST_ARGUMENT, LONGEST_SECONDS, problem_of_text
 from lightning_native.engine.plan import RunPlan, StepPlan
 from lightning_native.engine.planning.name_checks import check_variable_names
 from lightning_native.errors import PlanError
-from lightning_native.url_credentials import has_credentials, refusal, secret_argument
+from lightning_native.user_input.bounds import LONGEST_ARGUMENT, LONGEST_SECONDS, problem_of_text
+from lightning_native.user_input.url_credentials import has_credentials, refusal, secret_argument
 
 MOST_RETRIES = 10_000
 MOST_PARALLEL = 1_000_000

@@ -9,7 +9,7 @@ from lightning_native.engine.plan import RunPlan, Setup, StepPlan
 from lightning_native.engine.resource_names import studio_name
 from lightning_native.errors import PlanError, RequirementError
 from lightning_native.lightning.machines import canonical_machine, same_machine
-from lightning_native.url_credentials import has_credentials, refusal
+from lightning_native.user_input.url_credentials import has_credentials, refusal
 
 
 @dataclass(frozen=True)

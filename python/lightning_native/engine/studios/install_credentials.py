@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from shlex import quote
 
-from lightning_native.url_credentials import VARIABLE, credential_variables
+from lightning_native.user_input.url_credentials import VARIABLE, credential_variables
 
 _URL = re.compile(r"(?P<git>git\+)?(?P<scheme>https?)://(?P<info>[^\s/?#\"'<>]*)@(?P<host>[^\s/?#\"'<>@]+)")
 _MAKE_FILES = r"""

@@ -20,7 +20,7 @@ from lightning_native.errors import CloudError
 from lightning_native.home import private, write_private
 from lightning_native.lightning.cloud import StudioHandle
 from lightning_native.lightning.machine_python import is_local
-from lightning_native.url_credentials import credential_variables, variables_in
+from lightning_native.user_input.url_credentials import credential_variables, variables_in
 
 _PACKAGES = """\
 missing=

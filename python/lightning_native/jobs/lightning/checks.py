@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, ValidationError
 
-from lightning_native.bounds import LONGEST_SECONDS, problem_of_text
 from lightning_native.errors import JobError
 from lightning_native.jobs.environment import environment_variables
 from lightning_native.jobs.runtimes import (
@@ -19,7 +18,8 @@ from lightning_native.jobs.runtimes import (
     Runtime,
     ScriptRuntime,
 )
-from lightning_native.url_credentials import has_credentials, refusal
+from lightning_native.user_input.bounds import LONGEST_SECONDS, problem_of_text
+from lightning_native.user_input.url_credentials import has_credentials, refusal
 
 # Variables about several machines, which the platform sets.
 _OF_THE_PLATFORM = ("NODE_RANK", "MASTER_ADDR", "MASTER_PORT", "WORLD_SIZE", "NUM_NODES")

@@ -4,7 +4,7 @@ import shlex
 
 from lightning_native.errors import JobError
 from lightning_native.jobs.lightning.checks import CheckedContainer
-from lightning_native.url_credentials import without_credentials
+from lightning_native.user_input.url_credentials import without_credentials
 
 
 def container_command(checked: CheckedContainer) -> tuple[str | None, str | None]:

@@ -32,7 +32,7 @@ from lightning_native.jobs.lightning.program import PROGRAM, inline_program
 from lightning_native.jobs.lightning.spec import LightningJobSpec, Substitutes
 from lightning_native.jobs.runtimes import NotebookRuntime, Runtime, ScriptRuntime
 from lightning_native.jobs.yaml_text import check_extent
-from lightning_native.url_credentials import has_credentials
+from lightning_native.user_input.url_credentials import has_credentials
 
 FOLDER = ".lightning-native/jobs"
 # URLs that are downloaded at submission; every other scheme needs credentials of another service.

@@ -14,10 +14,10 @@ from typing import Any, TypeVar
 import yaml
 from yaml.composer import ComposerError
 
-from lightning_native.bounds import problem_of_text
 from lightning_native.errors import PlanError
-from lightning_native.url_credentials import without_credentials
-from lightning_native.user_files import read_user_text
+from lightning_native.user_input.bounds import problem_of_text
+from lightning_native.user_input.url_credentials import without_credentials
+from lightning_native.user_input.user_files import read_user_text
 
 Location = tuple[str | int, ...]
 _T = TypeVar("_T")

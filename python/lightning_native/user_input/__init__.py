@@ -1,0 +1,1 @@
+"""The input of users as it arrives: files, YAML, numbers and addresses, checked before anything uses them."""
