@@ -4,7 +4,7 @@ import sys
 from importlib.metadata import version
 
 from lightning_native.errors import LightningNativeError
-from lightning_native.lightning.sdk_version import OLDEST
+from lightning_native.lightning.sdk.version import OLDEST
 from lightning_native.lightning.session import connect
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def _numbers(text: str) -> tuple[int, ...]:
 def run_all() -> int:
     """Return 0 if everything works with the SDK that is installed beside this process."""
     from lightning_native.emulator import LocalCloud
-    from lightning_native.lightning.sdk_version import OLDEST
+    from lightning_native.lightning.sdk.version import OLDEST
 
     with tempfile.TemporaryDirectory(prefix="lightning-native-range-") as name:
         folder = Path(name)

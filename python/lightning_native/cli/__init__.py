@@ -48,7 +48,7 @@ def _how_to_install(command: str) -> str:
     extras = EXTRAS.get(command, "engine")
     if extras == "emulator":
         return f"install it with: pip install 'lightning-native[{extras}]'"
-    from lightning_native.lightning.sdk_version import how_to_install
+    from lightning_native.lightning.sdk.version import how_to_install
 
     return how_to_install(extras)
 

@@ -16,7 +16,7 @@ from lightning_native.engine.record.journal import Journal
 from lightning_native.errors import ConflictError, CredentialsError, LightningNativeError, PlanError
 from lightning_native.home import home
 from lightning_native.lightning.credentials import Credentials
-from lightning_native.lightning.sdk_version import how_to_install
+from lightning_native.lightning.sdk.version import how_to_install
 from lightning_native.lightning.session import cloud_name, open_teamspace
 
 _OLDEST_PYTHON, _FIRST_UNTESTED_PYTHON = (3, 10), (3, 14)

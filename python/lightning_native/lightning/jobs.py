@@ -8,7 +8,7 @@ from lightning_native.errors import CloudError
 from lightning_native.lightning.cloud import JobRequest, JobState
 from lightning_native.lightning.errors import cloud_errors, is_gone
 from lightning_native.lightning.machines import canonical_machine, machine_slugs
-from lightning_native.lightning.sdk_internals import job_specification, raw_job_state
+from lightning_native.lightning.sdk.internals import job_specification, raw_job_state
 
 if TYPE_CHECKING:
     from lightning_sdk import Job

@@ -4,7 +4,7 @@ import difflib
 from functools import cache
 
 from lightning_native.errors import UnknownMachineError
-from lightning_native.lightning.sdk_internals import machine_table
+from lightning_native.lightning.sdk.internals import machine_table
 
 
 @cache

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from lightning_native.errors import CloudError
 from lightning_native.home import home, write_private
 from lightning_native.lightning.machines import machine_slugs
-from lightning_native.lightning.sdk_internals import cloud_accounts_client, listed_machines, price_list_client
+from lightning_native.lightning.sdk.internals import cloud_accounts_client, listed_machines, price_list_client
 
 if TYPE_CHECKING:
     from lightning_sdk import Teamspace

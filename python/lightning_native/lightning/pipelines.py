@@ -14,8 +14,8 @@ from lightning_native.lightning.cloud import (
 )
 from lightning_native.lightning.errors import cloud_errors, is_gone
 from lightning_native.lightning.jobs import LightningJob, job_options
-from lightning_native.lightning.sdk_internals import created_pipeline, model, pipelines_client, requests_of
-from lightning_native.lightning.sdk_options import fitting_options
+from lightning_native.lightning.sdk.internals import created_pipeline, model, pipelines_client, requests_of
+from lightning_native.lightning.sdk.options import fitting_options
 
 if TYPE_CHECKING:
     from lightning_sdk import Teamspace

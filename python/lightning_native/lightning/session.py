@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 from lightning_native.errors import CredentialsError, LightningNativeError
 from lightning_native.home import home
 from lightning_native.lightning.credentials import Credentials
-from lightning_native.lightning.sdk_internals import address_of_process, import_configuration
-from lightning_native.lightning.sdk_version import check_sdk_version, how_to_install
-from lightning_native.lightning.sign_in import sign_in_by_key_only
+from lightning_native.lightning.sdk.internals import address_of_process, import_configuration
+from lightning_native.lightning.sdk.sign_in import sign_in_by_key_only
+from lightning_native.lightning.sdk.version import check_sdk_version, how_to_install
 from lightning_native.lightning.teamspace import LightningCloud
 
 if TYPE_CHECKING:

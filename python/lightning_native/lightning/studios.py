@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lightning_native.errors import CloudError
 from lightning_native.lightning.errors import cloud_errors, is_gone
 from lightning_native.lightning.machines import canonical_machine
-from lightning_native.lightning.sdk_internals import end_keep_alive, remove_file
+from lightning_native.lightning.sdk.internals import end_keep_alive, remove_file
 
 if TYPE_CHECKING:
     from lightning_sdk import Machine, Studio

@@ -15,8 +15,8 @@ from lightning_native.lightning.jobs import DRIVE_CONNECTION, LightningJob, job_
 from lightning_native.lightning.machine_python import machine_python
 from lightning_native.lightning.machines import canonical_machine, machine_slugs
 from lightning_native.lightning.offers import fetch_offers
-from lightning_native.lightning.sdk_internals import believe_list, drive_client, share_log_client
-from lightning_native.lightning.sdk_options import fitting_options
+from lightning_native.lightning.sdk.internals import believe_list, drive_client, share_log_client
+from lightning_native.lightning.sdk.options import fitting_options
 from lightning_native.lightning.studios import LightningStudio
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from functools import cache
 
-from lightning_native.lightning.sdk_internals import time_zone_names
+from lightning_native.lightning.sdk.internals import time_zone_names
 
 
 @cache

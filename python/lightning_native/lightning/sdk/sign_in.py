@@ -6,7 +6,7 @@ The SDK has no setting for either.
 from typing import NoReturn
 
 from lightning_native.errors import CredentialsError
-from lightning_native.lightning.sdk_internals import decide_retries, refuse_browser
+from lightning_native.lightning.sdk.internals import decide_retries, refuse_browser
 
 _FORBIDDEN = 403
 

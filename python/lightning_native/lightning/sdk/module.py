@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 from lightning_native.errors import LightningNativeError
-from lightning_native.lightning.sdk_version import how_to_install
+from lightning_native.lightning.sdk.version import how_to_install
 
 
 @cache

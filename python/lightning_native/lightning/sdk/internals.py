@@ -19,7 +19,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from lightning_native.errors import LightningNativeError
-from lightning_native.lightning.sdk_module import sdk_module
+from lightning_native.lightning.sdk.module import sdk_module
 
 if TYPE_CHECKING:
     from lightning_sdk import Job, Studio, Teamspace

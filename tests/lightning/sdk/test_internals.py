@@ -14,7 +14,7 @@ from lightning_native.errors import CredentialsError, LightningNativeError
 from lightning_native.lightning import sdk_internals, sdk_version
 from lightning_native.lightning.cloud import JobRequest
 from lightning_native.lightning.offers import fetch_offers
-from lightning_native.lightning.sdk_options import fitting_options
+from lightning_native.lightning.sdk.options import fitting_options
 from lightning_native.lightning.session import connect, open_teamspace
 
 
