@@ -10,8 +10,8 @@ from lightning_native.cli import main
 from lightning_native.errors import JobError
 from lightning_native.jobs import lightning, runtime_from_spec
 from lightning_native.jobs.driver.repository import git_environment
-from lightning_native.jobs.environment import environment_variables
 from lightning_native.jobs.lightning.description import read_description
+from lightning_native.jobs.variables import environment_variables
 
 
 def nested(line: str) -> str:

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, Field, StringConstraints, ValidationError
 
 from lightning_native.errors import JobError
-from lightning_native.jobs.environment import environment_variables
 from lightning_native.jobs.runtimes import (
     ContainerRuntime,
     GitPythonRuntime,
@@ -18,6 +17,7 @@ from lightning_native.jobs.runtimes import (
     Runtime,
     ScriptRuntime,
 )
+from lightning_native.jobs.variables import environment_variables
 from lightning_native.user_input.bounds import LONGEST_SECONDS, problem_of_text
 from lightning_native.user_input.url_credentials import has_credentials, refusal
 

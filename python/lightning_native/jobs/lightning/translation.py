@@ -27,8 +27,8 @@ from lightning_native.jobs.lightning.checks import (
 from lightning_native.jobs.lightning.container import container_command
 from lightning_native.jobs.lightning.description import VARIABLE, describe
 from lightning_native.jobs.lightning.exit_code import PRINT_EXIT_CODE
-from lightning_native.jobs.lightning.machines import machine_of_shape
 from lightning_native.jobs.lightning.program import PROGRAM, inline_program
+from lightning_native.jobs.lightning.shapes import machine_of_shape
 from lightning_native.jobs.lightning.spec import LightningJobSpec, Substitutes
 from lightning_native.jobs.runtimes import NotebookRuntime, Runtime, ScriptRuntime
 from lightning_native.jobs.yaml_text import check_extent

@@ -6,7 +6,6 @@ import shlex
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
-from lightning_native.jobs.environment import environment_variables
 from lightning_native.jobs.oci.conda import extract_conda, translate_conda
 from lightning_native.jobs.oci.payload import (
     IncompatibleRuntimeError,
@@ -27,6 +26,7 @@ from lightning_native.jobs.runtimes import (
     Runtime,
     ScriptRuntime,
 )
+from lightning_native.jobs.variables import environment_variables
 
 _JOB_ENTRYPOINT = "JOB_RUN_ENTRYPOINT"
 _PATH_DELIMITER = ":"

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from string import Template
 from typing import Any
 
-from lightning_native.jobs.environment import environment_variables
 from lightning_native.jobs.job import Job
 from lightning_native.jobs.oci.manager import translate
+from lightning_native.jobs.variables import environment_variables
 
 _NAMES = {
     "jobInfrastructureType": "jobInfrastructureType",
