@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lightning_native.engine.record.journal import Journal, Lease, RunRecord, StepRecord
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.records import Lease, RunRecord, StepRecord
 from lightning_native.errors import LightningNativeError
 from lightning_native.lightning.local import attach, default_root
 from lightning_native.terminal import clean, raw

@@ -8,7 +8,8 @@ from dataclasses import asdict
 
 from lightning_native.cli.options.cloud import add_cloud_option, chosen_cloud
 from lightning_native.cli.options.confirmation import add_yes_option, confirmed
-from lightning_native.engine.record.journal import Environment, Journal
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.records import Environment
 from lightning_native.engine.studios.sharing import delete_environment
 from lightning_native.lightning.session import cloud_name, connect
 

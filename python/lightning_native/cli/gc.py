@@ -10,7 +10,8 @@ from lightning_native.cli.options.cloud import add_cloud_option, chosen_cloud
 from lightning_native.cli.options.confirmation import add_yes_option, confirmed
 from lightning_native.cli.text.units import human_dollars, human_seconds
 from lightning_native.engine.leases import collect_garbage, cost_of, dead_leases, discard_left_secrets, left_secrets
-from lightning_native.engine.record.journal import Journal, Lease
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.records import Lease
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.lightning.cloud import Cloud
 from lightning_native.lightning.session import cloud_name, connect

@@ -16,7 +16,8 @@ from lightning_native.cli.options.workflow_file import (
 from lightning_native.cli.text.table import format_table
 from lightning_native.cli.text.units import human_bytes
 from lightning_native.engine.process.controller_process import ControllerProcess
-from lightning_native.engine.record.journal import Journal, RunRecord, StepRecord
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.records import RunRecord, StepRecord
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.errors import RunFailedError, RunStoppedError
 from lightning_native.lightning.credentials import Credentials

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 from lightning_native.engine.cancellation import Cancellation
 from lightning_native.engine.plan import RunPlan
-from lightning_native.engine.record.journal import RunJournal
 from lightning_native.engine.record.run_folder import RunFolder, StepLog
+from lightning_native.engine.record.run_journal import RunJournal
 from lightning_native.engine.resource_names import operation_id
 from lightning_native.lightning.cloud import Cloud
 

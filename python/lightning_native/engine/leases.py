@@ -6,8 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 
-from lightning_native.engine.record.journal import Journal, Lease, RunJournal
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.records import Lease
 from lightning_native.engine.record.run_folder import RunFolder
+from lightning_native.engine.record.run_journal import RunJournal
 from lightning_native.engine.retry import RetryPolicy, retry
 from lightning_native.engine.studios.sharing import leave
 from lightning_native.errors import CloudError, LightningNativeError, PlanError

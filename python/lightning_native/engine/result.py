@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from lightning_native.agent_protocol import Outcome
 from lightning_native.engine.plan import StepPlan
-from lightning_native.engine.record.journal import StepState
+from lightning_native.engine.record.records import StepState
 
 
 @dataclass(frozen=True)

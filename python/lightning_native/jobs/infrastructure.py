@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from lightning_native.jobs.runtimes import Specification
+from lightning_native.jobs.specification import Specification
 
 
 class Infrastructure(Specification):

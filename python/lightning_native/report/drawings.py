@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from html import escape
 
 from lightning_native import Dag
-from lightning_native.engine.record.journal import StepRecord
+from lightning_native.engine.record.records import StepRecord
 
 _BOX_WIDTH, _BOX_HEIGHT = 150, 34
 _GAP_ACROSS, _GAP_DOWN = 56, 14

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
-from lightning_native.engine.record.journal import Event, Lease, RunRecord, StepRecord
+from lightning_native.engine.record.records import Event, Lease, RunRecord, StepRecord
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.errors import PlanError
 from lightning_native.report.drawings import draw_graph, draw_times

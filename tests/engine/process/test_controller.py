@@ -9,7 +9,8 @@ import pytest
 
 from lightning_native.engine.plan import RunPlan, StepPlan
 from lightning_native.engine.process.controller import RunObserver, control
-from lightning_native.engine.record.journal import Journal, RunState
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.records import RunState
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.errors import PlanError
 

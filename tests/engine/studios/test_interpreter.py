@@ -20,7 +20,8 @@ from lightning_native import engine, unique_studio_name
 from lightning_native.emulator import LocalCloud
 from lightning_native.engine.placements import PLACEMENTS
 from lightning_native.engine.plan import ContainerImage, Installer, RunPlan, Setup, StepPlan
-from lightning_native.engine.record.journal import Environment, Journal
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.records import Environment
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.engine.studios.interpreter import python_difference
 from lightning_native.errors import UsageError

@@ -13,7 +13,8 @@ from lightning_native.cli.runs.here import RunHere
 from lightning_native.cli.runs.place import cloud_of, find_run, location_of, reach_run
 from lightning_native.cli.text.output import write_output
 from lightning_native.engine.record.controller_location import ControllerLocation
-from lightning_native.engine.record.journal import Journal, RunRecord
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.records import RunRecord
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.errors import LightningNativeError, PlanError
 from lightning_native.terminal import one_line

@@ -3,7 +3,8 @@
 import os
 
 from lightning_native.engine.record.controller_location import CONTROLLER_STEP, ControllerLocation
-from lightning_native.engine.record.journal import Journal, RunRecord
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.records import RunRecord
 
 
 def record_end(journal: Journal, record: RunRecord, location: ControllerLocation) -> None:

@@ -8,7 +8,8 @@ import time
 from lightning_native.cli.runs.view import RunView
 from lightning_native.engine.process.controller_process import ControllerProcess
 from lightning_native.engine.process.follow_logs import LogFollower
-from lightning_native.engine.record.journal import Journal, RunRecord
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.records import RunRecord
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.errors import PlanError
 from lightning_native.lightning.credentials import Credentials

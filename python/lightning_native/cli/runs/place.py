@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from lightning_native.cli.runs.here import RunHere
 from lightning_native.engine.record.controller_location import ControllerLocation
-from lightning_native.engine.record.journal import Journal, RunRecord
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.records import RunRecord
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.errors import CredentialsError, PlanError
 from lightning_native.lightning.credentials import Credentials

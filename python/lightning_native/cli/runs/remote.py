@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 from lightning_native.cli.runs.view import RunView
 from lightning_native.engine.process.remote_controller import RemoteController
-from lightning_native.engine.record.journal import Event, Journal, Lease, RunRecord, StepRecord
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.records import Event, Lease, RunRecord, StepRecord
 from lightning_native.errors import CloudError, ControllerGoneError, PlanError, RunStoppedError
 from lightning_native.terminal import Cleaner, raw, shows_colour
 

@@ -5,7 +5,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from lightning_native.engine.record.journal import Event, Journal, Lease, RunRecord, StepRecord
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.records import Event, Lease, RunRecord, StepRecord
 from lightning_native.terminal import one_line
 
 

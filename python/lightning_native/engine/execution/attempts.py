@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from lightning_native.engine.cancellation import Cancellation
 from lightning_native.engine.plan import MAX_INTERRUPTIONS, StepPlan
-from lightning_native.engine.record.journal import RunJournal
+from lightning_native.engine.record.run_journal import RunJournal
 from lightning_native.engine.result import StepResult
 
 

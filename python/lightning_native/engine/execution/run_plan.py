@@ -14,7 +14,8 @@ from lightning_native.engine.placements import PLACEMENTS
 from lightning_native.engine.placements.base import Placement, Results, Settle
 from lightning_native.engine.plan import RunPlan, Schedule, StepPlan
 from lightning_native.engine.planning.checks import check_plan
-from lightning_native.engine.record.journal import Journal, RunState, StepRecord
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.records import RunState, StepRecord
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.engine.result import StepResult
 from lightning_native.engine.schedules import create_schedule

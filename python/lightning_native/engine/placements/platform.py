@@ -14,7 +14,7 @@ from lightning_native.engine.placements.job_output import JobOutput
 from lightning_native.engine.placements.pipeline import PipelinePlan, prepare_studios
 from lightning_native.engine.plan import MAX_INTERRUPTIONS, StepPlan
 from lightning_native.engine.planning.limits import serialize_limits
-from lightning_native.engine.record.journal import StepState
+from lightning_native.engine.record.records import StepState
 from lightning_native.engine.resource_names import pipeline_name, pipeline_operation_id, pipeline_step_name
 from lightning_native.engine.result import StepResult, result_of
 from lightning_native.engine.retry import Backoff, Patience, best_effort, retry

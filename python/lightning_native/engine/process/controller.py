@@ -17,7 +17,8 @@ from pathlib import Path
 
 from lightning_native.engine.cancellation import Cancellation
 from lightning_native.engine.execution.run_plan import Abandon, run_plan
-from lightning_native.engine.record.journal import Journal, RunState
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.records import RunState
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.engine.result import StepResult
 from lightning_native.errors import StaleControllerError

@@ -1,4 +1,4 @@
-"""What was intended and what happened: runs, steps, attempts, leases and events. SQLite, one file.
+"""The journal of intentions and events: runs, steps, attempts, leases. One SQLite file.
 
 A lease is written before the thing it names is created, and closed after the thing is confirmed gone, so that a
 crash at any point leaves a record to clean up by. No secret is ever written here.
@@ -13,17 +13,19 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from lightning_native.errors import StaleControllerError
+from lightning_native.engine.record.records import (
+    Environment,
+    Event,
+    Lease,
+    RunRecord,
+    StepRecord,
+)
+from lightning_native.engine.record.run_journal import RunJournal, Write, stale
 from lightning_native.home import home, private
-
-RunState = Literal["running", "completed", "failed", "stopped"]
-StepState = Literal["pending", "preparing", "running", "succeeded", "failed", "skipped", "stopped"]
-# A file is named "STUDIO:PATH"; a folder is one of the drive's.
-LeaseKind = Literal["studio", "job", "pipeline", "file", "folder"]
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (
@@ -69,87 +71,6 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WI
 _SOON_SECONDS = 0.05
 # How long another may hold the file.
 _PATIENCE_SECONDS = 30.0
-_LEASE = (
-    "INSERT INTO leases (run_id, kind, name, on_release, created) VALUES (?, ?, ?, ?, ?) "
-    "ON CONFLICT DO UPDATE SET released = NULL"
-)
-_OPEN = "('pending', 'preparing', 'running')"
-
-
-@dataclass(frozen=True)
-class RunRecord:
-    """A run. Times are seconds since the epoch; `controller` is the process that drives or drove it."""
-
-    run_id: str
-    name: str
-    cloud: str
-    state: RunState
-    started: float
-    ended: float | None
-    controller: int | None
-    message: str
-
-
-@dataclass(frozen=True)
-class StepRecord:
-    """A step of a run: its current attempt, where it ran, from when to when (seconds since the epoch), how it ended.
-
-    `place` is the studio or the job it ran in; `cost` is in dollars, None where it is not known.
-    """
-
-    name: str
-    state: StepState
-    attempt: int
-    place: str | None
-    machine: str | None
-    started: float | None
-    ended: float | None
-    exit_code: int | None
-    cost: float | None
-    message: str
-
-    @property
-    def seconds(self) -> float | None:
-        """How long it ran; None if it never did, or still does."""
-        return None if self.started is None or self.ended is None else self.ended - self.started
-
-
-@dataclass(frozen=True)
-class Lease:
-    """Something of ours at Lightning. `on_release` says what giving it up means."""
-
-    run_id: str
-    kind: LeaseKind
-    name: str
-    on_release: Literal["delete", "stop"]
-    created: float
-    released: float | None
-
-
-@dataclass(frozen=True)
-class Environment:
-    """A template studio with what a fingerprint stands for installed; usable only when `ready`.
-
-    `executable` is the path of its Python there, `version` that one's; None where it was not asked.
-    """
-
-    cloud: str
-    fingerprint: str
-    studio: str
-    ready: bool
-    created: float
-    used: float
-    executable: str | None = None
-    version: str | None = None
-
-
-@dataclass(frozen=True)
-class Event:
-    """Something that happened in a run, for people; `at` is in seconds since the epoch."""
-
-    at: float
-    step: str | None
-    text: str
 
 
 class Journal:
@@ -160,7 +81,7 @@ class Journal:
         self._lock = threading.Lock()
         # Apart from the file's lock, so that nobody who writes soon waits for who writes now.
         self._buffer_lock = threading.Lock()
-        self._buffer: list[_Write] = []
+        self._buffer: list[Write] = []
         self._flushing: threading.Timer | None = None
         self._replaced: set[tuple[str, int]] = set()
         _make_private(self.path)
@@ -210,7 +131,7 @@ class Journal:
         with self.transaction() as connection:
             connection.execute("DELETE FROM runs WHERE run_id = ? AND controller IS NULL", (run_id,))
 
-    def drive(self, run_id: str, name: str, cloud: str, controller: int, steps: list[str]) -> "RunJournal":
+    def drive(self, run_id: str, name: str, cloud: str, controller: int, steps: list[str]) -> RunJournal:
         """Record a run and its steps unless they are recorded, and become the only one who may write about it."""
         with self.transaction() as connection:
             connection.execute(
@@ -360,7 +281,7 @@ class Journal:
                 "DELETE FROM uploaded_files WHERE cloud = ? AND studio = ? AND path = ?", (cloud, studio, path)
             )
 
-    def write_soon(self, write: "_Write") -> None:
+    def write_soon(self, write: Write) -> None:
         """Write with the next transaction, in a moment at the latest; reading here sees it at once.
 
         Raises:
@@ -368,7 +289,7 @@ class Journal:
         """
         with self._buffer_lock:
             if self.is_replaced(write.run_id, write.token):
-                raise _stale(write.run_id)
+                raise stale(write.run_id)
             self._buffer.append(write)
             if self._flushing is None:
                 self._flushing = threading.Timer(_SOON_SECONDS, self.flush)
@@ -406,7 +327,7 @@ class Journal:
             with self._buffer_lock:
                 del self._buffer[: len(buffered)]
 
-    def _write_all(self, writes: Iterable["_Write"]) -> None:
+    def _write_all(self, writes: Iterable[Write]) -> None:
         tokens: dict[str, int] = {}
         for write in writes:
             if write.run_id not in tokens:
@@ -431,150 +352,6 @@ class Journal:
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-@dataclass(frozen=True)
-class _Write:
-    """One change that a controller makes to its run."""
-
-    run_id: str
-    token: int
-    sql: str
-    parameters: tuple[object, ...]
-
-
-class RunJournal:
-    """One run's part of the journal, for the controller that drives it.
-
-    Every write carries the token the controller got when it began; when another controller has taken the run over,
-    it raises StaleControllerError instead, at the latest with the next lease, the end, or a `flush`. What is told of
-    steps is on disk in a moment, or with one of these.
-    """
-
-    def __init__(self, journal: Journal, run_id: str, token: int) -> None:
-        self.journal = journal
-        self.run_id = run_id
-        self._token = token
-
-    def end(self, state: RunState, message: str = "") -> None:
-        """Record how the run ended; the first end stays."""
-        with self.journal.transaction() as connection:
-            self._check()
-            connection.execute(
-                "UPDATE runs SET state = ?, ended = ?, message = ? WHERE run_id = ? AND state = 'running'",
-                (state, time.time(), message, self.run_id),
-            )
-            connection.execute("DELETE FROM uses WHERE run_id = ?", (self.run_id,))
-
-    def step_preparing(self, step: str, attempt: int, place: str, machine: str | None) -> None:
-        """Record that an attempt at a step waits for its place."""
-        self._write_soon(
-            "UPDATE steps SET state = 'preparing', attempt = ?, place = ?, machine = ? "
-            f"WHERE run_id = ? AND name = ? AND state IN {_OPEN}",
-            (attempt, place, machine, self.run_id, step),
-        )
-
-    def step_running(self, step: str) -> None:
-        """Record that a step's command was started; the time of its first attempt stays."""
-        self._write_soon(
-            "UPDATE steps SET state = 'running', started = coalesce(started, ?) "
-            "WHERE run_id = ? AND name = ? AND state = 'preparing'",
-            (time.time(), self.run_id, step),
-        )
-
-    def step_ended(
-        self,
-        step: str,
-        state: StepState,
-        exit_code: int | None = None,
-        message: str = "",
-        cost: float | None = None,
-        seconds: float | None = None,
-    ) -> None:
-        """Record a step's terminal state; the first one stays. `seconds` is how long its command ran, where known."""
-        now = time.time()
-        # What we saw of its start may be late: a short job has ended before anybody looks.
-        started = None if seconds is None else now - seconds
-        self._write_soon(
-            "UPDATE steps SET state = ?, started = coalesce(?, started), "
-            "ended = CASE WHEN coalesce(?, started) IS NULL THEN NULL ELSE ? END, exit_code = ?, message = ?, cost = ? "
-            f"WHERE run_id = ? AND name = ? AND state IN {_OPEN}",
-            (state, started, started, now, exit_code, message, cost, self.run_id, step),
-        )
-
-    def lease(
-        self, kind: LeaseKind, *names: str, on_release: Literal["delete", "stop"] = "delete", file: str = ""
-    ) -> None:
-        """Record the intent to create or start things, and a file for them, before the calls that do it."""
-        wanted = [*((kind, name, on_release) for name in names), *([("file", file, "delete")] if file else [])]
-        with self.journal.transaction() as connection:
-            self._check()
-            connection.executemany(_LEASE, [(self.run_id, *lease, time.time()) for lease in wanted])
-
-    def use(self, studio: str) -> None:
-        """Record that the run uses a studio that others may use, too."""
-        self._write("INSERT OR IGNORE INTO uses VALUES (?, ?)", (self.run_id, studio))
-
-    def owes_stop(self, studio: str) -> bool:
-        """Tell whether the run is to stop a studio."""
-        leases = self.journal.leases(self.run_id)
-        return any((lease.kind, lease.name, lease.released) == ("studio", studio, None) for lease in leases)
-
-    def left(self, studio: str, *, heir: str | None, stopped: bool) -> None:
-        """Record that the run does not use a studio any more.
-
-        Args:
-            studio: its name.
-            heir: the run that owes the stop from now on, None if none does.
-            stopped: it was stopped, and nobody owes that any more, such as a run that died.
-        """
-        now = time.time()
-        cloud = "SELECT run_id FROM runs WHERE cloud = (SELECT cloud FROM runs WHERE run_id = ?)"
-        debts = "UPDATE leases SET released = ? WHERE kind = 'studio' AND name = ? AND released IS NULL AND"
-        with self.journal.transaction() as connection:
-            self._check()
-            connection.execute(f"{debts} run_id = ?", (now, studio, self.run_id))
-            if stopped:
-                connection.execute(f"{debts} on_release = 'stop' AND run_id IN ({cloud})", (now, studio, self.run_id))
-            if heir is not None:
-                connection.execute(_LEASE, (heir, "studio", studio, "stop", now))
-            connection.execute("DELETE FROM uses WHERE run_id = ? AND studio = ?", (self.run_id, studio))
-
-    def released(self, kind: LeaseKind, name: str) -> None:
-        """Record that a leased thing is confirmed gone."""
-        self._write_soon(
-            "UPDATE leases SET released = ? WHERE run_id = ? AND kind = ? AND name = ? AND released IS NULL",
-            (time.time(), self.run_id, kind, name),
-        )
-
-    def event(self, text: str, step: str | None = None) -> None:
-        """Record that something happened."""
-        self._write_soon(
-            "INSERT INTO events (run_id, at, step, text) VALUES (?, ?, ?, ?)", (self.run_id, time.time(), step, text)
-        )
-
-    def flush(self) -> None:
-        """Have everything on disk that was recorded up to here.
-
-        Raises:
-            StaleControllerError: another controller has taken the run over, and it was not recorded.
-        """
-        self.journal.flush()
-        if self.journal.is_replaced(self.run_id, self._token):
-            raise _stale(self.run_id)
-
-    def _write(self, sql: str, parameters: tuple[object, ...]) -> None:
-        with self.journal.transaction() as connection:
-            self._check()
-            connection.execute(sql, parameters)
-
-    def _write_soon(self, sql: str, parameters: tuple[object, ...]) -> None:
-        """Write what a later look at Lightning would tell again if it were lost."""
-        self.journal.write_soon(_Write(self.run_id, self._token, sql, parameters))
-
-    def _check(self) -> None:
-        if self.journal.token(self.run_id) != self._token:
-            raise _stale(self.run_id)
-
-
 def _make_private(path: Path) -> None:
     """Have the journal's file be there, for its owner only, and those that SQLite keeps beside it."""
     # One that is there is not opened: closing it would take this process's locks on it away from SQLite.
@@ -585,10 +362,6 @@ def _make_private(path: Path) -> None:
         with suppress(FileNotFoundError):
             if stat.S_IMODE(file.stat().st_mode) & 0o077:
                 file.chmod(0o600)
-
-
-def _stale(run_id: str) -> StaleControllerError:
-    return StaleControllerError(f"run {run_id} is driven by another controller now; this one gives up")
 
 
 def _columns(record: type[RunRecord] | type[StepRecord]) -> str:

@@ -13,8 +13,10 @@ from typing import Any
 
 from lightning_native import agent
 from lightning_native.agent_protocol import REMOTE_HOME, read_answer
-from lightning_native.engine.record.journal import Environment, Journal, RunJournal
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.records import Environment
 from lightning_native.engine.record.run_folder import RunFolder
+from lightning_native.engine.record.run_journal import RunJournal
 from lightning_native.engine.studios.agent_client import AGENT_SOURCE
 from lightning_native.errors import CloudError
 from lightning_native.home import locked

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from lightning_native.engine.execution.run_plan import Abandon
 from lightning_native.engine.process.controller import RunObserver
-from lightning_native.engine.record.journal import RunState
+from lightning_native.engine.record.records import RunState
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.engine.result import StepResult
 from lightning_native.zenml.publish.publication_lock import end_publication, is_promised, wait_for_promise

@@ -11,7 +11,7 @@ from zenml.orchestrators.step_run_utils import StepRunRequestFactory
 from zenml.utils.pagination_utils import depaginate
 from zenml.utils.time_utils import utc_now
 
-from lightning_native.engine.record.journal import RunState
+from lightning_native.engine.record.records import RunState
 from lightning_native.engine.result import StepResult
 
 

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 from zenml.enums import ExecutionStatus
 
-from lightning_native.engine.record.journal import Journal, RunRecord, RunState, StepRecord, StepState
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.records import RunRecord, RunState, StepRecord, StepState
 
 RUN_STATUS: dict[RunState, ExecutionStatus] = {
     "running": ExecutionStatus.RUNNING,

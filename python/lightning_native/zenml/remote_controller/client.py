@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from lightning_native.engine.process.credentialed import start
-from lightning_native.engine.record.journal import RunState
+from lightning_native.engine.record.records import RunState
 from lightning_native.engine.result import StepResult
 from lightning_native.errors import CloudError
 

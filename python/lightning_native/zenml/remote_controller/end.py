@@ -9,7 +9,7 @@ from zenml.enums import ExecutionStatus
 from zenml.utils.pagination_utils import depaginate
 
 from lightning_native.engine.record.controller_location import ControllerLocation
-from lightning_native.engine.record.journal import RunState, StepState
+from lightning_native.engine.record.records import RunState, StepState
 from lightning_native.zenml.publish.status import RUN_STATUS, STEP_STATUS
 
 _RUN_STATES: dict[ExecutionStatus, RunState] = {status: state for state, status in RUN_STATUS.items()}

@@ -18,7 +18,7 @@ from uuid import UUID
 from lightning_native.agent_protocol import REMOTE_HOME
 from lightning_native.child_process import module_arguments
 from lightning_native.engine.process.follow_logs import LogFollower
-from lightning_native.engine.record.journal import RunState
+from lightning_native.engine.record.records import RunState
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.home import home
 from lightning_native.zenml.publish.publication_lock import is_promised_elsewhere, wait_for_promise

@@ -1,0 +1,166 @@
+"""The part of the journal that one controller writes: its own run, as long as no other controller has taken it over."""
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from lightning_native.engine.record.records import LeaseKind, RunState, StepState
+from lightning_native.errors import StaleControllerError
+
+if TYPE_CHECKING:
+    from lightning_native.engine.record.journal import Journal
+
+_OPEN = "('pending', 'preparing', 'running')"
+_LEASE = (
+    "INSERT INTO leases (run_id, kind, name, on_release, created) VALUES (?, ?, ?, ?, ?) "
+    "ON CONFLICT DO UPDATE SET released = NULL"
+)
+
+
+@dataclass(frozen=True)
+class Write:
+    """One change that a controller makes to its run."""
+
+    run_id: str
+    token: int
+    sql: str
+    parameters: tuple[object, ...]
+
+
+class RunJournal:
+    """One run's part of the journal, for the controller that drives it.
+
+    Every write carries the token the controller got when it began; when another controller has taken the run over,
+    it raises StaleControllerError instead, at the latest with the next lease, the end, or a `flush`. What is told of
+    steps is on disk in a moment, or with one of these.
+    """
+
+    def __init__(self, journal: "Journal", run_id: str, token: int) -> None:
+        self.journal = journal
+        self.run_id = run_id
+        self._token = token
+
+    def end(self, state: RunState, message: str = "") -> None:
+        """Record how the run ended; the first end stays."""
+        with self.journal.transaction() as connection:
+            self._check()
+            connection.execute(
+                "UPDATE runs SET state = ?, ended = ?, message = ? WHERE run_id = ? AND state = 'running'",
+                (state, time.time(), message, self.run_id),
+            )
+            connection.execute("DELETE FROM uses WHERE run_id = ?", (self.run_id,))
+
+    def step_preparing(self, step: str, attempt: int, place: str, machine: str | None) -> None:
+        """Record that an attempt at a step waits for its place."""
+        self._write_soon(
+            "UPDATE steps SET state = 'preparing', attempt = ?, place = ?, machine = ? "
+            f"WHERE run_id = ? AND name = ? AND state IN {_OPEN}",
+            (attempt, place, machine, self.run_id, step),
+        )
+
+    def step_running(self, step: str) -> None:
+        """Record that a step's command was started; the time of its first attempt stays."""
+        self._write_soon(
+            "UPDATE steps SET state = 'running', started = coalesce(started, ?) "
+            "WHERE run_id = ? AND name = ? AND state = 'preparing'",
+            (time.time(), self.run_id, step),
+        )
+
+    def step_ended(
+        self,
+        step: str,
+        state: StepState,
+        exit_code: int | None = None,
+        message: str = "",
+        cost: float | None = None,
+        seconds: float | None = None,
+    ) -> None:
+        """Record a step's terminal state; the first one stays. `seconds` is how long its command ran, where known."""
+        now = time.time()
+        # What we saw of its start may be late: a short job has ended before anybody looks.
+        started = None if seconds is None else now - seconds
+        self._write_soon(
+            "UPDATE steps SET state = ?, started = coalesce(?, started), "
+            "ended = CASE WHEN coalesce(?, started) IS NULL THEN NULL ELSE ? END, exit_code = ?, message = ?, cost = ? "
+            f"WHERE run_id = ? AND name = ? AND state IN {_OPEN}",
+            (state, started, started, now, exit_code, message, cost, self.run_id, step),
+        )
+
+    def lease(
+        self, kind: LeaseKind, *names: str, on_release: Literal["delete", "stop"] = "delete", file: str = ""
+    ) -> None:
+        """Record the intent to create or start things, and a file for them, before the calls that do it."""
+        wanted = [*((kind, name, on_release) for name in names), *([("file", file, "delete")] if file else [])]
+        with self.journal.transaction() as connection:
+            self._check()
+            connection.executemany(_LEASE, [(self.run_id, *lease, time.time()) for lease in wanted])
+
+    def use(self, studio: str) -> None:
+        """Record that the run uses a studio that others may use, too."""
+        self._write("INSERT OR IGNORE INTO uses VALUES (?, ?)", (self.run_id, studio))
+
+    def owes_stop(self, studio: str) -> bool:
+        """Tell whether the run is to stop a studio."""
+        leases = self.journal.leases(self.run_id)
+        return any((lease.kind, lease.name, lease.released) == ("studio", studio, None) for lease in leases)
+
+    def left(self, studio: str, *, heir: str | None, stopped: bool) -> None:
+        """Record that the run does not use a studio any more.
+
+        Args:
+            studio: its name.
+            heir: the run that owes the stop from now on, None if none does.
+            stopped: it was stopped, and nobody owes that any more, such as a run that died.
+        """
+        now = time.time()
+        cloud = "SELECT run_id FROM runs WHERE cloud = (SELECT cloud FROM runs WHERE run_id = ?)"
+        debts = "UPDATE leases SET released = ? WHERE kind = 'studio' AND name = ? AND released IS NULL AND"
+        with self.journal.transaction() as connection:
+            self._check()
+            connection.execute(f"{debts} run_id = ?", (now, studio, self.run_id))
+            if stopped:
+                connection.execute(f"{debts} on_release = 'stop' AND run_id IN ({cloud})", (now, studio, self.run_id))
+            if heir is not None:
+                connection.execute(_LEASE, (heir, "studio", studio, "stop", now))
+            connection.execute("DELETE FROM uses WHERE run_id = ? AND studio = ?", (self.run_id, studio))
+
+    def released(self, kind: LeaseKind, name: str) -> None:
+        """Record that a leased thing is confirmed gone."""
+        self._write_soon(
+            "UPDATE leases SET released = ? WHERE run_id = ? AND kind = ? AND name = ? AND released IS NULL",
+            (time.time(), self.run_id, kind, name),
+        )
+
+    def event(self, text: str, step: str | None = None) -> None:
+        """Record that something happened."""
+        self._write_soon(
+            "INSERT INTO events (run_id, at, step, text) VALUES (?, ?, ?, ?)", (self.run_id, time.time(), step, text)
+        )
+
+    def flush(self) -> None:
+        """Have everything on disk that was recorded up to here.
+
+        Raises:
+            StaleControllerError: another controller has taken the run over, and it was not recorded.
+        """
+        self.journal.flush()
+        if self.journal.is_replaced(self.run_id, self._token):
+            raise stale(self.run_id)
+
+    def _write(self, sql: str, parameters: tuple[object, ...]) -> None:
+        with self.journal.transaction() as connection:
+            self._check()
+            connection.execute(sql, parameters)
+
+    def _write_soon(self, sql: str, parameters: tuple[object, ...]) -> None:
+        """Write what a later look at Lightning would tell again if it were lost."""
+        self.journal.write_soon(Write(self.run_id, self._token, sql, parameters))
+
+    def _check(self) -> None:
+        if self.journal.token(self.run_id) != self._token:
+            raise stale(self.run_id)
+
+
+def stale(run_id: str) -> StaleControllerError:
+    """Return the error of a controller whose run another one drives."""
+    return StaleControllerError(f"run {run_id} is driven by another controller now; this one gives up")
