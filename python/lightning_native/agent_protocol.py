@@ -9,6 +9,8 @@ from typing import Any
 REMOTE_HOME = ".lightning-native"
 # The folders below it for users' code and for our own package, one of each version.
 CODE, PACKAGE = "code", "package"
+# Of every archive that goes to a machine.
+ARCHIVE_SUFFIX = ".tar.gz"
 AGENT_FILE = f"{REMOTE_HOME}/agent.py"
 OPERATIONS = f"{REMOTE_HOME}/ops"
 

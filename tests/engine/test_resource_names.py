@@ -20,6 +20,10 @@ def test_studio_names() -> None:
     )
 
 
+def test_the_studio_of_jobs() -> None:
+    assert names.jobs_studio_name("cafe0123") == "jobs-cafe0123-ntr5nxhej65tuhp"
+
+
 def test_pipeline_names() -> None:
     assert names.pipeline_name(PLAN) == "digits-nightly-0123456789ab-sa3ucbxngmzcfni"
     assert names.pipeline_name(PLAN, 2) == "digits-nightly-0123456789ab-2-334qwntau5bh5d2"

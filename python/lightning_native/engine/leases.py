@@ -13,7 +13,6 @@ from lightning_native.engine.record.run_journal import RunJournal
 from lightning_native.engine.retry import RetryPolicy, retry
 from lightning_native.engine.studios.sharing import leave
 from lightning_native.errors import CloudError, LightningNativeError, PlanError
-from lightning_native.home import home
 from lightning_native.lightning.cloud import Cloud
 
 _POLICY = RetryPolicy(shortest=1.0, tries=4)
@@ -51,8 +50,8 @@ def is_driven(run_id: str) -> bool:
 def left_secrets(journal: Journal, cloud_name: str) -> list[RunFolder]:
     """Return the folders of runs that nobody drives and that still have secrets, on this cloud or before any."""
     left = []
-    for path in sorted((home() / "runs").glob("*")):
-        folder, record = RunFolder(path), journal.run(path.name)
+    for folder in RunFolder.all():
+        record = journal.run(folder.path.name)
         if folder.has_secrets() and not folder.is_driven() and (not record or record.cloud in ("", cloud_name)):
             left.append(folder)
     return left

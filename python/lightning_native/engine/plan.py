@@ -3,12 +3,10 @@
 import json
 from dataclasses import asdict, dataclass, is_dataclass
 from functools import cache
-from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from lightning_native import Dag
-from lightning_native.errors import PlanError
 from lightning_native.placement import CAPABILITIES, DEFAULT_PLACEMENT, Capabilities, PlacementName
 from lightning_native.user_input.bounds import LONGEST_SECONDS
 
@@ -214,17 +212,3 @@ def _read(type_: Any, value: Any) -> Any:
 @cache
 def _field_types(type_: type) -> dict[str, Any]:
     return get_type_hints(type_)
-
-
-def load_plan(folder: Path) -> RunPlan:
-    """Read the plan that `RunFolder` keeps.
-
-    Raises:
-        PlanError: it is not there or not readable.
-
-    """
-    path = folder / "plan.json"
-    try:
-        return RunPlan.from_json(path.read_text())
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise PlanError(f"{path} cannot be read as a plan: {error}") from error

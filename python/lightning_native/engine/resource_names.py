@@ -71,6 +71,11 @@ def template_studio_name(fingerprint: str, home_id: str, owner: str | None = Non
     return unique_studio_name(owner or "env", _short(fingerprint), home_id)
 
 
+def jobs_studio_name(home_id: str) -> str:
+    """Return the name of the studio from which the jobs of job files start that name none, one for each home."""
+    return unique_studio_name("jobs", home_id)
+
+
 def operation_id(run_id: str, step: str, attempt: int) -> str:
     """Return the id by which the agent knows an attempt at a step."""
     return f"{run_id}.{unique_studio_name(step)}.{attempt}"

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from lightning_native import unique_studio_name
 from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.resource_names import jobs_studio_name
 from lightning_native.engine.retry import Backoff, Patience
 from lightning_native.errors import CloudError, JobError
 from lightning_native.home import locked
@@ -101,7 +101,7 @@ def _studio(spec: LightningJobSpec, cloud: LightningCloud, cloud_name: str) -> S
             raise JobError(f"there is no studio {spec.studio!r} in the teamspace; name one that is there")
         return studio
     with Journal() as journal:
-        name = unique_studio_name("jobs", journal.home_id())
+        name = jobs_studio_name(journal.home_id())
         journal.environment_used(cloud_name, _ENVIRONMENT, name, ready=True)
     return cloud.create_studio(name)
 

@@ -44,7 +44,7 @@ class RunHere:
         record = self._record()
         is_driven = self.is_driven()
         driven = f"driven by process {record.controller}" if is_driven else "not driven by any process"
-        return RunView.of(self._journal, record, driven, str(self._folder.path / "logs"), is_driven=is_driven)
+        return RunView.of(self._journal, record, driven, str(self._folder.logs), is_driven=is_driven)
 
     def wait(self, deadline: float) -> RunView:
         """Return the run's records when it has ended, is not driven any more, or at a monotonic time."""

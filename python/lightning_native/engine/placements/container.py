@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from shlex import join as shell_join
 
-from lightning_native.agent_protocol import PACKAGE, REMOTE_HOME, OperationSpec
+from lightning_native.agent_protocol import ARCHIVE_SUFFIX, PACKAGE, REMOTE_HOME, OperationSpec
 from lightning_native.engine.context import RunContext
 from lightning_native.engine.plan import ContainerImage, StepPlan
 from lightning_native.engine.resource_names import drive_folder
 from lightning_native.engine.studios.agent_client import AGENT_SOURCE, upload_specification
 from lightning_native.lightning.cloud import Cloud, JobRequest
 
-_PACKAGE_ARCHIVE = "package.tar.gz"
+_PACKAGE_ARCHIVE = f"package{ARCHIVE_SUFFIX}"
 
 
 class ContainerFolder:

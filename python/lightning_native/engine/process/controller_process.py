@@ -128,7 +128,7 @@ class ControllerProcess:
                 f"lightning-native gc\n{clean(tail)}"
             )
         if record.state == "failed":
-            raise RunFailedError(f"{clean(record.message)}; the logs are in {self._folder.path / 'logs'}")
+            raise RunFailedError(f"{clean(record.message)}; the logs are in {self._folder.logs}")
         if record.state == "stopped":
             by = "by Ctrl-C" if self._interrupted else "on request"
             raise RunStoppedError(f"run {self._plan.run_id} was stopped {by}; none of its studios is left")

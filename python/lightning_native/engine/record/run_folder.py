@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Literal, overload
 
 from lightning_native import ArchiveReport, create_archive
+from lightning_native.agent_protocol import ARCHIVE_SUFFIX
 from lightning_native.engine.own.package import pack_own_package
 from lightning_native.engine.own.wheel import own_wheel
 from lightning_native.engine.packed import Packed, file_sha256
-from lightning_native.engine.plan import RunPlan, load_plan
+from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.planning.bounds import check_credentials, check_variables
 from lightning_native.engine.planning.name_checks import check_folder_name, check_names
 from lightning_native.engine.record.journal import Journal
@@ -28,6 +29,7 @@ from lightning_native.home import home, private, private_folder, write_private
 
 # Below the folder of a controller's run: the folder of the run that the controller drives on Lightning.
 _INNER = "inner"
+_CODE_ARCHIVE, _PACKAGE_ARCHIVE = f"code{ARCHIVE_SUFFIX}", f"package{ARCHIVE_SUFFIX}"
 # The parts of a run that its controller needs on Lightning, besides the packed code.
 _INNER_FILES = ("plan.json", "code.json", "environments.json")
 # Files that ask the process that drives the run to stop it.
@@ -43,8 +45,8 @@ _MOVED = {
 _DISCARDED = (
     "environments.json",
     "*/environments.json",
-    *("code.tar.gz", ".code.tar.gz*"),
-    *("package.tar.gz", ".package.tar.gz*"),
+    *(_CODE_ARCHIVE, f".{_CODE_ARCHIVE}*"),
+    *(_PACKAGE_ARCHIVE, f".{_PACKAGE_ARCHIVE}*"),
     "*.whl",
     "results.key*",
 )
@@ -90,7 +92,17 @@ class RunFolder:
         Raises:
             PlanError: no run can have this id.
         """
-        return cls(home() / "runs" / check_folder_name(run_id))
+        return cls(_runs() / check_folder_name(run_id))
+
+    @classmethod
+    def all(cls) -> "list[RunFolder]":
+        """Return the folders of all runs, by name."""
+        return [cls(path) for path in sorted(_runs().glob("*"))]
+
+    @property
+    def logs(self) -> Path:
+        """The folder of the steps' logs."""
+        return self.path / "logs"
 
     @overload
     def write(
@@ -161,8 +173,8 @@ class RunFolder:
             if report is not None:
                 self._archive.chmod(0o600)
                 self._describe_code(report)
-            private_folder(self.path / "logs")
-            write_private(self.path / "plan.json", plan.to_json())
+            private_folder(self.logs)
+            write_private(self._plan, plan.to_json())
             write_private(self._variables, _variables_json(variables))
         except BaseException:
             self.end_submission()
@@ -238,11 +250,11 @@ class RunFolder:
     def adopt_uploaded(self) -> None:
         """Make the uploaded folder of a run a folder as `write` makes it."""
         self._variables.chmod(0o600)
-        private_folder(self.path / "logs")
+        private_folder(self.logs)
 
     @property
     def _archive(self) -> Path:
-        return self.path / "code.tar.gz"
+        return self.path / _CODE_ARCHIVE
 
     @property
     def _variables(self) -> Path:
@@ -253,10 +265,27 @@ class RunFolder:
         """What the controller itself has to say."""
         return self.path / "controller.log"
 
+    @property
+    def _plan(self) -> Path:
+        return self.path / "plan.json"
+
+    @property
+    def _controller(self) -> Path:
+        return self.path / "controller.json"
+
+    @property
+    def controller_started(self) -> float:
+        """The time of the newest controller's start, in seconds since the epoch."""
+        return self._controller.stat().st_mtime
+
+    def has_plan(self) -> bool:
+        """Return whether the plan is there; a folder that is being written has none yet."""
+        return self._plan.exists()
+
     def remember_controller(self, controller: Sequence[str], local_cloud: Path | None) -> None:
         """Keep how the run's controller is started, for when it has to be started again."""
         described = {"controller": list(controller), "local_cloud": str(local_cloud) if local_cloud else None}
-        write_private(self.path / "controller.json", json.dumps(described))
+        write_private(self._controller, json.dumps(described))
 
     def controller(self) -> tuple[list[str], Path | None]:
         """Return the controller's module and arguments, and the root of the local cloud it runs on, if it does.
@@ -265,7 +294,7 @@ class RunFolder:
             PlanError: the run's folder is not there, or its secrets are not, because the run has ended.
         """
         try:
-            described = json.loads((self.path / "controller.json").read_text())
+            described = json.loads(self._controller.read_text())
         except (OSError, ValueError) as error:
             raise PlanError(f"{self.path} does not say how its run is driven: {error}") from error
         if not self._variables.exists():
@@ -275,8 +304,15 @@ class RunFolder:
         return [_MOVED.get(module, module), *arguments], Path(root) if root else None
 
     def plan(self) -> RunPlan:
-        """Read the plan."""
-        return load_plan(self.path)
+        """Read the plan.
+
+        Raises:
+            PlanError: it is not there or not readable.
+        """
+        try:
+            return RunPlan.from_json(self._plan.read_text())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise PlanError(f"{self._plan} cannot be read as a plan: {error}") from error
 
     def code(self) -> Packed:
         """Return the packed code."""
@@ -300,7 +336,7 @@ class RunFolder:
 
     @cached_property
     def _own_package(self) -> Packed:
-        return pack_own_package(self.path / "package.tar.gz")
+        return pack_own_package(self.path / _PACKAGE_ARCHIVE)
 
     def variables(self) -> dict[str, dict[str, str]]:
         """Read the steps' variables."""
@@ -345,7 +381,7 @@ class RunFolder:
 
     def log(self, step: str, attempt: int = 1) -> Path:
         """Return where the output of one attempt at a step is kept."""
-        return self.path / "logs" / log_name(step, attempt)
+        return self.logs / log_name(step, attempt)
 
     def request_stop(self, *, graceful: bool) -> None:
         """Ask whoever drives the run, now or later, to stop it: at once, or when the running steps have ended."""
@@ -387,6 +423,10 @@ class RunFolder:
         except BlockingIOError:
             return True
         return False
+
+
+def _runs() -> Path:
+    return home() / "runs"
 
 
 def _variables_json(variables: Mapping[str, Mapping[str, str]]) -> str:

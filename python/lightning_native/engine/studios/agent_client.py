@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from lightning_native import agent
 from lightning_native.agent_protocol import (
     AGENT_FILE,
+    ARCHIVE_SUFFIX,
     CODE,
     REMOTE_HOME,
     OperationSpec,
@@ -196,7 +197,7 @@ class Operation:
 def unpacking(packed: Packed, room: str = CODE) -> tuple[str, str, str]:
     """Return what an agent is told to unpack an archive: where it lies below the home, its SHA-256, and where to."""
     destination = f"~/{REMOTE_HOME}/{room}/{packed.digest[:32]}"
-    return f"{destination}.tar.gz", packed.sha256, destination
+    return f"{destination}{ARCHIVE_SUFFIX}", packed.sha256, destination
 
 
 def upload_specification(

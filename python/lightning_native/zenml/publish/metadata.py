@@ -67,7 +67,7 @@ def run_metadata(
         METADATA_ORCHESTRATOR_URL: Uri(first),
         METADATA_ORCHESTRATOR_LOGS_URL: Uri(first),
         "step_urls": dict(urls),
-        "logs": str(folder.path / "logs"),
+        "logs": str(folder.logs),
         "logs_command": f"lightning-native runs logs {plan.run_id}",
         "placement": plan.placement,
         "machines": {

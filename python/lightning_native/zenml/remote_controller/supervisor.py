@@ -20,7 +20,6 @@ from lightning_native.child_process import module_arguments
 from lightning_native.engine.process.follow_logs import LogFollower
 from lightning_native.engine.record.records import RunState
 from lightning_native.engine.record.run_folder import RunFolder
-from lightning_native.home import home
 from lightning_native.zenml.publish.publication_lock import is_promised_elsewhere, wait_for_promise
 from lightning_native.zenml.remote_controller.supervisor_spec import SupervisorSpec
 
@@ -112,9 +111,8 @@ class _Logs:
 
     def show(self) -> None:
         """Show what has come since the last call."""
-        for path in (home() / "runs").glob("*/plan.json"):
-            folder = RunFolder(path.parent)
-            if folder.path.name not in self._followers:
+        for folder in RunFolder.all():
+            if folder.has_plan() and folder.path.name not in self._followers:
                 with contextlib.suppress(Exception):
                     # A plan that is just being written is read the next time.
                     steps = [step.name for step in folder.plan().steps]
@@ -131,7 +129,7 @@ def _release_isolated_steps(logs: _Logs) -> None:
     """Stop the runs that are still driven from here, and wait until they have released what they hold."""
     deadline = time.monotonic() + _RELEASE_SECONDS
     while time.monotonic() < deadline:
-        driven = [folder for path in (home() / "runs").glob("*") if (folder := RunFolder(path)).is_driven()]
+        driven = [folder for folder in RunFolder.all() if folder.is_driven()]
         if not driven:
             return
         for folder in driven:

@@ -87,7 +87,7 @@ def submit_dynamic(
             METADATA_ORCHESTRATOR_RUN_ID: run_id,
             METADATA_ORCHESTRATOR_URL: Uri(studio_url(context.environ, studio)),
             METADATA_ORCHESTRATOR_LOGS_URL: Uri(studio_url(context.environ, studio)),
-            "logs": str(folder.path / "logs"),
+            "logs": str(folder.logs),
             "logs_command": f"lightning-native runs logs {folder.path.name}",
         }
         if settings.synchronous:

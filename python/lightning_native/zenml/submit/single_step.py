@@ -75,7 +75,7 @@ def step_status(component: "StackComponent", step_run: "StepRunResponse") -> Exe
 
 def _is_orphan(folder: RunFolder) -> bool:
     """Return whether an unfinished run has no controller; one that was just started may not drive it yet."""
-    if time.time() - (folder.path / "controller.json").stat().st_mtime < _START_SECONDS:
+    if time.time() - folder.controller_started < _START_SECONDS:
         return False
     with Journal() as journal:
         record = journal.run(folder.path.name)
