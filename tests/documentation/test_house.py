@@ -121,7 +121,6 @@ CONTRACTS = {
     "the number of interruptions": (r"\b\w*(?:INTERRUPTION|RECLAIM)\w* = \d", "engine/plan.py"),
     "the time that calls may fail in a row": (r"failing_since = ", "engine/retry.py"),
     "polls that slow down": (r"\* 1\.[0-9]+\b", "engine/retry.py"),
-    "the cloud that a command means": (r"\battach\(", "lightning/local.py"),
     "the default placement": (r"DEFAULT_PLACEMENT(?:: \w+)? = ", "placement.py"),
 }
 NO_CONTRACT = {
