@@ -1,4 +1,4 @@
-"""Trees to archive: from installed packages and a fixed seed, in a git checkout as source code is."""
+"""Trees to archive: from installed packages and a fixed seed, in a git checkout like that of a project."""
 
 import random
 import shutil

@@ -21,7 +21,7 @@ from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.settings import Settings
 
 LIVES = Path(__file__).parents[1] / "tests" / "emulator" / "test_load.py"
-# Put around the script, which does not know that it is measured.
+# Code before and after the script, which is measured without a change of its own.
 BEFORE = """
 import time as _time
 import urllib3.connectionpool as _pool

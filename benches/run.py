@@ -70,7 +70,7 @@ def measure_archive(base: Path, kind: str, rounds: int, levels: tuple[int, ...])
         remove_archives()
         if kind == "binary":
             # Memory that a virtual machine has not used lately costs more than everything measured here. Memory
-            # that was freed last is not used next, so this writes more than twice the largest file.
+            # that was freed last is not reused next, so this writes more than twice the largest file.
             with (out / "room").open("wb") as file:
                 for _ in range(2400):
                     file.write(bytes(1 << 20))
@@ -87,7 +87,7 @@ def measure_archive(base: Path, kind: str, rounds: int, levels: tuple[int, ...])
             if ".git" in folders:
                 folders.remove(".git")
             for file in files:
-                with open(os.path.join(folder, file), "rb", buffering=0) as opened:  # noqa: PTH118, PTH123  the floor of reading: no Path objects
+                with open(os.path.join(folder, file), "rb", buffering=0) as opened:  # noqa: PTH118, PTH123  the least that reading costs: no Path objects
                     while opened.read(1 << 20):
                         pass
 
@@ -100,7 +100,7 @@ def measure_archive(base: Path, kind: str, rounds: int, levels: tuple[int, ...])
             shell.format(level, level), shell=True, check=True
         )
     if kind == "binary":
-        # It takes most of a minute a round, and no goal is about it.
+        # CodeArchive takes most of a minute a round, and no goal is about it.
         del contenders["CodeArchive"]
         contenders |= reading_and_writing(root, out)
     seconds = alternate(contenders, rounds, before_each=make_room)
@@ -136,9 +136,9 @@ def reading_and_writing(root: Path, out: Path) -> dict[str, Contender]:
             list(pool.map(copy, range(2)))
 
     return {
-        # A program that needs the bytes reads so.
+        # The way of a program that needs the bytes.
         "read the files whole (Python)": read_whole,
-        # An archive must write as much, and also read, hash and check it.
+        # The lower bound of an archive, which also reads, hashes and checks the bytes.
         "write as much (Python)": write,
         "copy, 2 threads (Python)": copy_in_two_threads,
         "read and write (cat)": lambda: subprocess.run(f"cat {root}/* > {out}/copy", shell=True, check=True),
@@ -344,7 +344,7 @@ def main() -> None:
         done = subprocess.run([tool, "--version"], capture_output=True, text=True, check=True)
         versions[tool] = (done.stdout or done.stderr).splitlines()[0]
     results: dict[str, dict] = {}
-    # In memory if there is /dev/shm, so that no disk changes the result.
+    # Files in memory if there is /dev/shm, so that no disk changes the result.
     memory = "/dev/shm" if Path("/dev/shm").is_dir() else None
     with tempfile.TemporaryDirectory(dir=memory) as folder:
         base = Path(folder)
