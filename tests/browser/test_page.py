@@ -50,7 +50,7 @@ def test_the_page_shows_what_happens_while_one_looks(cloud: LocalCloud, page: Pa
     assert "local-teamspace" in page.text()
 
     environ = {**os.environ, **cloud.environ}
-    # It grows by itself: nothing is loaded again.
+    # A mark of this document: it is lost if the page is loaded again instead of updated.
     page.evaluate("window.sameDocument = true")
     subprocess.run([sys.executable, "-W", "ignore", "-c", WORK], env=environ, check=True, capture_output=True)
     page.wait_for("document.body.innerText.includes('shown-job')")

@@ -1,4 +1,4 @@
-"""Nothing of the working folder runs in our processes, whatever the names of its files."""
+"""Working folders with files named like modules: none of these files runs in our processes."""
 
 import json
 import os

@@ -20,7 +20,7 @@ from lightning_native.jobs import ContainerRuntime, Job, Lightning, lightning
 from lightning_native.lightning.machines import same_machine
 from lightning_native.lightning.session import open_teamspace
 
-# The SDK leaves sockets of logs to the garbage collector.
+# The garbage collector reports sockets of logs that the SDK does not close.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "jobs"
@@ -45,7 +45,7 @@ class Shell:
         self.folder = folder
         self._cloud = cloud
         self._capture = capture
-        # Other tests of the session have studios and jobs of their own there.
+        # Studios and jobs of other tests run on the same cloud.
         self._others = {each.name for each in self._running()}
 
     def write(self, name: str, text: str) -> Path:
@@ -63,14 +63,14 @@ class Shell:
         return document
 
     def call(self, *arguments: str) -> tuple[int, str, str]:
-        """Run a command in this process, which spares the SDK's import; return exit code, stdout and stderr."""
+        """Run a command in this process, which saves the SDK's import; return exit code, stdout and stderr."""
         self._capture.readouterr()
         code = main(["job", *arguments])
         output, errors = self._capture.readouterr()
         return code, output, errors
 
     def run_job(self) -> tuple[dict[str, Any], str]:
-        """Run `job.yaml`; return how it ended and what it printed."""
+        """Run `job.yaml`; return its result and its output."""
         code, output, errors = self.call("run", "job.yaml", "--json")
         assert output, errors
         result: dict[str, Any] = json.loads(output)
@@ -84,7 +84,7 @@ class Shell:
         return [*jobs, *(studio for studio in teamspace.studios if str(studio.status) == "Running")]
 
     def assert_nothing_runs(self) -> None:
-        """No job, no studio and no process of a driver runs, and no code of a job is left in a studio."""
+        """Check that no job, studio or driver process runs, and that no code of a job is left in a studio."""
         assert [each.name for each in self._running() if each.name not in self._others] == []
         processes = subprocess.run(["ps", "axeww", "-o", "args"], capture_output=True, text=True, check=True).stdout
         root = str(self._cloud.root)
@@ -101,7 +101,7 @@ def shell(
 ) -> Shell:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("LIGHTNING_NATIVE_HOME", str(tmp_path / "home"))
-    # ZenML, where another test of this process imported it, writes everybody's log to the standard output.
+    # ZenML, once another test of this process has imported it, writes all loggers' records to the standard output.
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     return Shell(lightning_cloud, tmp_path, capfd)
 
@@ -131,7 +131,7 @@ def test_an_exit_code_that_the_code_prints_is_output(shell: Shell) -> None:
     result, errors = shell.run_job()
     assert (result["state"], result["exit_code"]) == ("failed", 7)
     assert f"{line} 3\n{line} 4 (0000)\nat the end: {line} 5\n" in errors
-    # Another process has only what Lightning keeps.
+    # A later command has only the information that Lightning keeps.
     code, output, errors = shell.call("watch", result["name"], "--json")
     assert (code, json.loads(output)["exit_code"]) == (1, 7), errors
 
@@ -376,7 +376,7 @@ def test_pytorch_runs_on_two_machines_that_know_their_ranks(shell: Shell) -> Non
     assert code == 0
     (listed,) = [job for job in json.loads(output) if job["name"] == result["name"]]
     assert (listed["state"], listed["machines"]) == ("completed", 2)
-    # One machine has several names.
+    # The listed name may be another one of the same machine.
     assert same_machine(listed["machine"], "CPU_X_2")
 
 

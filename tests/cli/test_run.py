@@ -53,7 +53,7 @@ class Bench:
         )
 
     def answer(self, answer: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """Run a command at a terminal at which somebody answers."""
+        """Run a command at a terminal at which a person types this answer."""
         command = [sys.executable, "-m", "lightning_native", *arguments]
         return answer_at_terminal(command, answer, env=self.environment, cwd=self.folder)
 
@@ -67,7 +67,7 @@ class Bench:
         return Journal(Path(self.environment["LIGHTNING_NATIVE_HOME"]) / "journal.db")
 
     def assert_nothing_left(self, run_id: str) -> None:
-        """No open lease, no running studio, no process, no secret of a run."""
+        """Check that no open lease, running studio, process or secret of a run is left."""
         with self.journal() as journal:
             assert [lease.name for lease in journal.leases(run_id) if lease.released is None] == []
         script = (
@@ -260,7 +260,7 @@ def test_another_python_of_the_machines_is_told_before_anything_is_created(bench
     code, _, errors = bench.call("plan", workflow, LIGHTNING_NATIVE_MACHINE_PYTHON="newest")
     assert code == 2
     assert "LIGHTNING_NATIVE_MACHINE_PYTHON is 'newest'" in errors
-    # The running local cloud says what its machines have, and once they were asked, their answers count.
+    # The running local cloud reports the Python of its machines; an answer of a machine itself has precedence.
     assert line not in bench.call("plan", workflow, "--local", LIGHTNING_NATIVE_MACHINE_PYTHON="3.8")[1]
     with pytest.MonkeyPatch.context() as patch, bench.journal() as journal:
         for name, value in bench.cloud_environment.items():
@@ -271,7 +271,7 @@ def test_another_python_of_the_machines_is_told_before_anything_is_created(bench
     assert code == 0, errors
     assert f"warning: {line}" in errors
     assert f"emulator --strict --python {sys.version_info[0]}.{sys.version_info[1]}" in errors
-    # The run's own studio has said what its machine has.
+    # The run's own studio has reported the Python of its machine.
     code, _, errors = bench.call("run", workflow, "--local")
     assert code == 0, errors
     assert line not in errors
@@ -360,7 +360,7 @@ def test_local_before_the_action_leaves_the_account_alone(bench: Bench) -> None:
         """
     )
     with LocalCloud(bench.folder / "account") as account:
-        # The account has an organization, of which the local cloud knows nothing.
+        # The account has an organization, which does not exist in the local cloud.
         signed_in = {**account.environ, "LIGHTNING_ORG": "no such", "LIGHTNING_AUTH_TOKEN": "of the account"}
         here = {"LIGHTNING_NATIVE_HOME": str(bench.folder / "here")}
         assert bench.call("run", workflow, **account.environ, **here)[0] == 0
@@ -401,7 +401,7 @@ def test_what_a_step_prints_and_a_run_is_called_does_nothing_to_a_terminal(bench
     with bench.journal() as journal:
         (record,) = journal.runs_like(run_id[1])
         raw = RunFolder(Path(environment["LIGHTNING_NATIVE_HOME"]) / "runs" / record.run_id).log("a", 1).read_bytes()
-        # Before any name was checked, or from elsewhere.
+        # A record with an unchecked name, as an older version may have written it.
         journal.drive(other, "a name\x1b]0;a title\x07\x1b[31m\x9b2J", record.cloud, os.getpid(), [])
     assert raw.startswith(b"\x1b]0;a title\x07"), "the log is kept as it came"
 

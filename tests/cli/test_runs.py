@@ -100,7 +100,7 @@ def test_a_detached_run_is_followed_killed_resumed_and_not_resumed_again(runner:
           two: {{command: "echo two >>'{runner.results}/two'; sleep 3; echo second", needs: [one]}}
         """
     )
-    # A second user, so that the local cloud does not end with the controller.
+    # A second user of the local cloud, so that it does not end with the controller.
     with attach(default_root()):
         run_id = command("run", str(workflow), "--local", "--detach").stdout.strip()
         runner.wait_for("two")
