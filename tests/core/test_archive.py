@@ -138,7 +138,7 @@ def test_secrets_stay_out_even_if_tracked_unless_asked_for(tree):
 def test_include_brings_back_anything(tree, include, expected):
     put(tree, "a", "data/keep/x.bin", "data/keep/y.bin", "data/z.bin", "node_modules/m/i.js", "node_modules/m/j.js")
     (tree / ".lightningignore").write_text("data/\n.lightningignore\n")
-    if include == ["x.bin"]:  # a bare name does not look into what the caller keeps out, but into what git ignores
+    if include == ["x.bin"]:  # a bare name matches below git's ignored folders, not below the caller's
         (tree / ".lightningignore").rename(tree / ".gitignore")
         (tree / ".gitignore").write_text("data/\n.gitignore\n")
     assert select_files(tree, include=include).files == expected

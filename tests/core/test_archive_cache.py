@@ -100,7 +100,7 @@ def test_a_second_run_takes_unchanged_blocks_from_the_cache_and_gives_the_same_b
     cache = tmp_path / "cache"
     assert create_archive(tree, tmp_path / "a", cache=cache).cached_bytes == 0
     (tree / "file-7.py").write_text("changed")
-    (tree / "large.bin").touch()  # other times, same content
+    (tree / "large.bin").touch()  # another time, the same content
     warm = create_archive(tree, tmp_path / "a", cache=cache)
     cold = create_archive(tree, tmp_path / "b", cache=tmp_path / "other")
     without = create_archive(tree, tmp_path / "c")
@@ -128,7 +128,7 @@ def test_a_file_that_was_just_written_is_read_again_whatever_its_times_say(tree,
 
 @pytest.fixture(scope="module")
 def settled_tree(tmp_path_factory):
-    """A tree whose times can be trusted."""
+    """A tree whose files are old enough for their times to be trusted."""
     tree = tmp_path_factory.mktemp("settled")
     for number in range(100):
         (tree / f"file-{number}.py").write_text(f"{number} = {'x' * 30_000}")

@@ -1,4 +1,4 @@
-"""Trees that change while they are archived, and whose files differ from what their names promise."""
+"""Trees that change while they are archived, or whose files are of other types than their names suggest."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from lightning_native import create_archive, select_files
 from lightning_native.cli import main
 from lightning_native.errors import ArchiveError
 
-# For what would hang for ever; nothing here takes a noticeable part of it.
+# A time limit for calls that would hang for ever; a call that ends takes a small part of it.
 _DEADLINE = 120
 
 
@@ -76,7 +76,7 @@ def test_ctrl_c_ends_waiting_for_git_which_waits_for_a_pipe(tree):
     os.mkfifo(tree / ".git/more")
     script = "import sys; from lightning_native import select_files; select_files(sys.argv[1])"
     process = subprocess.Popen([sys.executable, "-c", script, str(tree)], stderr=subprocess.PIPE)
-    with process, (tree / ".git/more").open("w"):  # which is opened once git opens it
+    with process, (tree / ".git/more").open("w"):  # the open returns once git opens the pipe
         process.send_signal(signal.SIGINT)
         try:
             _, errors = process.communicate(timeout=_DEADLINE)
@@ -103,7 +103,7 @@ def test_what_becomes_a_link_after_it_was_selected_is_not_read_from_outside(tree
     try:
         create_archive(tree, tmp_path / "a.tar.gz", progress=swap)
     except ArchiveError as error:
-        assert "became a link while" in str(error)  # noqa: PT017 - a slow walk finds the link as such, which is right
+        assert "became a link while" in str(error)  # noqa: PT017 - a slow walk finds the link itself, which is right
         assert not (tmp_path / "a.tar.gz").exists()
     else:
         with tarfile.open(tmp_path / "a.tar.gz") as archive:
@@ -118,7 +118,7 @@ def test_a_linked_ignore_file_counts_if_it_is_in_the_tree(tree, is_checkout, nam
     (tree / "rules").write_text("*.log\n")
     (tree / "b.log").touch()
     (tree / name).symlink_to("rules")
-    # Git follows no link of that name.
+    # Git does not follow a link with the name .gitignore.
     is_left_out = not (is_checkout and name == ".gitignore")
     assert ("b.log" not in select_files(tree).files) == is_left_out
     if is_checkout and name == ".gitignore":
@@ -152,7 +152,7 @@ def test_a_damaged_index_of_git_is_a_clear_error(tree, length):
     index = (tree / ".git/index").read_bytes()
     damaged = bytearray(index[:length])
     if length >= 12:
-        damaged[8:12] = b"\xff\xff\xff\xff"  # how many entries there are
+        damaged[8:12] = b"\xff\xff\xff\xff"  # the number of entries
     (tree / ".git/index").write_bytes(damaged)
     with pytest.raises(ArchiveError, match="cannot read git's index"):
         select_files(tree)

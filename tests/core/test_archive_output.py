@@ -71,7 +71,7 @@ def test_a_device_is_written_to_and_not_replaced(tree, tmp_path):
     try:
         os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
     except PermissionError:
-        device.symlink_to("/dev/null")  # no user could replace that one
+        device.symlink_to("/dev/null")  # an ordinary user could not replace /dev/null
     create_archive(tree, device)
     assert stat.S_ISCHR(device.stat().st_mode)
 
@@ -135,7 +135,7 @@ def test_an_archive_gets_the_mode_that_new_files_have(tree, tmp_path):
 
 @pytest.mark.parametrize("through", ["pipe", "file"])
 def test_on_stdout_there_is_the_archive_and_nothing_else(tree, tmp_path, through):
-    # `/dev/stdout` is a link to it.
+    # `/dev/stdout` is a link to this path.
     command = [sys.executable, "-m", "lightning_native", "archive", str(tree), "-o", "/proc/self/fd/1"]
     if through == "pipe":
         done = subprocess.run(command, check=True, capture_output=True)
@@ -185,7 +185,7 @@ def test_two_archives_of_a_tree_at_a_time_do_not_have_each_other(tree):
             selected.append(select_files(tree).files)
 
     create_archive(tree, tree / "one.tar.gz", progress=select_meanwhile)
-    # The last is of when all is read and it has no name yet.
+    # The last selection is made when all files are read and the archive has no name yet.
     assert selected[-1] == ["a.py", "large"]
 
 

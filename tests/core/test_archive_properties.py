@@ -20,14 +20,14 @@ entries = st.tuples(
 
 
 def build(root, tree):
-    """Make the tree, leaving out what cannot be there beside the rest on any file system."""
+    """Create the tree without the entries that cannot exist beside the others on every file system."""
     taken = set()
     for path, what in tree:
         prefixes = ["/".join(path[: length + 1]).lower() for length in range(len(path))]
         if prefixes[-1] in taken or any((root / "/".join(path[:n])).is_file() for n in range(1, len(path))):
             continue
         target = root.joinpath(*path)
-        # What is made below a link would be elsewhere, or nowhere.
+        # An entry below a link would be outside of the tree, or nowhere.
         if any(root.joinpath(*path[:length]).is_symlink() for length in range(1, len(path))):
             continue
         try:

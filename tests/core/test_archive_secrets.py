@@ -9,7 +9,7 @@ import pytest
 from lightning_native import create_archive, select_files
 from lightning_native.cli import main
 
-# Put together here, so that this file holds no key.
+# Parts from which keys are built, so that this file holds no key.
 _BEGIN, _END = "-----BEGIN {}-----\n", "-----END {}-----\n"
 
 
@@ -69,7 +69,7 @@ def put(root, path, content="x"):
         "application_default_credentials.json",
         "kaggle.json",
         "kubeconfig",
-        # A file system that does not tell cases apart has these by the same names.
+        # A file system that ignores case finds these by the names above.
         "ID_RSA",
         ".Aws/credentials",
         ".DOCKER/Config.json",
@@ -152,7 +152,7 @@ def test_what_begins_as_a_secret_stays_out_whatever_its_name(tree, tmp_path, nam
     selection = select_files(tree)
     assert selection.files == ["a.py"]
     assert selection.excluded == [(name, f"built-in rule: secret: {kind} (by its content)")]
-    # An archive finds out as it reads.
+    # An archive detects the secret while it reads the file.
     report = create_archive(tree, tmp_path / "a.tar.gz")
     assert report.files == 1
     assert report.excluded == selection.excluded
@@ -192,7 +192,7 @@ def test_a_secret_that_is_asked_for_goes_in(tree, tmp_path):
     assert create_archive(tree, tmp_path / "a", include=["deploy"]).files == 2
     put(tree, ".lightningignore", "!deploy\n")
     assert "deploy" in select_files(tree).files
-    # A folder that is asked for brings in no secrets.
+    # The inclusion of a folder does not include the secrets in it.
     (tree / ".lightningignore").unlink()
     put(tree, "sub/deploy", key("PRIVATE KEY"))
     assert "sub/deploy" not in select_files(tree, include=["sub"]).files
@@ -209,7 +209,7 @@ def test_a_secret_that_was_asked_for_once_is_not_taken_from_the_cache_later(tree
         assert create_archive(tree, tmp_path / "b", cache=cache).files == 1
     create_archive(tree, tmp_path / "c")
     assert (tmp_path / "b").read_bytes() == (tmp_path / "c").read_bytes()
-    # Nor is it kept when it is not asked for.
+    # The cache keeps no secret that is excluded, either.
     create_archive(tree, tmp_path / "d", cache=tmp_path / "other", level=0)
     assert not any(b"MIIEvQ" in path.read_bytes() for path in (tmp_path / "other").iterdir())
 

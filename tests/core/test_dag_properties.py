@@ -71,7 +71,7 @@ def test_the_scheduler_runs_everything_in_an_order_graphlib_allows(graph, max_pa
 
 
 class SchedulerMachine(RuleBasedStateMachine):
-    """Any sequence of transitions, against the rules written down as plainly as can be."""
+    """Any sequence of transitions, compared with the rules in their plainest form."""
 
     @initialize(
         graph=graphs(),
@@ -81,7 +81,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     def begin(self, graph, on_failure, max_parallel):
         self.graph, self.on_failure, self.max_parallel = graph, on_failure, max_parallel
         self.scheduler = Scheduler(Dag(graph), on_failure=on_failure, max_parallel=max_parallel)
-        #: What the caller reported, from which every state follows.
+        #: The caller's reports, from which every state follows.
         self.reported = {}
 
     def expected(self, node):

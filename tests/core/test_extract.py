@@ -31,7 +31,7 @@ def pack(path, *members, tar_format=tarfile.GNU_FORMAT, **options):
 
 @pytest.fixture
 def refuse(tmp_path):
-    """Check that an archive of these members is refused, and that nothing of it stays."""
+    """Check that an archive of these entries is refused, and that nothing of it stays."""
 
     def check(*members, match, **options):
         inside = tmp_path / "inside"
@@ -139,7 +139,7 @@ def test_bombs_are_refused(tmp_path):
 
 
 def test_harmless_archives_of_others_are_extracted(tmp_path):
-    """Links inside and broken ones, hard links, a global comment as `git archive` writes it, long names, `./`."""
+    """Links inside, broken links, hard links, a global comment as `git archive` writes it, long names, `./`."""
     pack(
         tmp_path / "a.tar.gz",
         member("./", tarfile.DIRTYPE),

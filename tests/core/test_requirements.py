@@ -180,10 +180,10 @@ def test_ctrl_c_ends_waiting_for_a_pipe(tmp_path):
     script = "import sys; from pathlib import Path; from lightning_native import merge_requirements\n"
     script += "merge_requirements([Path(sys.argv[1])])"
     process = subprocess.Popen([sys.executable, "-c", script, str(pipe)], stderr=subprocess.PIPE)
-    with process, pipe.open("w"):  # which is opened once the other opens it
+    with process, pipe.open("w"):  # the open returns once the process opens the pipe
         process.send_signal(signal.SIGINT)
         try:
-            _, errors = process.communicate(timeout=120)  # it hangs for ever otherwise
+            _, errors = process.communicate(timeout=120)  # without the signal, the process hangs for ever
         finally:
             process.kill()
     assert b"KeyboardInterrupt" in errors
