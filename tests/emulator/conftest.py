@@ -11,13 +11,13 @@ from lightning_native.emulator import LocalCloud
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
-            # The SDK leaves sockets of logs and downloads to the garbage collector.
+            # The garbage collector reports sockets of logs and downloads that the SDK does not close.
             item.add_marker(pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"))
 
 
 @pytest.fixture
 def sdk(lightning_cloud: LocalCloud) -> Any:
-    """The unmodified SDK, imported when the environment points to the local cloud."""
+    """The unmodified SDK, imported once the variables point to the local cloud."""
     assert lightning_cloud.url
     import lightning_sdk
 

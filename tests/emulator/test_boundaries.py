@@ -74,7 +74,7 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 
 @pytest.fixture
 def outside(tmp_path: Path) -> Iterator[Path]:
-    """A folder of the user's, which is as it was when the test ends."""
+    """A folder of the user, which the test leaves unchanged."""
     folder = tmp_path / "outside"
     folder.mkdir()
     (folder / "file").write_text("mine")
@@ -136,7 +136,7 @@ def test_a_link_inside_a_studio_is_followed_as_before(api: Api) -> None:
     assert (home / "real" / "file").read_bytes() == b"x"
     assert api.call("GET", f"{artifacts}/blobs/link/file") == (200, b"x")
     assert {"path": "link", "type": "tree"} in api.call("GET", f"{artifacts}/trees/")[1]["tree"]
-    # The link goes by itself, its folder does not go through it.
+    # A deletion through the link does not reach its folder.
     assert api.call("DELETE", f"{artifacts}/trees/link")[0] == 404
     assert (home / "real" / "file").exists()
 
@@ -192,7 +192,7 @@ def test_what_a_job_wrote_is_collected_from_its_own_folder_only(api: Api, outsid
     assert job["state"] == "completed"
     assert (outside.parent / "changed").exists()
     assert not (drive_of(api) / "jobs" / job["name"]).exists()
-    # A link in it stays one.
+    # A link in a job's folder is not followed.
     job = api.job(f"ln -s {outside} ~/folder; ln -s {outside}/file ~/link; ln {outside}/file ~/hard; echo x > ~/own")
     assert sorted(path.name for path in (drive_of(api) / "jobs" / job["name"]).iterdir()) == ["hard", "own"]
 
@@ -271,7 +271,7 @@ def test_the_shared_folder_of_a_pipeline_is_on_the_drive(api: Api, cluster: str)
     step |= {"job": {"spec": {"image": "x", "command": "true", "clusterId": cluster}}}  # type: ignore[dict-item]  # JSON
     body = {"name": "shared", "steps": [step], "sharedFilesystem": {"enabled": True}}
     assert api.call("POST", f"/v1/projects/{api.project}/pipelines", body)[0] in (200, 400)
-    # Not `rglob`: what is in the trash goes away meanwhile.
+    # Not `rglob`, which raises because the server deletes the content of the trash meanwhile.
     found = [Path(folder) for folder, names, _ in os.walk(api.cloud.root.parent) if "escaped" in names]
     assert [folder for folder in found if not folder.is_relative_to(drive_of(api))] == []
 
@@ -289,7 +289,7 @@ PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
 
 
 class Files(RuleBasedStateMachine):
-    """The files of a studio, through the API, beside a model of them; links come and go in between."""
+    """The files of a studio, through the API, compared with a model; links appear and disappear in between."""
 
     api: Api
     outside: Path
@@ -383,7 +383,7 @@ def test_a_signed_address_is_of_one_file_and_one_cloud(api: Api, tmp_path: Path)
         f"{content}.{signature}x",
     ):
         assert api.call("PUT", f"/storage/{quote(wrong)}", b"x")[0] == 403
-    # The link came after the address was given.
+    # The link is created after the address was issued.
     (home / "file").symlink_to(tmp_path / "new")
     assert api.call("PUT", f"/storage/{token}", b"x")[0] == 400
     assert not (tmp_path / "new").exists()

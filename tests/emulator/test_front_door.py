@@ -76,7 +76,7 @@ def memory(cloud: LocalCloud) -> int:
 
 @pytest.fixture(scope="module")
 def ids(cloud: LocalCloud) -> dict[str, str]:
-    """The things that paths can name: a teamspace, a studio that runs, a job that has ended, a secret."""
+    """The ids that paths can name: those of a teamspace, a running studio, an ended job and a secret."""
 
     def post(path: str, body: object) -> Any:
         status, answer = call(cloud, "POST", path, json.dumps(body).encode())
@@ -127,7 +127,7 @@ def test_the_host_is_there_once(cloud: LocalCloud) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "LOCALHOST:8080", "127.0.0.1:1"])
 def test_both_names_of_this_computer_are_taken_with_any_port(cloud: LocalCloud, host: str) -> None:
-    # A port may be forwarded.
+    # Any port is accepted, because the server's port may be forwarded.
     assert get(cloud, host=host) == 200
 
 
@@ -248,7 +248,7 @@ def test_a_head_is_bounded(cloud: LocalCloud) -> None:
 
 
 def test_a_client_that_does_not_get_to_the_point_is_cut_off(tmp_path: Path) -> None:
-    # The server of a process of its own, with less patience.
+    # A server in a process of its own, with shorter time limits.
     script = f"""
 import sys
 from lightning_native.emulator import connection_limits
@@ -265,7 +265,7 @@ sys.exit(main(["emulator", "--root", {str(tmp_path / "root")!r}, "--stop-with-st
             with socket.create_connection(("127.0.0.1", port), 60) as slow:
                 slow.sendall(begin)
                 assert slow.recv(100) == b""
-        # A second request that is begun on a connection is bounded as well, an idle connection stays.
+        # The limit holds for a second request on a connection as well; an idle connection stays open.
         with socket.create_connection(("127.0.0.1", port), 60) as slow:
             slow.sendall(b"GET /v1/x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
             assert slow.recv(4096).startswith(b"HTTP/1.1 401")
@@ -444,7 +444,7 @@ KEYS += ["cronExpression", "timezone", "resourceId", "resourceType", "state", "d
 KEYS += ["sharedFilesystem", "enabled", "clusterId", "organizationId", "idleShutdownSeconds", "disableAutoShutdown"]
 KEYS += ["interruptionRetryLimit", "newName", "targetProjectId", "kind", "match", "times", "status", "seconds", "efs"]
 KEYS += ["part_number", "etag", "message", "severity", "fired", "id", "detached", "workload", "parallelRuns", "cluster"]
-# What would be run is harmless.
+# Commands that are harmless if they run.
 COMMANDS = st.sampled_from(["true", "", "\0", 5, None, [], {}, "exit 3"])
 ODD = [None, True, -1, 0, 1, 2**70, 1.5, "", "x", "..", "../../x", "/etc/passwd", "\0", "\n", "\x1b[2J", "\udcff"]
 ODD += ["x" * 300, "ж" * 200, "cpu-4", "PIPELINE_STEP_TYPE_JOB", "stop", "* * * * *", "UTC", "9" * 30, "a" * 5000]
@@ -494,7 +494,7 @@ def test_no_request_is_a_fault_of_the_server(cloud: LocalCloud, ids: dict[str, s
     query = data.draw(st.dictionaries(st.sampled_from(QUERY), texts, max_size=3))
     if query:
         path += "?" + "&".join(f"{name}={quote(value, errors='surrogateescape')}" for name, value in query.items())
-    # Deleted once, there would be nothing left to be wrong about.
+    # The deletion of a known thing would leave no valid id for the examples that follow.
     if method == "DELETE" and path.rstrip("/").endswith(tuple(ids.values())):
         return
     body = json.dumps(data.draw(bodies)).encode() if method != "GET" else b""

@@ -15,7 +15,7 @@ from lightning_native.emulator import LocalCloud
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "emulator.md"
 CLASSES = ("Studio", "Job", "Pipeline", "Teamspace", "Machine", "User", "Organization")
 
-# Exercises the SDK in a process of its own and prints each public name that it used, with its class.
+# A script that uses the SDK in a process of its own, and prints each public name that it used, with its class.
 EXERCISE = '''
 import asyncio, contextlib, io, os, sys, time, warnings
 from datetime import datetime, timedelta, timezone
@@ -194,7 +194,7 @@ def exercised(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
 
 
 def documented(section: str) -> set[str]:
-    """Return the names that a table of the page lists: `Class.name`."""
+    """Return the names in a table of the page, such as `Class.name`."""
     page = PAGE.read_text()
     begin = page.index(f"### {section}")
     end = page.find("\n#", begin + 1)

@@ -1,8 +1,8 @@
 """Published scripts of others, as programs of our own: the same calls, in the same order, with the same arguments.
 
-The names of accounts are those of the local cloud, and the commands do something small instead of training; each says
-what it follows. What the scripts upload is made in the working folder first. The SDK has neither plug-ins nor A10G any
-more: `Job.run`, `MMT.run` and L4 stand for them.
+The names of accounts are those of the local cloud, and the commands do something small instead of training; each script
+names its original. The files that the scripts upload are created in the working folder first. Because the SDK no longer
+has plug-ins and A10G, `Job.run`, `MMT.run` and L4 take their place.
 """
 
 import os

@@ -9,7 +9,7 @@ from lightning_native.emulator.clock import Clock, timestamp
 
 
 def run(cloud: LocalCloud, script: str) -> list[str]:
-    """Run a script that uses the SDK, in a process of its own, and return what it printed."""
+    """Run a script that uses the SDK, in a process of its own, and return its output."""
     argv = [sys.executable, "-W", "ignore", "-c", script]
     environ = {**os.environ, **cloud.environ}
     result = subprocess.run(argv, check=False, capture_output=True, text=True, env=environ, timeout=400)

@@ -1,4 +1,4 @@
-"""Tools of others that know nothing of the local cloud, against it: unchanged, each in a process of its own."""
+"""Tools of others against the local cloud, which they do not know: unchanged, each in a process of its own."""
 
 import json
 import os

@@ -20,7 +20,7 @@ def test_the_fixture_serves_tests_of_another_project(tmp_path: Path) -> None:
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
     argv = [sys.executable, "-m", "pytest", "-q", "-p", "lightning_native.emulator.pytest_plugin", "--rootdir", "."]
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("LIGHTNING_", "PYTEST_"))}
-    # What the user has set points to the real cloud; the fixture must not let a test reach it.
+    # The user's variables point to the real cloud, which no test may reach through the fixture.
     environ = {**inherited, "LIGHTNING_CLOUD_URL": "http://127.0.0.1:1", "LIGHTNING_ORG": "theirs"}
     result = subprocess.run(argv, check=False, capture_output=True, text=True, cwd=tmp_path, env=environ)
     assert "1 passed" in result.stdout, result.stdout + result.stderr

@@ -6,7 +6,7 @@ import pytest
 
 
 def wheel(folder: Path, name: str, version: str) -> None:
-    """Write a wheel with one module that tells its version."""
+    """Write a wheel with one module that has its version as an attribute."""
     information = f"{name.replace('-', '_')}-{version}.dist-info"
     files = {
         f"{name.replace('-', '_')}.py": f"version = {version!r}\n",

@@ -27,7 +27,7 @@ studio.run(f"cat > wait.sh <<'END'\\n{waits}\\nEND\\n{sys.argv[1]} nohup sh wait
 
 
 def start_controller(root: Path, environ: dict[str, str], variables: dict[str, str]) -> Path:
-    """Start what keeps the cloud in a studio, and return the file whose appearance ends it."""
+    """Start a stand-in for a controller in a studio, and return the file whose appearance ends it."""
     shown = " ".join(f"{name}={value}" for name, value in variables.items())
     environment = {**os.environ, **environ}
     subprocess.run([sys.executable, "-W", "ignore", "-c", CONTROLLER, shown], env=environment, check=True)
@@ -76,7 +76,7 @@ def test_who_comes_while_it_ends_gets_a_server_that_stays(tmp_path: Path) -> Non
     root = tmp_path / "root"
     with unused_after(root, kept=True) as go:
         with (root / "start.lock").open() as starting:
-            # The server waits for the lock with which somebody is just coming.
+            # The lock of a new user that is about to connect; the server waits for its release.
             fcntl.flock(starting, fcntl.LOCK_EX)
             go.touch()
             lifeline = os.open(root / "lifeline", os.O_WRONLY | os.O_NONBLOCK)

@@ -1,4 +1,4 @@
-"""Processes are found by what they were started with, and give way to those of their user."""
+"""Processes of machines: they are found by the marker in their variables, and yield to their user's processes."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ def test_a_process_whose_program_is_still_being_loaded_is_found(monkeypatch: pyt
     for _ in range(1000):
         marker = secrets.token_hex(8)
         with subprocess.Popen(["sleep", "77"], env={"PATH": os.environ["PATH"], processes.MARKER: marker}) as process:
-            # Alone, so that it is looked at right after its start.
+            # The only process in the list, so that it is examined right after its start.
             monkeypatch.setattr(processes.os, "listdir", lambda _, pid=process.pid: [str(pid)])
             missed += not processes.find(marker)
             process.kill()

@@ -11,7 +11,7 @@ import pytest
 from lightning_native.emulator import LocalCloud
 from lightning_native.emulator.host.proxies import PROXIES, without_proxy
 
-# Nothing listens there: whoever asks it fails at once.
+# An address without a server, so that every request fails at once.
 DEAD = "http://127.0.0.1:9"
 
 

@@ -1,4 +1,4 @@
-"""A server as a container's root has it: without CAP_SYS_ADMIN, with user namespaces."""
+"""A server of a container's root user: without CAP_SYS_ADMIN, with user namespaces."""
 
 import os
 import shutil
@@ -42,7 +42,7 @@ with LocalCloud() as cloud:
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("setpriv") is None, reason="only root can give up a capability")
 def test_home_is_where_the_platform_has_it_without_cap_sys_admin() -> None:
     drop = ["setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin"]
-    # Where the kernel gives no user namespace either, the studio's home is another: nothing to see here.
+    # Without a user namespace either, the studio's home has another path, and there is nothing to test.
     if subprocess.run([*drop, "unshare", "--user", "--mount", "true"], check=False, capture_output=True).returncode:
         pytest.skip("this kernel does not let root without CAP_SYS_ADMIN have a user namespace")
     assert subprocess.run([*drop, "unshare", "--mount", "true"], check=False, capture_output=True).returncode

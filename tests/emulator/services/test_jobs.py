@@ -52,11 +52,11 @@ def test_a_job_runs_on_the_studios_files_and_leaves_them_alone(sdk: Any, source:
 
 
 def test_what_runs_on_a_machine_gives_way_to_what_its_user_runs(sdk: Any, source: Any) -> None:
-    # Below that of the server, which is that of the test.
+    # 10 more than the niceness of the server, which has that of the test.
     niceness = str(min(os.nice(0) + 10, 19))
-    # Others than root are refused it now and then.
+    # The kernel sometimes refuses the change of an autogroup to users other than root.
     if os.geteuid() == 0 and Path("/proc/self/autogroup").exists():
-        # It is set once the command runs.
+        # The server sets the autogroup's niceness once the command runs.
         until = "for i in $(seq 100); do grep -q 'nice 10' /proc/self/autogroup && break; sleep 0.1; done"
         look, wanted = f"{until}; nice; cut -d ' ' -f 3 /proc/self/autogroup", [niceness, "10"]
     else:
@@ -74,7 +74,7 @@ def test_a_job_sees_the_files_of_the_moment_it_was_submitted(sdk: Any, source: A
 
 
 def test_a_reused_snapshot_is_the_one_of_the_first_job(sdk: Any, source: Any) -> None:
-    # The SDK's trap: one snapshot for each process and studio, however much is uploaded in between.
+    # A trap of the SDK: one snapshot for each process and studio, whatever is uploaded later.
     source.run("echo first > snapshot.txt")
     options = {"machine": "CPU", "command": "cat snapshot.txt", "studio": source}
     first = sdk.Job.run(name=f"first-{uuid4().hex[:6]}", **options)
@@ -148,7 +148,7 @@ def test_a_taken_name_gets_a_number(sdk: Any, source: Any) -> None:
 
 @pytest.mark.filterwarnings("ignore:Job name .* was already taken:UserWarning")
 def test_a_name_becomes_what_the_platform_makes_of_it(sdk: Any, source: Any) -> None:
-    """As in the log of Lightning-AI/lightning-thunder#2011."""
+    """The same names as in the log of Lightning-AI/lightning-thunder#2011."""
     mark = uuid4().hex[:6]
     asked = f"ci-2025-05-01|09:45:25_examples/quickstart/MLP.py {mark}"
     given = f"ci-2025-05-01-09-45-25-examples-quickstart-mlp-py-{mark}"
@@ -222,7 +222,7 @@ def test_a_job_from_an_image_runs_here_and_says_so(sdk: Any, source: Any, lightn
     job = run(sdk, source, "echo $A; pwd", image="docker.io/library/python:3.12", env={"A": "1"})
     assert job.image == "docker.io/library/python:3.12"
     assert str(job.logs).startswith("1\n")
-    # Once, and of the first image that this cloud ever saw.
+    # The warning comes once, for the first image that this cloud received.
     assert (lightning_cloud.root / "server.log").read_text().count("no container engine: jobs from an image (") == 1
     own = run(sdk, source, None, image="nginx")  # type: ignore[arg-type]
     assert own.status == sdk.Status.Failed

@@ -18,7 +18,7 @@ def wait_for(condition: Callable[[], Any], seconds: float = 120) -> Any:
 
 
 class Live:
-    """A pipeline as the API shows it now: the SDK has no status of its own."""
+    """A pipeline as the API shows it now, because the SDK has no status of pipelines."""
 
     def __init__(self, pipeline: Any) -> None:
         self._api, self._teamspace, self._id = pipeline._pipeline_api, pipeline._teamspace.id, pipeline._pipeline.id
@@ -153,7 +153,7 @@ def test_a_wrong_graph_is_refused_before_anything_runs(start: Callable[..., Live
 
 
 def test_a_schedule_fires_on_the_simulated_clock_in_its_time_zone(tmp_path: Path) -> None:
-    # In a process of its own: the SDK reads the address of the cloud once.
+    # A process of its own, because the SDK reads the address of the cloud only once.
     import subprocess
     import sys
 

@@ -41,7 +41,7 @@ def test_a_studio_may_be_without_secrets(sdk: Any, lightning_cloud: Any) -> None
 
 
 def test_reports_of_the_sdk_are_kept_without_secrets(lightning_cloud: Any, sdk: Any, studio: Any) -> None:
-    # The SDK sends the arguments of a call that failed, in clear.
+    # The SDK reports the arguments of a failed call as plain text.
     studio.teamspace.set_secret("KNOWN", "a-known-secret")
     with pytest.raises(ValueError, match="Secret keys"):
         studio.teamspace.set_secret("not a name", "a-secret-of-a-failed-call")
@@ -55,7 +55,7 @@ def test_reports_of_the_sdk_are_kept_without_secrets(lightning_cloud: Any, sdk: 
 
 
 TRACE = " | Traceback: Traceback (most recent call last):\n  File 'x'\nValueError: bad"
-SECRET = "hunter2-of-the-test"  # noqa: S105 - of nobody
+SECRET = "hunter2-of-the-test"  # noqa: S105 - an invented password
 REPORTS = {
     "nested braces": f"ARGS: name: j, env: {{'A': {{'B': {{}}}}, 'C': '{SECRET}'}}  | Error: ValueError: bad{TRACE}",
     "braces in a value": f"ARGS: env: {{'A': '}}', 'B': '{SECRET}'}}  | Error: ValueError: bad{TRACE}",
@@ -89,7 +89,7 @@ def test_no_value_of_a_report_is_kept_whatever_it_looks_like(lightning_cloud: An
 def places(root: Path, secret: str) -> list[str]:
     """Return the files below a root that have a secret in them."""
     found = []
-    # Not `rglob`: what is in the trash goes away meanwhile.
+    # Not `rglob`, which raises because the server deletes the content of the trash meanwhile.
     for path in (Path(folder) / name for folder, _, names in os.walk(root) for name in names):
         with contextlib.suppress(FileNotFoundError):
             if path.is_file() and not path.is_symlink() and secret.encode() in path.read_bytes():

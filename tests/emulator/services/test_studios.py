@@ -80,10 +80,10 @@ def test_the_environment_is_that_of_a_studio(studio: Any) -> None:
 def test_a_detached_process_outlives_its_command_and_dies_with_the_studio(studio: Any) -> None:
     detached, daemon = uuid4().hex, uuid4().hex
     studio.run(f"setsid python -c 'import time; time.sleep(600)  # {detached}' & echo started")
-    # It leaves the session, the parent and the output behind.
+    # A daemon has a session of its own, and neither its parent nor its output.
     studio.run(f"(setsid sh -c 'trap \"\" TERM; sleep 600; : {daemon}' >/dev/null 2>&1 &)")
     deadline = time.monotonic() + 120
-    # Not how many: a shell that has just forked has its command line twice.
+    # Without a comparison of counts, because a shell that has just forked has its command line twice.
     while not (processes_with(detached) and processes_with(daemon)):
         assert time.monotonic() < deadline
         time.sleep(0.05)

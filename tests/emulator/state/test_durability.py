@@ -1,4 +1,4 @@
-"""kill -9 of the server at any moment: finished things stay, running ones are found again, lost ones are reported."""
+"""Deaths of the server by kill -9: finished things stay, running ones are found again, lost ones are reported."""
 
 import contextlib
 import os
@@ -46,7 +46,7 @@ def run(cloud: LocalCloud, script: str) -> str:
 
 
 def test_jobs_and_studios_survive_a_killed_server(tmp_path: Path) -> None:
-    # Without a namespace the tests can meet the jobs by a relative path.
+    # Without namespaces, the test and the jobs share files by a relative path.
     cloud = LocalCloud(tmp_path / "root", namespaces=False)
     cloud.start()
     run(cloud, SUBMIT)
@@ -57,10 +57,10 @@ def test_jobs_and_studios_survive_a_killed_server(tmp_path: Path) -> None:
         time.sleep(0.02)
     cloud.kill()
     pid = int(lost.read_text())
-    # The machine lost it together with the shell that would have told its exit code.
+    # The process ends together with the shell that would have recorded its exit code.
     os.kill(os.getpgid(pid), signal.SIGKILL)
     with contextlib.suppress(ProcessLookupError):
-        # It may be the leader of its group, and gone already.
+        # The process may be the leader of its group, and already dead.
         os.kill(pid, signal.SIGKILL)
     time.sleep(1)
     cloud.start()
@@ -121,7 +121,7 @@ studio.delete()
         client.kill()
         client.wait()
     cloud.start()
-    # Whatever is left is whole: it can be started, used and deleted.
+    # Every studio that is left is complete: it can be started, used and deleted.
     output = run(
         cloud,
         """

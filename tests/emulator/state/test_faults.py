@@ -20,7 +20,7 @@ def faults(lightning_cloud: Any) -> Iterator[Faults]:
 
 
 def lines_in(name: str, studio: Any, expected: int) -> int:
-    """Return how many lines a file of a studio has, once there are so many as are expected."""
+    """Return the number of lines in a studio's file, once it has as many as expected."""
     deadline = time.monotonic() + 120
     while (found := int(studio.run(f"wc -l < {name}"))) < expected and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -61,7 +61,7 @@ def test_a_status_after_the_action_makes_the_sdk_create_a_studio_again_and_again
     studio = sdk.Studio(name)
     assert faults.list() == []
     found = [item for item in studio.teamspace.studios if item.name.startswith(name)]
-    # The SDK has the last one; nobody knows of the others.
+    # The SDK has the last one; no client has a record of the others.
     assert sorted(item.name for item in found) == [name, f"{name}-2", f"{name}-3"]
     assert studio.name == f"{name}-3"
     for item in found:

@@ -1,4 +1,4 @@
-"""Records that are damaged, lost or of another version: one error with the way out, and no file is ever removed."""
+"""Records that are damaged, lost or of another version: one error with its remedy, and no file is ever removed."""
 
 import contextlib
 import json
@@ -84,7 +84,7 @@ def test_without_its_records_no_file_is_lost_and_what_is_kept_is_named(
         assert (kept / "jobs" / job.name / "output").exists()
         assert (kept / "drives" / teamspace.name / "jobs" / "job" / "made").read_text() == "artifact\n"
         assert list((root / "studios").iterdir()) == []
-        # A new life begins beside it.
+        # The root is usable again, beside the kept files.
         run(cloud, WORK)
     assert f"kept in {kept}: " in caplog.text
     assert f"studios/{studio.name}" in caplog.text
@@ -188,7 +188,7 @@ def test_damaged_records_are_one_error_with_the_way_out(root: Path, serve: Calla
     assert f"move it to {database}.damaged and start again" in message
     assert str(root / "lost+found") in message
     assert (root / "studios" / "kept" / "file").read_text() == "precious"
-    # The way out that the message names is one.
+    # The remedy that the message names works.
     database.rename(f"{database}.damaged")
     serve(root)
     assert (root / "lost+found" / "studios" / "kept" / "file").read_text() == "precious"

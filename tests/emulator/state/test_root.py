@@ -1,4 +1,4 @@
-"""A root is a folder with our marker: any other folder is neither emptied nor written to nor given another mode."""
+"""A root is a folder with our marker: any other folder keeps its content and its mode."""
 
 import os
 import stat
@@ -102,7 +102,7 @@ def test_an_empty_folder_serves_and_keeps_its_mode(tmp_path: Path, serve: Callab
     serve(root)
     assert stat.S_IMODE(root.stat().st_mode) == 0o755
     assert (root / MARKER).is_file()
-    # What is in it is closed by modes of its own.
+    # The content is closed to other users by modes of its own.
     open_to_others = [path.name for path in root.iterdir() if path.lstat().st_mode & 0o077]
     assert open_to_others == []
     serve(root)

@@ -1,4 +1,4 @@
-"""Machines in strict mode know nothing of this computer: observed from commands and jobs in them."""
+"""Machines in strict mode know nothing about this computer: observed by commands and jobs in them."""
 
 import contextlib
 import http.client
@@ -139,7 +139,7 @@ def test_the_environment_is_one_prefix_behind_wrappers(cloud: StrictCloud, studi
     assert cloud.output(studio, "command -v python python3 pip uv").split() == [
         *("/commands/python", "/commands/python3", "/commands/pip", "/commands/uv"),
     ]
-    # Its name is older than what it runs, as there.
+    # The platform has this name, too, whatever version it runs.
     assert cloud.output(studio, "/commands/python3.10 -V") == f"Python {wanted}"
     assert "/commands" not in cloud.output(studio, "env -i bash -c 'echo $PATH'")
     assert "/commands" not in cloud.run(studio, "env -i bash -c 'command -v pip'")[1]
@@ -164,7 +164,7 @@ def test_another_environment_is_refused(cloud: StrictCloud, studio: str, command
 
 def test_what_only_looks_like_a_refusal_runs(cloud: StrictCloud, studio: str) -> None:
     assert cloud.output(studio, "python -c 'import sys; print(sys.argv)' -m venv") == "['-c', '-m', 'venv']"
-    # The refusal is in the wrapper only.
+    # Only the wrapper refuses; the interpreter behind it does not.
     assert cloud.output(studio, f"{PREFIX}/bin/python -m venv --without-pip ~/there && ~/there/bin/python -V")
 
 
@@ -184,13 +184,13 @@ def test_packages_are_the_studios_own(cloud: StrictCloud, studio: str) -> None:
     package = "mkdir -p /tmp/p/own && cd /tmp/p && echo 'VALUE = 7' > own/__init__.py"
     site = f"{PREFIX}/lib/python3*/site-packages"
     cloud.output(studio, f"{package} && cp -r own {site}/ && python -c 'import own; assert own.VALUE == 7'")
-    # As greenlet does it.
+    # The package greenlet, for example, creates such a folder.
     cloud.output(studio, f"cd {PREFIX}/include/python3* && mkdir own")
     other = cloud.studio()
     assert cloud.run(other, "python -c 'import own'")[0] == 1
     job = cloud.submit("python -c 'import own; print(own.VALUE)'", cloudspaceId=studio)
     assert cloud.log(job) == "7"
-    # A file that is shared with others is replaced or stays as it is.
+    # A file that is shared with other machines may be replaced, and never changed in place.
     code, words = cloud.run(other, f"echo 'broken' >> {site}/pip/__init__.py")
     assert code == 1
     assert "Permission denied" in words
@@ -264,7 +264,7 @@ def test_loopback_is_the_machines_own(cloud: StrictCloud, studio: str) -> None:
     with listening("127.0.0.1") as port:
         assert cloud.run(studio, reach.format(f"127.0.0.1 {port}"))[0] == 1
         assert cloud.run(studio, reach.format(f"10.0.2.2 {port}")) == (0, "")
-    # The port of the cloud itself is one that is reached.
+    # The cloud's own port is reached in the same way.
     url = cloud.output(studio, "echo $LIGHTNING_CLOUD_URL")
     assert url == cloud.cloud.url.replace("127.0.0.1", "10.0.2.2")
     ask = """
@@ -292,7 +292,7 @@ def test_a_port_of_a_studio_is_reached_from_here(cloud: StrictCloud) -> None:
         body = {"name": "web", "ports": [str(port)], "cloudspace": {"cloudspaceId": studio}}
         opened = cloud.of_project("POST", "/endpoints", body)
         (url,) = opened["urls"]
-        # That port of this computer is somebody else's.
+        # Another process of this computer has that port.
         assert url != f"http://127.0.0.1:{port}"
         serve = f"cd /tmp && echo hello > file && python -m http.server {port} >/dev/null 2>&1 &"
         cloud.output(studio, serve)
@@ -307,7 +307,7 @@ def test_a_port_of_a_studio_is_reached_from_here(cloud: StrictCloud) -> None:
 
 
 def fetched(url: str) -> bytes:
-    """Return what is at an address as soon as it is there."""
+    """Return the content of an address as soon as it is available."""
     deadline = time.monotonic() + 300
     while True:
         try:
@@ -330,11 +330,11 @@ def test_only_a_strict_cloud_answers_to_its_name_in_machines(cloud: StrictCloud,
 
 
 def test_without_an_index_nothing_but_this_computer_is_reached(cloud: StrictCloud, studio: str) -> None:
-    # An address for documentation, which nobody has: whatever network this computer is in, there is no answer …
+    # An address for documentation, which belongs to no computer: no network gives an answer …
     reach = "import socket; socket.create_connection(('192.0.2.1', 80), 300)"
     code, words = cloud.run(studio, f'python -c "{reach}"')
     assert code == 1
-    # … and it is refused at once, not waited for.
+    # … and the connection is refused at once, without a wait.
     assert "timed out" not in words
     assert cloud.run(studio, "getent hosts pypi.org")[0] == 2
     assert cloud.output(studio, "env | grep -E '^(PIP|UV)_(INDEX|DEFAULT_INDEX|FIND_LINKS)' || true") == ""
@@ -360,7 +360,7 @@ else:
     key = cloud.of_project("POST", "/multi-machine-jobs", body)["id"]
     found = [job for job in cloud.of_project("GET", "/jobs")["jobs"] if job["multiMachineJobId"] == key]
     assert len(found) == 2
-    # Two machines of two devices each.
+    # The job has two machines with two devices each.
     assert sorted(cloud.log(job["id"]) for job in found) == ["", "rank 0 got hello of 4"]
 
 
@@ -396,7 +396,7 @@ def test_a_killed_server_finds_its_machines_again(tmp_path: Path) -> None:
     running.kill()
     running.start()
     cloud = StrictCloud(running)
-    # The same machine: its files outside of home, and its processes by the same ids.
+    # The machine is the same one: it has its files outside of home, and its processes with the same ids.
     assert cloud.output(studio, "ls /tmp; kill -0 $(cat ~/pid) && echo alive").split() == ["here", "alive"]
     cloud.output(studio, "touch /teamspace/go")
     assert cloud.log(job) == "went on"
@@ -406,10 +406,10 @@ def test_a_killed_server_finds_its_machines_again(tmp_path: Path) -> None:
 
 
 def left_of(root: Path) -> list[str]:
-    """Return the programs that run in a machine, connect one or have mounted something of a root."""
+    """Return the programs that run in a machine of a root, connect one or have a mount below the root."""
     found = []
     for process in psutil.process_iter(["name", "status"]):
-        # One that has ended has nothing any more, and some end while we look.
+        # A process that has ended has no mounts, and some processes end during this loop.
         with contextlib.suppress(OSError, psutil.Error):
             if process.info["status"] != psutil.STATUS_ZOMBIE:
                 mounts = Path(f"/proc/{process.pid}/mountinfo").read_text()
@@ -487,7 +487,7 @@ def test_the_shared_cloud_is_strict_by_a_variable(tmp_path: Path, monkeypatch: p
 
 def test_where_no_machine_can_be_strict_none_is_made(tmp_path: Path) -> None:
     argv = [sys.executable, "-m", "lightning_native", "emulator", "--strict", "--preinstalled=", "--root", "root"]
-    # There is no program that enters namespaces.
+    # The PATH has no program that enters namespaces.
     environ = {**os.environ, "PATH": str(tmp_path)}
     result = subprocess.run(
         [*argv, "--stop-with-stdin"], check=False, capture_output=True, text=True, cwd=tmp_path, env=environ

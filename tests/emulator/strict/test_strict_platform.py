@@ -27,7 +27,7 @@ def studio(cloud: StrictCloud) -> str:
 def test_packages_are_built_for_numpy_1(cloud: StrictCloud, studio: str) -> None:
     assert cloud.output(studio, "python -c 'import numpy; print(numpy.__version__)'").startswith("1.")
     cloud.output(studio, "python -c 'import scipy.linalg, pandas, sklearn.svm, matplotlib.pyplot'")
-    # What is installed over it breaks them, as it does there.
+    # A newer numpy over the platform's one breaks these packages, as on the platform.
     other = cloud.studio()
     cloud.output(other, "pip install -q --upgrade --no-deps 'numpy>=2.2'")
     assert cloud.run(other, "python -W error -c 'import scipy.linalg, pandas, sklearn.svm'")[0] == 1
