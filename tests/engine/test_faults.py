@@ -87,7 +87,7 @@ def test_a_machine_that_is_not_to_be_had_is_replaced_by_the_next_one(
 def test_an_interruptible_job_that_is_reclaimed_is_run_again_without_counting(
     runner: Runner, cloud: LocalCloud, placement: PlacementName
 ) -> None:
-    # Late enough for it to have begun on a busy computer.
+    # Late enough for the step to have begun on a busy computer.
     cloud.faults.add("interrupt", seconds=3.0, times=1)
     count = runner.results / "count"
     script = f"echo x >>'{count}'; test $(wc -l <'{count}') -ge 2 || sleep 600"

@@ -1,4 +1,4 @@
-"""The same plan gives the same results however its steps run."""
+"""The same plan gives the same results with every placement."""
 
 import signal
 import time

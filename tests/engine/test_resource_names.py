@@ -1,4 +1,4 @@
-"""Names of what runs, pinned: a controller finds what another version's has created by the same name."""
+"""Resource names, pinned: a controller finds by them the resources that another version's controller created."""
 
 from lightning_native.engine import resource_names as names
 from lightning_native.engine.plan import RunPlan

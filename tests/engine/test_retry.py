@@ -1,4 +1,4 @@
-"""Calls that fail for a while: how often they are repeated, and when their failure counts."""
+"""Calls that fail for a while: the number of their repetitions, the pauses, and the failure that counts."""
 
 import time
 
@@ -10,7 +10,7 @@ from lightning_native.errors import CloudError, OutOfCapacityError
 
 
 class Failing:
-    """A call that fails so often, and then succeeds."""
+    """A call that fails a number of times, and then succeeds."""
 
     def __init__(self, failures: int, error: Exception | None = None) -> None:
         self.left = failures

@@ -1,4 +1,4 @@
-"""A scheduled plan runs when its schedule says, can be changed, and leaves nothing when it is deleted."""
+"""A scheduled plan runs at its schedule's times, can be changed, and leaves nothing after its deletion."""
 
 import json
 import os
@@ -44,7 +44,7 @@ def cloud(tmp_path: Path) -> Iterator[LocalCloud]:
 
 
 def ask(cloud: LocalCloud, script: str) -> Any:
-    # In a process of its own: the SDK reads the address of the cloud once.
+    # A process of its own, because the SDK reads the address of the cloud only once.
     result = subprocess.run(
         [sys.executable, "-c", PRELUDE + script],
         env={**os.environ, **cloud.environ},
@@ -69,7 +69,7 @@ def test_a_plan_runs_on_schedule_until_it_is_paused_replaced_and_deleted(
             "platform",
             StepPlan("first", ("sh", "-c", tell, "first")),
             StepPlan("second", ("sh", "-c", tell + '; test "$(wc -l <tries)" = 2', "second"), ("L4",), ("first",)),
-            # What it is to run is there for every run: it is no studio's that each job has a copy of.
+            # The specification of a job in an image is on the drive for every run, and not in a studio's snapshot.
             StepPlan("third", ("sh", "-c", tell, "third"), upstream=("second",), image=IMAGE),
             variables={name: {"WORD": word} for name in ("first", "second", "third")},
             schedule=Schedule("often", cron, "Europe/Zurich"),
@@ -94,13 +94,13 @@ print(json.dumps([[run.pipeline_id, run.created, run.state(), run.output("second
     )
     assert [run[2:] for run in seen] == [["completed", "second says hello\n", "third says hello\n"]] * len(seen)
     ids = [run[0] for run in seen]
-    # Each run once, and nothing but the runs: creating the schedule runs nothing.
+    # Each run has run its steps once, and the creation of the schedule has run nothing.
     assert runner.lines("first.hello") == runner.lines("second.hello") == runner.lines("third.hello") == ids
     assert all(round(run[1]) % 300 < RATE for run in seen)
     with Journal() as journal:
         assert journal.open_leases() == []
 
-    # Fires in a year; changed to fire soon.
+    # This schedule fires in years; the script below changes it to fire soon.
     assert plan("bye", "0 0 29 2 *") == 0
     left = ask(
         cloud,

@@ -1,4 +1,4 @@
-"""A step is tried again as often as its plan allows, and an interrupted machine does not count."""
+"""A step has as many attempts as its plan allows, and an interrupted attempt does not count."""
 
 from pathlib import Path
 

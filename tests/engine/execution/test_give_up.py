@@ -1,4 +1,4 @@
-"""An abandoned attempt has failed, is ended, and is tried again if the step has a retry left."""
+"""An abandoned attempt fails and is ended; another attempt follows if the step has a retry left."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from lightning_native.engine.plan import Retry, StepPlan
 from lightning_native.engine.record.journal import Journal
 from lightning_native.placement import PlacementName
 
-# In a process of its own, as a controller is: the SDK leaves its sockets to the collector.
+# A process of its own, like a controller's, because the garbage collector reports sockets that the SDK leaves open.
 DRIVE = """
 import sys, threading, time
 from pathlib import Path

@@ -28,7 +28,7 @@ from lightning_native.placement import PlacementName
 
 
 class World:
-    """What commands do, and what they did."""
+    """The behaviour of commands, and a record of their executions."""
 
     def __init__(self, failures: Mapping[str, int]) -> None:
         self.cloud = MemoryCloud(self._command)
@@ -43,7 +43,7 @@ class World:
 
 
 class Controlled:
-    """A cloud, studio, job or pipeline as a controller sees it that dies at its n-th call."""
+    """A cloud, studio, job or pipeline for a controller that dies at its n-th call."""
 
     def __init__(self, target: Any, calls_left: list[int], failing: set[int]) -> None:
         self._target = target
@@ -58,7 +58,7 @@ class Controlled:
         self._calls_left[0] -= 1
         left = self._calls_left[0]
         if left < 0:
-            # Nothing that a dead controller does has an effect, and this is what it may not catch.
+            # A dead controller's calls have no effect. The engine catches no StaleControllerError, so it ends the run.
             raise StaleControllerError("it is dead")
         if left in self._failing:
             raise CloudError("the connection was reset")
@@ -121,7 +121,7 @@ def test_every_step_runs_after_its_upstreams_once_whoever_dies_and_nothing_is_le
 
 
 def run_and_check(plan: RunPlan, failures: dict[str, int], deaths: list[int]) -> None:
-    """Run a plan whose controllers die after so many calls, the last one excepted."""
+    """Run a plan whose controllers die after these numbers of calls, and whose last controller does not die."""
     world = World(failures)
     with a_home() as home, Journal() as journal:
         (home / "code").mkdir()
@@ -134,11 +134,11 @@ def run_and_check(plan: RunPlan, failures: dict[str, int], deaths: list[int]) ->
                 state = run_plan(folder, cloud=cloud, cloud_name="memory", journal=journal).state
                 break
             except StaleControllerError:
-                # As the death of its process would end its threads.
+                # The death of a process would end its threads, so this waits for their ends.
                 for thread in threading.enumerate():
                     if thread is not threading.current_thread() and thread.daemon:
                         while not thread.is_alive() and thread in threading.enumerate():
-                            # It is just being started.
+                            # The thread is just being started.
                             time.sleep(0.001)
                         thread.join(0.5)
         records = {record.name: record for record in journal.steps(plan.run_id)}
@@ -194,7 +194,7 @@ def test_single_failing_calls_neither_repeat_a_step_nor_leave_anything(
     world = World({"b": 1})
     steps = (StepPlan("a", ("a",)), StepPlan("b", ("b",), upstream=("a",), retry=Retry(1)))
     calls = [10_000]
-    # Not among them: preparing, which fails the steps that need it.
+    # None of these calls is part of the set-up, whose failure fails the steps that need it.
     cloud: Any = Controlled(world.cloud, calls, {10_000 - number for number in (25, 30, 37)})
     result = engine.run(RunPlan("r", "model", steps, placement=placement), tmp_path / "code", cloud=cloud)
     assert (result.state, world.executions) == ("completed", ["a", "b", "b"]), result

@@ -27,7 +27,7 @@ SHOW = "import lightning_native.errors as found, os; print(found.__file__, os.en
 
 @pytest.fixture
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of our package, from which it is packed."""
+    """A copy of our package that is packed instead of the original."""
     copy = tmp_path / "copy" / "lightning_native"
     shutil.copytree(SOURCE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(own_package.resources, "files", lambda _name: copy)
@@ -89,7 +89,7 @@ def test_steps_that_want_it_import_it_before_everything_and_others_do_not(
         assert place == digest[:32]
         assert ".lightning-native/package" in file
     else:
-        # A container's is private to the job, and gone with it.
+        # The package in a container is private to the job, and deleted with it.
         assert not Path(file).exists()
     assert ".lightning-native" not in folder.log("theirs").read_text()
     assert list(folder.path.glob("*.tar.gz")) == []

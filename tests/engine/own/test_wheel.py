@@ -1,4 +1,4 @@
-"""The wheel of the running version: built from an installation or a checkout, named by the user, or of the index."""
+"""The wheel of the running version: built from an installation or a checkout, named by the user, or from an index."""
 
 import os
 import re
@@ -24,7 +24,7 @@ from lightning_native.errors import PlanError
 
 AARCH64 = b"\x7fELF\x02\x01" + bytes(12) + b"\xb7\x00" + bytes(64)
 MACOS = b"\xcf\xfa\xed\xfe" + bytes(64)
-# Other environments than this one, in which there is nothing of this package.
+# Variables for other environments than this one, in which there is nothing of this package.
 BARE = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "VIRTUAL_ENV")}
 
 
@@ -44,7 +44,7 @@ def pythons() -> dict[str, str]:
     for version in ("3.10", "3.11", "3.12", "3.13"):
         candidates = [shutil.which(f"python{version}"), *Path.home().glob(f".pyenv/versions/{version}.*/bin/python")]
         for candidate in filter(None, candidates):
-            # A shim of pyenv is there without the version that it stands for.
+            # A shim of pyenv may exist without the version that it stands for.
             if subprocess.run([candidate, "-c", ""], capture_output=True, check=False).returncode == 0:
                 found.setdefault(version, str(candidate))
     return found
@@ -180,7 +180,7 @@ def test_a_cut_or_changed_library_is_read_to_an_end() -> None:
 
 @pytest.fixture
 def elsewhere(monkeypatch: pytest.MonkeyPatch) -> RunningPackage:
-    """Return what runs here as it would be on a Mac, installed from an index."""
+    """Return the running package as it would be on a Mac, installed from an index."""
     running = running_package()
     mac = replace(running, files={**running.files, LIBRARY: MACOS}, from_index=True, checkout=None)
     monkeypatch.setattr(module, "running_package", lambda: mac)

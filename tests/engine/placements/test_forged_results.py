@@ -1,4 +1,4 @@
-"""No output of a step ends it, and none is missing in its log."""
+"""Forged results in a step's output: they do not end the step, and its log has all of them."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Steps in images are jobs like others, and their specifications leave no trace."""
+"""Steps in images are jobs like others, and their specifications are deleted."""
 
 import signal
 import time
@@ -25,7 +25,7 @@ def shell(name: str, script: str, *upstream: str, **options: object) -> StepPlan
 def test_failures_retries_time_limits_and_secrets_are_as_with_other_jobs(
     runner: Runner, lightning_cloud: LocalCloud, placement: PlacementName, submission: str
 ) -> None:
-    # Carried out, but not answered: the same is submitted twice.
+    # The request is carried out, but not answered, so the same one is submitted twice.
     lightning_cloud.faults.add("status", match=submission, status=503, after_accept=True, times=1)
     lightning_cloud.faults.add("status", match="POST */artifacts/blobs", status=503, times=1)
     count = runner.results / "count"
@@ -60,7 +60,7 @@ def test_failures_retries_time_limits_and_secrets_are_as_with_other_jobs(
 def test_a_machine_that_is_taken_away_gets_what_it_is_to_run_again(
     runner: Runner, lightning_cloud: LocalCloud, placement: PlacementName
 ) -> None:
-    # Late enough for it to have begun on a busy computer.
+    # Late enough for the step to have begun on a busy computer.
     lightning_cloud.faults.add("interrupt", seconds=3.0, times=1)
     count = f"{runner.results}/count"
     script = f"echo x >>'{count}'; test $(wc -l <'{count}') -ge 2 || sleep 600"

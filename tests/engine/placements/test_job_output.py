@@ -40,7 +40,7 @@ def result(attempt: int, exit_code: int, word: str = WORD) -> str:
 def test_what_is_no_whole_line_with_the_mark_is_output(printed: str, end: str) -> None:
     before = f"a line of the platform\n{printed}"
     if result_mark(WORD, 1) in printed and not printed.startswith(("see", "\r")):
-        # As only the agent could print it: what cannot be read as a result ends nothing either.
+        # A line that only the agent could print, and that is no readable result, does not end the attempt, either.
         assert split_attempts(before, WORD, is_complete=True) == [(before, None)]
         return
     attempts = split_attempts(f"{before}\n{result(1, 3)}{end}", WORD, is_complete=True)
@@ -50,7 +50,7 @@ def test_what_is_no_whole_line_with_the_mark_is_output(printed: str, end: str) -
     ]
 
 
-# What was printed is decoded with replacements, so there is no half a character in it.
+# Output is decoded with replacements, so it has no incomplete characters.
 PRINTED = st.text(st.characters(exclude_characters="\r", exclude_categories=["Cs"]))
 
 
@@ -71,7 +71,7 @@ def test_the_log_is_the_same_in_whatever_pieces_the_output_is_read(outputs: list
         for number, output in enumerate(outputs, start=1):
             log = folder.log("a", number)
             written = log.read_bytes() if log.exists() else b""
-            # That an end of line is the agent's own is seen only when its next line has come.
+            # Whether the last end of line is the agent's own is known only when its next line has arrived.
             assert written in (output.encode(), f"{output}\n".encode())
 
 

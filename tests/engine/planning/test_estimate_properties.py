@@ -88,7 +88,7 @@ def test_nothing_waits_while_there_is_room_for_it(plan: RunPlan, durations: dict
         could = max((rows[before].end for before in step.upstream), default=0.0)
         if row.start == could:
             continue
-        # Just before it started, its place was taken.
+        # Until the step started, other steps held all places.
         others = [other for other in result.steps if other.start < row.start <= other.end]
         on_same = Counter(other.machine for other in others)[row.machine]
         assert len(others) >= (plan.max_parallelism or 99) or on_same >= limits.get(row.machine, 99)

@@ -28,10 +28,10 @@ def plans(draw: st.DrawFn) -> tuple[RunPlan, dict[str, float]]:
 
 
 def widest(waits: dict[str, tuple[str, ...]], counted: set[str]) -> int:
-    """Return how many of some steps may run at once in the worst case: the largest set that nothing orders."""
+    """Return the most of these steps that may run at once: the size of the largest set without an order."""
     dag = Dag(waits)
     after = {step: set(dag.descendants(step)) for step in counted}
-    # Dilworth: as many as chains are needed, which is the steps less the largest matching.
+    # By Dilworth's theorem, this is the least number of chains: the number of steps less the largest matching.
     match: dict[str, str] = {}
 
     def assign(step: str, tried: set[str]) -> bool:

@@ -46,7 +46,7 @@ def requests(draw: st.DrawFn) -> ResourceRequest:
 
 
 def satisfies(request: ResourceRequest, offer: MachineOffer) -> bool:
-    """What a user means, written down once more."""
+    """Return whether a machine is one that the user means, by rules written a second time."""
     wants_gpu = request.gpus not in (None, 0) or request.gpu_type is not None or request.gpu_memory_gb is not None
     gpus = request.gpus or 1
     same_kind = request.gpu_type in (None, offer.gpu_type) or (

@@ -20,7 +20,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunFolder:
     for name in [name for name in os.environ if name.startswith("LIGHTNING_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("LIGHTNING_NATIVE_HOME", str(tmp_path / "home"))
-    # Where nothing listens: signing in fails at once.
+    # An address without a server, so that a sign-in fails at once.
     monkeypatch.setenv("LIGHTNING_CLOUD_URL", "http://127.0.0.1:9")
     monkeypatch.setenv("HOME", str(tmp_path))
     code = tmp_path / "code"
@@ -43,7 +43,7 @@ def test_a_second_controller_leaves_the_run_to_the_first(folder: RunFolder) -> N
         assert folder.variables() == {"a": {"TOKEN": "secret"}}
     with Journal() as journal:
         record = journal.run("0123")
-    # As it was submitted.
+    # The record is still the one of the submission.
     assert record is not None
     assert (record.state, record.controller) == ("running", None)
 

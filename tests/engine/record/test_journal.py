@@ -1,4 +1,4 @@
-"""The journal keeps first ends, open leases, and lets only one controller write about a run."""
+"""The journal keeps a step's first end and open leases, and accepts only one controller's writes about a run."""
 
 import threading
 import time
@@ -47,7 +47,7 @@ def test_a_controller_whose_run_was_taken_over_cannot_write(tmp_path: Path) -> N
             lambda: stale.event("x"),
         ):
             with pytest.raises(StaleControllerError):
-                # What is told of steps is written together with what comes next.
+                # Records about steps are written together with the next record.
                 (write(), stale.flush())
         new.step_ended("a", "succeeded", 0)
         assert [step.state for step in journal.steps("r")] == ["succeeded"]

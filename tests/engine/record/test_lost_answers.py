@@ -35,7 +35,7 @@ def cloud(lightning_cloud: LocalCloud) -> Iterator[LocalCloud]:
     yield lightning_cloud
     lightning_cloud.faults.clear()
     new = set(connect().studio_names()) - before
-    # Environments are kept for the next run, each once.
+    # Template studios are kept for the next run, each once.
     assert not any(f"{name}-2" in new or f"{name}-3" in new for name in new), new
 
 
@@ -60,10 +60,10 @@ def test_gc_deletes_those_of_a_controller_that_was_killed_meanwhile(
 ) -> None:
     cloud.faults.add("status", match="POST */cloudspaces", status=503, after_accept=True, times=0)
     before = len(connect().studio_names())
-    # An environment of its own.
+    # The unique command gives the run a template studio of its own.
     folder = runner.make(placement, step(runner), custom_commands=(f": {uuid.uuid4()}",))
     process = runner.start(folder)
-    # The first has been made, and the SDK has asked again.
+    # The first studio has been created, and the SDK has repeated its request.
     while len(connect().studio_names()) < before + 2:
         assert process.poll() is None
     process.send_signal(signal.SIGKILL)

@@ -22,7 +22,7 @@ from lightning_native.placement import PlacementName
 
 TOKEN = "s3cr3t-t0ken"  # noqa: S105  no real one
 PLAN = RunPlan("run", "name", (StepPlan("a", ("true",)),), placement="job")
-# Dies at the n-th time that something below the home is opened, made, renamed or linked, once it is there.
+# A script that dies at its n-th operation (open, mkdir, rename, link, chmod) on a path below the home.
 SUBMIT = """
 import os, signal, sys
 from pathlib import Path
@@ -156,7 +156,7 @@ def test_what_is_being_submitted_or_driven_is_left_alone(
     folder = RunFolder.of("run")
     folder.write(PLAN, tmp_path / "code", {"a": {"TOKEN": TOKEN}})
     assert gc(capsys)["secrets_deleted"] == []
-    # The process that drives it has the lock as long as it lives, from before it has one of its own.
+    # The controller inherits the submission's lock and has it until its end, so no moment is without a lock.
     child = subprocess.Popen(["sleep", "300"], pass_fds=folder.submission_files())
     folder.end_submission()
     assert gc(capsys)["secrets_deleted"] == []

@@ -18,7 +18,7 @@ def test_a_specification_is_in_no_file_that_outlives_the_process(
     def upload(path: Path, remote_path: str) -> None:
         assert remote_path.endswith("/an-operation.json")
         assert list(tmp_path.iterdir()) == []
-        # In pieces, as from several threads: each reads from a place of its own.
+        # Two pieces, as several threads read them: each reader has a position of its own.
         with path.open("rb") as first, path.open("rb") as second:
             second.seek(1)
             uploaded.append(first.read(1) + second.read())

@@ -32,7 +32,7 @@ def test_each_asker_gets_its_answer_and_no_call_is_too_large_or_one_too_many(cal
     assert most <= calls_at_once
     assert max(sizes) <= 8
     assert sum(sizes) == 2000
-    # Nobody holds a place any more.
+    # No thread still has the role of a sender.
     assert together.ask(4) == 8
 
 

@@ -1,4 +1,4 @@
-"""The machine's Python is asked for once: template studios are named by it, and steps have it first on PATH."""
+"""The machine's Python is determined once: it names template studios, and steps have it first on their PATH."""
 
 import hashlib
 import json
@@ -34,11 +34,11 @@ CLOUD = "MemoryCloud"
 
 @pytest.fixture
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[LocalCloud, str]]:
-    """A cloud of machines with another Python than it says, and their version."""
+    """A cloud whose machines have another Python than it reports, and the version of that Python."""
     interpreter, other = other_python()
     root = tmp_path / "cloud"
     with LocalCloud(root):
-        # It makes the folder its own.
+        # The first start makes the folder a root.
         pass
     give_machines(root, interpreter)
     monkeypatch.setenv("LIGHTNING_NATIVE_HOME", str(tmp_path / "home"))
@@ -51,7 +51,7 @@ def minor(version: str) -> str:
 
 
 def package_of(folder: Path, version: str) -> Path:
-    """Make the source of a package whose wheel knows which Python made it, and return its folder."""
+    """Write the source of a package whose wheel records the Python that built it, and return its folder."""
     package = folder / f"package-{version}"
     package.mkdir()
     (package / "pyproject.toml").write_text(
@@ -81,14 +81,14 @@ def events(run_id: str) -> str:
 
 
 def environments() -> list[Environment]:
-    """Return the environments of all clouds."""
+    """Return the template studios of all clouds."""
     with Journal() as journal:
         clouds = {row["cloud"] for row in journal.query("SELECT cloud FROM environments")}
         return [environment for cloud in clouds for environment in journal.environments(cloud)]
 
 
 def studios(cloud: LocalCloud) -> list[str]:
-    """Return the names of the studios on a cloud; the SDK of this process may talk to another."""
+    """Return the names of the studios on a cloud; the SDK of this process may be connected to another one."""
     script = (
         "import json; from lightning_native.lightning.session import connect; "
         "print(json.dumps(connect().studio_names()))"
@@ -112,7 +112,7 @@ def test_an_environment_is_made_for_the_python_that_its_machine_has(
     folder = runner.make("job", *steps)
     assert runner.drive(folder) == 0
     assert [runner.lines(name) for name in ("one", "two", "setup")] == [[other]] * 3
-    # Of the two that were made for another, nothing is left.
+    # The two template studios for the expected Python are deleted.
     assert {environment.version for environment in environments()} == {other}
     assert sorted(studios(cloud)) == sorted(environment.studio for environment in environments())
     assert all(environment.ready for environment in environments())
@@ -123,7 +123,7 @@ def test_an_environment_is_made_for_the_python_that_its_machine_has(
     assert runner.drive(again) == 0
     assert not list((again.path / "logs").glob("setup-*"))
     assert len(environments()) == 2
-    # By now it is known before anything is created.
+    # The second run knows the machines' Python before it creates anything.
     assert "was expected" not in events(again.path.name)
     assert f"the machines have Python {minor(other)}, and this computer {OWN}" in events(again.path.name)
 
@@ -159,7 +159,7 @@ def test_a_machine_that_is_not_ready_is_asked_again(tmp_path: Path, monkeypatch:
     template = give_machines(root, interpreter)
     (template / "bin" / "python").unlink()
     asked = tmp_path / "asked"
-    # As the wrappers of a machine do, for the first calls.
+    # The wrappers of a real machine answer so to the first calls.
     (template / "bin" / "python").write_text(
         f"#!/bin/sh\necho x >>'{asked}'\n"
         f"if [ \"$(wc -l <'{asked}')\" -lt 3 ]; then echo 'Error: We are still setting things up for you'; exit 0; fi\n"
@@ -196,7 +196,7 @@ def test_a_studio_of_the_users_keeps_what_it_has_and_what_was_replaced_is_report
     try:
         first = run(f"tiny-of-ours @ file://{package_of(tmp_path, '1.0')}")
         assert "other versions" not in events(first.path.name)
-        # It is there in a version that will do.
+        # The installed version satisfies this requirement.
         second = run("tiny-of-ours>=0.5", "iniconfig")
         assert "other versions" not in events(second.path.name)
         assert second.log("use").read_text() == f"1.0 {version('iniconfig')}\n"
@@ -215,7 +215,7 @@ def test_a_studio_of_the_users_keeps_what_it_has_and_what_was_replaced_is_report
 
 @pytest.mark.parametrize("placement", PLACEMENTS)
 def test_the_environments_commands_come_first_on_the_path_of_steps(runner: Runner, placement: PlacementName) -> None:
-    # After the studio was asked, another `python` comes first on its PATH, and in that of its jobs.
+    # The studio's Python is determined before set-up puts another `python` first on its PATH, and its jobs' PATH.
     begin = (
         "mkdir -p ~/shims ~/.lightning_studio",
         r"""printf '#!/bin/sh\necho another\n' >~/shims/python""",
@@ -237,7 +237,7 @@ def test_the_environments_commands_come_first_on_the_path_of_steps(runner: Runne
     assert runner.drive(folder) == 1
     own = f"{tuple(sys.version_info[:2])}\n"
     assert folder.log("direct").read_text() == own
-    # Without the variable, grep counts none and fails.
+    # Because the variable is not set, grep counts 0 and fails.
     assert folder.log("shell").read_text() == f"{own}0\n"
     assert folder.log("prepare").read_text().endswith("/bin/python\n")
     assert "shims" not in folder.log("prepare").read_text()
@@ -297,7 +297,7 @@ def test_an_environment_of_before_whose_python_was_not_asked_is_neither_used_nor
         journal.environment_used(CLOUD, fingerprint, before, ready=True)
     path = Path(os.environ["LIGHTNING_NATIVE_HOME"]) / "journal.db"
     with closing(sqlite3.connect(path)) as connection:
-        # As versions of ours have left it that knew no interpreters.
+        # The journal of an earlier version of this package, which had no interpreters.
         connection.execute("DROP TABLE interpreters")
     studio = cloud.create_studio(before)
     memory_run("job", cloud)

@@ -19,7 +19,7 @@ def shell(name: str, script: str, **options: object) -> StepPlan:
 
 
 def fake_apt(folder: Path) -> str:
-    """Make commands that install and know nothing but note what they are asked for; return a PATH with them."""
+    """Write commands of apt that only record their arguments, and return a PATH with them."""
     folder.mkdir()
     for name, script in (("apt-get", f'echo "$@" >>{folder}/asked'), ("dpkg-query", "exit 1"), ("sudo", '"$@"')):
         (folder / name).write_text(f"#!/bin/sh\n{script}\n")

@@ -29,7 +29,10 @@ studio = cloud.find_studio(name)
 
 
 class MainStudio:
-    """A studio that its user names. Other processes look at it: the SDK reports its use for as long as one lives."""
+    """A studio with a name from its user.
+
+    Other processes examine it, because the SDK keeps a studio in use for as long as the process that opened it lives.
+    """
 
     def __init__(self, cloud: LocalCloud) -> None:
         self.name = f"shared-{uuid.uuid4().hex[:8]}"
@@ -54,7 +57,7 @@ def main_studio(runner: Runner, lightning_cloud: LocalCloud) -> Iterator[MainStu
 
 
 def waiting(runner: Runner, name: str, *others: str) -> StepPlan:
-    """Return a step that runs until all the others and the file `go.NAME` are there."""
+    """Return a step that runs until the files of all the others and `go.NAME` exist."""
     flags = " && ".join(f"test -s '{runner.results}/{flag}'" for flag in (*others, f"go.{name}"))
     script = f"echo x >>'{runner.results}/{name}'; until {flags}; do sleep 0.05; done; echo done"
     return StepPlan(name, ("sh", "-c", script))
@@ -121,7 +124,7 @@ def test_a_studio_that_was_stopped_between_two_steps_is_started_again(runner: Ru
     stop = waiting(runner, "one")
     after = StepPlan("after", ("sh", "-c", f"echo x >>'{runner.results}/after'"), upstream=("one",))
     first = StepPlan("zero", ("sh", "-c", f"echo x >>'{runner.results}/zero'"))
-    # In a studio of its own, so that nothing runs in the main one while it is stopped.
+    # A studio of its own for this step, so that nothing runs in the main studio while that is stopped.
     apart = StepPlan("one", stop.argv, machines=("L4",), upstream=("zero",))
     run = runner.start(runner.make("studio", first, apart, after, main_studio=main_studio.name))
     runner.wait_for("one")
@@ -144,7 +147,7 @@ def test_the_debt_of_a_killed_run_is_paid_by_the_other_or_by_gc(runner: Runner, 
     gc = "journal = Journal(); leases = dead_leases(journal, cloud_name()); released, failed = "
     gc += "collect_garbage(journal, cloud, leases); print(*[lease.run_id for lease in released], failed)"
     assert main_studio.ask(gc) == f"{killed.path.name} []"
-    # It is used, so that it must not be stopped.
+    # The second run uses the studio, so it must not be stopped.
     assert main_studio.is_running()
     let_go(runner, "two")
     assert two.wait(timeout=240) == 0
