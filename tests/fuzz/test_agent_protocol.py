@@ -1,6 +1,6 @@
 """The agent answers any request with one line of JSON or one error, and touches nothing but its own files.
 
-FUZZ_SECONDS is how long it is asked; without it, a few times.
+FUZZ_SECONDS is the time for which the agent receives requests; without it, the test sends a few.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ offsets = st.dictionaries(ids, st.integers(0, 50) | numbers, max_size=3) | value
 
 @st.composite
 def specifications(draw: st.DrawFn) -> Any:
-    """Draw a specification in which most is right."""
+    """Draw a specification that is mostly correct."""
     right: dict[str, st.SearchStrategy[Any]] = {
         "argv": st.sampled_from(COMMANDS),
         "cwd": st.sampled_from(["", ".", "~"]) | texts,
@@ -53,7 +53,7 @@ def specifications(draw: st.DrawFn) -> Any:
     specification = {key: draw(value) for key, value in right.items() if key == "argv" or draw(st.booleans())}
     if draw(st.booleans()):
         specification[draw(st.sampled_from([*right, "retry", "unpack", "x"]))] = draw(values)
-    # A number that a command's arguments are made of must not name a program by chance.
+    # One value of ten is any JSON instead of a specification.
     return specification if draw(st.integers(0, 9)) else draw(values)
 
 
@@ -67,7 +67,7 @@ files = st.one_of(
 
 
 class Uploaded:
-    """A file beside the operations that a call names, with its SHA-256 or another one."""
+    """A file beside the operations that a call names, with its own SHA-256 or a wrong one."""
 
     def __init__(self, name: str, content: str, *, intact: bool) -> None:
         self.name = name
@@ -98,12 +98,12 @@ def calls(draw: st.DrawFn) -> tuple[list[str], Uploaded | None]:
         arguments += [draw(ids), *draw(st.lists(st.sampled_from(["--owes", "--stay"])))]
     if verb == "unpack":
         arguments += [draw(texts), "0", draw(st.sampled_from(["outside", "./outside"])), "--only-if-there"]
-    # No system can give a program these.
+    # No system passes NUL or surrogates to a program.
     return [argument.replace("\0", "").encode(errors="ignore").decode() for argument in arguments], upload
 
 
 class Studio:
-    """A studio's home, with something beside the agent that is none of the agent's."""
+    """A studio's home with the agent, and files beside it that do not belong to the agent."""
 
     def __init__(self, home: Path) -> None:
         self.home = home / ".lightning-native"
@@ -180,12 +180,12 @@ def test_whatever_is_asked_gets_an_answer_or_an_error_and_touches_nothing_else(t
 
 
 def check(answer: dict[str, Any]) -> None:
-    """Refuse what is neither one line with an answer nor one error that says what was wrong."""
+    """Check that an answer is one line of JSON, or one error that names the problem."""
     assert answer["code"] >= 0, answer["problem"]
     if answer["code"] == 0:
         (line,) = answer["output"].splitlines()
         assert isinstance(json.loads(line), dict)
     else:
         assert answer["output"] == ""
-        # argparse has said it, with exit code 2.
+        # Exit code 2 is argparse's, which prints its own message.
         assert answer["code"] == 2 or len(answer["problem"].splitlines()) == 1

@@ -1,6 +1,6 @@
 """A workflow file, a job file or a payload of any content ends in a plan or in an error of ours.
 
-FUZZ_SECONDS is how long each front end is tried; without it, a few examples are.
+FUZZ_SECONDS is the time that each front end is tested; without it, it reads a few examples.
 """
 
 import json
@@ -26,7 +26,7 @@ from lightning_native.workflow.loader import load_workflow
 
 ROOT = Path(__file__).parents[2]
 SECONDS = float(os.environ.get("FUZZ_SECONDS", "0"))
-# Documented for jobs: mistakes in them are these, as with ADS.
+# The documented errors for mistakes in jobs, which are those of ADS.
 OF_A_JOB = (
     LightningNativeError,
     yaml.YAMLError,
@@ -81,7 +81,7 @@ values = st.recursive(
 
 @st.composite
 def texts(draw: st.DrawFn, examples: list[str]) -> bytes:
-    """Draw an example with pieces put in, taken out and put twice, or any bytes."""
+    """Draw an example with pieces inserted, removed or repeated, or any bytes."""
     if draw(st.integers(0, 9)) == 0:
         return draw(st.binary(max_size=200))
     text = draw(st.sampled_from(examples))
@@ -94,7 +94,7 @@ def texts(draw: st.DrawFn, examples: list[str]) -> bytes:
 
 @st.composite
 def documents(draw: st.DrawFn, examples: list[Any]) -> Any:
-    """Draw an example with some of its values changed for others."""
+    """Draw an example with some of its values replaced by others."""
     document = draw(st.sampled_from(examples))
     for _ in range(draw(st.integers(1, 4))):
         document = changed(draw, document)
@@ -121,7 +121,7 @@ def written(document: Any) -> bytes:
 
 
 def fuzz(strategy: st.SearchStrategy[Any], check: Callable[[Any], None]) -> None:
-    """Try examples: a few, or for as long as FUZZ_SECONDS."""
+    """Check a few examples, or examples for FUZZ_SECONDS."""
     options: dict[str, Any] = {"deadline": None, "suppress_health_check": list(HealthCheck), "database": None}
     end = time.monotonic() + SECONDS
     while True:
@@ -133,7 +133,7 @@ def fuzz(strategy: st.SearchStrategy[Any], check: Callable[[Any], None]) -> None
 
 
 def in_time(action: Callable[[], object]) -> None:
-    """Run an action that takes no more than a moment; one that hangs would hang the test otherwise."""
+    """Run an action that takes less than a moment, and fail if it hangs, instead of hanging with it."""
     failures: list[BaseException] = []
 
     def run() -> None:
@@ -154,7 +154,7 @@ def read_workflow(path: Path) -> None:
     try:
         load_workflow(path, environment={"A": "b"}, translate_runtime=step_command).plan.to_json()
     except LightningNativeError as error:
-        # Each says where; the test is that there is no other exception.
+        # Each error names the file; the test is that there is no other exception.
         assert str(error).startswith(str(path))  # noqa: PT017
 
 
