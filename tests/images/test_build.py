@@ -12,7 +12,7 @@ from lightning_native import extract_archive
 from lightning_native.engine.own.package import pack_own_package
 from lightning_native.lightning.local import attach
 
-# Of what is tested, so that images could have it: they are not to ask for it.
+# The wheels of the tested version, which are available to images, although images should not request them.
 WHEELS = Path(__file__).parents[2] / ".images"
 CERTIFICATES = Path("/etc/ssl/certs/ca-certificates.crt")
 BASE = "localhost/base:1"
@@ -56,11 +56,11 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """Give podman a place of its own, and the image that others are built from."""
+    """Give podman a folder of its own, and build the base image of the others."""
     storage = tmp_path / "storage.conf"
     storage.write_text(f'[storage]\ndriver = "overlay"\nrunroot = "{tmp_path}/run"\ngraphroot = "{tmp_path}/graph"\n')
     monkeypatch.setenv("CONTAINERS_STORAGE_CONF", str(storage))
-    # The one that also works where nobody may make containers.
+    # The isolation that also works where users may not create containers.
     monkeypatch.setenv("BUILDAH_ISOLATION", "chroot")
     context = tmp_path / "base"
     system = context / "system"
@@ -100,7 +100,7 @@ def test_zenml_builds_the_images_that_steps_run_in(engine: Path) -> None:
         images = {"one": "zenml:built-one-orchestrator", "two": "zenml:built-orchestrator"}
         assert f"IMAGES {sorted(images.items())}" in output
         workbench.assert_nothing_left()
-    # The local cloud runs no containers, so here is what a step's image has to have.
+    # Because the local cloud runs no containers, the requirements of a step's image are checked here.
     imports = "import six, attr, zenml, lightning_native.zenml.step_process.entrypoints; print('ALL THERE')"
     (engine / "check").mkdir()
     package = pack_own_package(engine / "package.tar.gz")
