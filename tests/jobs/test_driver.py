@@ -95,7 +95,7 @@ def test_git_gets_the_key_in_a_file_of_its_own_and_nobody_else_gets_it(monkeypat
 
 
 def start_driver(folder: Path, kind: str, spec: dict[str, Any], *, placed: bool = True) -> "subprocess.Popen[str]":
-    """Start the driver as a job does, with the code in its place or packed beside it."""
+    """Start the driver as a job does, with the code in place, or packed beside the driver."""
     (folder / PROGRAM).write_bytes(driver_program())
     description = {"spec": {"runtime": {"type": kind, "spec": spec}}}
     environment = {**os.environ, "LIGHTNING_NATIVE_JOB": json.dumps(description)}

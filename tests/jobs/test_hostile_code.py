@@ -1,4 +1,4 @@
-"""Code from an archive or from the web: none of it is written elsewhere, and none of it is endless."""
+"""Code from an archive or from the web: no file is written outside of its folder, and no download is endless."""
 
 import contextlib
 import errno
@@ -124,7 +124,7 @@ def test_code_of_an_archive_is_written_nowhere_else(
     with pytest.raises(ArchiveError, match="code") as refused, packed_code(str(path)):
         pass
     assert isinstance(refused.value, UnsafeArchiveError)
-    # The entry is named, and so is the archive as the user knows it.
+    # The error names the entry, and the archive by the user's path.
     assert any(repr(one[0])[1:-1] in str(refused.value) for one in entries)
     assert str(path) in str(refused.value)
     assert snapshot(tmp_path) == before
@@ -142,7 +142,7 @@ def test_honest_archives_arrive_whole(tmp_path: Path, suffix: str) -> None:
     with packed_code(str(path)) as packed:
         extract_archive(packed.path, tmp_path / "out")
     assert (tmp_path / "out" / "app" / "again.py").read_text() == "print(1)"
-    # Neither the rights of another user nor those of a group.
+    # The file has neither the set-user-ID bit nor the set-group-ID bit.
     assert (tmp_path / "out" / "app" / "main.py").stat().st_mode & 0o6000 == 0
 
 
@@ -164,7 +164,7 @@ def test_a_file_that_only_looks_like_an_archive_is_refused(tmp_path: Path, name:
 
 
 def leads_nowhere(path: Path) -> bool:
-    """Tell whether a path is a link that leads back to itself, of which Python's `realpath` makes something up."""
+    """Return whether a path is a link that leads back to itself, for which Python's `realpath` invents a path."""
     try:
         path.stat()
     except OSError as error:
@@ -201,7 +201,7 @@ def test_no_archive_writes_outside_with_either_extractor(entries: list[Entry], s
         if suffix == ".tar":
             inner = around / "inner"
             inner.mkdir()
-            # Our own extractor for machines takes what we pack, and so is not as strict: a folder may be there twice.
+            # Our extractor for machines reads only archives of ours, so it is less strict, e.g. about repeated folders.
             with contextlib.suppress(ValueError, OSError):
                 unpacking.unpack_tar(str(path), str(inner))
             after = snapshot(around)
@@ -252,7 +252,7 @@ def test_the_folder_above_has_no_name_on_the_machine(source: str) -> None:
 
 
 class Server(http.server.BaseHTTPRequestHandler):
-    """Redirects to files, asks for a password, and sends without an end."""
+    """A server that redirects, also to other protocols, sends an endless file, and records requests' credentials."""
 
     asked: list[tuple[str, str | None]]
 
@@ -289,7 +289,7 @@ def server() -> Iterator[str]:
 
 @pytest.fixture
 def silent_server() -> Iterator[str]:
-    """Accept connections, and never answer."""
+    """Run a server that accepts connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield f"127.0.0.1:{listening.getsockname()[1]}"
 

@@ -1,4 +1,4 @@
-"""Jobs in a step's own process: there is neither the engine, nor the SDK, nor the native module."""
+"""Jobs in a step's own process, which has neither the engine, nor the SDK, nor the native module."""
 
 import subprocess
 import sys

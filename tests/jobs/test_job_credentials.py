@@ -1,4 +1,4 @@
-"""Credentials of a job's repository: never in its description, never shown to all, and where Git finds them."""
+"""Credentials of a job's repository: available to Git, never in the job's description, never shown to others."""
 
 import json
 import os
@@ -128,7 +128,7 @@ def test_packages_of_a_private_host_are_no_arguments(
     secret = quote(index.password, safe="")
     monkeypatch.setenv("INDEX_PASSWORD", secret)
     target = tmp_path / "target"
-    # What the job's code is called is not what pip imports.
+    # Files of the job's code with the names of modules that pip imports; pip must not import these files.
     (tmp_path / "code").mkdir()
     for name in ("queue.py", "runpy.py"):
         (tmp_path / "code" / name).write_text("raise SystemExit('the code ran')")

@@ -20,12 +20,12 @@ def cases(operation: str) -> pytest.MarkDecorator:
 
 
 def here(value: Any) -> Any:
-    """The recorded value, with this process's working folder in place of the recorded one."""
+    """Return a recorded value, with this process's working folder in place of the recorded one."""
     return json.loads(json.dumps(value).replace("<CWD>", str(Path.cwd())))
 
 
 def described(runtime: Runtime) -> dict[str, Any]:
-    """A runtime as it is compared: the order of its variables does not count."""
+    """Return a runtime in the form in which it is compared: the order of its variables does not count."""
     specification = runtime.to_spec()
     return {"type": runtime.kind, "spec": comparable(specification)}
 
@@ -48,14 +48,14 @@ def assert_same(expected: dict[str, Any], action: Callable[[], Runtime]) -> None
 
 
 def error_of(action: Callable[[], object]) -> str:
-    with pytest.raises(Exception) as error:  # noqa: PT011  which one it is, is what is tested
+    with pytest.raises(Exception) as error:  # noqa: PT011  the test compares its type
         action()
     assert str(error.value), "an error says what is wrong"
     return type(error.value).__name__
 
 
 def uploaded_name(artifact: dict[str, Any]) -> str:
-    """The name that ADS gives to the file it uploads."""
+    """Return the name that ADS gives to the file it uploads."""
     name = PurePath(artifact["source"] or "").name
     if artifact["class"] == "GitPythonArtifact":
         return "ads_driver.zip"

@@ -1,4 +1,4 @@
-"""Dialects return what they were given: a runtime comes back unchanged."""
+"""Round trips through a dialect: a runtime is unchanged after translation and extraction."""
 
 from pathlib import PurePath
 from typing import Any
@@ -26,9 +26,9 @@ def specification(required: dict[str, Any], optional: dict[str, Any]) -> st.Sear
 
 
 def lossless() -> st.SearchStrategy[Runtime]:
-    """Whatever Lightning can run, however odd its values."""
+    """Return all runtimes that Lightning can run, with any values."""
 
-    # A reference in it may not be closed, and then it cannot run.
+    # Without references, because a job with an incomplete one cannot run.
     value = ANY_TEXT.map(lambda text: text.replace("${", "$$"))
     common = {
         "args": st.lists(SCALAR, max_size=4),
@@ -115,12 +115,12 @@ def test_lightning_loses_nothing(runtime: Runtime, name: str, shape: str | None)
 
 
 def kept() -> st.SearchStrategy[Runtime]:
-    """What the payload of an OCI job has a place for; the documentation lists the rest."""
+    """Return the runtimes that fit into an OCI job's payload; the documentation lists the parts that do not."""
 
     value = ANY_TEXT.map(lambda text: text.replace("$", ""))
     common = {
         "args": st.lists(ANY_TEXT, min_size=1, max_size=4),
-        # Capital letters could be the name of a variable with a meaning.
+        # Names in lower case, because one in capitals could be a variable with a meaning.
         "env": st.lists(
             st.fixed_dictionaries({"name": VARIABLE, "value": value}),
             min_size=1,
@@ -134,7 +134,7 @@ def kept() -> st.SearchStrategy[Runtime]:
     slug = st.fixed_dictionaries({"type": TEXT, "slug": TEXT}).map(lambda conda: {**conda, "type": "service"})
     published = st.fixed_dictionaries({"type": st.just("published"), "uri": st.just("oci://B@ns/p/q"), "region": TEXT})
     conda = {"conda": slug | published}
-    # A colon is what paths are joined with.
+    # Folders without a colon, which separates paths.
     folders = st.lists(WORD, min_size=1, max_size=3)
     python = {
         "entryFunction": TEXT,
