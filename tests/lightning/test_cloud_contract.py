@@ -1,11 +1,11 @@
-"""The contract of a cloud: what the engine relies on, held by the cloud in memory and by the real one alike.
+"""The contract of a cloud: the engine's assumptions, which the cloud in memory and the real one both satisfy.
 
 The real one is `LightningCloud` through the unmodified SDK, against the local cloud. Where the two may differ, a test
-accepts both and says so:
+accepts both, and names the difference:
 
-- A job in memory is never pending, and prints when it ends; a pending job of the real cloud has no output to read.
-- A command in memory is one of the agent's or nothing, so every studio and job here calls the agent.
-- No machine is there in memory, so its prices are unknown and its jobs cost nothing.
+- A job in memory is never pending, and its output arrives at its end; a pending job of the real cloud has no output.
+- A command in memory is one of the agent's or nothing, so every studio and job in this file calls the agent.
+- There are no machines in memory, so prices are unknown and jobs cost nothing.
 - Schedules in memory never fire. `tests/engine/test_schedules.py` has those of the real cloud fire.
 """
 
@@ -61,7 +61,7 @@ PATIENCE_SECONDS = 240.0
 
 
 def behave(argv: Sequence[str], environment: Mapping[str, str]) -> Behaviour:
-    """Do in memory what the commands of these tests do on a machine."""
+    """Return the behaviour in memory that equals a command's on a machine."""
     shown = f"{environment.get('LIGHTNING_JOB_NAME')} {environment.get('LIGHTNING_PIPELINE_ID')}\n"
     return {
         GREET: Behaviour(output="hello\n"),
@@ -120,7 +120,7 @@ class Template:
     def pipeline(
         self, name: str, *steps: tuple[str, tuple[str, ...]], stop_on_failure: bool = False
     ) -> PipelineRequest:
-        """Return the pipeline of steps that are called after their commands, each with those that it waits for."""
+        """Return a pipeline of steps, which are named by their commands, each with the steps that it waits for."""
         requests = (PipelineStepRequest(self.job(step, step.split("-")[0]), wait_for) for step, wait_for in steps)
         return PipelineRequest(name, tuple(requests), stop_on_failure)
 
@@ -182,7 +182,7 @@ def states(status: PipelineStatus) -> dict[str, str]:
 
 
 def printed(job: JobHandle) -> tuple[str, int]:
-    """Return what the command of a job that has ended printed, and its exit code."""
+    """Return the output of an ended job's command, and its exit code."""
     (output, outcome), _ = split_attempts(job.output(), WORD, is_complete=True)
     assert outcome is not None
     return output.strip(), outcome.exit_code
@@ -207,7 +207,7 @@ def look(agent: Agent, operation: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def things(cloud: Cloud, template: Template) -> Iterator[dict[type, list[object]]]:
-    """Return everything that a cloud hands out, by the protocol that it satisfies."""
+    """Return all objects that a cloud returns, by the protocol that they satisfy."""
     name = new_name()
     job = cloud.run_job(template.job(name, "greet"))
     pipeline = cloud.create_pipeline(template.pipeline(new_name(), ("greet", ())))
@@ -237,7 +237,7 @@ def parameters(function: Callable[..., Any]) -> list[tuple[str, object, object]]
 def test_everything_a_cloud_hands_out_has_each_name_of_its_protocol(
     things: dict[type, list[object]], protocol: type
 ) -> None:
-    # What the names return is mypy's to check: the fixture `cloud` is a `Cloud`.
+    # The types of results are checked by mypy, because the fixture `cloud` is a `Cloud`.
     assert len(things[protocol]) > (protocol is not Cloud)
     for thing in things[protocol]:
         for name, promised in vars(protocol).items():
@@ -286,7 +286,7 @@ def test_a_studio_runs_on_the_machine_that_it_was_started_on(studio: StudioHandl
     assert (studio.is_running(), studio.is_up(), machines()) == (True, True, [True, True, False, False])
     studio.start("l4")
     assert machines() == [False, False, True, True]
-    # It runs already, on what it was switched to.
+    # The studio runs already, on the machine to which it was switched.
     studio.start(None)
     assert machines() == [False, False, True, True]
     studio.release(delete=False)
@@ -306,7 +306,7 @@ def test_an_unknown_machine_is_an_error_that_names_it(cloud: Cloud, studio: Stud
         lambda: cloud.create_pipeline(pipeline),
         lambda: cloud.hourly_cost("NONSENSE"),
     ):
-        # An UnknownMachineError or a CloudError.
+        # The error is an UnknownMachineError or a CloudError.
         with pytest.raises(LightningNativeError, match="unknown machine 'NONSENSE'"):
             call()
 
@@ -317,7 +317,7 @@ def test_a_stopped_studio_runs_no_command_but_takes_files(studio: StudioHandle, 
     with pytest.raises(CloudError):
         studio.run(["true"])
     studio.upload(file, "folder/file")
-    # Gone already is a success.
+    # The removal of a missing file is a success.
     for _ in range(2):
         studio.remove("folder/file")
 
@@ -600,7 +600,7 @@ def test_a_container_runs_what_is_in_the_folder_of_the_drive_that_it_mounts_unti
     job = jobs(first)
     assert end_of(job) == "completed", job.output()
     assert printed(job) == ("hello", 0)
-    # Gone already is a success.
+    # The removal of a missing file is a success.
     for _ in range(2):
         cloud.remove_from_drive(name)
     assert end_of(jobs(second)) == "failed"
@@ -794,7 +794,7 @@ def test_a_schedule_is_listed_with_its_pipeline_and_has_no_runs_before_it_fires(
 def test_a_pipeline_has_one_schedule_the_first_that_was_asked_for(
     cloud: Cloud, scheduled: tuple[PipelineHandle, ScheduleHandle]
 ) -> None:
-    # A second request is taken for the first one, sent again.
+    # The cloud treats a second request as a repetition of the first one.
     pipeline, schedule = scheduled
     assert described(pipeline.schedule("other", "0 3 * * *", "UTC")) == described(schedule)
     assert len(schedules_of(cloud, pipeline)) == 1

@@ -1,4 +1,4 @@
-"""Copies that a request has created because it was sent twice are told from things of others."""
+"""Copies that a repeated request has created: they are distinguished from the resources of others."""
 
 from datetime import datetime, timedelta, timezone
 

@@ -1,4 +1,4 @@
-"""A name of the SDK that is renamed in its next version costs speed, or one clear error, and nothing else."""
+"""Renamed names of the SDK: a rename in its next version costs speed, or one clear error, and nothing else."""
 
 import types
 import webbrowser
@@ -86,7 +86,7 @@ def test_what_nothing_stands_for_is_one_error_with_the_version(
     monkeypatch: pytest.MonkeyPatch, name: str, call: Any
 ) -> None:
     import lightning_sdk.api.filesystem_api
-    import lightning_sdk.api.pipeline_api  # noqa: F401  to be found by its name
+    import lightning_sdk.api.pipeline_api  # noqa: F401  found by its name below
 
     monkeypatch.delattr(f"lightning_sdk.{name}")
     with pytest.raises(LightningNativeError, match=version("lightning-sdk")) as caught:
@@ -110,7 +110,7 @@ def test_prices_come_from_the_public_list(teamspace: Any, monkeypatch: pytest.Mo
 
 def test_accounts_are_the_teamspaces_own(teamspace: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     find = sdk_internals._find
-    # The SDK itself needs it.
+    # The name stays in the SDK, which needs it itself.
     monkeypatch.setattr(sdk_internals, "_find", lambda module, name: None if "Account" in name else find(module, name))
     assert any(offer.name == "L4" for offer in fetch_offers(teamspace))
 

@@ -18,7 +18,7 @@ from lightning_native.lightning.session import open_teamspace
 TALKING = [
     pytest.param(action, id=" ".join(action.path))
     for action in actions()
-    # A plan is shown without prices.
+    # Without a sign-in, `plan` does not fail, but shows no prices.
     if "--local" in action.options and action.path != ("plan",)
 ]
 
@@ -31,7 +31,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
 
 @dataclass
 class User:
-    """Somebody with a browser, and with no more variables than given."""
+    """A user with a browser, and with no other variables than these."""
 
     environment: dict[str, str]
     folder: Path
@@ -69,7 +69,7 @@ def user(cloud: LocalCloud, tmp_path: Path) -> User:
         "LIGHTNING_NATIVE_HOME": str(tmp_path / "home"),
         "BROWSER": str(browser),
         "DISPLAY": ":0",
-        # The page to sign in at is on this machine.
+        # The sign-in page is on this machine.
         "LIGHTNING_CLOUD_URL": cloud.url,
     }
     return User({**clean, **mine}, tmp_path)
@@ -157,7 +157,7 @@ def test_a_whole_file_of_credentials_is_used(user: User, cloud: LocalCloud) -> N
     environ = {name: cloud.environ[name] for name in named}
     done = user.call("schedules", "--json", **environ)
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
-    # Also by the processes that we start, and where it is named.
+    # A file that a variable names is found, too, also by the processes that we start.
     elsewhere = file.rename(user.folder / "my key.json")
     ran = user.call(
         "run", "workflow.yaml", "--placement", "studio", LIGHTNING_CREDENTIAL_PATH=str(elsewhere), **environ
@@ -180,7 +180,7 @@ def test_a_refused_key_is_an_error_at_once(user: User, cloud: LocalCloud, kind: 
 
 
 def test_the_sdk_does_not_sign_in_later_either(user: User, cloud: LocalCloud) -> None:
-    """The file of credentials may be gone by the time that the SDK makes another client."""
+    """The file of credentials may be deleted before the SDK creates another client."""
     script = """
 import os
 from lightning_native.errors import CredentialsError
