@@ -1,4 +1,4 @@
-"""Runs README's commands word for word: a fresh copy of the checkout, a fresh environment, a fresh home."""
+"""A run of README's commands, word for word, in a fresh copy of the checkout, a fresh environment, a fresh home."""
 
 import os
 import shutil
@@ -18,7 +18,7 @@ EXPECTED = ("largest: 3", "[report] report done", "numpy>=1.26,<3", "my-run", "h
 
 
 def main() -> int:
-    """Return 0 if every command succeeded and said what it should."""
+    """Return 0 if every command succeeded and printed the expected lines."""
     with tempfile.TemporaryDirectory(prefix="lightning-native-readme-") as name:
         folder = Path(name)
         checkout = copy_checkout(folder / "lightning-native")
@@ -50,7 +50,7 @@ def main() -> int:
 
 
 def copy_checkout(destination: Path) -> Path:
-    """Copy what a clone would have, with what is not committed yet."""
+    """Copy the files of a clone, and those that are not committed yet."""
     listed = subprocess.run(
         ["git", "ls-files", "-coz", "--exclude-standard"], cwd=ROOT, check=True, capture_output=True, text=True
     ).stdout.split("\0")
@@ -62,7 +62,7 @@ def copy_checkout(destination: Path) -> Path:
 
 
 def environment(folder: Path) -> dict[str, str]:
-    """Return the variables of somebody who has Rust and Python, and nothing of ours."""
+    """Return the variables of a user who has Rust and Python, and nothing of this package."""
     home = Path.home()
     kept = {
         name: value
@@ -74,7 +74,7 @@ def environment(folder: Path) -> dict[str, str]:
         "PATH": os.pathsep.join([str(folder / "venv" / "bin"), os.environ["PATH"]]),
         "VIRTUAL_ENV": str(folder / "venv"),
         "HOME": str(folder / "home"),
-        # The toolchain, and what was compiled and downloaded before: that is slow, and not what is tested.
+        # The toolchain, compiled crates and downloads are shared, because they are slow and not under test.
         "CARGO_HOME": os.environ.get("CARGO_HOME", str(home / ".cargo")),
         "RUSTUP_HOME": os.environ.get("RUSTUP_HOME", str(home / ".rustup")),
         "CARGO_TARGET_DIR": str(ROOT / "target"),

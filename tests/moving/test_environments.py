@@ -1,4 +1,4 @@
-"""The demo where others run it: other users, rights, proxies, folders, umasks (make test-moving)."""
+"""The demo on computers of others: other users, rights, proxies, folders, umasks (make test-moving)."""
 
 import os
 import shutil
@@ -54,7 +54,7 @@ pytestmark = pytest.mark.skipif(
 
 @dataclass(frozen=True)
 class Place:
-    """One way in which a computer differs from that of whoever wrote this."""
+    """One way in which a computer differs from the developer's."""
 
     wrapper: Sequence[str] = ()
     variables: dict[str, str] = field(default_factory=dict)
@@ -78,7 +78,7 @@ PLACES = {
 
 @pytest.fixture(scope="session")
 def folder() -> Iterator[Path]:
-    """A folder that every user can look into: those of pytest are for its user only."""
+    """A folder that every user can read, because those of pytest are for its user only."""
     with tempfile.TemporaryDirectory(prefix="lightning-native-moving-") as name:
         Path(name).chmod(0o755)
         yield Path(name)
@@ -98,14 +98,14 @@ def installed(folder: Path) -> Path:
     (wheel,) = WHEELS.glob("*.whl")
     requirements = [f"{wheel}[zenml,emulator]"]
     subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *requirements], check=True)
-    # A folder of its own is packed: not every user can read those of the others.
+    # The code has a folder of its own, because a run packs the folder, and not every user can read the others in it.
     (folder / "code").mkdir()
     (folder / "code" / "pipeline.py").write_text(PIPELINE)
     return python
 
 
 def _runs_for_anybody(python: str) -> bool:
-    # What `setpriv` itself starts is still opened with the rights of root.
+    # The shell opens the interpreter, because `setpriv` itself would still open it with the rights of root.
     probe = [*NOBODY, "sh", "-c", '"$0" -c "import sys; sys.exit(sys.version_info < (3, 11))"', python]
     return subprocess.run(probe, check=False, capture_output=True, cwd="/").returncode == 0
 
@@ -137,7 +137,7 @@ def test_the_demo_runs(installed: Path, folder: Path, name: str) -> None:
     )
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-4000:]
     lines = result.stdout.splitlines()
-    # In a namespace wherever a user may have one.
+    # The score's line shows the platform's path, so the studio is in a namespace wherever a user may have one.
     assert lines[0] == "score 0.7 in /teamspace/studios/this_studio"
     assert lines[1].startswith("steps: 3 of 3 done")
     assert lines[2].endswith(" 0 left")

@@ -1,4 +1,4 @@
-"""Runs a pipeline with the ZenML that is installed: as it calls us, and by the oldest contract (make test-oldest)."""
+"""A run of a pipeline with the installed ZenML, by its own contract and by the oldest one (make test-oldest)."""
 
 import os
 import subprocess

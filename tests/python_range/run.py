@@ -38,7 +38,7 @@ def find(python: str) -> str | None:
 
 
 def main(uv: str, wheel: str, folder: str, *pythons: str) -> int:
-    """Return 0 if each Python that is there does what it is to do."""
+    """Return 0 if everything works with each Python that this computer has."""
     failed, folder = 0, str(Path(folder).resolve())
     for python in pythons:
         started, interpreter = time.monotonic(), find(python)

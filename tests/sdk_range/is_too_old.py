@@ -1,4 +1,4 @@
-"""A check, by exit code, that an SDK too old for the engine is refused in one line that names both versions."""
+"""A check, by exit code, that the engine refuses an SDK that is too old in one line with both versions."""
 
 import sys
 from importlib.metadata import version

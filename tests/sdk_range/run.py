@@ -1,4 +1,4 @@
-"""Runs a user's script, everything of ours and a workflow with versions of lightning-sdk (make test-sdk-range).
+"""Runs of a user's script, all our uses and workflows with versions of lightning-sdk (make test-sdk-range).
 
 `python run.py UV WHEEL FOLDER PYTHON VERSION…`: each version gets an environment of its own below FOLDER.
 """
@@ -30,13 +30,13 @@ def install(uv: str, wheel: str, folder: Path, python: str, sdk: str) -> Path:
         subprocess.run([uv, "venv", "--quiet", "--python", python, str(environment)], check=True)
     command = [uv, "pip", "install", "--quiet", "--python", str(executable), "--reinstall-package", "lightning-native"]
     subprocess.run([*command, f"lightning-native[engine,emulator] @ file://{wheel}"], check=True)
-    # Apart from our own requirements: the local cloud serves clients that are older than what the engine takes.
+    # A separate command, because our requirements exclude older SDKs, which the local cloud serves nevertheless.
     subprocess.run([*command[:-2], f"lightning-sdk=={sdk}"], check=True)
     return executable
 
 
 def scripts(folder: Path, oldest_of_ours: str) -> list[list[str]]:
-    """Return what is run, in this process's environment: less where the SDK is for the user's own scripts only."""
+    """Return the commands for this environment's SDK: fewer if the SDK is only for the user's own scripts."""
     commands = [[str(HERE / "use_sdk.py")]]
     if _numbers(version("lightning-sdk")) < _numbers(oldest_of_ours):
         return [*commands, [str(HERE / "is_too_old.py")]]

@@ -1,4 +1,4 @@
-"""Every use of lightning-sdk by this package; each part that fails is shown, and the exit code is 1."""
+"""A script with every use of lightning-sdk by this package; it shows each part that fails, and exits with 1."""
 
 import sys
 import time

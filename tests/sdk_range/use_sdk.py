@@ -25,7 +25,7 @@ def studio_runs_commands_and_moves_files(studio: Studio) -> None:
     studio.upload_file("file", "up/file", progress_bar=False)
     studio.download_file("up/file", "down")
     assert Path("down").read_text() == "content"
-    # Larger than what goes in one piece.
+    # A file that is too large for an upload in one piece.
     Path("large").write_bytes(bytes(range(256)) * 50_000)
     studio.upload_file("large", "up/large", progress_bar=False)
     studio.download_folder("up", "folder")
