@@ -1,6 +1,6 @@
 """A secret of each kind in workflows and jobs: no command line and nothing that stays has one.
 
-The places that may have one, and for how long, are those in the table of `docs/reference/security.md`.
+The table in `docs/reference/security.md` lists the places that may have one, and until when.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ from tests.support.servers.private_index import Index
 from tests.support.watched_place import WatchedPlace, assert_kept
 
 KINDS = ("workflow-env", "step-env", "setup-secret", "index-password", "git-token")
-# Tells that the secrets were there without telling them.
+# A command that proves the presence of the secrets without printing them.
 DIGESTS = (
     'for name in WORKFLOW STEP; do printf %s "$(printenv "$name")" | sha256sum; done; python -c "import ln_a, ln_b"'
 )
@@ -28,7 +28,7 @@ def canaries() -> dict[str, str]:
 
 @pytest.fixture
 def variables(canaries: dict[str, str]) -> dict[str, str]:
-    """The user's environment."""
+    """The user's variables."""
     return {"CANARY_" + kind.upper().replace("-", "_"): value for kind, value in canaries.items()}
 
 
@@ -87,7 +87,7 @@ def test_a_workflow_keeps_its_secrets(
     if schedule:
         workflow["schedule"] = {"cron": "*/5 * * * *"}
     (place.code / "workflow.yaml").write_text(yaml.safe_dump(workflow))
-    # The SDK reports a call that fails, with its arguments.
+    # Failing calls, because the SDK reports them with their arguments.
     for match in ("POST */execute", "POST */jobs", "POST */pipelines"):
         place.cloud.faults.add("status", match=match, status=400, times=1)
     with place.watch(canaries) as watch:
@@ -98,7 +98,7 @@ def test_a_workflow_keeps_its_secrets(
             printed += place.call("schedules", "delete", "canaries", "--local", "--yes")[1]
         else:
             assert code == 1, printed
-            # They were there.
+            # The steps had the secrets.
             for kind in ("workflow-env", "step-env"):
                 assert hashlib.sha256(canaries[kind].encode()).hexdigest() in printed, printed
             assert "exit code 3" in printed
@@ -150,7 +150,7 @@ def test_a_job_keeps_its_secrets(
             "entrypoint": "canary.py",
         },
     }
-    # The user's own file is not among what is watched.
+    # The user's own file is outside of the watched folders.
     file = tmp_path / "job.yaml"
     file.write_text(job(kind, env=[{"name": "SECRET", "value": seen}], **specs[kind]))
     place.cloud.faults.add("status", match="POST */jobs", status=400, times=1)

@@ -48,7 +48,7 @@ if __name__ == "__main__":
         # What ZenML keeps is ZenML's: everything of ours has to be gone.
         Client().delete_secret("vault")
 """
-# An asynchronous run goes on when its script has ended.
+# A script that waits for an asynchronous run, which continues after the end of its own script.
 WAIT = """
 import time
 from zenml.client import Client

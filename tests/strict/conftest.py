@@ -9,7 +9,7 @@ from tests.support.workbench import Workbench
 
 from lightning_native.emulator import LocalCloud
 
-# That of Lightning's machines in 2026, and not the one that the tests run with.
+# The Python of Lightning's machines in 2026, whatever the Python of the tests.
 PYTHON = "3.12"
 
 

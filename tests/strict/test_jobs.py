@@ -1,4 +1,4 @@
-"""Workflow files and jobs of all kinds on machines that know nothing of the computer that submits them."""
+"""Workflow files and jobs of all kinds on machines that know nothing about the computer that submits them."""
 
 import json
 import os
@@ -30,7 +30,7 @@ class Shell:
         self._environment = {**own, **cloud.environ, "LIGHTNING_NATIVE_HOME": str(folder / "home")}
 
     def call(self, *arguments: str) -> tuple[str, str]:
-        """Run a command of ours that succeeds, and return what it wrote to each stream."""
+        """Run a command of ours that succeeds, and return its output and its errors."""
         command = [sys.executable, "-m", "lightning_native", *arguments]
         result = subprocess.run(
             command, env=self._environment, capture_output=True, text=True, check=False, timeout=500

@@ -1,4 +1,4 @@
-"""Pipelines of ZenML on machines that know nothing of the computer that submits them."""
+"""Pipelines of ZenML on machines that know nothing about the computer that submits them."""
 
 import subprocess
 import sys
@@ -10,7 +10,7 @@ from tests.support.workbench import Workbench
 
 pytestmark = pytest.mark.strict
 
-# What a step sees of its machine.
+# A function with which a step examines its machine.
 LOOK = """
 import getpass, importlib.util, os, platform, sys
 from pathlib import Path
@@ -76,7 +76,7 @@ def test_a_static_pipeline_runs(workbench: Workbench, placement: str) -> None:
     code, output = workbench.run(script)
     assert code == 0, output
     assert found(output) == {**ABROAD, "sum": 6}
-    # Such as one of threads that cannot begin any more when Python 3.12 ends.
+    # An example is the traceback of threads that cannot start any more while Python 3.12 ends.
     assert "Traceback" not in output
     wait_until_nothing_runs(workbench)
 

@@ -1,4 +1,4 @@
-"""Runs with failures, stops and interruptions, on machines that know nothing of the computer that submits them."""
+"""Runs with failures, stops and interruptions, on machines that know nothing about the computer that submits them."""
 
 import json
 import subprocess
