@@ -1,6 +1,6 @@
-"""A user whose steps run on machines that see nothing of this computer: a strict local cloud, reached as Lightning is.
+"""A user whose steps run on machines without access to this computer: a strict local cloud, used like Lightning.
 
-What steps need to reach is served under an address of this computer that those machines reach over their network.
+The services that steps need have an address of this computer that those machines reach over their network.
 """
 
 import json
@@ -53,7 +53,7 @@ _FINAL = ("completed", "failed", "stopped")
 
 @contextmanager
 def abroad(cloud: LocalCloud, folder: Path) -> Iterator[dict[str, str]]:
-    """Run a ZenML server and an object store, and yield the environment of their user, who has two stacks there.
+    """Run a ZenML server and an object store, and yield the variables of their user, who has two stacks there.
 
     The active one, `lightning`, has our orchestrator; `operator` has ZenML's own and our step operator.
     """
@@ -90,7 +90,7 @@ def wait_for_end(workbench: Workbench) -> dict[str, str]:
 
 
 def wait_until_nothing_runs(workbench: Workbench) -> None:
-    """Environments are kept for the next run, stopped; a controller publishes the end before it deletes its studio."""
+    """Wait until no studio runs: template studios stay, stopped, and a controller deletes its studio after the end."""
     with Journal(workbench.journal) as journal:
         assert journal.open_leases() == []
     deadline = time.monotonic() + 240

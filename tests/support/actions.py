@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from lightning_native.cli import COMMANDS
 
-# What arguments are given whose content matters.
+# The values of arguments whose content matters.
 _WORDS = {"--to": "oci", "workflow": "workflow.yaml", "file": "job.yaml"}
 
 
 @dataclass(frozen=True)
 class Action:
-    """One action of a command: the words that lead to it, what it must be given, and the options that it takes."""
+    """One action of a command: the words that lead to it, its required arguments, and its options."""
 
     path: tuple[str, ...]
     required: tuple[str, ...]
@@ -21,7 +21,7 @@ class Action:
 
 
 def actions() -> Iterator[Action]:
-    """Yield all there are."""
+    """Yield all actions of all commands."""
     for command in COMMANDS:
         parser = argparse.ArgumentParser()
         importlib.import_module(f"lightning_native.cli.{command}").add_arguments(parser)

@@ -1,4 +1,4 @@
-"""Secrets that are recognized in any place, and a watch for them while something runs."""
+"""Secrets that are recognized in any place, and a watch that finds them while something runs."""
 
 import contextlib
 import gzip
@@ -18,19 +18,19 @@ from pathlib import Path
 _LOOK_SECONDS = 0.01
 _SCAN_SECONDS = 0.3
 _LARGEST_FILE = 64 * 1024 * 1024
-# Tokens of ZenML, which makes new ones for each run.
+# Tokens of ZenML, which creates new ones for each run.
 _TOKEN = re.compile(rb"eyJhbGciOi[\w-]+\.[\w-]{60,}\.[\w-]+")
 _MAGIC = re.compile(rb"canary-[a-z-]+-[0-9a-f]{24}")
 
 
 def new_canary(kind: str) -> str:
-    """Return a new secret that tells its kind, such as `index-password`."""
+    """Return a new secret that contains its kind, such as `index-password`."""
     return f"canary-{kind}-{secrets.token_hex(12)}"
 
 
 @dataclass(frozen=True, order=True)
 class Sighting:
-    """A secret where it was seen: the argument list of a process, or a file (path relative to the watched folder)."""
+    """A secret and its place: the argument list of a process, or a file (path relative to the watched folder)."""
 
     kind: str
     where: str
@@ -38,11 +38,11 @@ class Sighting:
 
 @dataclass
 class CanaryWatch:
-    """Watches the argument lists of all processes and the files of some folders for secrets, and for ZenML's tokens.
+    """A watch of all processes' argument lists and some folders' files for secrets, and for ZenML's tokens.
 
     Args:
         canaries: the secret of each kind.
-        folders: what is watched, under a short name that stands for it in sightings.
+        folders: the watched folders, each by the short name that sightings have.
     """
 
     canaries: dict[str, str]
@@ -81,12 +81,12 @@ class CanaryWatch:
         since = time.time()
         while not self._stopped.wait(_SCAN_SECONDS):
             begun = time.time()
-            # Clocks of file systems are coarse, and a file may be written while it is read.
+            # One second earlier, because clocks of file systems are coarse, and a file may be written while it is read.
             self.files |= self.scan(changed_since=since - 1.0)
             since = begun
 
     def scan(self, *, changed_since: float = 0.0) -> set[Sighting]:
-        """Return the files of the watched folders that have a secret, also packed, now."""
+        """Return the watched folders' files that contain a secret now, also in packed form."""
         found = set()
         for name, folder in self.folders.items():
             for path in _regular_files(folder):
@@ -110,7 +110,7 @@ class CanaryWatch:
         return found | {"zenml-token"} if _TOKEN.search(data) else found
 
     def kinds_in(self, text: str) -> set[str]:
-        """Return the kinds of the secrets that are in a text, such as what a command printed."""
+        """Return the kinds of the secrets that are in a text, such as a command's output."""
         return self._kinds_in(text.encode())
 
 
@@ -128,26 +128,26 @@ def _regular_files(folder: Path) -> Iterator[Path]:
     for root, _, names in os.walk(folder):
         for name in names:
             path = Path(root, name)
-            # Not what links lead to, such as the packages of this machine.
+            # Without the targets of links, such as the packages of this machine.
             if path.is_file() and not path.is_symlink():
                 yield path
 
 
 def _others_reach(path: Path, folder: Path) -> bool:
-    """Tell whether the modes of a file and of the folders above it let other users read it."""
+    """Return whether the modes of a file and of the folders above it let other users read it."""
     between = [parent for parent in path.parents if parent.is_relative_to(folder) and parent != folder]
     return bool(path.stat().st_mode & 0o044) and all(parent.stat().st_mode & 0o011 for parent in between)
 
 
 def _unpacked(content: bytes) -> Iterator[bytes]:
-    """Yield a file's bytes, and those of what is packed in it."""
+    """Yield a file's bytes, and the bytes that are packed in it."""
     yield content
     if content.startswith(b"\x1f\x8b"):
         with contextlib.suppress(OSError, EOFError):
             plain = gzip.decompress(content)
             yield plain
             with contextlib.suppress(tarfile.TarError), tarfile.open(fileobj=io.BytesIO(plain)) as archive:
-                # Long names are split in the archive itself.
+                # The names are a text of their own, because the archive splits long ones.
                 yield "\n".join(archive.getnames()).encode()
     elif content.startswith(b"PK\x03\x04"):
         with contextlib.suppress(zipfile.BadZipFile), zipfile.ZipFile(io.BytesIO(content)) as packed:

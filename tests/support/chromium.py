@@ -34,7 +34,7 @@ class Page:
             elif message.get("method") == "Log.entryAdded" and message["params"]["entry"]["level"] == "error":
                 self.errors.append(message["params"]["entry"]["text"])
             elif message.get("id") == self._number:
-                # Without a result when the page was left meanwhile.
+                # The result is missing if the page was left meanwhile.
                 result: dict[str, Any] = message.get("result", {"result": {}})
                 return result
 

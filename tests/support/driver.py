@@ -1,4 +1,4 @@
-"""Drives a run as a controller does, and kills itself at a named moment of it.
+"""A controller of a run that kills itself at a named moment of the run.
 
 `python driver.py RUN_FOLDER [MOMENT]`, where MOMENT is "before CALL N" or "after CALL N", N counting that call's
 occurrences from 1, for the calls of the cloud and of the journal.
@@ -19,7 +19,7 @@ from lightning_native.lightning.session import cloud_name, connect
 
 
 class Killer:
-    """Counts calls and dies at one of them."""
+    """A counter of calls that kills its process at one of them."""
 
     def __init__(self, moment: str) -> None:
         self._moment = moment
@@ -49,7 +49,7 @@ class Killer:
 
 
 class Proxy:
-    """Stands for a cloud, a studio or a job, and lets the killer see each call."""
+    """A cloud, a studio or a job whose calls go through the killer."""
 
     def __init__(self, target: Any, killer: Killer) -> None:
         self._target = target

@@ -1,4 +1,4 @@
-"""Commands as a person at a terminal enters them."""
+"""Commands that a person enters at a terminal."""
 
 import os
 import pty
@@ -12,7 +12,7 @@ END_OF_INPUT = "\x04"
 def answer_at_terminal(
     argv: Sequence[str], answer: str, *, env: Mapping[str, str], cwd: Path | None = None
 ) -> "subprocess.CompletedProcess[str]":
-    """Run a command whose standard input is a terminal at which somebody types an answer; its output is captured."""
+    """Run a command whose standard input is a terminal at which a person types an answer; its output is captured."""
     keyboard, terminal = pty.openpty()
     try:
         os.write(keyboard, answer.encode())
@@ -25,7 +25,7 @@ def answer_at_terminal(
 
 
 def run_on_terminal(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | None = None) -> tuple[int, bytes]:
-    """Run a command whose output goes to a terminal; return its exit code and what the terminal was sent."""
+    """Run a command whose output goes to a terminal; return its exit code and the terminal's content."""
     screen, terminal = pty.openpty()
     process = subprocess.Popen(
         argv, stdin=subprocess.DEVNULL, stdout=terminal, stderr=terminal, env=dict(env), cwd=cwd, start_new_session=True
@@ -46,5 +46,5 @@ def _read(screen: int) -> bytes:
     try:
         return os.read(screen, 65536)
     except OSError:
-        # The last process that had the terminal has closed it.
+        # The last process with the terminal has closed it.
         return b""

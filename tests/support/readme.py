@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 README = Path(__file__).parents[2] / "README.md"
-# The one mark of a command that does not run on this computer, for readers as for tests.
+# The mark, for readers and tests, of a command that does not run on this computer.
 NEEDS_AN_ACCOUNT = "# needs an account"
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 LANGUAGES = ("sh", "python", "text")
@@ -13,7 +13,7 @@ LANGUAGES = ("sh", "python", "text")
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code: `sh` for commands, `python` for a program, `text` for what is shown only."""
+    """A block of code: `sh` for commands, `python` for a program, `text` for text that is only shown."""
 
     language: str
     text: str
@@ -25,7 +25,7 @@ def blocks() -> list[Block]:
 
 
 def shell_script() -> str:
-    """Return a script of all commands that run here, each shown before it runs; the first that fails ends it."""
+    """Return a script of all commands that run here, each shown before it runs; the first failure ends it."""
     lines = ["set -eu -o pipefail"]
     for block in blocks():
         if block.language == "sh":
@@ -37,7 +37,7 @@ def shell_script() -> str:
 
 
 def make_targets() -> list[str]:
-    """Return the commands that build the checkout, as `make demo`: CI runs them as they are."""
+    """Return the commands that build the checkout, such as `make demo`, which CI runs unchanged."""
     return [word for block in blocks() if block.language == "sh" for word in re.findall(r"^make \w+", block.text, re.M)]
 
 

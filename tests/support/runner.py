@@ -1,4 +1,4 @@
-"""Runs of the engine, created and driven in processes of their own as in real life."""
+"""Runs of the engine, created and driven in processes of their own, as users' runs are."""
 
 import os
 import subprocess
@@ -32,7 +32,7 @@ def _zygote(url: str) -> Zygote:
 
 
 class Runner:
-    """Makes and drives runs in a home and a code folder of their own."""
+    """A creator and driver of runs, in a home and a code folder of their own."""
 
     def __init__(self, cloud: LocalCloud, folder: Path) -> None:
         self._cloud = cloud
@@ -52,7 +52,7 @@ class Runner:
         plan = RunPlan(uuid.uuid4().hex, "engine test", steps, placement=placement, **options)
         folder = RunFolder.of(plan.run_id)
         folder.write(plan, self.code, variables or {}, own_extra=own_extra)
-        # Another process drives it.
+        # The submission ends, because another process drives the run.
         folder.end_submission()
         return folder
 
@@ -62,7 +62,7 @@ class Runner:
         )
 
     def drive(self, folder: RunFolder, moment: str = "") -> int:
-        """Drive a run, until a moment if one is named, and return the driver's exit code."""
+        """Drive a run, up to a moment if one is named, and return the controller's exit code."""
         argv = [str(DRIVER), str(folder.path), moment]
         result = _zygote(self._cloud.url).run(argv, {**os.environ, **self._cloud.environ}, timeout=400)
         print(result.stdout, result.stderr)  # noqa: T201  shown when the test fails
@@ -92,5 +92,5 @@ def runner(lightning_cloud: LocalCloud, tmp_path: Path, monkeypatch: pytest.Monk
     with Journal() as journal:
         assert journal.open_leases() == []
     cloud = connect()
-    # Other tests of the session have studios of their own there.
+    # Only names of this kind of run, because other tests of the session have studios on the same cloud.
     assert [name for name in cloud.studio_names() + cloud.job_names() if name.startswith("engine-test")] == []

@@ -7,15 +7,15 @@ from pathlib import Path
 
 
 def files_below(*folders: Path) -> Iterator[Path]:
-    """Yield the regular files below folders that others may be changing."""
-    # Not rglob: it raises for a folder that is deleted while it looks.
+    """Yield the regular files below folders that other processes may be changing."""
+    # Not `rglob`, which raises for a folder that is deleted during the search.
     for folder in folders:
         for root, _, names in os.walk(folder):
             yield from (path for name in names if (path := Path(root, name)).is_file())
 
 
 def files_with(text: str, *folders: Path) -> list[Path]:
-    """Return the files below folders that have a text in them, also folders that others are changing."""
+    """Return the files that contain a text below folders, which other processes may be changing."""
     found = []
     for path in files_below(*folders):
         with contextlib.suppress(FileNotFoundError):

@@ -21,7 +21,7 @@ _ROW = re.compile(r"^\| (?P<kinds>[^|]+) \| (?P<places>[^|]+) \| (?P<until>[^|]+
 
 
 def allowed(*, during: bool) -> list[tuple[str, str]]:
-    """Read from the documentation which secrets may be where, while something runs or for good."""
+    """Return the kinds and places of secrets that the documentation allows, during a run or for ever."""
     section = SECURITY.read_text().split("## Where secrets are")[1].split("\n## ")[0]
     rules = []
     for row in _ROW.finditer(section):
@@ -78,11 +78,11 @@ class WatchedPlace:
         return CanaryWatch({**canaries, "api-key": self.cloud.environ["LIGHTNING_API_KEY"]}, self.folders)
 
     def call(self, *arguments: str, **environment: str) -> tuple[int, str]:
-        """Run a command of ours; return its exit code and everything that it printed."""
+        """Run a command of ours; return its exit code and all of its output."""
         return self.run([sys.executable, "-m", "lightning_native", *arguments], **environment)
 
     def run(self, argv: list[str], **environment: str) -> tuple[int, str]:
-        """Run a command in the folder of the code; return its exit code and everything that it printed."""
+        """Run a command in the folder of the code; return its exit code and all of its output."""
         result = subprocess.run(
             argv,
             env={**self.environment, **environment},
@@ -97,23 +97,23 @@ class WatchedPlace:
         return result.returncode, result.stdout
 
     def set_secret(self, name: str, value: str) -> None:
-        """Give the teamspace a secret."""
+        """Set a secret of the teamspace."""
         code, printed = self.run([sys.executable, "-c", _STORE], **self.cloud.environ, NAME=name, VALUE=value)
         assert code == 0, printed
 
     def wait_for_scheduled_run(self, name: str) -> str:
-        """Wait until a schedule has made a run that has ended, and return what was printed."""
+        """Wait until a schedule has a run that has ended, and return the output of the wait."""
         code, printed = self.run([sys.executable, "-c", _SCHEDULED, name], **self.cloud.environ)
         assert code == 0, printed
         return printed
 
     def wait_until_gone(self) -> None:
-        """Wait until no studio, job or pipeline is left on the cloud: an asynchronous run goes on by itself."""
+        """Wait until no studio, job or pipeline is left on the cloud; an asynchronous run continues by itself."""
         code, printed = self.run([sys.executable, "-c", _GONE], **self.cloud.environ)
         assert code == 0, printed
 
     def shown(self) -> str:
-        """Return all that our commands show about the runs, and have a report of each written."""
+        """Return all that our commands show about the runs, after they have written a report of each."""
         printed = self.call("runs", "list", "--json")[1]
         for run in json.loads(printed):
             for command in (("show", "--json"), ("show",), ("logs",), ("report",)):
@@ -121,7 +121,7 @@ class WatchedPlace:
         return printed + self._history()
 
     def _history(self) -> str:
-        """Return what the SDK reported to the cloud: the arguments of its calls that failed, in clear."""
+        """Return the SDK's reports to the cloud, which contain the arguments of failed calls as plain text."""
         request = urllib.request.Request(f"{self.cloud.url}/v1/sdk-command-history")  # noqa: S310  ours
         request.add_header("Authorization", f"Bearer {self.cloud.environ['LIGHTNING_API_KEY']}")
         with urllib.request.urlopen(request) as answer:  # noqa: S310  as above
@@ -131,7 +131,7 @@ class WatchedPlace:
 
 @contextmanager
 def watched_place(folder: Path, clock_rate: float = 1.0) -> Iterator[WatchedPlace]:
-    """Make one below a folder, with a local cloud that runs."""
+    """Create a watched place below a folder, with a running local cloud."""
     folders = {name: folder / name for name in ("home", "tmp", "user", "code")}
     for each in folders.values():
         each.mkdir(mode=0o700)
@@ -150,7 +150,7 @@ def watched_place(folder: Path, clock_rate: float = 1.0) -> Iterator[WatchedPlac
 
 
 def _wait_for_empty(trash: Path) -> None:
-    """Wait until the local cloud has removed what was deleted, which it does in the background."""
+    """Wait until the local cloud has emptied its trash, which it does in the background."""
     deadline = time.monotonic() + 240
     while left := [name for _, _, names in os.walk(trash) for name in names]:
         assert time.monotonic() < deadline, left
@@ -158,7 +158,7 @@ def _wait_for_empty(trash: Path) -> None:
 
 
 def assert_kept(watch: CanaryWatch, printed: str) -> None:
-    """No secret was seen where the documentation does not say that it may be."""
+    """Check that secrets were only in places that the documentation allows."""
     assert watch.looks, "nothing was watched"
     _wait_for_empty(watch.folders["home"] / "cloud" / "trash")
     seen = {

@@ -17,7 +17,7 @@ from typing import Any
 from lightning_native.engine.record.journal import Journal
 from tests.support.zygote import Zygote
 
-# The processes of a studio end after it is gone from the list.
+# The longest time that the processes of a studio outlive its entry in the list.
 _END_SECONDS = 10.0
 
 
@@ -29,15 +29,15 @@ def _zygote() -> Zygote:
 
 
 def register_stack(environment: dict[str, str], folder: Path) -> None:
-    """Register and set the stack on the local cloud in the ZenML of an environment."""
+    """Register the stack on the local cloud, and set it active, in the ZenML of these variables."""
     setup = "from lightning_native.zenml.local_stack import register_local_stack; register_local_stack('local-cloud')"
-    # `python -c` has no main module for ZenML to find the user's code by.
+    # `python -c` has no main module by which ZenML finds the user's code.
     rooted = {**environment, "ZENML_CUSTOM_SOURCE_ROOT": str(folder)}
     subprocess.run([sys.executable, "-c", setup], env=rooted, check=True, capture_output=True)
 
 
 def new_zenml(folder: Path) -> dict[str, str]:
-    """Make a ZenML configuration with the stack on the local cloud, and return the environment of its user."""
+    """Create a ZenML configuration with the stack on the local cloud, and return the variables of its user."""
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("LIGHTNING_", "ZENML_"))},
         "LIGHTNING_NATIVE_HOME": str(folder / "home"),
@@ -51,7 +51,7 @@ def new_zenml(folder: Path) -> dict[str, str]:
 
 @dataclass
 class Workbench:
-    """A user's place: a ZenML configuration, a folder of code, and what is left on the cloud after a run."""
+    """A user's place: a ZenML configuration, a folder of code, and the state of the cloud after a run."""
 
     environment: dict[str, str]
     cloud_environment: dict[str, str]
@@ -76,12 +76,12 @@ class Workbench:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            # As a shell starts a command: its own group, which Ctrl-C in a terminal reaches.
+            # A process group of its own, as shells create one, which Ctrl-C in a terminal reaches.
             process_group=0,
         )
 
     def wait_for(self, process: "subprocess.Popen[str]", words: str) -> str:
-        """Read a started script's output until a line has these words, and return what was read."""
+        """Read a started script's output until a line has these words, and return the output up to it."""
         assert process.stdout is not None
         lines = []
         for line in process.stdout:
@@ -91,7 +91,7 @@ class Workbench:
         raise AssertionError(f"the script ended without {words!r}:\n" + "".join(lines))
 
     def command(self, *arguments: str) -> str:
-        """Run a command of our command line and return what it prints."""
+        """Run a command of our command line, and return its output."""
         result = subprocess.run(
             [sys.executable, "-m", "lightning_native", *arguments],
             env=self.environment,
@@ -104,7 +104,7 @@ class Workbench:
         return result.stdout
 
     def run(self, script: str, **environment: str) -> tuple[int, str]:
-        """Run a pipeline script and return its exit code and everything it printed."""
+        """Run a pipeline script, and return its exit code and all of its output."""
         process = self.start(script, **environment)
         try:
             output, _ = process.communicate(timeout=400)
@@ -115,8 +115,8 @@ class Workbench:
         return process.returncode, output
 
     def python(self, code: str, environment: dict[str, str] | None = None) -> str:
-        """Run code as the user and return what it prints."""
-        # A file, because ZenML looks for the user's code beside the main module.
+        """Run code as the user, and return its output."""
+        # A file, because ZenML searches for the user's code beside the main module.
         script = str(self.write("as_user.py", code))
         result = _zygote().run([script], {**self.environment, **(environment or {})}, timeout=400)
         assert result.returncode == 0, result.stdout + result.stderr
@@ -172,11 +172,11 @@ class Workbench:
         return found
 
     def assert_nothing_left(self) -> None:
-        """No lease in the journal, no studio on the cloud, no process of either."""
+        """Check that no open lease, no studio, and no process of either is left."""
         with Journal(self.journal) as journal:
             assert journal.open_leases() == []
             ended = [record.run_id for record in journal.runs() if record.state != "running"]
-        # Neither the steps' secrets nor the packed code outlive a run.
+        # The steps' secrets and the packed code are deleted at the end of a run.
         for run_id in ended:
             folder = self.journal.parent / "runs" / run_id
             assert not (folder / "environments.json").exists()

@@ -1,6 +1,6 @@
-"""Programs in processes that are forked from one that has their imports already: those of ZenML take seconds.
+"""Programs in processes that are forked from one with their imports, because ZenML's imports take seconds.
 
-`python zygote.py MODULE ...` imports the modules, and then runs what it is told to, one program after the other.
+`python zygote.py MODULE ...` imports the modules, and then runs the requested programs one after the other.
 """
 
 import atexit
@@ -17,11 +17,11 @@ from tempfile import TemporaryDirectory
 
 
 class Zygote:
-    """The process that has the imports.
+    """The process with the imports.
 
     Args:
-        modules: what it imports.
-        environment: the environment variables with which it does.
+        modules: the modules that it imports.
+        environment: the variables with which it imports them.
     """
 
     def __init__(self, modules: Sequence[str], environment: Mapping[str, str]) -> None:
@@ -32,17 +32,17 @@ class Zygote:
             stdout=subprocess.PIPE,
             text=True,
         )
-        # It ends when its input does; without this it would be told to be unfinished.
+        # The process ends with its input; without this, Python would warn about an unfinished one.
         atexit.register(self._process.communicate)
 
     def run(
         self, argv: Sequence[str], environment: Mapping[str, str], timeout: float
     ) -> "subprocess.CompletedProcess[str]":
-        """Run a script in a process of its own, and return its exit code (negative for a signal) and what it printed.
+        """Run a script in a process of its own, and return its exit code (negative for a signal) and its output.
 
         Args:
             argv: the path of the script, and its arguments.
-            environment: all of its environment variables.
+            environment: all of its variables.
             timeout: seconds after which it is killed.
         """
         assert self._process.stdin is not None

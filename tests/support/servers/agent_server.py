@@ -1,7 +1,7 @@
-"""Calls an agent again and again in one process: `python agent_server.py AGENT`, a JSON list of arguments a line.
+"""A process that calls an agent again and again: `python agent_server.py AGENT`, a JSON list of arguments a line.
 
-Answers each with a line of JSON: how the call ended, and what it printed. A job, which ends its process, runs in one
-of its own.
+It answers each call with a line of JSON: the exit code, the problem and the output. A job ends its process, so it
+needs one of its own.
 """
 
 import contextlib
@@ -37,7 +37,7 @@ def main() -> None:
     assert specification.loader is not None
     agent = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(agent)
-    # Whatever does not come, never comes here.
+    # Short waits, because an upload or claim that is missing here never arrives.
     agent.UPLOAD_PATIENCE = agent.CLAIM_PATIENCE = 0.05  # type: ignore[attr-defined]
     os.chdir(Path(sys.argv[1]).parent)
     for line in sys.stdin:

@@ -11,7 +11,7 @@ from pathlib import Path
 import boto3
 
 BUCKET = "zenml"
-# The server takes any.
+# Any values, because the server accepts all.
 KEY, SECRET = "a-key", "a-secret-of-nothing"
 _START_SECONDS = 240.0
 

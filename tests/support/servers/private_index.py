@@ -25,11 +25,11 @@ def wheel(name: str) -> bytes:
 
 
 class Index:
-    """A package index, files and Git repositories on loopback, for which one needs an account."""
+    """A package index, files and Git repositories on loopback that need an account."""
 
     def __init__(self, folder: Path, password: str | None = None) -> None:
         self.folder = folder
-        # A blank, a quote and what is special in URLs, shells and netrc files.
+        # The password has a blank, quotes and characters that are special in URLs, shells and netrc files.
         self.password = password or f"p%s/ @'\"#{uuid4().hex}"
         self.refused = 0
         self._account = base64.b64encode(f"me:{self.password}".encode()).decode()
@@ -70,7 +70,7 @@ class Index:
         (self.folder / "files" / f"{name}-1.0-py3-none-any.whl").write_bytes(wheel(name))
 
     def add_repository(self, name: str, files: Mapping[str, str] | None = None) -> None:
-        """Make a Git repository that is served as files, of a package and of these files."""
+        """Create a Git repository with a package and these files, which is served as files."""
         work = self.folder / "work"
         (work / name).mkdir(parents=True)
         (work / name / "__init__.py").touch()

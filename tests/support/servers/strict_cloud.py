@@ -13,7 +13,7 @@ FINAL = ("completed", "failed", "stopped")
 
 
 class StrictCloud:
-    """Starts studios and jobs in a local cloud, and runs commands there."""
+    """A client that starts studios and jobs in a local cloud, and runs commands there."""
 
     def __init__(self, cloud: LocalCloud) -> None:
         self.cloud = cloud
@@ -34,7 +34,7 @@ class StrictCloud:
         return self.call(method, f"/v1/projects/{self.project}{path}", body)
 
     def studio(self) -> str:
-        """Return the id of a new studio that runs."""
+        """Return the id of a new, running studio."""
         studio: str = self.of_project("POST", "/cloudspaces", {"name": f"studio-{uuid4().hex[:8]}"})["id"]
         self.start(studio)
         return studio
@@ -49,7 +49,7 @@ class StrictCloud:
             time.sleep(0.05)
 
     def instance(self, studio: str) -> dict[str, Any]:
-        """Return the machine that a studio has."""
+        """Return the machine of a studio."""
         instance: dict[str, Any] = self.of_project("GET", f"/cloudspaces/{studio}/codestatus")["inUse"]
         return instance
 
@@ -58,7 +58,7 @@ class StrictCloud:
         self.of_project("POST", f"/cloudspaces/{studio}/stop", {})
 
     def run(self, studio: str, command: str) -> tuple[int, str]:
-        """Return the exit code of a command in a studio, and what it wrote."""
+        """Return the exit code of a command in a studio, and its output."""
         answer = self.of_project("POST", f"/cloudspaces/{studio}/execute", {"command": command, "detached": True})
         path = f"/cloudspaces/{studio}/execute/{answer['sessionName']}/stream"
         while (result := self.of_project("GET", path)["result"])["exitCode"] == -1:
@@ -66,7 +66,7 @@ class StrictCloud:
         return result["exitCode"], result["output"].strip()
 
     def output(self, studio: str, command: str) -> str:
-        """Return what a command in a studio wrote, which ends well."""
+        """Return the output of a command in a studio, which must succeed."""
         code, output = self.run(studio, command)
         assert code == 0, output
         return output
@@ -81,7 +81,7 @@ class StrictCloud:
         return job
 
     def wait(self, job: str) -> dict[str, Any]:
-        """Return a job when it has ended."""
+        """Wait for the end of a job, and return the job."""
         deadline = time.monotonic() + WAIT_SECONDS
         while (found := self.of_project("GET", f"/jobs/{job}"))["state"] not in FINAL:
             assert time.monotonic() < deadline
@@ -89,6 +89,6 @@ class StrictCloud:
         return found
 
     def log(self, job: str) -> str:
-        """Return what a job wrote until its end."""
+        """Wait for the end of a job, and return its output."""
         self.wait(job)
         return (self.cloud.root / "jobs" / job / "output").read_text().strip()

@@ -23,7 +23,7 @@ def serve_zenml(
     address: str = "127.0.0.1",
     register: Callable[[dict[str, str], Path], None] = register_stack,
 ) -> Iterator[dict[str, str]]:
-    """Run a ZenML server, and yield the environment of a user who has signed in to it and has registered a stack."""
+    """Run a ZenML server, and yield the variables of a user who has signed in to it and has registered a stack."""
     (folder / "server").mkdir(parents=True)
     with socket.socket() as free:
         free.bind((address, 0))
