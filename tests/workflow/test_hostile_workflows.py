@@ -29,7 +29,7 @@ def refused(folder: Path, text: str | bytes) -> str:
 
 
 def nested(line: str, *, times: int = 9, levels: int = 9) -> str:
-    """Return lines of which each holds the one before several times."""
+    """Return lines each of which contains the previous one several times."""
     lines = ["x-0: &a0 {k0: 1}"]
     lines += [f"x-{n}: &a{n} {line.format(', '.join([f'*a{n - 1}'] * times))}" for n in range(1, levels + 1)]
     return "\n".join(lines) + "\n" + STEP

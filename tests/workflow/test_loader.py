@@ -57,7 +57,7 @@ def load(folder: Path, text: str, environment: dict[str, str] | None = None) -> 
 
 
 def refused(folder: Path, text: str) -> list[str]:
-    """Load what must be refused, and return the message's lines without the folder."""
+    """Load a workflow file that must be refused, and return the message's lines without the folder."""
     with pytest.raises(PlanError) as error:
         load(folder, text)
     return str(error.value).replace(f"{folder}/", "").splitlines()

@@ -15,7 +15,7 @@ from lightning_native.lightning.machines import machine_slugs
 from lightning_native.user_input.yaml_document import read_yaml
 from lightning_native.workflow.loader import SHELL, load_workflow
 
-# What YAML can hold; names are printable besides.
+# Texts that YAML can hold; names must also be printable.
 texts = st.text(st.characters(blacklist_categories=["Cs", "Cc"]), min_size=1, max_size=20)
 names = texts.filter(lambda name: name.isprintable() and any(map(str.isalnum, name)))
 studios = names.filter(lambda name: "/" not in name and name == name.strip() and name[0] not in "-.")
@@ -92,7 +92,7 @@ def written(plan: RunPlan, environments: dict[str, dict[str, str]]) -> dict[str,
 
 
 def without_origins(plan: RunPlan) -> RunPlan:
-    """The same plan with requirements that do not tell where they were written."""
+    """Return the same plan with requirements that do not name their source."""
     return replace(
         plan,
         steps=tuple(
@@ -116,7 +116,7 @@ def test_a_plan_written_as_a_workflow_is_read_as_that_plan(
     try:
         workflow = load_workflow(path, run_id=plan.run_id, environment={})
     except PlanError as error:
-        # Steps that share a studio share requirements, which may not go together.
+        # Steps in one studio share requirements, and some of those contradict each other.
         assert "cannot hold together" in str(error)  # noqa: PT017
         return
     assert _joined(without_origins(workflow.plan)) == _joined(without_origins(plan))
