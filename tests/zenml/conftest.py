@@ -13,7 +13,7 @@ from lightning_native.lightning.local import attach
 
 @pytest.fixture(scope="session", autouse=True)
 def source_root() -> None:
-    """One of several processes of pytest has no main module for ZenML to find the user's code by."""
+    """Set the root of the user's code, because workers of pytest have no main module by which ZenML finds it."""
     set_custom_source_root(str(Path(__file__).parent))
 
 
@@ -21,7 +21,7 @@ def source_root() -> None:
 def zenml_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[dict[str, str], dict[str, str]]]:
     folder = tmp_path_factory.mktemp("zenml")
     environment = new_zenml(folder)
-    # Held for the whole session, so that not every run starts and ends the local cloud.
+    # One local cloud for the whole session, so that runs do not start and end one each.
     with attach(folder / "home" / "cloud") as cloud_environment:
         yield environment, cloud_environment
 
@@ -34,6 +34,6 @@ def workbench(zenml_home: tuple[dict[str, str], dict[str, str]], tmp_path: Path)
 
 @pytest.fixture
 def server(zenml_home: tuple[dict[str, str], dict[str, str]], tmp_path: Path) -> Iterator[dict[str, str]]:
-    """Run a ZenML server, and yield the environment of its user."""
+    """Run a ZenML server, and yield the variables of its user."""
     with serve_zenml(zenml_home[0], tmp_path) as user:
         yield user

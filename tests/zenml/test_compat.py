@@ -1,11 +1,11 @@
-"""A name of ZenML that its next version renames costs a mend of ours, and no step its start."""
+"""Renamed names of ZenML: a rename in its next version disables one adaptation of ours, and every step starts."""
 
 import re
 
 import pytest
 from tests.support.workbench import Workbench
 
-# With the consequence that the step's log names, where there is one.
+# Each name with the consequence of its absence in the step's log, if there is one.
 NAMES = {
     "publish_failed_step_run": "a step that is stopped, or loses its machine, may be shown as failed",
     "_handle": "a step that saves its work when it is to end may be told so again",
@@ -22,7 +22,7 @@ NAMES = {
     "StepOperatorEntrypointConfiguration": "",
 }
 
-# Renames a word in all of ZenML's source, as it is imported.
+# Code that renames a word in all of ZenML's source during its import.
 RENAME = r"""
 import importlib.machinery, os, re, sys
 

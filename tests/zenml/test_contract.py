@@ -87,11 +87,11 @@ def test_settings_retries_metadata_status_and_a_cached_run(workbench: Workbench)
     assert seen["status"] == "completed"
     early = 'it\'s "early" $HOME'
     assert seen["look"] == f"{early}|2|{early}|step's"
-    # A failed and a killed attempt were tried again by us, each in a process and as a version of its own.
+    # The engine followed a failed and a killed attempt with others, each in a process and as a version of its own.
     assert seen["versions"] == [[1, "retried"], [2, "retried"], [3, "completed"]]
     assert (workbench.folder / "tries").read_text() == "xxx"
 
-    # What ZenML is told when it asks about a run that it believes to be running.
+    # The answers to ZenML about a run whose state it has as running.
     assert seen["fetched"][0] == "completed"
     assert "'on_gpu': <ExecutionStatus.COMPLETED" in seen["fetched"][1]
 
@@ -114,7 +114,7 @@ def test_settings_retries_metadata_status_and_a_cached_run(workbench: Workbench)
     assert "on_gpu" in workbench.command(*metadata["logs_command"].split()[1:])
     workbench.assert_nothing_left()
 
-    # Everything is in the cache now: not even a run of ours begins, and Lightning hears nothing.
+    # All steps are in the cache now, so no run of ours begins, and Lightning receives no request.
     code, output = workbench.run(PIPELINE, FOLDER=str(workbench.folder), LIGHTNING_NATIVE_HOME="/dev/null/nowhere")
     assert code == 0, output
     assert set(facts(workbench)["steps"].values()) == {"cached"}

@@ -1,4 +1,4 @@
-"""The defects of ZenML's own Lightning integration, each with the tests that keep it from coming back here."""
+"""The defects of ZenML's own Lightning integration, each with the tests that prevent it here."""
 
 import ast
 from pathlib import Path
@@ -85,7 +85,7 @@ def test_the_table_is_complete() -> None:
 
 
 def test_nothing_sleeps_for_a_fixed_while() -> None:
-    """What takes a while is asked for again and again; nobody waits for longer than a second without looking."""
+    """Waits are polls: no sleep of the engine or of the parts for ZenML and Lightning is fixed and above a second."""
     package = Path(lightning_native.__file__).parent
     long_sleeps = []
     for path in [*package.glob("engine/**/*.py"), *package.glob("zenml/*.py"), *package.glob("lightning/*.py")]:
@@ -102,7 +102,7 @@ def test_nothing_sleeps_for_a_fixed_while() -> None:
 def test_a_local_artifact_store_is_for_the_local_cloud_only(cloud: str, is_local: bool, allowed: bool) -> None:
     store = SimpleNamespace(name="files", config=SimpleNamespace(is_local=is_local))
     component = SimpleNamespace(name="mine", type=SimpleNamespace(value="step_operator"))
-    ok, reason = reachable(component, cloud, SimpleNamespace(artifact_store=store))  # type: ignore[arg-type]  # as much as it asks for
+    ok, reason = reachable(component, cloud, SimpleNamespace(artifact_store=store))  # type: ignore[arg-type]  # as much as it reads
     assert ok is allowed
     assert ("zenml step-operator update mine --cloud=local" in reason) is not allowed
 

@@ -1,4 +1,4 @@
-"""Files of the user with the names of modules neither break a pipeline nor run in its controller."""
+"""Users' files with the names of modules neither break a pipeline nor run in its controller."""
 
 import subprocess
 import sys
@@ -36,10 +36,10 @@ if __name__ == "__main__":
 
 @pytest.mark.parametrize("synchronous", [True, False])
 def test_a_pipeline_runs_in_a_folder_of_files_named_like_modules(workbench: Workbench, synchronous: bool) -> None:
-    # The script is in a folder below: what lies beside a script, Python itself finds first.
+    # The script is in a folder below, because Python itself finds files beside a script first.
     code = workbench.folder / "code"
     code.mkdir()
-    # ZenML itself looks for a flavor in the folder of the code first.
+    # ZenML itself searches for a flavor in the folder of the code first.
     hostile = HostileFolder(code, spare=frozenset({"lightning_native"}))
     (code / "helper.py").write_text("NAME = 'a helper'\n")
     (code / "steps.py").write_text(STEPS)
@@ -59,6 +59,6 @@ def test_a_pipeline_runs_in_a_folder_of_files_named_like_modules(workbench: Work
         assert time.monotonic() < deadline
         time.sleep(1)
     assert workbench.statuses() == {"run": "completed", "greet": "completed"}
-    # ZenML itself has pip list what is installed where the script was started.
+    # ZenML itself runs `pip freeze` in the folder in which the script was started.
     assert [line for line in hostile.imported() if "'pip', 'freeze'" not in line] == []
     workbench.assert_nothing_left()

@@ -37,7 +37,7 @@ def test_another_python_of_the_machines_is_logged_once_until_they_were_asked(wor
     text = " ".join(output.split())
     assert f"The machines have Python 3.8, and this computer {OWN}: " in text
     assert text.index("The machines have") < text.index("is driven by process")
-    # ZenML starts a step with the environment's own interpreter, which its commands find, too.
+    # ZenML starts a step with the environment's own interpreter, which the step's commands also find first.
     first, interpreter = output.split("RESULT ")[1].split()[:2]
     assert first == interpreter
     with Journal(workbench.journal) as journal:

@@ -51,7 +51,7 @@ def stacks(teamspace: str, username: str) -> dict[str, dict[str, dict[str, objec
     described = {}
     for name in ("before", "after"):
         components = yaml.safe_load((EXAMPLE / f"{name}.yaml").read_text())["components"]
-        # The names of whoever moves over; the local cloud has its own.
+        # The example has the names of a user; the local cloud has its own.
         components["orchestrator"]["configuration"] |= {"teamspace": teamspace, "username": username}
         described[name] = components
     return described
@@ -94,9 +94,9 @@ def test_the_same_file_runs_on_both(zenml_home: tuple[dict[str, str], dict[str, 
             workbench.python(f"from zenml.client import Client; Client().activate_stack({name!r})")
             if name == "before":
                 if "/teamspace/studios/this_studio" not in at_home:
-                    # It needs the platform's paths, which not every kernel lets an ordinary user have.
+                    # The old integration needs the platform's paths, which not every kernel gives an ordinary user.
                     continue
-                # It does not start it itself.
+                # The old integration does not start the studio itself.
                 ask(workbench, script, cloud, "start")
             given = {"LIGHTNING_CLOUD_URL": cloud.url}
             code, outputs[name] = workbench.run((EXAMPLE / "pipeline.py").read_text(), **given)

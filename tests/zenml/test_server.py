@@ -47,8 +47,8 @@ def test_eight_steps_at_the_same_time(
     assert set(workbench.statuses().values()) == {"completed"}
     workbench.assert_nothing_left()
     if store == "server":
-        # What the heartbeat watch looks at.
+        # The heartbeats that the controller checks.
         assert "HEARTBEATS 8" in output
-        # The token that the steps signed in with is in no file of ours.
+        # No file of ours contains the token with which the steps signed in.
         token = environment["ZENML_STORE_API_TOKEN"]
         assert files_with(token, Path(environment["LIGHTNING_NATIVE_HOME"])) == []

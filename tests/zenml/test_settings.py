@@ -30,7 +30,7 @@ Settings = LightningNativeOrchestratorSettings
 
 
 class Stack(SimpleNamespace):
-    """What the requirements of a stack are asked of."""
+    """A stack with requirements."""
 
     apt_packages = ("from-stack",)
 

@@ -79,7 +79,7 @@ def test_marked_steps_run_on_lightning_and_the_others_here(workbench: Workbench)
     assert "/studios/elsewhere-there-" in url
     statuses = json.loads(output.split("STATUSES ")[1].splitlines()[0])
     assert statuses == {"command": "completed", "here": "completed", "there": "completed"}
-    # The command of a step reaches it as it was written, read by no shell on the way.
+    # A step's command arrives as it was written, without a shell that changes it.
     assert (workbench.folder / "out").read_text() == "it's $HOME a  b\n"
     assert "ValueError: on purpose" in output
     assert "FAILED WITH Pipeline run has failed due to failure in step(s): broken" in output

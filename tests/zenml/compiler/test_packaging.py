@@ -92,7 +92,7 @@ def test_steps_run_as_jobs_in_their_images_and_their_secrets_are_in_no_record(wo
     assert (spec["imageSecretRef"], spec["imageClusterCredentials"]) == ("registry-login", True)
     assert (spec["env"], spec["cloudspaceId"]) == ([], "")
     assert SECRET not in json.dumps(record)
-    # Not in what the cloud keeps, nor in a command line; here only where the run needs it until it ends.
+    # The secret is not in the cloud's records or in command lines, and here only in the file for the run.
     home = Path(workbench.environment["LIGHTNING_NATIVE_HOME"])
     assert {path.name for path in files_with(SECRET, home)} <= {"environments.json"}
     arguments = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True).stdout
@@ -104,7 +104,7 @@ def test_steps_run_as_jobs_in_their_images_and_their_secrets_are_in_no_record(wo
     assert "RESULT from the code|correct|data" in output, output
     assert "('train', 'registry.example/train:7')" in output
     assert "('flaky', 'registry.example/base:1')" in output
-    # The machines that were taken away are no retries: there was only one.
+    # Interrupted attempts are no retries, of which there was only one.
     assert "VERSIONS [(1, 'retried'), (2, 'completed')]" in output, output
     assert all((workbench.folder / f"saved{number}").exists() for number in (1, 2))
     assert "BUILT registry.example/train:7" in output
@@ -116,7 +116,7 @@ def test_steps_run_as_jobs_in_their_images_and_their_secrets_are_in_no_record(wo
     assert (steps["flaky"].attempt, steps["train"].machine, steps["flaky"].machine) == (4, "L4", "CPU")
     assert files_with(SECRET, home) == []
     assert workbench.job_records() == []
-    assert not list(Path("/tmp").glob(f"lightning-native-{record['name'][:20]}*"))  # noqa: S108  where they are mounted
+    assert not list(Path("/tmp").glob(f"lightning-native-{record['name'][:20]}*"))  # noqa: S108  the path of their mount
     workbench.assert_nothing_left()
 
 
@@ -152,7 +152,7 @@ if __name__ == "__main__":
 
 
 def test_steps_run_from_the_code_as_an_installed_package(workbench: Workbench) -> None:
-    # Neither folder is a package, and `find_packages` would lose both.
+    # Neither folder is a package, so `find_packages` would omit both.
     workbench.write("tools/helper.py", "def answer():\n    return 'from the wheel'\n")
     workbench.write("data/with blank.txt", "data")
     workbench.write(".env", "KEY=secret")

@@ -1,4 +1,4 @@
-"""A ZenML schedule has the times that Lightning is asked for, and steps know its start and end."""
+"""A ZenML schedule's translation: Lightning's schedule has its times, and steps receive its start and end."""
 
 from datetime import datetime, timedelta, timezone
 from types import SimpleNamespace

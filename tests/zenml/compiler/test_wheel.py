@@ -1,4 +1,4 @@
-"""A wheel has every file of an archive of the code, or reports each file that it cannot have."""
+"""A wheel has every file of an archive of the code; files that a wheel cannot have are an error."""
 
 import os
 import tempfile
@@ -79,7 +79,7 @@ def test_what_becomes_a_link_or_a_pipe_while_it_is_copied_is_not_read(
     monkeypatch.setattr(wheels, "_problem", change_after_the_check)
     with pytest.raises(ArchiveError):
         copy_project(root)
-    # No copy is left either.
+    # The temporary copy is deleted.
     assert list(Path(tempfile.gettempdir()).iterdir()) == []
 
 

@@ -1,4 +1,4 @@
-"""The process that publishes a run's end may be on another machine, and may die."""
+"""The process that publishes a run's end may run on another machine, and may die."""
 
 import os
 import signal

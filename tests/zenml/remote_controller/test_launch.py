@@ -64,7 +64,7 @@ def test_an_asynchronous_run_is_driven_by_a_studio_that_leaves_nothing_but_its_l
     assert "SUBMITTED" in output
     command = re.search(r"runs logs \S+ --follow", output)
     assert command, output
-    # ZenML shows the run failed with its first failed step; the controller goes on with the others.
+    # ZenML shows the run as failed from its first failed step on; the controller continues with the others.
     wait_for_end(workbench)
     wait_until_nothing_is_left(workbench)
     assert workbench.statuses() == {
@@ -74,7 +74,7 @@ def test_an_asynchronous_run_is_driven_by_a_studio_that_leaves_nothing_but_its_l
         "after_good": "completed",
     }
     with Journal(workbench.journal) as journal:
-        # This machine only knows to whom it gave the run.
+        # This machine records only the controller location.
         record = journal.runs(1)[0]
         assert [step.name for step in journal.steps(record.run_id)] == ["controller"]
         assert "handed over" in journal.events(record.run_id)[-1].text
@@ -172,7 +172,7 @@ def runs_of(workbench: Workbench) -> list[str]:
 
 
 def wait_until_nothing_is_left(workbench: Workbench) -> None:
-    """The controller publishes the end before it deletes its own studio."""
+    """Wait until nothing is left, because a controller deletes its own studio after it has published the end."""
     deadline = time.monotonic() + 240
     while True:
         try:
@@ -233,7 +233,7 @@ if __name__ == "__main__":
 """
 
 
-# What a dynamic pipeline does is the same however its code gets there.
+# The same dynamic pipeline with each packaging.
 WITH = "@pipeline(dynamic=True, settings={'orchestrator': {'packaging': '%s'}, 'docker': DockerSettings(%s)})"
 WHEEL = DYNAMIC.replace("@pipeline(dynamic=True)", WITH % ("wheel", ""))
 IMAGES = DYNAMIC.replace("@pipeline(dynamic=True)", WITH % ("image", "parent_image='i:1', skip_build=True"))
@@ -303,7 +303,7 @@ def test_a_dynamic_run_that_nobody_watches_any_more_is_resumed_through_zenml(wor
     process.communicate(timeout=240)
     assert process.returncode != 0
     (workbench.folder / "go").touch()
-    # As it is said in the pipeline's own folder: what is submitted again would be the code there.
+    # The command runs in the pipeline's own folder, because a resumed run submits the code of its folder.
     workbench.python(RESUME)
     assert set(workbench.statuses().values()) == {"completed"}
     for name in ("plan", "train0", "train1", "best"):
@@ -323,7 +323,7 @@ def test_stopping_a_dynamic_run_stops_its_isolated_steps(workbench: Workbench, s
         process.communicate(timeout=400)
         wait_for_file(workbench.folder / "train1")
         workbench.python(STOP)
-    # Already: it returns when all has ended.
+    # Without a wait, because the command returns after the run's end.
     statuses = workbench.statuses()
     assert (statuses["run"], statuses["train_2"]) == ("stopped", "stopped"), statuses
     assert "best" not in statuses

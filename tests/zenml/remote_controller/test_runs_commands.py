@@ -83,7 +83,7 @@ def wait_until(so: Callable[[], bool]) -> None:
 
 @pytest.fixture
 def elsewhere(workbench: Workbench, tmp_path: Path) -> dict[str, str]:
-    """The environment of another machine: with the credentials, without anything of the one that submitted."""
+    """The variables of another machine, with the credentials and a home of its own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("LIGHTNING_", "ZENML_"))}
     return {**kept, **workbench.cloud_environment, "LIGHTNING_NATIVE_HOME": str(tmp_path / "elsewhere")}
 

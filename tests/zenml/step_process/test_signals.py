@@ -1,4 +1,4 @@
-"""A step that gets SIGTERM, and whose process is expected to end."""
+"""A step that receives SIGTERM, and whose process is expected to end."""
 
 import signal
 import subprocess
@@ -18,7 +18,7 @@ def test_zenml_is_asked_why_a_step_is_to_end_only_where_nobody_else_knows(
 ) -> None:
     of_zenml = KeyboardInterrupt()
     monkeypatch.setattr(SignalHandler, "_finalize_shutdown", lambda _: of_zenml)
-    # Put back afterwards: what is tested stays as long as its process.
+    # The replaced attributes are restored after the test, because the tested context does not restore them.
     monkeypatch.setattr(SignalHandler, "_handle", SignalHandler._handle)
     for module in (publish_utils, step_runner):
         monkeypatch.setattr(module, "publish_failed_step_run", publish_utils.publish_failed_step_run)

@@ -12,7 +12,7 @@ import lightning_native
 from lightning_native.zenml.flavor import LightningNativeOrchestratorFlavor, LightningNativeStepOperatorFlavor
 
 REFUSED = ("lightning_native._native", "lightning_native.engine", "lightning_native.lightning", "lightning_sdk")
-# Python itself imports this one wherever it finds it, so that every process of a step has it.
+# The content of a module that Python imports at every start, so every process of a step has it.
 CUSTOMIZE = f"""
 import sys
 

@@ -33,7 +33,7 @@ def nightly() -> None:
 if __name__ == "__main__":
     nightly.with_options(schedule=Schedule(name="often", cron_expression="*/5 * * * *"))()
 """
-# Waits in one process: starting ZenML again and again would take the time that the runs need.
+# A wait in one process, because repeated starts of ZenML would take the time that the runs need.
 LOOK = """
 import json, time
 from zenml.client import Client
@@ -50,7 +50,7 @@ while len(completed()) < {count}:
 print("RUNS", json.dumps([[run.orchestrator_run_id, run.schedule.name] for run in completed()]))
 """
 
-# What has begun when a schedule is paused goes on; nothing begins for longer than it pauses between two runs.
+# Runs that have begun before a pause continue; no run begins for more than a schedule's interval after it.
 PAUSED = """
 import time
 from lightning_native.engine.schedules import list_schedules
@@ -77,7 +77,7 @@ def zenml(workbench: Workbench, *arguments: str) -> None:
 
 
 def completed(workbench: Workbench, count: int = 0, pipeline: str = "nightly") -> list[list[str]]:
-    """Return the id and the schedule of each run that has completed, once there are so many."""
+    """Return the id and the schedule of each completed run, once there are as many as expected."""
     look = LOOK.format(count=count, pipeline=pipeline)
     runs: list[list[str]] = json.loads(workbench.python(look).split("RUNS ")[1])
     return runs
@@ -94,7 +94,7 @@ def test_a_schedule_runs_three_times_is_paused_changed_and_deleted(
         code, output = workbench.run(PIPELINE)
         assert code == 0, output
         runs = completed(workbench, 3)
-        # Each is a run of its own, under the id that its jobs share and no other run has.
+        # Each run has an id of its own, which its jobs share.
         assert len({run[0] for run in runs}) == len(runs)
         assert {run[1] for run in runs} == {"often"}
 

@@ -47,7 +47,7 @@ LOG = """
 from lightning_native.zenml.remote_controller.log import kept_log
 print(kept_log("{run_id}"))
 """
-# The machine that runs the test runs the cloud, too, and perhaps other tests.
+# A long limit, because the computer of the test also runs the cloud, and perhaps other tests.
 LIMIT = 240
 
 
@@ -112,7 +112,7 @@ def test_a_forced_stop_ends_everything(
     workbench.wait_for(process, "is driven by process")
     wait_until_up(workbench, {"provisioning": 0, "steps run": 8}[phase])
     stop(workbench)
-    # Already: the command returns when all has ended.
+    # Without a wait, because the command returns after the run's end.
     statuses = workbench.statuses()
     assert set(statuses.values()) == {"stopped"}, statuses
     with Journal(workbench.journal) as journal:
@@ -133,7 +133,7 @@ def test_a_forced_stop_of_a_run_whose_controller_is_on_lightning_ends_everything
     assert code == 0, output
     wait_until_up(workbench, steps_up)
     stop(workbench)
-    # Already: the command returns when all has ended.
+    # Without a wait, because the command returns after the run's end.
     statuses = workbench.statuses()
     assert set(statuses.values()) == {"stopped"}, statuses
     workbench.assert_nothing_left()
@@ -159,7 +159,7 @@ def test_a_controller_on_lightning_ends_everything_though_the_command_that_stops
     while set((statuses := workbench.statuses()).values()) != {"stopped"}:
         assert time.monotonic() < deadline, statuses
         time.sleep(1)
-    # It deletes its studio last.
+    # The controller deletes its own studio last.
     while workbench.studios():
         assert time.monotonic() < deadline
         time.sleep(1)
