@@ -21,7 +21,7 @@ from tests.support.search import files_with
 
 
 class Studio:
-    """A folder with the agent in it, as a studio has it."""
+    """A folder with the agent in it, in a studio's place."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -93,7 +93,7 @@ def test_the_specification_with_its_secrets_is_gone_once_claimed(studio: Studio)
     os.geteuid() != 0 or not Path("/proc/self/autogroup").exists(), reason="the system may refuse it now and then"
 )
 def test_a_command_has_the_priority_of_its_agent(studio: Studio) -> None:
-    # The agent sets that of the session once the command runs.
+    # The agent sets the session's priority once the command runs.
     script = "nice; for i in $(seq 100); do grep -q 'nice [1-9]' /proc/self/autogroup && break; sleep 0.1; done"
     sha256 = studio.upload("run.a", argv=["sh", "-c", f"{script}; cut -d ' ' -f 3 /proc/self/autogroup"])
     command = ["nice", "-n", "7", sys.executable, str(studio.agent), "start", "run.a", "--spec-sha256", sha256]
@@ -258,7 +258,7 @@ def test_a_job_prints_the_output_and_the_result_of_each_attempt_and_ends_as_the_
         for attempt, line in enumerate((lines[1], lines[3]), start=1)
     ]
     assert [result["exit_code"] for result in results] == [3, 0]
-    # Neither its secrets nor what it needed for a while are left.
+    # The job's secrets and temporary files are deleted.
     assert list((studio.agent.parent / "ops").iterdir()) == []
 
 
@@ -347,7 +347,7 @@ def test_code_that_was_not_used_for_long_is_deleted_but_for_the_last_few(studio:
         folder.mkdir(parents=True)
         os.utime(folder, times=(0, time.time() - age * 30 * 86400))
     os.utime(studio.home / "code" / "quarter")
-    # Used again, so that "month" is the third of the last.
+    # The folder "year" is used again, so the three last used ones are it, "now" and "quarter".
     studio.call("unpack", "nowhere", "0", str(studio.home / "code" / "year"))
     assert {path.name for path in (studio.home / "code").iterdir()} == {"now", "quarter", "year"}
 
@@ -367,7 +367,7 @@ def test_operations_started_together_answer_together(studio: Studio) -> None:
     answers = request(one=["sh", "-c", "echo x >>count; echo one"], two=["sh", "-c", "echo x >>count; exit 2"])
     assert base64.b64decode(answers["one"]["data"]) == b"one\n"
     assert answers["two"]["result"]["exit_code"] == 2
-    # Delivered again, with one more beside them.
+    # The request repeats an operation and adds another one.
     answers = request(one=["sh", "-c", "echo x >>count"], three=["true"])
     assert (answers["one"]["state"], answers["three"]["result"]["exit_code"]) == ("done", 0)
     assert (studio.home / "count").read_text() == "x\nx\n"
@@ -396,7 +396,7 @@ def test_what_a_run_owes_when_it_leaves_is_owed_by_those_who_are_still_there(stu
         studio.start(f"{run}.a", argv=["sleep", "77"])
     assert studio.call("leave", "one", "--stay")["others"] == ["three", "two"]
     assert studio.call("leave", "one", "--owes") == {"others": ["three", "two"], "stop": False, "forgotten": 1}
-    # It came after the one that owed, and leaves while others are there.
+    # This run arrives after the one that owed the stop, and leaves before the last run.
     studio.start("four.a", argv=["true"])
     assert not studio.call("leave", "four")["stop"]
     assert not studio.call("leave", "three")["stop"]

@@ -16,7 +16,7 @@ SETTING_UP = "Error: We are still setting things up for you. Please try again in
 
 
 def command(folder: Path, name: str, script: str) -> Path:
-    """Make a shell command."""
+    """Write a shell command."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / name
     path.write_text(f"#!/bin/sh\n{script}\n")
@@ -25,14 +25,14 @@ def command(folder: Path, name: str, script: str) -> Path:
 
 
 def interpreter(folder: Path) -> dict[str, str]:
-    """Make what answers as an interpreter does, and return the agent's answer for it."""
+    """Write a command that answers as an interpreter does, and return the agent's answer for it."""
     path = command(folder, "python", ANSWER.format(path=folder / "python"))
     return {"executable": str(path), "version": "3.9.18", "bin": str(folder)}
 
 
 @pytest.fixture(autouse=True)
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine of which only what a test adds answers."""
+    """A machine with no other interpreters than the test adds."""
     for name in ("VIRTUAL_ENV", "CONDA_PREFIX", "UV_LIGHTNING_VIRTUALENV_ROOT"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(agent, "CONDA_FOLDERS", (str(tmp_path / "system" / "bin"), str(tmp_path / "zeus" / "bin")))
@@ -67,7 +67,7 @@ def test_an_active_environment_then_conda_then_its_folders_then_path(
     monkeypatch.setenv("CONDA_PREFIX", str(machine / "conda"))
     command(machine / "path", "python3", ANSWER.format(path=machine / "path" / "python3"))
     assert agent.find_interpreter()["executable"] == str(machine / "path" / "python3")
-    # Each comes before those that were there.
+    # Each folder comes before the earlier ones.
     for folder in ("path", "zeus/bin", "system/bin", "conda/bin", "venv/bin"):
         expected = interpreter(machine / folder)
         assert agent.find_interpreter() == expected
@@ -101,9 +101,9 @@ def test_a_machine_without_an_interpreter_says_so() -> None:
         f"echo '{SETTING_UP}'",
         f"echo '{SETTING_UP}' >&2",
         f"echo '{SETTING_UP}'; exit 1",
-        # Other words, of a machine that means the same.
+        # A machine with other words for the same state.
         "echo 'please wait'",
-        # No answer: neither a version nor a path can be read.
+        # Outputs without a valid path or version.
         """echo '{"executable": "python", "version": "3.12.1"}'""",
         """echo '{"executable": "/usr/bin/python", "version": "twelve"}'""",
         "echo '[1]'",
@@ -112,7 +112,7 @@ def test_a_machine_without_an_interpreter_says_so() -> None:
 )
 def test_a_machine_that_is_not_ready_is_not_taken_for_an_answer(machine: Path, script: str) -> None:
     command(machine / "system" / "bin", "python", script)
-    # It answers by then, and is not what steps will have.
+    # An interpreter that answers at once, but is not the one that steps will have.
     interpreter(machine / "path")
     with pytest.raises(SystemExit, match="this machine is not ready"):
         agent.find_interpreter()
@@ -135,7 +135,7 @@ def test_the_interpreters_folder_is_first_on_path_once(machine: Path) -> None:
     expected = interpreter(folder)
     assert environment(bin=str(folder))["PATH"] == f"{folder}:{machine / 'path'}"
     assert agent.find_program("python", environment(bin=str(folder))) == expected["executable"]
-    # Also before what a step's own PATH has, and not twice.
+    # The folder is also first, and only once, on a PATH that the step sets itself.
     given = environment(bin=str(folder), env={"PATH": f"/mine:{folder}"})
     assert given["PATH"] == f"{folder}:/mine"
 

@@ -1,4 +1,4 @@
-"""Commands that stop or delete something name it and ask; without a terminal to ask on they refuse."""
+"""Commands that stop or delete something name it and ask; without a terminal for the question they refuse."""
 
 import os
 import subprocess

@@ -36,12 +36,12 @@ except ImportError as error:
 def _pythons() -> dict[tuple[int, int], str]:
     """Return a Python of each version that this machine has, by its version."""
     found = {sys.version_info[:2]: sys.executable}
-    # Beside the one that runs this, as pyenv keeps them.
+    # pyenv keeps other versions beside the running interpreter.
     versions = Path(sys.base_prefix).parent
     for minor in range(AGENT_FROM[1], NEWEST[1] + 1):
         kept = sorted(str(path) for path in versions.glob(f"3.{minor}.*/bin/python3"))
         for path in filter(None, [*kept, shutil.which(f"python3.{minor}")]):
-            # What pyenv puts on the PATH need not stand for a Python.
+            # A shim of pyenv on the PATH may stand for no Python.
             if subprocess.run([path, "-c", ""], capture_output=True, check=False).returncode == 0:
                 found.setdefault((3, minor), path)
     return found
@@ -98,6 +98,6 @@ def test_the_package_compiles_and_its_own_parts_load_without_anything_installed(
     folder = tmp_path / "package"
     run(python, agent.__file__, "unpack", str(packed.archive), packed.sha256, str(folder))
     run(python, "-m", "compileall", "-q", str(folder))
-    # Without `site`, nothing that is installed is there.
+    # Without `site`, no installed package can be imported.
     printed = run(python, "-S", "-W", "error", "-c", IMPORTS, env={"PYTHONPATH": str(folder)})
     assert printed.split() == [str(folder / "lightning_native" / "__init__.py"), "True"]

@@ -1,4 +1,4 @@
-"""The folder of our own files where its user has no home, or one that is another's."""
+"""The folder of our own files, for a user without a home, or with the home of another user."""
 
 import pwd
 from pathlib import Path
@@ -12,7 +12,7 @@ from lightning_native.lightning.credentials import Credentials
 
 @pytest.fixture
 def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user as a container has it: no HOME, and no entry in /etc/passwd."""
+    """A user as in a container: without HOME, and without an entry in /etc/passwd."""
 
     def unknown(_uid: int) -> pwd.struct_passwd:
         raise KeyError

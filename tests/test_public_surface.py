@@ -43,12 +43,12 @@ def test_every_name_can_be_listed_and_imported_before_the_native_module_is_loade
 
 def test_a_name_that_is_not_there_is_an_attribute_error():
     with pytest.raises(AttributeError, match="no attribute 'select_file'"):
-        lightning_native.select_file  # noqa: B018  looking is what fails
+        lightning_native.select_file  # noqa: B018  the access itself fails
 
 
 @pytest.fixture
 def python_part(tmp_path):
-    """The package as machines have it that run steps: without the native module."""
+    """The package as the machines of steps have it: without the native module."""
     source = Path(lightning_native.__file__).parent
     shutil.copytree(
         source, tmp_path / "part" / "lightning_native", ignore=shutil.ignore_patterns("*.so", "__pycache__")
@@ -61,7 +61,7 @@ def test_without_the_native_module_its_names_say_how_to_get_it(python_part):
         f"import sys; sys.path.insert(0, {str(python_part)!r}); import lightning_native.errors\n"
         "try:\n    from lightning_native import select_files\nexcept ImportError as error:\n    print(error)\n"
     )
-    # Isolated from what is installed, and so as bare as a machine can be.
+    # Isolated from installed packages, and so as bare as a machine can be.
     done = subprocess.run([sys.executable, "-I", "-S", "-c", code], check=True, capture_output=True, text=True)
     assert "lightning_native.select_files needs the native module" in done.stdout
     assert "install lightning-native as a requirement" in done.stdout

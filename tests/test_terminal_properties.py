@@ -25,7 +25,7 @@ def test_nothing_but_text_and_colours_is_left_wherever_the_text_is_cut(pieces: l
     assert not CONTROL.search(COLOUR.sub("", shown) if colour else shown)
     cleaner = Cleaner(colour=colour)
     assert "".join(cleaner.feed(piece) for piece in pieces) + cleaner.finish() == shown
-    # What is clean stays as it is, and no colour goes over the end of its line.
+    # A clean text is unchanged by a second call, and no colour continues after the end of its line.
     assert clean(shown, colour=colour) == shown
     for line in shown.split("\n"):
         colours = COLOUR.findall(line)
