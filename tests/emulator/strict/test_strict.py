@@ -29,7 +29,7 @@ ONE = "A Studio has a default conda environment\n(max 1 environment). Start a ne
 
 
 def strict(root: Path, *, index: bool = False, python: str | None = None) -> LocalCloud:
-    """A cloud that is quick to start and asks no package index."""
+    """A cloud that starts fast and uses no package index unless the caller wants one."""
     return LocalCloud(root, strict=True, index=index, preinstalled=(), python=python)
 
 

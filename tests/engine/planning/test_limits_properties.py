@@ -1,4 +1,4 @@
-"""With limits as extra dependencies, no limit is exceeded, and every order of a plan still holds."""
+"""Limits as extra dependencies: no limit is exceeded, and every order of a plan still holds."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st

@@ -1,4 +1,4 @@
-"""Everything that a request with a lost answer has created is found again by its name, and released."""
+"""Requests with a lost answer: everything that they created is found again by its name, and released."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A wheel has every file of an archive of the code; files that a wheel cannot have are an error."""
+"""A wheel has every file of an archive of the code, and the files that it cannot have are reported."""
 
 import os
 import tempfile

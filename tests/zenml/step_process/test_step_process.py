@@ -99,7 +99,7 @@ def test_a_stack_is_loaded_by_the_python_part_alone(tmp_path: Path) -> None:
         "    flavor = load(source)()\n"
         "    print(flavor.implementation_class.__name__, flavor.config_class(machine_type='NO_SUCH').machine_type)\n"
     )
-    # ZenML looks for the user's code beside the main module.
+    # ZenML searches for the user's code beside the main module.
     (tmp_path / "load.py").write_text(code)
     done = subprocess.run(
         [sys.executable, str(tmp_path / "load.py"), *sources],
