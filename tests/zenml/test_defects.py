@@ -88,7 +88,7 @@ def test_nothing_sleeps_for_a_fixed_while() -> None:
     """Waits are polls: no sleep of the engine or of the parts for ZenML and Lightning is fixed and above a second."""
     package = Path(lightning_native.__file__).parent
     long_sleeps = []
-    for path in [*package.glob("engine/**/*.py"), *package.glob("zenml/*.py"), *package.glob("lightning/*.py")]:
+    for path in [*package.glob("engine/**/*.py"), *package.glob("zenml/**/*.py"), *package.glob("lightning/**/*.py")]:
         for node in ast.walk(ast.parse(path.read_text())):
             is_sleep = isinstance(node, ast.Call) and ast.unparse(node.func) in ("time.sleep", "sleep")
             if is_sleep and isinstance(node.args[0], ast.Constant) and node.args[0].value > 1:
