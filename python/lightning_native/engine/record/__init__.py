@@ -1,1 +1,1 @@
-"""The record of a run on disk: the journal, the run's folder, and the place of its controller."""
+"""The record of a run on disk: the journal, the run folder, and the controller location."""

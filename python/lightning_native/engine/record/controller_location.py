@@ -1,4 +1,4 @@
-"""The place of a controller that lives in a studio, as the machine that submitted its run records it."""
+"""The controller location: the record of a controller that lives in a studio, kept by the submitting machine."""
 
 import json
 from contextlib import suppress
@@ -8,26 +8,26 @@ from lightning_native.agent_protocol import REMOTE_HOME
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.home import write_private
 
-# The one step of the run that has a controller as its command.
+# The name of the only step of a run whose command is a controller.
 CONTROLLER_STEP = "controller"
-# The home of our files in the controller's studio, below the user's.
+# LIGHTNING_NATIVE_HOME in the controller's studio, relative to the user's home.
 CONTROLLER_HOME = f"{REMOTE_HOME}/home"
 _FILE = "controller-location.json"
-# Its name in folders of earlier versions.
+# The file's name in run folders of earlier versions.
 _EARLIER_FILE = "handed-over.json"
 
 
 @dataclass(frozen=True)
 class ControllerLocation:
-    """The place of a run's controller.
+    """The location of a run's controller in a studio.
 
     Attributes:
-        studio: name of its studio.
-        operation_id: by which the agent there knows it.
-        component: ZenML's id of the orchestrator, which has credentials, too.
+        studio: the name of the controller's studio.
+        operation_id: the operation of the agent there that is the controller.
+        component: ZenML's id of the orchestrator, which also has credentials.
         pipeline_run: ZenML's id of the run.
-        keeps_journal: whether a journal there has the run's steps; none has those of a dynamic pipeline.
-        local_cloud: root of the local cloud that it is on; None: it is on Lightning, or not known.
+        keeps_journal: whether a journal in the studio has the run's steps; none has those of a dynamic pipeline.
+        local_cloud: the root of the local cloud that the studio is on; None: it is on Lightning, or unknown.
     """
 
     studio: str
@@ -39,7 +39,7 @@ class ControllerLocation:
 
     @classmethod
     def read(cls, folder: RunFolder) -> "ControllerLocation | None":
-        """Return the place of a run's controller; None if it lives on this machine."""
+        """Return the location of a run's controller; None if the controller lives on this machine."""
         for name in (_FILE, _EARLIER_FILE):
             with suppress(FileNotFoundError):
                 known = {field.name for field in fields(cls)}
@@ -48,5 +48,5 @@ class ControllerLocation:
         return None
 
     def write(self, folder: RunFolder) -> None:
-        """Record it in the run's folder."""
+        """Record the location in the run folder."""
         write_private(folder.path / _FILE, json.dumps(asdict(self)))

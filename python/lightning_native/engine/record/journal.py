@@ -1,7 +1,7 @@
 """The journal of intentions and events: runs, steps, attempts, leases. One SQLite file.
 
-A lease is written before the thing it names is created, and closed after the thing is confirmed gone, so that a
-crash at any point leaves a record to clean up by. No secret is ever written here.
+A lease is written before the thing it names is created, and released after the thing is confirmed gone. So a crash at
+any point leaves a record by which the thing is found and removed. No secret is ever written to the journal.
 """
 
 import os
@@ -67,9 +67,9 @@ CREATE TABLE IF NOT EXISTS uploaded_files (
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 """
-# How long what is told of steps may wait for others to be written with.
+# The longest that a record of a step is queued, so that several are written in one transaction.
 _SOON_SECONDS = 0.05
-# How long another may hold the file.
+# The longest wait for a lock that another process has on the file.
 _PATIENCE_SECONDS = 30.0
 
 
@@ -79,7 +79,7 @@ class Journal:
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or home() / "journal.db"
         self._lock = threading.Lock()
-        # Apart from the file's lock, so that nobody who writes soon waits for who writes now.
+        # A lock of its own: queueing a write must not wait for a write in progress.
         self._buffer_lock = threading.Lock()
         self._buffer: list[Write] = []
         self._flushing: threading.Timer | None = None
@@ -98,7 +98,7 @@ class Journal:
             try:
                 self._connection.execute("PRAGMA journal_mode = WAL")
             except sqlite3.OperationalError as error:
-                # SQLite does not wait by itself for another who does the same to a new file.
+                # SQLite does not wait by itself while another connection changes the mode of the same new file.
                 if "locked" not in str(error) or time.monotonic() > deadline:
                     raise
                 time.sleep(0.01)
@@ -118,7 +118,7 @@ class Journal:
         self.close()
 
     def begin(self, run_id: str, name: str) -> bool:
-        """Record that a run is about to be; tell whether it was not known before."""
+        """Record that a run is about to begin; return whether it was not recorded before."""
         with self.transaction() as connection:
             inserted = connection.execute(
                 "INSERT OR IGNORE INTO runs (run_id, name, cloud, state, started) VALUES (?, ?, '', 'running', ?)",
@@ -127,12 +127,12 @@ class Journal:
             return inserted.rowcount > 0
 
     def forget(self, run_id: str) -> None:
-        """Forget a run that was about to be and never was."""
+        """Remove the record of a run that never got a controller."""
         with self.transaction() as connection:
             connection.execute("DELETE FROM runs WHERE run_id = ? AND controller IS NULL", (run_id,))
 
     def drive(self, run_id: str, name: str, cloud: str, controller: int, steps: list[str]) -> RunJournal:
-        """Record a run and its steps unless they are recorded, and become the only one who may write about it."""
+        """Record a run and its steps unless they are recorded, and return the only journal that may write about it."""
         with self.transaction() as connection:
             connection.execute(
                 "INSERT OR IGNORE INTO runs (run_id, name, cloud, state, started) VALUES (?, ?, ?, 'running', ?)",
@@ -194,24 +194,24 @@ class Journal:
         return [Lease(**row) for row in self.query("SELECT * FROM leases WHERE released IS NULL ORDER BY created")]
 
     def users(self, cloud: str, studio: str) -> list[str]:
-        """Return the ids of the runs on a cloud that use a studio, or died while they did."""
+        """Return the ids of the runs on a cloud that use a studio, or whose controller died while they used it."""
         sql = "SELECT run_id FROM uses JOIN runs USING (run_id) WHERE cloud = ? AND studio = ? ORDER BY started"
         return [row["run_id"] for row in self.query(sql, (cloud, studio))]
 
     def events(self, run_id: str) -> list[Event]:
-        """Return what happened in a run, oldest first."""
+        """Return the events of a run, oldest first."""
         rows = self.query("SELECT at, step, text FROM events WHERE run_id = ? ORDER BY event_id", (run_id,))
         return [Event(**row) for row in rows]
 
     def home_id(self) -> str:
-        """Return what tells this journal's things at Lightning from another's: eight hexadecimal digits."""
+        """Return the eight hexadecimal digits that distinguish this journal's resources at Lightning from another's."""
         with self.transaction() as connection:
             connection.execute("INSERT OR IGNORE INTO facts VALUES ('home', ?)", (secrets.token_hex(4),))
             (value,) = connection.execute("SELECT value FROM facts WHERE name = 'home'").fetchone()
         return str(value)
 
     def environments(self, cloud: str) -> list[Environment]:
-        """Return the environments on a cloud, the one that was used last first."""
+        """Return the template studios on a cloud, the most recently used first."""
         sql = (
             "SELECT environments.*, executable, version FROM environments LEFT JOIN interpreters USING (cloud, studio) "
             "WHERE cloud = ? ORDER BY used DESC"
@@ -220,7 +220,7 @@ class Journal:
         return [Environment(**{**row, "ready": bool(row["ready"])}) for row in rows]
 
     def environment_used(self, cloud: str, fingerprint: str, studio: str, *, ready: bool) -> None:
-        """Record that an environment is being prepared, or is ready and used."""
+        """Record that a template studio is being prepared, or is ready and used."""
         now = time.time()
         with self.transaction() as connection:
             connection.execute(
@@ -230,32 +230,32 @@ class Journal:
             )
 
     def interpreter_found(self, cloud: str, studio: str, executable: str, version: str) -> None:
-        """Record the Python of an environment."""
+        """Record the Python of a template studio."""
         with self.transaction() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO interpreters VALUES (?, ?, ?, ?)", (cloud, studio, executable, version)
             )
 
     def machine_python(self, cloud: str) -> str | None:
-        """Return the version of Python, such as `3.12`, that a new studio of a cloud had last."""
+        """Return the version of Python, such as `3.12`, of a cloud's latest new studio; None if none is recorded."""
         rows = self.query("SELECT value FROM facts WHERE name = ?", (f"python {cloud}",))
         return str(rows[0]["value"]) if rows else None
 
     def machine_python_found(self, cloud: str, python: str) -> None:
-        """Record the version of Python that a new studio of a cloud has."""
+        """Record the version of Python of a cloud's new studio."""
         if self.machine_python(cloud) != python:
             with self.transaction() as connection:
                 connection.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (f"python {cloud}", python))
 
     def forget_studio(self, cloud: str, studio: str) -> None:
-        """Forget an environment, its Python and what was uploaded to it."""
+        """Remove the records of a template studio, of its Python and of its uploads."""
         with self.transaction() as connection:
             connection.execute("DELETE FROM interpreters WHERE cloud = ? AND studio = ?", (cloud, studio))
             connection.execute("DELETE FROM environments WHERE cloud = ? AND studio = ?", (cloud, studio))
             connection.execute("DELETE FROM uploaded_files WHERE cloud = ? AND studio = ?", (cloud, studio))
 
     def is_uploaded(self, cloud: str, studio: str, path: str, sha256: str) -> bool:
-        """Tell whether a file was uploaded to a path in a studio before."""
+        """Return whether a file was uploaded to a path in a studio before."""
         sql = "SELECT 1 FROM uploaded_files WHERE cloud = ? AND studio = ? AND path = ? AND sha256 = ?"
         return bool(self.query(sql, (cloud, studio, path, sha256)))
 
@@ -268,24 +268,24 @@ class Journal:
             )
 
     def unused_uploads(self, cloud: str, studio: str, *, unused_seconds: float, keep: int) -> list[str]:
-        """Return the paths of a studio's uploads that were not used for so long, but for those used last."""
+        """Return the paths of a studio's uploads not used for `unused_seconds`, except the `keep` last used ones."""
         rows = self.query(
             "SELECT path, used FROM uploaded_files WHERE cloud = ? AND studio = ? ORDER BY used DESC", (cloud, studio)
         )
         return [row["path"] for row in rows[keep:] if row["used"] <= time.time() - unused_seconds]
 
     def upload_removed(self, cloud: str, studio: str, path: str) -> None:
-        """Record that an upload is gone."""
+        """Record that an upload was removed."""
         with self.transaction() as connection:
             connection.execute(
                 "DELETE FROM uploaded_files WHERE cloud = ? AND studio = ? AND path = ?", (cloud, studio, path)
             )
 
     def write_soon(self, write: Write) -> None:
-        """Write with the next transaction, in a moment at the latest; reading here sees it at once.
+        """Queue a write for the next transaction, which begins within 50 ms; a query here sees the write at once.
 
         Raises:
-            StaleControllerError: an earlier write of this controller came too late.
+            StaleControllerError: an earlier write of this controller was refused.
         """
         with self._buffer_lock:
             if self.is_replaced(write.run_id, write.token):
@@ -297,19 +297,19 @@ class Journal:
                 self._flushing.start()
 
     def flush(self) -> None:
-        """Write what was to be written soon."""
+        """Write the queued writes."""
         if self._buffer:
             with self.transaction():
-                # Beginning one is all it takes.
+                # A transaction begins with the queued writes.
                 pass
 
     def is_replaced(self, run_id: str, token: int) -> bool:
-        """Tell whether a write of this controller was refused because there is another one."""
+        """Return whether a write of this controller was refused because another one drives the run."""
         return (run_id, token) in self._replaced
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Write all or nothing, after what was to be written before."""
+        """Write all or nothing, after the queued writes."""
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -332,14 +332,14 @@ class Journal:
         for write in writes:
             if write.run_id not in tokens:
                 tokens[write.run_id] = self.token(write.run_id)
-            # What a controller that was replaced still had to say is not true any more.
+            # The remaining records of a replaced controller are not true any more.
             if tokens[write.run_id] == write.token:
                 self._connection.execute(write.sql, write.parameters)
             else:
                 self._replaced.add((write.run_id, write.token))
 
     def token(self, run_id: str) -> int:
-        """Return what the present controller of a run writes with; only within a transaction."""
+        """Return the token of a run's present controller, -1 for an unknown run; only within a transaction."""
         row = self._connection.execute("SELECT token FROM runs WHERE run_id = ?", (run_id,)).fetchone()
         return int(row[0]) if row else -1
 
@@ -353,11 +353,11 @@ class Journal:
 
 
 def _make_private(path: Path) -> None:
-    """Have the journal's file be there, for its owner only, and those that SQLite keeps beside it."""
-    # One that is there is not opened: closing it would take this process's locks on it away from SQLite.
+    """Create the journal's file if it is missing, and make it and SQLite's files beside it private to their owner."""
+    # An existing file is not opened, because closing it would release the locks that SQLite has in this process.
     with suppress(FileExistsError):
         os.close(private(str(path), os.O_RDWR | os.O_CREAT | os.O_EXCL))
-    # Those beside it come with its mode.
+    # SQLite creates the files beside it with its mode.
     for file in (path, *(path.with_name(f"{path.name}{end}") for end in ("-wal", "-shm"))):
         with suppress(FileNotFoundError):
             if stat.S_IMODE(file.stat().st_mode) & 0o077:

@@ -25,9 +25,9 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class StepRecord:
-    """A step of a run: its current attempt, where it ran, from when to when (seconds since the epoch), how it ended.
+    """A step of a run, with its latest attempt. Times are seconds since the epoch.
 
-    `place` is the studio or the job it ran in; `cost` is in dollars, None where it is not known.
+    `place` is the name of the studio or job that it ran in; `cost` is in dollars, None if unknown.
     """
 
     name: str
@@ -43,13 +43,13 @@ class StepRecord:
 
     @property
     def seconds(self) -> float | None:
-        """How long it ran; None if it never did, or still does."""
+        """The seconds that it ran; None if it never ran or still runs."""
         return None if self.started is None or self.ended is None else self.ended - self.started
 
 
 @dataclass(frozen=True)
 class Lease:
-    """Something of ours at Lightning. `on_release` says what giving it up means."""
+    """The record that something at Lightning is ours. `on_release` is the effect of its release."""
 
     run_id: str
     kind: LeaseKind
@@ -61,9 +61,9 @@ class Lease:
 
 @dataclass(frozen=True)
 class Environment:
-    """A template studio with what a fingerprint stands for installed; usable only when `ready`.
+    """A template studio and its fingerprint; jobs can start from it only when it is `ready`.
 
-    `executable` is the path of its Python there, `version` that one's; None where it was not asked.
+    `executable` is the path of its Python, `version` that Python's version; both are None if unknown.
     """
 
     cloud: str
@@ -78,7 +78,7 @@ class Environment:
 
 @dataclass(frozen=True)
 class Event:
-    """Something that happened in a run, for people; `at` is in seconds since the epoch."""
+    """A thing that happened in a run, as a line for people; `at` is in seconds since the epoch."""
 
     at: float
     step: str | None

@@ -1,4 +1,4 @@
-"""A run's own folder: its plan, its code, its secrets while they are needed, its logs, and who drives it."""
+"""The run folder: plan, code, secrets while they are needed, logs, and the lock of the process that drives the run."""
 
 import fcntl
 import hashlib
@@ -40,8 +40,8 @@ _MOVED = {
     "lightning_native.engine.controller": "lightning_native.engine.process.controller",
     "lightning_native.zenml.launch": "lightning_native.zenml.remote_controller.launch",
 }
-# What no step needs when the run is over: secrets, and what is large. Also of a run that is handed over, which is in a
-# folder below, and what was being written when we were killed.
+# The files that no step needs after the run's end: secrets, and large files. Also those of an inner run, which are in a
+# folder below, and those that a killed process left incomplete.
 _DISCARDED = (
     "environments.json",
     "*/environments.json",
@@ -62,17 +62,17 @@ class OwnWheel:
 
 
 class StepLog:
-    """The output of one attempt at a step; the file is there once there is output."""
+    """The output of one attempt at a step; the file exists once there is output."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     def size(self) -> int:
-        """Return how many bytes there are."""
+        """Return the number of bytes so far."""
         return self._path.stat().st_size if self._path.exists() else 0
 
     def append(self, data: bytes) -> None:
-        """Write what has come."""
+        """Append new output."""
         with open(self._path, "ab", opener=private) as log:
             log.write(data)
 
@@ -87,7 +87,7 @@ class RunFolder:
 
     @classmethod
     def of(cls, run_id: str) -> "RunFolder":
-        """Return the folder of a run, whether or not it is there.
+        """Return the folder of a run, whether or not it exists.
 
         Raises:
             PlanError: no run can have this id.
@@ -132,22 +132,22 @@ class RunFolder:
         *,
         own_extra: str | None = None,
     ) -> ArchiveReport | None:
-        """Make the folder: pack `root`, keep the plan, and the steps' variables in a 0600 file.
+        """Create the folder: pack `root`, and write the plan and, in a 0600 file, the steps' variables.
 
-        Without a root nothing is packed: for steps in images. With `own_extra` there is a wheel of this package, too,
-        which the steps' studios install with that extra.
+        Without a root nothing is packed, as for steps in images. With `own_extra` the folder also gets a wheel of this
+        package, which the steps' studios install with that extra.
 
         Raises:
-            PlanError: something has a name that it cannot have, the plan has credentials in it, or no wheel can be had.
-            ArchiveError: `root` cannot be packed. Nothing is left behind.
+            PlanError: a name or a variable is not allowed, the plan holds credentials, or there is no wheel.
+            ArchiveError: `root` cannot be packed. No folder remains.
 
         """
         check_names(plan)
-        # Whoever made the plan: it is kept for ever, and others can read it.
+        # Checked whatever created the plan, because it is kept for ever and other people can read it.
         check_credentials(plan)
         check_variables(variables)
         with Journal() as journal:
-            # Before anything else: whatever a process that is killed leaves here is found by it.
+            # First of all, because the files of a killed process are found by this record.
             is_new = journal.begin(plan.run_id, plan.name)
             try:
                 private_folder(self.path.parent)
@@ -183,17 +183,17 @@ class RunFolder:
         return report
 
     def _begin_submission(self) -> None:
-        """Hold a lock until the run has a controller, which inherits it, so that nobody takes the run for dead."""
+        """Hold a lock until the run has a controller, which inherits it; an unlocked run counts as dead."""
         self._submission = private(str(self.path / "submit.lock"), os.O_RDWR | os.O_CREAT)
         self._end_submission = weakref.finalize(self, os.close, self._submission)
         fcntl.flock(self._submission, fcntl.LOCK_EX)
 
     def submission_files(self) -> tuple[int, ...]:
-        """Return what the process inherits that is to drive the run."""
+        """Return the file descriptors that the controller's process inherits."""
         return () if self._submission is None else (self._submission,)
 
     def end_submission(self) -> None:
-        """Leave the run to the process that drives it."""
+        """Release the lock of the submission, because the controller has one of its own, or never will."""
         if self._end_submission is not None:
             self._end_submission()
         self._submission = self._end_submission = None
@@ -204,7 +204,7 @@ class RunFolder:
         write_private(self.path / _OWN_WHEEL, json.dumps(described))
 
     def own_wheel(self) -> OwnWheel | None:
-        """Return the wheel that studios install, None where they need none."""
+        """Return the wheel that studios install; None if they need none."""
         try:
             described = json.loads((self.path / _OWN_WHEEL).read_text())
         except FileNotFoundError:
@@ -216,9 +216,9 @@ class RunFolder:
         write_private(self.path / "code.json", json.dumps({"digest": code.digest, "sha256": code.sha256}))
 
     def write_inner(self, plan: RunPlan, variables: Mapping[str, Mapping[str, str]]) -> None:
-        """Put the run that a controller drives on Lightning into the folder of the controller's run.
+        """Write the run that a controller drives on Lightning into the folder of the controller's own run.
 
-        Both have the same code.
+        Both runs have the same code.
         """
         inner = self.path / _INNER
         inner.mkdir(mode=0o700)
@@ -227,15 +227,15 @@ class RunFolder:
             write_private(inner / name, content)
 
     def has_inner(self) -> bool:
-        """Tell whether there is a run in this one's folder that a controller drives on Lightning."""
+        """Return whether the folder holds an inner run, which a controller drives on Lightning."""
         return (self.path / _INNER).exists()
 
     def upload_inner(self, upload: Callable[[Path, str], object], home: str) -> None:
-        """Upload the inner run to the folder that `RunFolder.of` returns there, and remove its files here.
+        """Upload the inner run to the folder that `RunFolder.of` returns on its machine, and remove its files here.
 
         Args:
             upload: uploads a file to a path below the user's home.
-            home: where LIGHTNING_NATIVE_HOME is there, below the user's home.
+            home: LIGHTNING_NATIVE_HOME of that machine, relative to the user's home.
         """
         remote = f"{home}/runs/{self.path.name}"
         upload(self._archive, f"{remote}/{self._archive.name}")
@@ -248,7 +248,7 @@ class RunFolder:
         shutil.rmtree(self.path / _INNER, ignore_errors=True)
 
     def adopt_uploaded(self) -> None:
-        """Make the uploaded folder of a run a folder as `write` makes it."""
+        """Turn the uploaded folder of a run into one such as `write` creates."""
         self._variables.chmod(0o600)
         private_folder(self.logs)
 
@@ -262,7 +262,7 @@ class RunFolder:
 
     @property
     def controller_log(self) -> Path:
-        """What the controller itself has to say."""
+        """The output of the controller itself."""
         return self.path / "controller.log"
 
     @property
@@ -283,15 +283,15 @@ class RunFolder:
         return self._plan.exists()
 
     def remember_controller(self, controller: Sequence[str], local_cloud: Path | None) -> None:
-        """Keep how the run's controller is started, for when it has to be started again."""
+        """Record the command of the run's controller, so that it can be started again."""
         described = {"controller": list(controller), "local_cloud": str(local_cloud) if local_cloud else None}
         write_private(self._controller, json.dumps(described))
 
     def controller(self) -> tuple[list[str], Path | None]:
-        """Return the controller's module and arguments, and the root of the local cloud it runs on, if it does.
+        """Return the controller's module and arguments, and the root of its local cloud; None: on Lightning.
 
         Raises:
-            PlanError: the run's folder is not there, or its secrets are not, because the run has ended.
+            PlanError: the run folder is missing, or its secrets are, because the run has ended.
         """
         try:
             described = json.loads(self._controller.read_text())
@@ -330,7 +330,7 @@ class RunFolder:
         """Return this package's Python part, packed by the process that drives the run now.
 
         Raises:
-            ArchiveError: it cannot be packed.
+            ArchiveError: the package cannot be packed.
         """
         return self._own_package
 
@@ -344,7 +344,7 @@ class RunFolder:
         return variables
 
     def word(self, operation: str) -> str:
-        """Return the secret word of an operation, by which its result is told from what its command prints."""
+        """Return the secret word of an operation, which distinguishes its result from the output of its command."""
         return hmac.new(self._key, operation.encode(), hashlib.sha256).hexdigest()[:32]
 
     @cached_property
@@ -356,7 +356,7 @@ class RunFolder:
             descriptor = os.open(written, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
             with os.fdopen(descriptor, "wb") as stream:
                 stream.write(os.urandom(32))
-            # Complete or not there at all, and never replaced: jobs that run know it.
+            # The file is complete or missing, and never replaced, because running jobs know the key.
             with suppress(FileExistsError):
                 os.link(written, path)
             written.unlink()
@@ -367,12 +367,12 @@ class RunFolder:
         return self.path / "results.key"
 
     def discard_secrets(self) -> None:
-        """Delete the steps' variables, the run's key, and what is uploaded: no step will need them again."""
+        """Delete the steps' variables, the run's key, and the packed files, because no step needs them any more."""
         for path in self._secrets():
             path.unlink(missing_ok=True)
 
     def has_secrets(self) -> bool:
-        """Tell whether there is what `discard_secrets` deletes."""
+        """Return whether the folder has files that `discard_secrets` deletes."""
         return any(True for _ in self._secrets())
 
     def _secrets(self) -> Iterator[Path]:
@@ -380,25 +380,25 @@ class RunFolder:
             yield from self.path.glob(pattern)
 
     def log(self, step: str, attempt: int = 1) -> Path:
-        """Return where the output of one attempt at a step is kept."""
+        """Return the path of the log of one attempt at a step."""
         return self.logs / log_name(step, attempt)
 
     def request_stop(self, *, graceful: bool) -> None:
-        """Ask whoever drives the run, now or later, to stop it: at once, or when the running steps have ended."""
+        """Ask the run's present or next controller to stop it: at once, or when the running steps have ended."""
         (self.path / STOP_FILES["graceful" if graceful else "forced"]).touch(mode=0o600)
 
     def stop_requested(self) -> Literal["no", "graceful", "forced"]:
-        """Tell whether and how the run is to be stopped."""
+        """Return whether a stop of the run is requested, and which kind."""
         if (self.path / STOP_FILES["forced"]).exists():
             return "forced"
         return "graceful" if (self.path / STOP_FILES["graceful"]).exists() else "no"
 
     @contextmanager
     def driven(self) -> Iterator[None]:
-        """Hold the run's lock while driving it.
+        """Hold the run's lock while this process drives it.
 
         Raises:
-            PlanError: another process drives it.
+            PlanError: another process drives the run.
 
         """
         with open(self.path / "controller.lock", "w", opener=private) as lock:
@@ -410,11 +410,11 @@ class RunFolder:
             yield
 
     def is_driven(self) -> bool:
-        """Tell whether a process drives the run now, or is about to."""
+        """Return whether a process drives the run now, or is about to."""
         return self.is_locked("controller.lock") or self.is_locked("submit.lock")
 
     def is_locked(self, name: str) -> bool:
-        """Tell whether a process has locked a file of the folder."""
+        """Return whether a process has locked a file of the folder."""
         try:
             with (self.path / name).open() as lock:
                 fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""The part of the journal that one controller writes: its own run, as long as no other controller has taken it over."""
+"""The part of the journal that one controller writes: its own run, until another controller takes the run over."""
 
 import time
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _LEASE = (
 
 @dataclass(frozen=True)
 class Write:
-    """One change that a controller makes to its run."""
+    """One change to the records of a run, by its controller."""
 
     run_id: str
     token: int
@@ -30,9 +30,9 @@ class Write:
 class RunJournal:
     """One run's part of the journal, for the controller that drives it.
 
-    Every write carries the token the controller got when it began; when another controller has taken the run over,
-    it raises StaleControllerError instead, at the latest with the next lease, the end, or a `flush`. What is told of
-    steps is on disk in a moment, or with one of these.
+    Every write carries the token that the controller got when it began. After another controller has taken the run
+    over, a write raises StaleControllerError instead: the next lease, the end, or a `flush` at the latest. Records of
+    steps are queued. They are on disk within a moment, or with one of these three.
     """
 
     def __init__(self, journal: "Journal", run_id: str, token: int) -> None:
@@ -41,7 +41,7 @@ class RunJournal:
         self._token = token
 
     def end(self, state: RunState, message: str = "") -> None:
-        """Record how the run ended; the first end stays."""
+        """Record the run's end; the first end stays."""
         with self.journal.transaction() as connection:
             self._check()
             connection.execute(
@@ -51,7 +51,7 @@ class RunJournal:
             connection.execute("DELETE FROM uses WHERE run_id = ?", (self.run_id,))
 
     def step_preparing(self, step: str, attempt: int, place: str, machine: str | None) -> None:
-        """Record that an attempt at a step waits for its place."""
+        """Record that an attempt at a step waits for its studio or job."""
         self._write_soon(
             "UPDATE steps SET state = 'preparing', attempt = ?, place = ?, machine = ? "
             f"WHERE run_id = ? AND name = ? AND state IN {_OPEN}",
@@ -59,7 +59,7 @@ class RunJournal:
         )
 
     def step_running(self, step: str) -> None:
-        """Record that a step's command was started; the time of its first attempt stays."""
+        """Record that a step's command was started; the start of its first attempt stays."""
         self._write_soon(
             "UPDATE steps SET state = 'running', started = coalesce(started, ?) "
             "WHERE run_id = ? AND name = ? AND state = 'preparing'",
@@ -75,9 +75,9 @@ class RunJournal:
         cost: float | None = None,
         seconds: float | None = None,
     ) -> None:
-        """Record a step's terminal state; the first one stays. `seconds` is how long its command ran, where known."""
+        """Record a step's terminal state; the first one stays. `seconds` is the duration of its command, if known."""
         now = time.time()
-        # What we saw of its start may be late: a short job has ended before anybody looks.
+        # The recorded start may be too late, because a short job can end before its first poll.
         started = None if seconds is None else now - seconds
         self._write_soon(
             "UPDATE steps SET state = ?, started = coalesce(?, started), "
@@ -96,11 +96,11 @@ class RunJournal:
             connection.executemany(_LEASE, [(self.run_id, *lease, time.time()) for lease in wanted])
 
     def use(self, studio: str) -> None:
-        """Record that the run uses a studio that others may use, too."""
+        """Record that the run uses a studio that other runs may use, too."""
         self._write("INSERT OR IGNORE INTO uses VALUES (?, ?)", (self.run_id, studio))
 
     def owes_stop(self, studio: str) -> bool:
-        """Tell whether the run is to stop a studio."""
+        """Return whether the run owes the stop of a studio."""
         leases = self.journal.leases(self.run_id)
         return any((lease.kind, lease.name, lease.released) == ("studio", studio, None) for lease in leases)
 
@@ -109,8 +109,8 @@ class RunJournal:
 
         Args:
             studio: its name.
-            heir: the run that owes the stop from now on, None if none does.
-            stopped: it was stopped, and nobody owes that any more, such as a run that died.
+            heir: the run that owes the stop from now on; None: no run does.
+            stopped: whether the studio was stopped, so that no other run, such as a dead one, owes the stop any more.
         """
         now = time.time()
         cloud = "SELECT run_id FROM runs WHERE cloud = (SELECT cloud FROM runs WHERE run_id = ?)"
@@ -132,16 +132,16 @@ class RunJournal:
         )
 
     def event(self, text: str, step: str | None = None) -> None:
-        """Record that something happened."""
+        """Record an event."""
         self._write_soon(
             "INSERT INTO events (run_id, at, step, text) VALUES (?, ?, ?, ?)", (self.run_id, time.time(), step, text)
         )
 
     def flush(self) -> None:
-        """Have everything on disk that was recorded up to here.
+        """Write everything that was recorded so far to disk.
 
         Raises:
-            StaleControllerError: another controller has taken the run over, and it was not recorded.
+            StaleControllerError: another controller has taken the run over, and the records were refused.
         """
         self.journal.flush()
         if self.journal.is_replaced(self.run_id, self._token):
@@ -153,7 +153,7 @@ class RunJournal:
             connection.execute(sql, parameters)
 
     def _write_soon(self, sql: str, parameters: tuple[object, ...]) -> None:
-        """Write what a later look at Lightning would tell again if it were lost."""
+        """Queue a record that a later poll of Lightning would give again if it were lost."""
         self.journal.write_soon(Write(self.run_id, self._token, sql, parameters))
 
     def _check(self) -> None:
