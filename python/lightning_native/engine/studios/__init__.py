@@ -1,1 +1,1 @@
-"""Work in a studio: its agent, its environment, and those who share it."""
+"""Work in a studio: its agent, its set-up, and the runs that share it."""

@@ -1,4 +1,4 @@
-"""A command in a studio, driven through `agent.py`: started once, followed by offset, stopped when asked."""
+"""An operation in a studio: a command that `agent.py` starts once, follows by offset, and stops on request."""
 
 import base64
 import contextlib
@@ -33,27 +33,27 @@ from lightning_native.lightning.cloud import StudioHandle
 T = TypeVar("T")
 AGENT_SOURCE = Path(agent.__file__)
 POLL_SECONDS = 5.0
-# Commands that take no longer need one call.
+# A command that ends within this time needs only one call.
 _SHORT_SECONDS = 0.2
 
 
 class Agent:
-    """`agent.py` in one studio. Every call may be repeated, so every call outlasts an outage.
+    """The client of `agent.py` in one studio. Every call may be repeated, so every call outlasts an outage.
 
-    A failed call says nothing about the command it asks for.
+    A failed call proves nothing about the command that it asks for.
     """
 
     def __init__(self, studio: StudioHandle, pause: Callable[[float], object] = time.sleep) -> None:
-        """Talk to a studio, pausing with `pause` (seconds) between tries."""
+        """Create the client of a studio; `pause` waits for some seconds between two tries."""
         self._studio = studio
         self._pause = pause
         self._starts = Batcher(self._start_all, calls_at_once=2, largest=32)
         self._polls = Batcher(self._poll_all, calls_at_once=4, largest=64)
-        # What is stopped together is stopped in one call.
+        # Operations that are stopped together share one call.
         self._stops = Batcher(self._stop_all, calls_at_once=1, largest=256, gather_seconds=0.02)
 
     def install(self) -> None:
-        """Upload `agent.py` and wait until the studio sees it."""
+        """Upload `agent.py` and wait until it has arrived in the studio."""
         self.upload(AGENT_SOURCE, AGENT_FILE)
         size = AGENT_SOURCE.stat().st_size
         script = (
@@ -94,15 +94,15 @@ class Agent:
             return True
 
     def start(self, operation_id: str, specification: OperationSpec, offset: int) -> dict[str, Any]:
-        """Start an operation, attach to it, or replay its end; return how it stands, as `agent.py` says it."""
+        """Start an operation, attach to it, or replay its end; return its state as `agent.py` reports it."""
         return self._starts.ask((operation_id, specification, offset))
 
     def poll(self, operation_id: str, offset: int) -> dict[str, Any]:
-        """Wait for news of an operation for a while, and return how it stands."""
+        """Wait up to five seconds for news about an operation, and return its state."""
         return self._polls.ask((operation_id, offset))
 
     def stop(self, operation_id: str, grace: float) -> None:
-        """Ask an operation to end, and end it after `grace` seconds; one not yet started never starts."""
+        """Ask an operation to end, and end it after `grace` seconds; an operation not yet started never starts."""
         self._stops.ask((operation_id, grace))
 
     def _start_all(self, operations: Sequence[tuple[str, OperationSpec, int]]) -> list[dict[str, Any]]:
@@ -128,7 +128,7 @@ class Agent:
     def unpack(self, packed: Packed, room: str = CODE, *, maybe_there: bool = False) -> str:
         """Upload an archive under its digest, unpack it there, and return the folder, relative to the home.
 
-        `maybe_there`: look first whether an earlier run has unpacked it.
+        `maybe_there`: check first whether an earlier run has unpacked it.
         """
         archive, sha256, destination = unpacking(packed, room)
         call = ("unpack", archive, sha256, destination)
@@ -138,10 +138,10 @@ class Agent:
         return destination.removeprefix("~/")
 
     def interpreter(self) -> Interpreter:
-        """Ask the studio for the Python of its environment.
+        """Return the Python of the studio's environment.
 
         Raises:
-            CloudError: it has none, or it is not ready within five minutes.
+            CloudError: the studio has none, or is not ready within five minutes.
         """
         answer = self.call("python")
         if "problem" in answer:
@@ -149,12 +149,12 @@ class Agent:
         return Interpreter(answer["executable"], answer["version"])
 
     def forget(self, operation_id: str) -> None:
-        """Stop and remove an operation, with what it printed; one try."""
+        """Stop and remove an operation with its output; one try."""
         self._call_once("forget", operation_id)
 
 
 class Operation:
-    """One command. However often it is started, it runs once."""
+    """One operation: a command that runs once, however often it is started."""
 
     def __init__(self, agent_: Agent, studio: StudioHandle, operation_id: str) -> None:
         self._agent = agent_
@@ -170,7 +170,7 @@ class Operation:
         offset: int = 0,
         started: Callable[[], object] = lambda: None,
     ) -> Outcome:
-        """Run the command to its end, giving its output from byte `offset` on to `output` as it comes.
+        """Run the command to its end, and pass its output from byte `offset` on to `output` as it comes.
 
         Raises:
             CloudError: the studio lost the command, or no call got through for five minutes.
@@ -195,7 +195,7 @@ class Operation:
 
 
 def unpacking(packed: Packed, room: str = CODE) -> tuple[str, str, str]:
-    """Return what an agent is told to unpack an archive: where it lies below the home, its SHA-256, and where to."""
+    """Return the arguments with which an agent unpacks an archive: the archive's path, its SHA-256, the destination."""
     destination = f"~/{REMOTE_HOME}/{room}/{packed.digest[:32]}"
     return f"{destination}{ARCHIVE_SUFFIX}", packed.sha256, destination
 
@@ -203,9 +203,10 @@ def unpacking(packed: Packed, room: str = CODE) -> tuple[str, str, str]:
 def upload_specification(
     upload: Callable[[Path, str], object], operation_id: str, specification: Mapping[str, object]
 ) -> str:
-    """Upload what an operation is to run, under its id, and return its SHA-256.
+    """Upload the specification of an operation under its id, and return its SHA-256.
 
-    It holds the step's secrets: here in memory, where the system has that; there it is removed as soon as it is read.
+    It holds the step's secrets. Here it is a file in memory, if the system has such files. In the studio it is removed
+    as soon as it is read.
     """
     with _file_of(_content(specification)) as path:
         upload(path, specification_path(operation_id))
@@ -214,7 +215,7 @@ def upload_specification(
 
 @contextlib.contextmanager
 def _file_of(content: bytes) -> Iterator[Path]:
-    """Give a file for a while: in memory where that can be, so that it is gone even if this process is killed."""
+    """Yield a temporary file: in memory if possible, so that it is gone even if this process is killed."""
     if hasattr(os, "memfd_create"):
         with os.fdopen(os.memfd_create("specification"), "wb") as memory:
             memory.write(content)

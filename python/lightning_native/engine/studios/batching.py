@@ -1,4 +1,4 @@
-"""Answers what many threads ask at about the same time in few calls."""
+"""A batch: requests of several threads that travel as one call."""
 
 import threading
 import time
@@ -11,9 +11,9 @@ A = TypeVar("A")
 
 
 class Batcher(Generic[Q, A]):
-    """Gathers what is asked while a call is under way, and asks it in the next one.
+    """Collects the requests that arrive during a call, and sends them as the next one.
 
-    The threads that ask do the calls, so that there is no thread more than there are askers.
+    The requesting threads carry out the calls, so that no further thread is needed.
     """
 
     def __init__(
@@ -24,9 +24,9 @@ class Batcher(Generic[Q, A]):
         largest: int,
         gather_seconds: float = 0.0,
     ) -> None:
-        """Answer questions by `call`, in their order, at most `largest` in one and `calls_at_once` at a time.
+        """Answer requests by `call`, in their order, at most `largest` in one call and `calls_at_once` calls at a time.
 
-        A call waits `gather_seconds` for others to ask.
+        A call waits `gather_seconds` for further requests.
         """
         self._gather_seconds = gather_seconds
         self._call = call
@@ -36,7 +36,7 @@ class Batcher(Generic[Q, A]):
         self._waiting: deque[_Ticket[Q, A]] = deque()
 
     def ask(self, question: Q) -> A:
-        """Return the answer to one question; whatever the call that it was part of raises, each asker gets."""
+        """Return the answer to one request; an error of its call is raised in every thread with a request in it."""
         ticket: _Ticket[Q, A] = _Ticket(question)
         with self._lock:
             self._waiting.append(ticket)
@@ -44,7 +44,7 @@ class Batcher(Generic[Q, A]):
                 self._free -= 1
                 ticket.calls += 1
         while True:
-            # In this order: a ticket is made to call only while it waits, which it does not when it is done.
+            # `done` is read before `calls`, because a ticket gets a call only until it is done.
             done = ticket.done
             if ticket.calls:
                 with self._lock:
@@ -60,7 +60,7 @@ class Batcher(Generic[Q, A]):
         return ticket.answers[0]
 
     def _call_for_all(self) -> None:
-        """Answer the questions that came first, and let who asked the next make the next call."""
+        """Send the oldest requests as one batch, then hand the role of sender to the next waiting thread."""
         if self._gather_seconds:
             time.sleep(self._gather_seconds)
         with self._lock:
@@ -85,7 +85,7 @@ class Batcher(Generic[Q, A]):
 
 
 class _Ticket(Generic[Q, A]):
-    """One question: `answers` holds its answer, or `error` what was raised; who asked makes the next `calls` calls."""
+    """One request: `answers` holds its answer, or `error` its error; its thread carries out the next `calls` calls."""
 
     def __init__(self, question: Q) -> None:
         self.question = question

@@ -1,8 +1,9 @@
-"""Credentials with which requirements are installed: taken out of their URLs, given to the installer by files.
+"""Credentials for the installation of requirements: removed from their URLs, and passed to the installer in files.
 
-An installer shows URLs, hands them to Git as arguments, and writes them down. So it gets `https://host/…`, and the
-credentials from a netrc file and from Git's own store, in a folder that is removed when it has ended. Requirements
-have them as variables, `https://${USER}:${TOKEN}@host/…`; the files are made where the variables have their values.
+An installer prints URLs, passes them to Git as arguments, and records them. So it gets `https://host/…`, and reads the
+credentials from a netrc file and from Git's own store, in a folder that is removed when the installer has ended.
+Requirements hold credentials as variables, `https://${USER}:${TOKEN}@host/…`. The files are written on the machine on
+which the variables have their values.
 """
 
 import json
@@ -40,7 +41,7 @@ with open(os.path.join(folder, "netrc"), "w") as netrc, open(os.path.join(folder
     except OSError:
         pass
 """
-# In a shell of its own, so that what it exports ends with it. Nothing of the code's folder is imported.
+# A subshell, so that its exports end with it. With -I, Python imports no module from the code's folder.
 _BEGIN = """\
 (
 private=$(mktemp -d)
@@ -52,7 +53,7 @@ export NETRC="$private/netrc" GIT_TERMINAL_PROMPT=0 GIT_CONFIG_COUNT=$((count + 
 export "GIT_CONFIG_KEY_$count=credential.helper" "GIT_CONFIG_VALUE_$count=store --file='$private/git'\""""
 _END = ")"
 _LIKE_A_SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIAL", re.IGNORECASE)
-# A shorter one is in every output by chance.
+# A shorter secret is in every output by chance.
 _SHORTEST_SECRET = 4
 _LONGEST_SECRET = 16 * 1024
 
@@ -63,8 +64,8 @@ class InstallCredentials:
 
     Attributes:
         requirements: the text of a requirements file.
-        before: shell lines that give the installer its credentials; none where there are none.
-        after: shell lines that take them away.
+        before: shell lines that write the installer's credentials; empty if it needs none.
+        after: shell lines that remove the credentials.
     """
 
     requirements: str
@@ -73,7 +74,7 @@ class InstallCredentials:
 
     @classmethod
     def of(cls, requirements: str) -> "InstallCredentials":
-        """Take the credentials out of a requirements file."""
+        """Remove the credentials from the text of a requirements file."""
         known: dict[tuple[bool, str], dict[str, object]] = {}
 
         def without(match: re.Match[str]) -> str:
@@ -89,7 +90,7 @@ class InstallCredentials:
             }
             host = match["host"] if match["git"] else match["host"].partition(":")[0]
             if known.setdefault((bool(match["git"]), host), entry) != entry:
-                # These files have room for one account of a host: the installer replaces the variables of the others.
+                # These files hold one account a host. The installer itself replaces the variables of the others.
                 return match[0]
             return f"{match['git'] or ''}{match['scheme']}://{match['host']}"
 
@@ -102,7 +103,7 @@ class InstallCredentials:
 
 
 class Masked:
-    """Output with stars in the place of secrets, so that it is as long as it was; give it all, then `end` it."""
+    """A filter of output that replaces secrets by stars of the same length; `feed` it everything, then `end` it."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         values = sorted(
@@ -115,7 +116,7 @@ class Masked:
         self._rest = b""
 
     def feed(self, data: bytes) -> bytes:
-        """Return what can be shown by now: the end may be the beginning of a secret."""
+        """Return the output that can be shown by now: the end is kept back if it may be the beginning of a secret."""
         if self._pattern is None:
             return data
         text = self._pattern.sub(lambda match: b"*" * len(match[0]), self._rest + data)
@@ -127,12 +128,12 @@ class Masked:
         return text[: len(text) - kept]
 
     def end(self) -> bytes:
-        """Return what is left."""
+        """Return the remaining output."""
         rest, self._rest = self._rest, b""
         return rest
 
 
 def secret_values(variables: Mapping[str, str], texts: Iterable[str]) -> list[str]:
-    """Return the values of variables that are secrets, by their place in texts or by their names."""
+    """Return the values of the variables that are secrets, by their place in URLs of `texts` or by their names."""
     in_urls = credential_variables(texts)
     return [value for name, value in variables.items() if name in in_urls or _LIKE_A_SECRET.search(name)]

@@ -1,4 +1,4 @@
-"""The Python of the machines, which need not be that of the computer that submits a run."""
+"""The Python of the machines, which may differ from that of the computer that submits a run."""
 
 import sys
 from collections.abc import Mapping
@@ -27,12 +27,12 @@ class Interpreter:
 
     @property
     def python(self) -> str:
-        """The version that wheels and pickles are for, such as `3.12`."""
+        """The version for wheels and pickles, such as `3.12`."""
         return ".".join(self.version.split(".")[:2])
 
 
-class OtherPython(Exception):  # noqa: N818  not an error: its environment is made under another name
-    """A new studio has another version of Python than its environment is made for; nothing is installed in it."""
+class OtherPython(Exception):  # noqa: N818  not an error: its template studio is created under another name
+    """A new studio has another version of Python than its template studio is for; nothing is installed in it."""
 
     def __init__(self, interpreter: Interpreter) -> None:
         super().__init__(f"the studio has Python {interpreter.version}")
@@ -40,17 +40,17 @@ class OtherPython(Exception):  # noqa: N818  not an error: its environment is ma
 
 
 def expected_python(journal: Journal, cloud_name: str, otherwise: str) -> str:
-    """Return the version of Python that new studios of a cloud had last; `otherwise` where none was asked yet."""
+    """Return the version of Python of a cloud's latest new studio; `otherwise` if none is recorded."""
     return journal.machine_python(cloud_name) or otherwise
 
 
 def python_difference(plan: RunPlan, machines: str, *, local: bool) -> str:
-    """Return what follows from the machines' Python not being the one that runs this; nothing where it is.
+    """Return a message about the difference between the machines' Python and this process's; empty if there is none.
 
     Args:
-        plan: of the run; what is in a container has the Python of its image.
+        plan: the run's plan; a step in a container has the Python of its image.
         machines: the version that the machines are expected to have.
-        local: whether they are those of the local cloud.
+        local: whether the machines are those of the local cloud.
     """
     if machines == OWN_PYTHON or all(step.image for step in plan.steps):
         return ""
@@ -63,14 +63,14 @@ def python_difference(plan: RunPlan, machines: str, *, local: bool) -> str:
 
 
 def difference_at_submission(plan: RunPlan, environ: Mapping[str, str]) -> str:
-    """Return what `python_difference` does, for a run that is about to be driven.
+    """Return the message of `python_difference` for a run that is about to be driven.
 
     Args:
-        plan: of the run.
-        environ: of its controller; it names the cloud.
+        plan: the run's plan.
+        environ: the variables of its controller, which name the cloud.
 
     Raises:
-        UsageError: the environment names a version of Python that there cannot be.
+        UsageError: a variable names a version of Python that cannot exist.
     """
     with Journal() as journal:
         machines = expected_python(journal, cloud_name(environ), machine_python(environ))

@@ -5,7 +5,7 @@ from shlex import join
 from lightning_native.engine.studios.interpreter import Interpreter
 
 _MARK = "replaced here: "
-# What the path finds first is what programs import.
+# Programs import the version that is first on the path.
 _PROGRAM = """
 import json, re, sys
 from importlib.metadata import distributions
@@ -24,17 +24,17 @@ else:
 
 
 def reporting(install: list[str], interpreter: Interpreter) -> list[str]:
-    """Return shell lines that install something, and print what was replaced for it.
+    """Return shell lines that install packages, and print the packages that were replaced.
 
     Args:
-        install: the lines that install it.
-        interpreter: of the environment into which they do.
+        install: the lines that install.
+        interpreter: the interpreter of the environment that they change.
     """
-    # Nothing of the code's folder is imported. What cannot be listed keeps nothing from being installed.
+    # With -I, no module from the code's folder is imported. A list that fails does not prevent the installation.
     program = join([interpreter.executable, "-I", "-c", _PROGRAM])
     return [f"before=$({program}) || before='{{}}'", *install, f'{program} "$before" {join([_MARK])} || :']
 
 
 def replaced_packages(printed: str) -> list[str]:
-    """Return what an installation says that it has replaced: `NAME VERSION by VERSION`."""
+    """Return the replaced packages from an installation's output, each as `NAME VERSION by VERSION`."""
     return [line.removeprefix(_MARK) for line in printed.splitlines() if line.startswith(_MARK)]

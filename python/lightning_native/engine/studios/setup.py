@@ -1,4 +1,4 @@
-"""Making a studio ready for steps: the agent, the code, and what must be installed."""
+"""The set-up of a studio for steps: the agent, the code, packages, requirements and commands."""
 
 import hashlib
 import os
@@ -36,7 +36,7 @@ fi"""
 _UV = """\
 command -v uv >/dev/null 2>&1 || (cd / && {python} -m pip install --quiet uv)
 uv pip install --python {python} {arguments} {what}"""
-# An environment that uv has made has no pip.
+# An environment that uv has created has no pip.
 _PIP = """\
 if (cd / && {python} -c 'import pip') 2>/dev/null; then
     {python} {pip} install {arguments} {what}
@@ -44,7 +44,7 @@ else
     uv pip install --python {python} {arguments} {what}
 fi"""
 _INSTALLERS = {"uv": _UV, "pip": _PIP}
-# An upload is not always visible at once; what is installed is what was sent.
+# The installation waits for the uploaded bytes, because an upload is not always visible at once.
 _OWN_WHEEL_ARRIVED = """\
 i=0
 until printf '%s  %s\\n' {sha256} {file} | sha256sum --check --status 2>/dev/null; do
@@ -52,7 +52,7 @@ until printf '%s  %s\\n' {sha256} {file} | sha256sum --check --status 2>/dev/nul
     [ $i -lt 600 ] || {{ echo "the upload of {file} did not arrive intact" >&2; exit 1; }}
     sleep 0.1
 done"""
-# No index is asked for this package, whatever that has under its name.
+# No index is asked for this package, because an index may have another package under its name.
 _OWN_ARGUMENTS = ("--no-deps", "--no-index", "--force-reinstall")
 _FILE_OPTIONS = ("--index-url=", "--extra-index-url=", "--find-links=")
 _SHOWN_LINES = 15
@@ -60,7 +60,7 @@ _SHOWN_LINES = 15
 
 @dataclass(frozen=True)
 class ReadyStudio:
-    """A studio that has the agent, the code and maybe our package, below its home, and what must be installed."""
+    """A studio after its set-up; `code` and, if it has our package, `package` are folders below its home."""
 
     handle: StudioHandle
     agent: Agent
@@ -84,23 +84,23 @@ def set_up(
     kept: bool = False,
     python: str | None = None,
 ) -> ReadyStudio:
-    """Give a running studio the agent and the run's code, and install what its steps need.
+    """Upload the agent and the run's code to a running studio, and install everything that its steps need.
 
-    Safe to repeat: what is there is not done again.
+    Safe to repeat: finished work is not done again.
 
     Args:
         handle: the studio.
         context: the run.
-        name: what the log of the installation is called after.
-        steps: that will run in it; the first of them that has a variable gives it its value.
+        name: the studio's name, which is part of the name of the installation's log.
+        steps: the steps that will run in it; a variable has the value of the first step that has it.
         requirements: the text of one requirements file.
-        setup: what else they need.
+        setup: the needs of the steps besides their requirements.
         kept: whether it is a studio of the user's, which earlier runs may have used.
-        python: the only version of Python that it is to have, such as `3.12`; None: any.
+        python: the only version of Python that the studio may have, such as `3.12`; None: any.
 
     Raises:
-        OtherPython: it has another one; nothing is installed in it.
-        CloudError: something could not be uploaded or installed; the message ends with what was printed.
+        OtherPython: the studio has another one; nothing is installed in it.
+        CloudError: an upload or the installation failed; the message ends with the last lines of output.
     """
     agent = Agent(handle, context.cancellation.pause)
     agent.install()
@@ -121,7 +121,7 @@ def set_up(
 
 
 def report_difference(context: RunContext) -> None:
-    """Record, before anything is created, what follows from the machines' Python not being the submitter's."""
+    """Record, before anything is created, that the machines' Python differs from the submitter's."""
     machines = expected_python(context.journal.journal, context.cloud_name, context.cloud.machine_python)
     difference = python_difference(context.plan, machines, local=is_local(os.environ))
     if difference:
@@ -129,19 +129,19 @@ def report_difference(context: RunContext) -> None:
 
 
 def _note_python(context: RunContext, handle: StudioHandle, interpreter: Interpreter, *, kept: bool) -> None:
-    """Record the Python that a studio has, and that it is not the expected one."""
+    """Record the Python of a studio, and an event if it is not the expected one."""
     journal, cloud = context.journal.journal, context.cloud_name
     expected = expected_python(journal, cloud, context.cloud.machine_python)
     if interpreter.python != expected:
         found = f"Python {interpreter.version} ({interpreter.executable})"
         context.journal.event(f"studio {handle.name} has {found}, where {expected} was expected")
     if not kept:
-        # The user may have changed theirs, which says nothing about new ones.
+        # A studio of the user's proves nothing about new ones, because its Python may have been changed.
         journal.machine_python_found(cloud, interpreter.python)
 
 
 def setup_variables(context: RunContext, steps: Sequence[str]) -> dict[str, str]:
-    """Return the variables, with their values, that installing for these steps sees."""
+    """Return the variables, with their values, that the set-up for these steps gets."""
     variables: dict[str, str] = {}
     for step in steps:
         environment = context.variables.get(step, {})
@@ -152,13 +152,13 @@ def setup_variables(context: RunContext, steps: Sequence[str]) -> dict[str, str]
 
 
 def described_variables(context: RunContext, step: str) -> dict[str, str]:
-    """Return the variables that make an environment what it is: not the account with which it is installed."""
+    """Return the set-up's variables that can change an environment: all but those of accounts in URLs."""
     accounts = credential_variables(_texts(context, step))
     return {name: value for name, value in setup_variables(context, [step]).items() if name not in accounts}
 
 
 def _visible(context: RunContext, step: str) -> tuple[str, ...]:
-    """Return the names of the variables that installing for a step sees: those it is told, and those it refers to."""
+    """Return the names of the variables that a step's set-up gets: those it lists, and those its texts refer to."""
     return (*context.plan.step(step).setup.variables, *variables_in(_texts(context, step), bare=True))
 
 
@@ -216,7 +216,7 @@ def _install(
     if kept and replaced:
         context.journal.event(f"studio {ready.handle.name} had other versions: {'; '.join(replaced)}")
     if variables:
-        # What was printed there has no stars. A run that goes on after this installs once more.
+        # The output in the studio has no stars. A run that is resumed after this installs once more.
         with suppress(CloudError):
             ready.agent.forget(context.operation_id(label, 1))
     if outcome.exit_code != 0:
@@ -231,9 +231,9 @@ def _secret_texts(context: RunContext) -> list[str]:
 
 
 def _options_for_file(setup: Setup) -> tuple[list[str], Setup]:
-    """Return the options that go into the requirements file, where their variables get values, and the setup without.
+    """Return the options that go into the requirements file, where variables get values, and the setup without them.
 
-    In a command line everybody could read the values.
+    In a command line, every user of the machine could read the values.
     """
     moved = [
         argument
@@ -245,7 +245,7 @@ def _options_for_file(setup: Setup) -> tuple[list[str], Setup]:
 
 
 def _upload_own_wheel(ready: ReadyStudio, wheel: OwnWheel) -> str:
-    """Upload the wheel of this package, and return its path from the folder of the code, where installers run."""
+    """Upload the wheel of this package, and return its path relative to the code's folder, where installers run."""
     remote = f"{REMOTE_HOME}/wheels/{wheel.sha256[:32]}/{wheel.path.name}"
     ready.agent.upload(wheel.path, remote)
     return os.path.relpath(remote, ready.code)

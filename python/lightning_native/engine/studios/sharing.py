@@ -1,9 +1,9 @@
-"""Studios that several runs use at once: the last of them to leave stops what one of them has started.
+"""Shared studios, which several runs use at once: the last run to leave stops a studio that one of them has started.
 
-A run records that it uses a studio before it looks whether the studio is up. It owes the stop, as a lease, only where
-it was not: a studio that somebody had started before stays as it was found. A run that leaves while others are there
-hands its debt over. Runs of this home know each other by the journal, those of other computers by what the agent runs
-in the studio.
+A run records that it uses a studio before it checks whether the studio is up. It owes the stop, as a lease, only if the
+studio was not up: a studio that was started by other means stays as it was found. A run that leaves earlier than others
+passes its debt on to one of them. Runs of this home find each other by the journal, those of other computers by the
+operations that the agent runs in the studio.
 """
 
 import hashlib
@@ -24,13 +24,13 @@ from lightning_native.lightning.cloud import Cloud, StudioHandle
 
 
 def join(journal: RunJournal, cloud: Cloud, name: str, pause: Callable[[float], object]) -> StudioHandle:
-    """Have a run use a studio, which is created if it is not there, and owe its stop if it is not up.
+    """Record that a run uses a studio, and that it owes the stop of one that is not up; create a missing studio.
 
     Args:
-        journal: of the run.
-        cloud: where the studio is.
-        name: the studio's.
-        pause: waits for seconds while another run comes or goes; it raises what is to end the wait.
+        journal: the run's journal.
+        cloud: the cloud of the studio.
+        name: the studio's name.
+        pause: waits for some seconds while another run joins or leaves; an error that it raises ends the wait.
 
     Raises:
         CloudError: the studio can be neither found nor created.
@@ -44,7 +44,7 @@ def join(journal: RunJournal, cloud: Cloud, name: str, pause: Callable[[float], 
 
 
 def _create(journal: RunJournal, cloud: Cloud, name: str) -> StudioHandle:
-    """Create a studio that a user has named, and say what else may have come of that: others may name theirs alike."""
+    """Create a studio that a user has named, and record possible copies, which may also be another user's studios."""
     before = {studio.name for studio in cloud.find_studios(name)}
     handle = cloud.create_studio(name, ours=False)
     for studio in cloud.find_studios(name):
@@ -57,10 +57,10 @@ def _create(journal: RunJournal, cloud: Cloud, name: str) -> StudioHandle:
 
 
 def leave(journal: RunJournal, cloud: Cloud, name: str) -> None:
-    """End a run's use of a studio, with the commands that it has there; stop the studio if it owes that to nobody else.
+    """End a run's use of a studio, and its commands there; stop the studio if the run owes that and leaves last.
 
     Raises:
-        CloudError: that cannot be done now; the run still owes it.
+        CloudError: that cannot be done now; the run still owes the stop.
     """
     with locked(_lock(name)):
         others = other_runs(journal.journal, journal.run_id, name)
@@ -69,7 +69,7 @@ def leave(journal: RunJournal, cloud: Cloud, name: str) -> None:
         if handle is not None:
             owed = ["--owes"] if owes and not others else []
             answer = _ask(handle, "leave", journal.run_id, *owed) or {}
-            # A run of another computer may have left it to this one; or this one has left it to one of those.
+            # A run of another computer may have passed its debt to this one, or this one its debt to one of those.
             owes = owes if others and not answer.get("stop") else answer.get("stop", owes)
             if owes and not others:
                 handle.release(delete=False)
@@ -77,7 +77,7 @@ def leave(journal: RunJournal, cloud: Cloud, name: str) -> None:
 
 
 def is_used_by_others(journal: RunJournal, handle: StudioHandle) -> str | None:
-    """Return the id of another run that uses a studio, None if there is none."""
+    """Return the id of another run that uses a studio; None if there is none."""
     others = other_runs(journal.journal, journal.run_id, handle.name)
     if not others:
         others = (_ask(handle, "leave", journal.run_id, "--stay") or {}).get("others", [])
@@ -85,10 +85,10 @@ def is_used_by_others(journal: RunJournal, handle: StudioHandle) -> str | None:
 
 
 def delete_environment(journal: Journal, cloud: Cloud, environment: Environment) -> bool:
-    """Delete a template studio unless a run uses it; tell whether it is gone.
+    """Delete a template studio unless a run uses it; return whether it is gone.
 
     Raises:
-        CloudError: it cannot be deleted.
+        CloudError: the studio cannot be deleted.
     """
     # Runs record their use before they wait for this lock.
     with locked(environment.fingerprint):
@@ -102,7 +102,7 @@ def delete_environment(journal: Journal, cloud: Cloud, environment: Environment)
 
 
 def other_runs(journal: Journal, run_id: str | None, studio: str, cloud: str = "") -> list[str]:
-    """Return the runs of this home but one that are driven and use a studio, on its cloud or the one that is named."""
+    """Return the driven runs of this home, other than `run_id`, that use a studio on that run's cloud or on `cloud`."""
     if run_id is not None:
         record = journal.run(run_id)
         cloud = record.cloud if record else cloud
@@ -110,12 +110,12 @@ def other_runs(journal: Journal, run_id: str | None, studio: str, cloud: str = "
 
 
 def _ask(handle: StudioHandle, *arguments: str) -> dict[str, Any] | None:
-    """Ask the agent in a studio; None where there is none, and so no run either."""
+    """Return the answer of the agent in a studio; None if there is no agent, and so no run."""
     if not handle.is_running():
         return None
     answer = read_answer(*handle.run([*agent.COMMAND, *arguments]))
     if answer is None:
-        # It may be one of before: who else is there is known by this one only.
+        # The agent may be an earlier version, and only this version knows the other runs.
         with suppress(CloudError):
             handle.upload(AGENT_SOURCE, f"{REMOTE_HOME}/agent.py")
         answer = read_answer(*handle.run([*agent.COMMAND, *arguments]))

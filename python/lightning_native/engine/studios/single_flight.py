@@ -1,4 +1,4 @@
-"""Something that takes a while to prepare, prepared once, in the background, for everybody who waits for it."""
+"""A single flight: a value that is prepared once, in the background, for all threads that wait for it."""
 
 import threading
 from collections.abc import Callable
@@ -24,12 +24,12 @@ class SingleFlight(Generic[T]):
         cancellation.on_request(lambda: self._settle(partial(self._result.set_exception, Cancelled())))
 
     def begin(self) -> None:
-        """Begin to prepare, without waiting; only the first call does anything."""
+        """Begin to prepare, without waiting; only the first call has an effect."""
         if self._begun.acquire(blocking=False):
             threading.Thread(target=self._run, name=f"prepare {self._name}", daemon=True).start()
 
     def wait(self) -> T:
-        """Begin if nobody did, and wait for the result; whatever `prepare` raised, everybody gets.
+        """Begin unless another thread has, and wait for the result; an error of `prepare` is raised in every thread.
 
         Raises:
             Cancelled: the run was stopped meanwhile.
@@ -48,6 +48,6 @@ class SingleFlight(Generic[T]):
         self._settle(settle)
 
     def _settle(self, settle: Callable[[], None]) -> None:
-        # After a stop, nobody waits for what comes of it.
+        # After a stop, no thread waits for the result.
         with suppress(InvalidStateError):
             settle()

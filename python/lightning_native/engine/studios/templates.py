@@ -1,4 +1,4 @@
-"""Environments once: a template studio for each set of requirements and commands, prepared once and reused."""
+"""Template studios: one for each set of requirements, set-up and commands, prepared once and reused."""
 
 import hashlib
 import json
@@ -21,14 +21,14 @@ from lightning_native.errors import CloudError
 from lightning_native.home import locked
 from lightning_native.lightning.cloud import StudioHandle
 
-# Where the agent is in a studio, and what proves that it is this one.
+# The agent's path in a studio, and the SHA-256 of this version.
 _AGENT = AGENT_FILE, hashlib.sha256(AGENT_SOURCE.read_bytes()).hexdigest()
 
 
 class TemplateStudios:
     """The template studios of one run, for the steps without images.
 
-    With an `owner` they are nobody else's and are not kept as environments.
+    With an `owner` they belong to that owner alone, and no other run reuses them.
     """
 
     def __init__(self, context: RunContext, owner: str | None = None) -> None:
@@ -46,11 +46,11 @@ class TemplateStudios:
             template.prepared.begin()
 
     def of(self, step: StepPlan) -> "TemplateStudio":
-        """Return the template a step runs from."""
+        """Return the template studio that a step runs from."""
         return self._of_step[step.name]
 
     def all(self) -> "list[TemplateStudio]":
-        """Return each template once."""
+        """Return each template studio once."""
         return list(dict.fromkeys(self._of_step.values()))
 
 
@@ -75,15 +75,16 @@ class TemplateStudio:
         self.prepared = SingleFlight(self.studio_name, self._prepare, context.cancellation)
 
     def _make_for(self, python: str) -> None:
-        """Name it by what it has, and by the machine's version of Python, for which that is installed."""
+        """Set its fingerprint and name from its content and from the machine's version of Python."""
         context, step = self._context, self._step
-        # Environments whose machine was not asked are named by the submitter's version alone: theirs is not known.
+        # A mapping, so that no studio of an earlier version has the same name: a run may still use it. Earlier names
+        # depend on the submitter's version of Python.
         what: list[object] = [self._requirements, context.plan.custom_commands, {"machine": python}]
         variables = described_variables(context, step.name)
         if step.setup != Setup() or variables:
             what += [astuple(step.setup), variables]
         if step.package:
-            # Not which version of it: a studio takes a new one as it takes new code.
+            # Without its version, because a studio gets a new one as it gets new code.
             what.append(PACKAGE)
         if not context.plan.reuse_environments:
             what.append(context.plan.run_id)
@@ -107,9 +108,9 @@ class TemplateStudio:
             ) from other
 
     def _find_or_make(self) -> PreparedStudio:
-        # Before anybody may look who uses it: what is used is not pruned.
+        # Before any check of its users, because a studio that is used is not pruned.
         self._context.journal.use(self.studio_name)
-        # Runs of other processes wait here, and then find it ready.
+        # Runs of other processes wait here, and then find the studio ready.
         with locked(self.fingerprint):
             return self._find() or self._make()
 
@@ -141,7 +142,7 @@ class TemplateStudio:
                 steps=[self._step.name],
                 requirements=self._requirements,
                 setup=self._step.setup,
-                # One that nobody else uses is found by no other name.
+                # A studio with an owner may have any version, because no other run finds it by name.
                 python=self._python if self._shared else None,
             ).interpreter
         except OtherPython:
@@ -155,7 +156,7 @@ class TemplateStudio:
             where = self._context.cloud_name, self.studio_name
             self._context.journal.journal.interpreter_found(*where, interpreter.executable, interpreter.version)
         self._record(ready=True)
-        # Not again: a new file would have to be compiled anew in every job.
+        # Not uploaded again, because every job would have to compile a new file.
         self._note_upload(*_AGENT)
         if self._step.package:
             self._note_upload(*self._package()[1:])
@@ -181,7 +182,7 @@ class TemplateStudio:
             journal.upload_removed(*where, path)
 
     def _package(self) -> tuple[Path, str, str]:
-        """Return our own package's archive, where it lies in the studio, and its SHA-256."""
+        """Return our own package's archive, its path in the studio, and its SHA-256."""
         package = self._context.folder.own_package()
         return package.archive, remote_archive(package, PACKAGE), package.sha256
 
@@ -196,5 +197,5 @@ class TemplateStudio:
 
 
 def remote_archive(packed: Packed, room: str = CODE) -> str:
-    """Return where an archive lies, relative to a studio's home."""
+    """Return the path of an archive in a studio, relative to its home."""
     return unpacking(packed, room)[0].removeprefix("~/")
