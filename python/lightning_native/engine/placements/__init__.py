@@ -1,4 +1,4 @@
-"""The placements: ways for the steps of a run to run, each in a module of its own."""
+"""The placements: the ways in which the steps of a plan run, each in a module of its own."""
 
 from lightning_native.engine.placements.base import Address, PlacementKind
 from lightning_native.engine.placements.job import JobPlacement
@@ -28,5 +28,5 @@ PLACEMENTS: dict[PlacementName, PlacementKind] = {
 
 
 def address_of(plan: RunPlan, step: str) -> Address:
-    """Return where a step of a plan runs."""
+    """Return the address of a step of a plan."""
     return PLACEMENTS[plan.placement].address(plan, step)

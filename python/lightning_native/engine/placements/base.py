@@ -1,4 +1,4 @@
-"""The parts that every placement has, and the calls that the engine makes of it."""
+"""The parts that every placement has, and the methods that the engine calls."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -12,25 +12,25 @@ from lightning_native.errors import StaleControllerError
 
 
 class Placement(Protocol):
-    """A way for the steps of one run to run."""
+    """The way in which the steps of one run are carried out."""
 
     def prepare(self) -> None:
-        """Start preparing what steps will need, without waiting for it."""
+        """Start preparing the needs of the steps, without waiting."""
 
     def run_attempt(self, step: StepPlan, attempt: int) -> StepResult:
-        """Run one attempt at a step to its end. Never raises: whatever goes wrong is the step's result."""
+        """Run one attempt at a step to its end. Never raises: any error becomes the step's result."""
 
     def step_ended(self, step: str) -> None:
-        """Note that a step has ended for good: nothing more will be asked for it. Must not block."""
+        """Receive the final end of a step: no further attempt at it follows. Must not block."""
 
     def stop_running(self) -> None:
         """Ask every running step to end, without waiting for it."""
 
     def abandon(self, step: str, reason: str) -> None:
-        """End the running attempt at a step, which has failed then, without waiting for it."""
+        """End the running attempt at a step, without waiting for it; the attempt has failed for `reason`."""
 
     def close(self) -> None:
-        """Give everything up at once, whatever it is doing."""
+        """Release everything at once, also while it is in use."""
 
 
 Results = dict[str, StepResult]
@@ -51,10 +51,10 @@ class PlacementKind:
     """The functions that carry a placement out; `lightning_native.placement` has its capabilities.
 
     Attributes:
-        address: returns where a step of a plan runs, of a job that of its first attempt.
-        run: runs every step of a run that is not done, and returns how each ended. It gets the context, the function
-            that records a step's end, the steps that are done, and the executor, which runs the plan's steps one by
-            one in a `Placement`.
+        address: returns the address of a step of a plan; that of a job is the one of its first attempt.
+        run: runs every step of a run that is not done, and returns the result of each. It gets the context, the
+            function that records a step's end, the steps that are done, and the executor, which runs the plan's steps
+            one by one in a `Placement`.
     """
 
     address: Callable[[RunPlan, str], Address]
@@ -64,7 +64,7 @@ class PlacementKind:
 def run_safely(
     context: RunContext, step: StepPlan, attempt: int, run: Callable[[StepPlan, int], StepResult]
 ) -> StepResult:
-    """Run one attempt; whatever it raises becomes the step's result, and a line in its log.
+    """Run one attempt; an error becomes the step's result, and a line in its log.
 
     Raises:
         StaleControllerError: another controller has taken the run over.
@@ -77,7 +77,7 @@ def run_safely(
         context.note(step.name, attempt, reason)
         return replace(result, state="failed", message=reason)
     except StaleControllerError:
-        # Nothing about this run is ours to say any more.
+        # Only the new controller may record anything about this run.
         raise
     except Exception as error:
         if isinstance(error, Cancelled) or context.cancellation.requested:

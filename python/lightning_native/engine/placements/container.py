@@ -1,9 +1,9 @@
-"""Steps in containers: what such a job is submitted with, and the folder that brings it what it is to run.
+"""Steps in containers: the request for such a job, and the folder by which it gets its specification.
 
-A container has neither a studio's files nor credentials. What a step is to run holds its secrets, and an argument of
-the SDK would show them in the job's record and in reports of errors. So it comes in a folder of the teamspace's drive
-that the jobs of this step alone mount. A job deletes it when it has read it; in a pipeline, whose jobs Lightning starts
-again by itself, it is there for as long as the pipeline is.
+A container has neither a studio's files nor credentials. A specification holds the step's secrets, and as an argument
+of the SDK it would be visible in the job's record and in reports of errors. So it is in a folder of the teamspace's
+drive that only the jobs of this step mount. A job deletes the specification as soon as it has read it. In a pipeline
+the specification stays as long as the pipeline, because Lightning starts a pipeline's jobs again by itself.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,20 +21,20 @@ _PACKAGE_ARCHIVE = f"package{ARCHIVE_SUFFIX}"
 
 
 class ContainerFolder:
-    """What the jobs of one step mount: the agent, and what it is to run."""
+    """The folder that the jobs of one step mount: the agent, and its specification."""
 
     def __init__(self, context: RunContext, name: str) -> None:
-        """Describe the folder of a job, or that of a pipeline's step: `PIPELINE/STEP`."""
+        """Describe the folder of a job, or of a pipeline's step, whose name is `PIPELINE/STEP`."""
         self._context = context
         self._path = drive_folder(name)
-        # Below a folder that is there in every image, and that a container of the local cloud can be given one in.
+        # Below a folder that every image has, and in which a container of the local cloud can have a mount.
         self._mount = f"/tmp/lightning-native-{name.replace('/', '-')}"  # noqa: S108  in a container
 
     def upload_agent(self, *, package: bool) -> None:
         """Upload the agent, and our own package for a step that imports it.
 
         Raises:
-            CloudError: it cannot be uploaded.
+            CloudError: an upload failed.
         """
         self._context.cloud.upload_to_drive(AGENT_SOURCE, f"{self._path}/agent.py")
         if package:
@@ -57,10 +57,10 @@ class ContainerFolder:
         )
 
     def upload(self, operation: str, specification: Mapping[str, object]) -> str:
-        """Upload what an operation is to run, and return its SHA-256.
+        """Upload the specification of an operation, and return its SHA-256.
 
         Raises:
-            CloudError: it cannot be uploaded.
+            CloudError: the upload failed.
         """
         return upload_specification(self._upload, operation, specification)
 
@@ -75,7 +75,7 @@ class ContainerFolder:
         return JobRequest(
             name=name,
             machine=machine,
-            # The agent takes the place of the shell, whose signals it has to get.
+            # The agent replaces the shell, because it must receive the shell's signals.
             command=f"exec {shell_join(['python3', f'{self._mount}/agent.py', 'job', *arguments])}",
             image=image.name,
             interruptible=step.interruptible,
@@ -89,10 +89,10 @@ class ContainerFolder:
 def container_job(
     context: RunContext, step: StepPlan, image: ContainerImage, attempt: int, *, name: str, machine: str
 ) -> JobRequest:
-    """Put what a step is to run on the drive, and return the job that runs it.
+    """Upload the agent and a step's specification to the drive, and return the request for the job that runs them.
 
     Raises:
-        CloudError: it cannot be uploaded.
+        CloudError: an upload failed.
     """
     operation = context.operation_id(step.name, attempt)
     context.journal.lease("folder", drive_folder(name))
@@ -104,9 +104,9 @@ def container_job(
 
 
 def remove_folder(cloud: Cloud, name: str) -> None:
-    """Remove what a job mounted, or all that the jobs of a pipeline did. Gone already is a success.
+    """Remove the folder that a job mounted, or those of a pipeline's jobs. A missing folder is a success.
 
     Raises:
-        CloudError: it cannot be removed.
+        CloudError: the folder cannot be removed.
     """
     cloud.remove_from_drive(drive_folder(name))

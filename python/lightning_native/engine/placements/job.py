@@ -35,9 +35,9 @@ _RELEASES_AT_ONCE = 16
 _SUBMISSIONS_AT_ONCE = 8
 # Steps that become ready together are submitted together.
 _GATHER_SECONDS = 0.005
-# Looking at a job takes this share of its time at most …
+# The pause between two polls of a job is this share of the time without news …
 _POLL_SHARE = 0.05
-# … and looking at all jobs no more than so many looks a second, fewer where no machine is there yet.
+# … and all jobs together get at most so many polls a second, fewer while they wait for their machines.
 _MOST_LOOKS = 50
 _MOST_LOOKS_AT_PENDING = 20
 
@@ -50,12 +50,12 @@ class _Submission(NamedTuple):
 
 
 class JobPlacement:
-    """Runs each attempt at a step as a job under a name of its own, found before it is submitted."""
+    """Runs each attempt at a step as a job under a name of its own, by which an earlier submission is found."""
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
         self._templates = TemplateStudios(context)
-        # What a controller that died was about to submit.
+        # The jobs that a dead controller was about to submit.
         self._leased = {lease.name for lease in context.journal.journal.leases(context.plan.run_id)}
         self._jobs: dict[str, JobHandle] = {}
         self._submitted: dict[str, list[tuple[StepPlan, str, JobHandle]]] = {}
@@ -72,11 +72,11 @@ class JobPlacement:
         }
 
     def prepare(self) -> None:
-        """Start preparing the environments."""
+        """Start preparing the template studios."""
         self._templates.prepare()
 
     def run_attempt(self, step: StepPlan, attempt: int) -> StepResult:
-        """Run one attempt at a step to its end. Never raises: whatever goes wrong is the step's result."""
+        """Run one attempt at a step to its end. Never raises: any error becomes the step's result."""
         try:
             return run_safely(self._context, step, attempt, self._run_job)
         finally:
@@ -110,7 +110,7 @@ class JobPlacement:
         outcome = self._follow(job, step, attempt, patience)
         cost = job_cost(job)
         if step.name in self._stopped and (outcome is None or outcome.exit_code != 0):
-            # Lightning signals all processes of a job at once, so the agent may not know why its command ended.
+            # The agent may not know why its command ended, because Lightning signals all processes of a job at once.
             exit_code = outcome.exit_code if outcome else None
             return StepResult("stopped", exit_code, "the step was stopped", cost)
         if step.interruptible and (outcome is None or outcome.exit_code == -signal.SIGTERM):
@@ -120,7 +120,7 @@ class JobPlacement:
         return result_of(step, outcome, cost)
 
     def _find(self, name: str) -> JobHandle | None:
-        """Return the job of this name, and delete every other that a submission delivered twice has made."""
+        """Return the job of this name, and delete every other one that a submission delivered twice has created."""
         first, *others = [*self._context.cloud.find_jobs(name), None]
         for other in others:
             if other is not None:
@@ -132,7 +132,7 @@ class JobPlacement:
 
         def submit() -> JobHandle:
             nonlocal tried
-            # It may have been carried out all the same, and only the answer was lost.
+            # A failed submission may have created the job, because only its answer may be lost.
             found = self._find(name) if tried else None
             tried = True
             return found or self._submit(step, attempt, name, machine)
@@ -149,18 +149,18 @@ class JobPlacement:
         else:
             template = self._templates.of(step)
             template.prepared.wait()
-            # One batch at a time gives the template what its jobs are to run, and has the platform copy its files.
+            # One batch at a time uploads its file to the template studio, and lets the platform copy the files there.
             answer = self._submissions[template].ask(_Submission(step, attempt, name, machine))
         if isinstance(answer, CloudError):
             raise answer
-        # Under another name when the submission was delivered twice.
+        # The job has another name if the submission was delivered twice.
         job = answer if answer.name == name else self._find(name)
         if job is None:
             raise CloudError(f"job {name!r} was submitted but cannot be found")
         return job
 
     def _submit_all(self, template: TemplateStudio, submissions: Sequence[_Submission]) -> list[JobHandle | CloudError]:
-        """Submit jobs that start from one template, all at once; a submission that fails is a CloudError."""
+        """Submit jobs that start from one template studio, all at once; the answer to a failed one is a CloudError."""
         if self._context.cancellation.requested:
             raise Cancelled
         studio, interpreter = template.prepared.wait()
@@ -196,7 +196,7 @@ class JobPlacement:
             with ThreadPoolExecutor(_SUBMISSIONS_AT_ONCE) as pool:
                 return list(pool.map(submit, submissions, operations))
         finally:
-            # The jobs have copies of their own; nobody else needs the secrets in it.
+            # The file holds secrets and is not needed any more, because the jobs have copies of their own.
             studio.remove(path)
             self._context.journal.released("file", file)
 
@@ -204,7 +204,7 @@ class JobPlacement:
         """Copy the job's output to the step's log until it ends; None if it ended without a result.
 
         Raises:
-            OutOfCapacityError: it is pending for longer than `patience` seconds.
+            OutOfCapacityError: the job is pending for longer than `patience` seconds.
             CloudError: no call has got through for five minutes.
         """
         begun = news = time.monotonic()
@@ -215,9 +215,9 @@ class JobPlacement:
         while True:
             try:
                 before = state
-                # The state first: what is printed after it is terminal is all there will ever be.
+                # The state before the output, because the output that is read after a terminal state is complete.
                 state = job.state()
-                # Who has only just begun has not printed anything yet.
+                # A job that has only just begun has no output yet.
                 text = job.output() if state != "pending" and (before, state) != ("pending", "running") else ""
                 calls.succeeded()
             except CloudError:
@@ -237,19 +237,19 @@ class JobPlacement:
             if has_ended:
                 return None
             if self._context.cancellation.pause(self._pause(news, state)):
-                # However long nothing has happened, something will now.
+                # Poll soon again, because a stop brings news.
                 news = time.monotonic()
             if self._context.cancellation.requested and state == "pending":
                 raise Cancelled
 
     def _pause(self, news: float, state: JobState) -> float:
-        """Return how long to wait before looking at a job in this state again that had news then."""
+        """Return the seconds until the next poll of a job in this state, whose last news is from the time `news`."""
         looks = _MOST_LOOKS_AT_PENDING if state == "pending" else _MOST_LOOKS
         wanted = max(_POLL_SHARE * (time.monotonic() - news), len(self._jobs) / looks)
         return min(max(wanted, _SHORTEST_POLL), _LONGEST_POLL)
 
     def step_ended(self, step: str) -> None:
-        """Give up the jobs of all attempts at a step; not before, because until its end is recorded they prove it."""
+        """Release the jobs of all attempts at a step; until its end is recorded, they prove it."""
         for submitted in self._submitted.pop(step, ()):
             self._releasing.submit(self._release, *submitted)
 
@@ -266,19 +266,19 @@ class JobPlacement:
             threading.Thread(target=best_effort, args=(job.stop,), daemon=True).start()
 
     def abandon(self, step: str, reason: str) -> None:
-        """End the running attempt at a step, which has failed then, without waiting for it."""
+        """End the running attempt at a step, without waiting for it; the attempt has failed for `reason`."""
         job = self._jobs.get(step)
         if job is not None:
             self._context.abandoned[step] = reason
             threading.Thread(target=best_effort, args=(job.stop,), daemon=True).start()
 
     def close(self) -> None:
-        """Wait until what is being given up is; the rest is in the journal's leases."""
+        """Wait for the releases that have begun; everything else is in the journal's leases."""
         self._releasing.shutdown()
 
 
 def step_machines(context: RunContext, step: StepPlan) -> tuple[str, ...]:
-    """Return the SDK's names of the machines a step's job may run on, in the order in which they are tried."""
+    """Return the SDK's names of the machines that a step's job may run on, in the order in which they are tried."""
     machines = step.machines or ((context.plan.main_machine or DEFAULT_MACHINE),)
     return tuple(canonical_machine(machine) for machine in machines)
 
@@ -301,9 +301,9 @@ def job_spec(context: RunContext, step: StepPlan, operation: str, interpreter: I
 
 
 def job_cost(job: JobHandle) -> float | None:
-    """Return the dollars a job has cost; None if that cannot be asked."""
+    """Return the dollars that a job has cost; None if Lightning does not answer."""
     try:
         return job.cost()
     except CloudError:
-        # Worth to know, but not worth a step that went well.
+        # An unknown cost must not fail a step that succeeded.
         return None

@@ -1,4 +1,4 @@
-"""What a job prints: the output of its attempts, each followed by a line with its result."""
+"""The output of a job: that of its attempts, each followed by a line with its result."""
 
 import json
 import re
@@ -11,10 +11,10 @@ _RESULT_LINE = re.compile(rf"\n?^{re.escape(RESULT_MARK)} [0-9a-f]{{32}}: \{{.*\
 
 
 class JobOutput:
-    """Copies what one job prints to the logs of its step, and finds how its attempts ended.
+    """Copies the output of one job to the logs of its step, and finds the outcomes of its attempts.
 
     Attributes:
-        outcomes: how each attempt in the job ended, in order.
+        outcomes: the outcome of each ended attempt in the job, in order.
     """
 
     def __init__(self, folder: RunFolder, step: str, first_attempt: int, word: str) -> None:
@@ -26,9 +26,9 @@ class JobOutput:
         self.outcomes: list[Outcome] = []
 
     def take(self, text: str, *, is_complete: bool) -> bool:
-        """Take all that the job has printed so far, and tell whether anything was new.
+        """Copy the job's output so far, and return whether any of it was new.
 
-        `is_complete`: nothing will follow.
+        `is_complete`: no further output will follow.
         """
         known = len(self.outcomes)
         attempts = split_attempts(text, self._word, is_complete=is_complete)
@@ -37,11 +37,11 @@ class JobOutput:
         return any(new) or len(self.outcomes) > known
 
     def _write(self, attempt: int, text: str) -> bool:
-        # The platform's answer may hold what is no text.
+        # The platform's answer may hold halves of characters, which have no UTF-8.
         output = text.encode(errors="replace")
         log = StepLog(self._folder.log(self._step, attempt))
         if attempt not in self._shown:
-            # What a controller that died had written already is not written again.
+            # The output that a dead controller has written is not written again.
             self._shown[attempt] = log.size()
         new = output[self._shown[attempt] :]
         if new:
@@ -51,19 +51,19 @@ class JobOutput:
 
 
 def split_attempts(text: str, word: str, *, is_complete: bool) -> list[tuple[str, Outcome | None]]:
-    """Split what a job has printed into the output of its attempts, and how each ended; None: not yet.
+    """Split a job's output into the output of each attempt, and its outcome; None: it has not ended yet.
 
-    A result is a whole line that begins with the mark of the attempt; anything else is output, whoever printed it.
+    A result is a whole line that begins with the mark of the attempt; everything else is output.
 
     Args:
-        text: all that was printed so far.
-        word: the secret word of what the job runs.
-        is_complete: nothing will follow: without it, a last line that may become a result is kept back.
+        text: the job's output so far.
+        word: the secret word of the job's operation.
+        is_complete: whether no further output will follow; if not, a last line that may become a result is kept back.
     """
     attempts: list[tuple[str, Outcome | None]] = []
     number = 1
     while True:
-        # The platform may have started the job again, which then counts anew.
+        # Attempts may be counted from 1 again, because the platform may have started the job again.
         marks = {result_mark(word, number): number, result_mark(word, 1): 1}
         found = [(begin, mark) for mark in marks if (begin := _line_with(mark, text)) is not None]
         if not found:
@@ -73,7 +73,7 @@ def split_attempts(text: str, word: str, *, is_complete: bool) -> list[tuple[str
         outcome = _outcome(line[len(mark) :])
         if outcome is None:
             break
-        # The agent begins a line for the mark.
+        # The line end before the mark is the agent's.
         attempts.append((text[:begin].removesuffix("\n"), outcome))
         number = marks[mark] + 1
         text = after
@@ -84,12 +84,12 @@ def split_attempts(text: str, word: str, *, is_complete: bool) -> list[tuple[str
 
 
 def without_results(text: str) -> str:
-    """Return what a job has printed without its results, for people: here nobody knows the job's word."""
+    """Return a job's output without the lines of results, for people; these are found without the job's word."""
     return _RESULT_LINE.sub("", text)
 
 
 def _line_with(mark: str, text: str) -> int | None:
-    """Return where the first line is that begins with a mark."""
+    """Return the position of the first line that begins with a mark; None if there is none."""
     if text.startswith(mark):
         return 0
     place = text.find(f"\n{mark}")
@@ -100,5 +100,5 @@ def _outcome(text: str) -> Outcome | None:
     try:
         return Outcome.from_agent(json.loads(text))
     except (ValueError, KeyError, TypeError):
-        # Not all of the line has come yet.
+        # The line is incomplete so far.
         return None

@@ -1,4 +1,4 @@
-"""A plan as a Lightning pipeline: its studios, its steps, and the files with what they run."""
+"""A plan as a Lightning pipeline: its studios, its steps, and the files with their specifications."""
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -30,15 +30,15 @@ _UPLOADS_AT_ONCE = 8
 def prepare_studios(
     context: RunContext, steps: Sequence[StepPlan], owner: str | None = None
 ) -> tuple[dict[str, PreparedStudio], dict[str, str]]:
-    """Prepare the studios that steps without images start from, all at once.
+    """Prepare the template studios of steps without images, all at once.
 
     Args:
         context: the run.
-        steps: those that will run.
-        owner: whose studios they are; None: environments that runs share.
+        steps: the steps that will run.
+        owner: the only owner of the studios; None: template studios that runs share.
 
     Returns:
-        The studio of each such step, and for each that gets none the reason.
+        The studio of each such step, and for each step without one the reason.
 
     Raises:
         Cancelled: the run was stopped meanwhile.
@@ -60,8 +60,9 @@ def prepare_studios(
 class PipelinePlan:
     """The pipeline of some steps of a run.
 
-    What the steps run, with their secrets, is in one file in each of their studios: the jobs of a pipeline begin when
-    Lightning decides, each with a copy of the studio's files of that moment. Steps in images have a folder each.
+    The specifications of the steps, with their secrets, are in one file in each of their studios, because Lightning
+    decides when a pipeline's job begins, with a copy of the studio's files of that moment. A step in an image has a
+    folder of its own.
     """
 
     def __init__(
@@ -74,7 +75,7 @@ class PipelinePlan:
     ) -> None:
         """Plan the pipeline `name` of steps that start from `studios`, by the step's name, or from their images.
 
-        `waits`: what each step of the plan waits for, in an order of the steps; None: what it has upstream.
+        `waits`: the steps that each step of the plan waits for, in an order of the steps; None: its upstream steps.
         """
         upstream = {step.name: step.upstream for step in context.plan.steps}
         self._waits = waits or {step: upstream[step] for step in context.plan.dag().order()}
@@ -124,16 +125,16 @@ class PipelinePlan:
         return PipelineStepRequest(job, tuple(map(pipeline_step_name, waits)))
 
     def create(self) -> PipelineHandle:
-        """Upload what the steps run, and create the pipeline, which begins at once.
+        """Upload the steps' specifications, and create the pipeline, which begins at once.
 
         Raises:
-            CloudError: it could not be created.
+            CloudError: an upload or the creation failed.
         """
         self.upload()
         return self.create_without_upload()
 
     def upload(self) -> None:
-        """Upload what the steps run to their studios and folders."""
+        """Upload the steps' specifications to their studios and folders."""
         run_id = self._context.plan.run_id
         for studio in self._in_studios:
             self._context.journal.lease("file", f"{studio}:{specification_path(run_id)}", on_release="delete")
@@ -155,10 +156,10 @@ class PipelinePlan:
             list(pool.map(partial(retry, pause=self._context.cancellation.wait), uploads))
 
     def create_without_upload(self) -> PipelineHandle:
-        """Create the pipeline only; its jobs wait for what they are to run.
+        """Create the pipeline only, without the specifications of its jobs.
 
         Raises:
-            CloudError: it could not be created.
+            CloudError: an upload of the agent or the creation failed.
         """
         name, cloud = self._request.name, self._context.cloud
         self._lease_folders()
@@ -170,7 +171,7 @@ class PipelinePlan:
 
         def create() -> PipelineHandle:
             nonlocal created
-            # It may have been created all the same, and only the answer was lost.
+            # A failed request may have created the pipeline, because only its answer may be lost.
             found = cloud.find_pipeline(name) if created else None
             created = True
             return found or cloud.create_pipeline(self._request)

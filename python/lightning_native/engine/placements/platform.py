@@ -1,4 +1,4 @@
-"""Steps as the jobs of one Lightning pipeline: Lightning drives the graph, and what it does is followed here."""
+"""Steps as the jobs of one Lightning pipeline: Lightning drives the graph, and the controller records its progress."""
 
 import queue
 import threading
@@ -21,7 +21,7 @@ from lightning_native.engine.retry import Backoff, Patience, best_effort, retry
 from lightning_native.errors import CloudError, StaleControllerError
 from lightning_native.lightning.cloud import JobHandle, PipelineHandle, PipelineStatus, PipelineStepStatus
 
-# How long the last output of a step that has ended is asked for when calls fail.
+# The longest that failing calls for the last output of an ended step are repeated.
 _LAST_OUTPUT_SECONDS = 60.0
 _OUTPUT_RETRY_SECONDS = 0.1
 _FINAL = ("completed", "failed", "stopped")
@@ -30,15 +30,15 @@ _FINAL = ("completed", "failed", "stopped")
 def follow_pipeline(
     context: RunContext, ended: Callable[[str, StepResult], object], done: Mapping[str, StepResult]
 ) -> dict[str, StepResult]:
-    """Run every step that is not done in a pipeline of the run's own, found before it is created.
+    """Run every step that is not done in a pipeline of the run's own, which a dead controller may have created.
 
     Args:
         context: the run.
-        ended: told of each step's end, in this thread.
-        done: steps that ended before, and how.
+        ended: called at each step's end, in this thread.
+        done: the results of the steps that ended before.
 
     Returns:
-        How every step ended.
+        The result of every step.
     """
     steps = [step for step in context.plan.steps if step.name not in done]
     results = dict(done)
@@ -67,17 +67,17 @@ def _run(
     results: Mapping[str, StepResult],
     settle: Callable[[str, StepResult], None],
 ) -> None:
-    """Settle all steps, in one pipeline; in more where a limit made steps wait for one that failed.
+    """Settle all steps, in one pipeline, or in more if a limit made steps wait for a failed one.
 
-    Lightning knows no limits. They are said as an order, and what waits for a failed step is not run, also where it
-    waited only for its turn.
+    Lightning's pipelines have no limits, so limits become dependencies. Lightning skips the steps after a failed one,
+    also those that depend on it only because of a limit. With failure mode `continue` these run in a further pipeline.
     """
     waits = serialize_limits(context.plan, context.journal.journal.step_durations(context.plan.name))
     runs_again = waits is not None and context.plan.on_failure == "continue"
     number = 1
     while steps:
         name = pipeline_name(context.plan, number)
-        # A controller that died may have created it.
+        # A dead controller may have created it.
         pipeline = retry(partial(context.cloud.find_pipeline, name), pause=context.cancellation.wait)
         if pipeline is None:
             studios, problems = prepare_studios(context, steps)
@@ -98,7 +98,7 @@ def _to_run_again(
     results: Mapping[str, StepResult],
     settle: Callable[[str, StepResult], None],
 ) -> list[StepPlan]:
-    """Return the skipped steps that nothing upstream keeps from running, and settle the others."""
+    """Return the skipped steps whose upstream steps succeeded or run again, and settle the others."""
     again: dict[str, StepPlan] = {}
     for name in context.plan.dag().order():
         if name in skipped_steps:
@@ -116,7 +116,7 @@ def _settle_without_studio(
     problems: Mapping[str, str],
     settle: Callable[[str, StepResult], None],
 ) -> None:
-    """End the steps whose environment could not be prepared, and those that will never run because of it."""
+    """Settle the steps whose template studio could not be prepared, and those that will never run because of it."""
     doomed = set(problems)
     if problems and context.plan.on_failure != "continue":
         doomed = {step.name for step in steps}
@@ -139,9 +139,9 @@ def skipped(context: RunContext) -> StepResult:
 
 @dataclass
 class _Followed:
-    """A job of a step whose output is copied by a thread of its own until the step has ended.
+    """A job of a step, whose output a thread of its own copies until the step has ended.
 
-    `status`: how the step ended; None while it has not, or when its machine was interrupted.
+    `status`: the status in which the step ended; None before, and if its machine was interrupted.
     """
 
     step: StepPlan
@@ -179,7 +179,7 @@ class _Follower:
         self._backoff = Backoff()
 
     def run(self) -> None:
-        """Settle every step, but those skipped unless told so.
+        """Settle every step, skipped ones only with `settle_skipped`.
 
         Raises:
             CloudError: no call has got through for five minutes.
@@ -205,7 +205,7 @@ class _Follower:
             self._settle_next()
 
     def _look(self, name: str, step: StepPlan, pipeline: PipelineStatus) -> None:
-        """Take note of how one step stands."""
+        """Record the state of one step."""
         status = pipeline.steps.get(name, PipelineStepStatus("pending"))
         followed = self._followed.get(name)
         if status.job and (followed is None or followed.interruptions != status.interruptions):
@@ -229,7 +229,7 @@ class _Follower:
 
     def _has_ended(self, step: StepPlan, status: PipelineStepStatus, pipeline: PipelineStatus) -> bool:
         if pipeline.state in _FINAL:
-            # Its last jobs may still be on their way out.
+            # The last jobs of an ended pipeline may still be running.
             return status.state != "running"
         # A step whose machine was interrupted looks failed for a moment before Lightning runs it again.
         may_return = step.interruptible and status.state == "failed" and status.interruptions < MAX_INTERRUPTIONS
@@ -241,10 +241,10 @@ class _Follower:
         return skipped(self._context)
 
     def _settle_next(self) -> None:
-        """Wait until the next look for steps to end, and settle them: what comes after them may have begun."""
+        """Wait for steps to end, until the next poll, and settle them: the steps after them may have begun."""
         begun = time.monotonic()
         while self._open:
-            # A pipeline has no way to go on with its running steps and begin no others.
+            # A drain stops the pipeline, because a pipeline cannot continue its running steps and begin no others.
             if self._context.cancellation.starts_nothing:
                 self._stop()
             left = begun + self._backoff.delay - time.monotonic()
@@ -270,7 +270,7 @@ class _Follower:
     def _stop(self) -> None:
         if not self._stopping:
             self._stopping = True
-            # However long nothing has happened, something will now.
+            # Poll soon again, because the stop brings news.
             self._backoff.reset()
             threading.Thread(target=best_effort, args=(self._pipeline.stop,), daemon=True).start()
 
@@ -281,7 +281,7 @@ class _Follower:
         return followed
 
     def _report(self, name: str, followed: _Followed) -> None:
-        """Follow a step's job, and report its result, or what went wrong."""
+        """Follow a step's job, and report its result or its error."""
         try:
             result: StepResult | StaleControllerError | None = self._copy(followed)
         except StaleControllerError as error:
@@ -301,7 +301,7 @@ class _Follower:
         backoff, patience = Backoff(), Patience(_LAST_OUTPUT_SECONDS)
         job: JobHandle | None = None
         while True:
-            # Before the output: what is printed after the end is all there will ever be.
+            # Checked before the output, because the output that is read after the end is complete.
             has_ended = followed.ended.is_set()
             try:
                 job = job or self._pipeline.job(followed.job)
@@ -325,7 +325,7 @@ class _Follower:
         return None if followed.status is None else self._result(followed, followed.status, output, job)
 
     def _note_attempts(self, followed: _Followed, output: JobOutput, known: int) -> None:
-        """Record the attempts in a job that failed and are followed by another."""
+        """Record the failed attempts in a job that another attempt follows."""
         step = followed.step
         for number, outcome in enumerate(output.outcomes[known:], start=known):
             if outcome.exit_code == 0 or outcome.stopped or number >= step.retry.count:
@@ -343,7 +343,7 @@ class _Follower:
         cost = job_cost(job) if job is not None else None
         outcome = output.outcomes[-1] if output.outcomes else None
         if followed.step.image and status.state == "failed" and outcome is not None and outcome.exit_code == 0:
-            # A container can read its word, because Lightning may start it again: it must not decide alone.
+            # A container's code can read its word, because that stays for a restart: the word alone proves no success.
             outcome = None
         if outcome is not None and (outcome.exit_code == 0 or status.state == "failed") and not outcome.stopped:
             return result_of(followed.step, outcome, cost)

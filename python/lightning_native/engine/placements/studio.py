@@ -1,4 +1,4 @@
-"""Steps as commands in studios: a main one, and one of its own for each step that asks for another machine."""
+"""Steps as commands in studios: the main studio, and one of its own for each step that asks for another machine."""
 
 import threading
 from functools import partial
@@ -22,7 +22,7 @@ from lightning_native.lightning.cloud import StudioHandle
 
 
 class StudioPlacement:
-    """Runs the steps of one plan in studios, each prepared once, by the first step that needs it."""
+    """Runs the steps of one plan in studios, each prepared once, for the first step that needs it."""
 
     def __init__(self, context: RunContext) -> None:
         self._context = context
@@ -38,7 +38,7 @@ class StudioPlacement:
                 studio.prepared.begin()
 
     def run_attempt(self, step: StepPlan, attempt: int) -> StepResult:
-        """Run one attempt at a step to its end. Never raises: whatever goes wrong is the step's result."""
+        """Run one attempt at a step to its end. Never raises: any error becomes the step's result."""
         return run_safely(self._context, step, attempt, self._run_in_studio)
 
     def _run_in_studio(self, step: StepPlan, attempt: int) -> StepResult:
@@ -64,7 +64,7 @@ class StudioPlacement:
                     pythonpath=[f"~/{ready.package}"] if step.package else [],
                 ),
                 output=log.append,
-                # What a controller that died had read already is not asked for again.
+                # The output that a dead controller has read is not requested again.
                 offset=log.size(),
                 started=lambda: self._context.journal.step_running(step.name),
             )
@@ -74,16 +74,16 @@ class StudioPlacement:
                 del self._operations[step.name]
 
     def _cost(self, studio: "_RunStudio", seconds: float) -> float | None:
-        """Return what the studio's machine costs for so long; steps that share it at one time each bear all of it."""
+        """Return the cost of a studio's machine for so many seconds; steps that share it at one time each bear all."""
         try:
             hourly = self._context.cloud.hourly_cost(studio.machine or DEFAULT_MACHINE)
         except LightningNativeError:
-            # Worth to know, but not worth a step that went well.
+            # An unknown cost must not fail a step that succeeded.
             return None
         return None if hourly is None else hourly * seconds / 3600
 
     def step_ended(self, step: str) -> None:
-        """Give a studio up as soon as its last step has ended."""
+        """Release a studio as soon as its last step has ended."""
         studio = self._studio_of[step]
         if studio.step_ended(step):
             threading.Thread(target=studio.close, name=f"release {studio.plan.name}").start()
@@ -100,7 +100,7 @@ class StudioPlacement:
         threading.Thread(target=best_effort, args=(stop,), daemon=True).start()
 
     def abandon(self, step: str, reason: str) -> None:
-        """End the running attempt at a step, which has failed then, without waiting for it."""
+        """End the running attempt at a step, without waiting for it; the attempt has failed for `reason`."""
         with self._operations_lock:
             operation = self._operations.get(step)
         if operation is not None:
@@ -108,7 +108,7 @@ class StudioPlacement:
             self._stop(operation)
 
     def close(self) -> None:
-        """Give up every studio at once, whatever it is doing."""
+        """Release every studio at once, also while it is in use."""
         threads = [threading.Thread(target=studio.close) for studio in self._studios]
         for thread in threads:
             thread.start()
@@ -117,7 +117,7 @@ class StudioPlacement:
 
 
 class _RunStudio:
-    """One studio of a run: leased, created, started, set up, given up."""
+    """One studio of a run: leased, created, started, set up, released."""
 
     def __init__(self, context: RunContext, studio: StudioPlan) -> None:
         self.plan = studio
@@ -145,7 +145,7 @@ class _RunStudio:
         )
 
     def _create(self) -> StudioHandle:
-        # Under the lock, so that closing either prevents the creation or sees the studio.
+        # Under the lock, so that `close` either prevents the creation or finds the studio.
         with self._lock:
             if self._closed or self._context.cancellation.requested:
                 raise Cancelled
@@ -167,13 +167,13 @@ class _RunStudio:
         return join(self._context.journal, self._context.cloud, self.plan.name, pause)
 
     def wake(self) -> None:
-        """Start a studio of the user's again that was stopped meanwhile, as by a run of another computer."""
+        """Start a studio of the user's again if it was stopped meanwhile, as by a run of another computer."""
         with self._waking:
             try:
                 if not self.plan.keep or self._handle is None or self._handle.is_up():
                     return
             except CloudError:
-                # That it cannot be asked says nothing.
+                # A failed call does not prove that the studio is stopped.
                 return
             with self._lock:
                 if self._closed:
@@ -182,7 +182,7 @@ class _RunStudio:
             self._start(self._handle)
 
     def _start(self, handle: StudioHandle) -> None:
-        """Start the studio on the first of its machines that can be had."""
+        """Start the studio on the first of its machines that is available."""
         if self.plan.keep and self.plan.machines:
             self._check_machine(handle, self.plan.machines[0])
         if not self.plan.machines:
@@ -200,7 +200,7 @@ class _RunStudio:
             return
 
     def _check_machine(self, handle: StudioHandle, machine: str) -> None:
-        """Refuse to take a studio's machine away from others who use it."""
+        """Refuse to switch a studio's machine while another run uses it."""
         handle.settle()
         if not handle.is_running() or handle.runs_on(machine):
             return
@@ -212,12 +212,12 @@ class _RunStudio:
             )
 
     def step_ended(self, step: str) -> bool:
-        """Tell whether that was the studio's last step: a machine that waits costs as much as a busy one."""
+        """Return whether that was the studio's last step; an idle machine costs as much as a busy one."""
         self._open_steps.discard(step)
         return not self._open_steps and not self.plan.keep
 
     def close(self) -> None:
-        """Give the studio up. What cannot be given up now stays in the journal as an open lease."""
+        """Release the studio; if that fails now, it stays in the journal as an open lease."""
         with self._lock:
             self._closed = True
             if not best_effort(self._context.journal.flush):
@@ -236,7 +236,7 @@ class _RunStudio:
         if self.plan.keep:
             leave(self._context.journal, self._context.cloud, self.plan.name)
             return
-        # Where the answer to its creation was lost, there may be more than one.
+        # There may be several studios of this name, because the answer to a creation may be lost.
         handles = [self._handle] if self._handle else self._context.cloud.find_studios(self.plan.name)
         for handle in handles:
             handle.release(delete=not self._kept_for_inspection())
