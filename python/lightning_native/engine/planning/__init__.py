@@ -1,1 +1,1 @@
-"""Decisions about a plan, made without Lightning."""
+"""The decisions about a plan that need no call to Lightning."""

@@ -1,4 +1,4 @@
-"""Bounds of what a plan may hold: texts that a machine can be given, numbers that a clock can, and no credentials."""
+"""The bounds of a plan's values: texts that a machine can receive, numbers that a clock can hold, no credentials."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -15,10 +15,10 @@ MOST_PARALLEL = 1_000_000
 
 
 def check_bounds(plan: RunPlan) -> None:
-    """Find what no machine could be given, however it is run.
+    """Refuse a plan with a value that no machine can receive, with any placement.
 
     Raises:
-        PlanError: a text with half a character or a NUL, an argument that is too long, a number that is too large.
+        PlanError: a text has half a character or a NUL, an argument is too long, or a number is too large.
     """
     for where, text in _texts(plan):
         problem = problem_of_text(text)
@@ -40,11 +40,11 @@ def check_bounds(plan: RunPlan) -> None:
 
 
 def check_variables(variables_of_steps: Mapping[str, Mapping[str, str]]) -> None:
-    """Find variables that no process could be given.
+    """Refuse variables that no process can have.
 
     Raises:
-        PlanError: a name that none can have, or a value that is too long, or has a NUL or half a character; no value
-            is shown.
+        PlanError: a name is not allowed, or a value is too long or has a NUL or half a character; the message does not
+            show the value.
     """
     for step, variables in variables_of_steps.items():
         check_variable_names(variables, f"step {step!r}")
@@ -58,7 +58,7 @@ def check_variables(variables_of_steps: Mapping[str, Mapping[str, str]]) -> None
 
 def _problem_of_value(value: str) -> str | None:
     try:
-        # What this process got from its own environment may be no UTF-8, and is handed on as it is.
+        # A variable of this process may hold bytes that are no UTF-8, which are passed on unchanged.
         value.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         return problem_of_text(value)
@@ -69,8 +69,8 @@ def check_credentials(plan: RunPlan) -> None:
     """Refuse credentials that would be kept with the plan, in the studios and in logs.
 
     Raises:
-        PlanError: a URL of requirements or setup, or a setup command, has some written out; the message does not show
-            them.
+        PlanError: a URL of requirements or setup, or a setup command, has credentials written out; the message does
+            not show them.
     """
     for command in plan.custom_commands:
         _check_setup_command("a setup command", command)

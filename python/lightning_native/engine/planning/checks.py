@@ -1,4 +1,4 @@
-"""What can be found wrong about a plan before anything is created."""
+"""The checks of a plan before anything is created."""
 
 import difflib
 import re
@@ -24,14 +24,14 @@ _CRON_FIELDS = (
 
 
 def check_plan(plan: RunPlan) -> None:
-    """Find every mistake that can be found without Lightning.
+    """Refuse a plan with any mistake that can be found without Lightning.
 
     Raises:
-        PlanError: a name twice, an empty command, a limit that makes no sense.
-        UnknownMachineError: a machine that Lightning does not offer.
+        PlanError: a name occurs twice, a command is empty, a limit makes no sense, or setups in one studio contradict
+            each other.
+        UnknownMachineError: a machine is not one that Lightning offers.
         CycleError, UnknownNodeError: the steps cannot be ordered.
-        RequirementError: requirements that do not parse or, in one environment, cannot hold together.
-        PlanError: what else steps in one studio need cannot hold together.
+        RequirementError: requirements do not parse or, in one environment, contradict each other.
     """
     check_names(plan)
     check_bounds(plan)
@@ -71,7 +71,7 @@ def check_plan(plan: RunPlan) -> None:
 
 
 def _check_limits_on_schedule(plan: RunPlan, schedule: Schedule) -> None:
-    """Refuse what only a process that watches the runs could keep."""
+    """Refuse limits that only a controller could enforce, because a schedule's runs have none."""
     if plan.timeout is not None:
         raise PlanError(
             f"schedule {schedule.name!r} cannot keep the run's timeout of {plan.timeout} s: nobody watches its runs; "
@@ -86,10 +86,10 @@ def _check_limits_on_schedule(plan: RunPlan, schedule: Schedule) -> None:
 
 
 def check_schedule(schedule: Schedule) -> None:
-    """Find what can be found wrong about a schedule without Lightning.
+    """Refuse a schedule with any mistake that can be found without Lightning.
 
     Raises:
-        PlanError: a name, an expression or a time zone that cannot be.
+        PlanError: the name, the expression or the time zone is not allowed.
     """
     check_line(schedule.name, "the schedule's name")
     check_line(schedule.cron, f"the cron expression of schedule {schedule.name!r}")
@@ -117,7 +117,7 @@ def check_schedule(schedule: Schedule) -> None:
 
 
 def _never_comes(cron: str) -> bool:
-    """Tell whether an expression names days that none of its months has, as the 30th of February."""
+    """Return whether an expression names days that none of its months has, such as the 30th of February."""
     _, _, days, months, weekdays = cron.split()
     numbers = [text.split(",") for text in (days, months)]
     if weekdays != "*" or not all(number.isdecimal() and len(number) < 3 for field in numbers for number in field):

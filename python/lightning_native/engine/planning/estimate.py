@@ -1,4 +1,4 @@
-"""A dry run: when each step of a plan would run, on what, and what it would cost."""
+"""The estimate of a run: the expected times, machine and cost of each step, without running it."""
 
 import heapq
 from collections import Counter
@@ -14,22 +14,22 @@ from lightning_native.engine.planning.layout import merged_requirements, studio_
 from lightning_native.engine.planning.machine_choice import MachineOffer
 from lightning_native.lightning.machines import canonical_machine, machine_slugs
 
-# What a step is taken to last when nothing at all is known.
+# The assumed duration of a step if no duration is known.
 ASSUMED_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
 class StepEstimate:
-    """A step of the dry run; times in seconds from the start of the run.
+    """The estimate of one step; times are seconds from the start of the run.
 
     Attributes:
-        step: its name.
-        machine: the SDK's name of the machine it asks for first.
-        start: when it is its turn.
-        begin: when its command starts, once its machine runs and is set up.
-        end: when its command has ended.
+        step: the step's name.
+        machine: the SDK's name of the machine that the step asks for first.
+        start: the time at which its turn comes.
+        begin: the time at which its command starts, after the start and the set-up of its machine.
+        end: the time at which its command ends.
         cost: dollars for a machine of its own; None: on a shared machine, or without a price.
-        known: whether its duration comes from past runs.
+        known: whether its duration is that of past runs.
     """
 
     step: str
@@ -43,13 +43,13 @@ class StepEstimate:
 
 @dataclass(frozen=True)
 class SharedMachine:
-    """A machine that several steps use: the main studio, or one in which an environment is prepared.
+    """A machine that several steps use: the main studio's, or that of a template studio during its preparation.
 
     Attributes:
-        purpose: what it is for.
+        purpose: the machine's purpose.
         machine: the SDK's name.
-        start: when it begins to cost, in seconds from the start of the run.
-        end: when it is given up.
+        start: the time from which it costs, in seconds from the start of the run.
+        end: the time of its release.
         cost: dollars; None without a price.
     """
 
@@ -62,7 +62,7 @@ class SharedMachine:
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a run is expected to take; retries and interrupted machines do not count.
+    """The expected times and costs of a run; retries and interrupted machines do not count.
 
     Attributes:
         steps: in the order in which they would start.
@@ -71,7 +71,7 @@ class Estimate:
         total_cost: dollars; None when a machine has no price.
         critical_path: the steps that a shorter run would have to shorten.
         assumed: steps whose duration is not known, in the plan's order.
-        assumed_seconds: what these are taken to last.
+        assumed_seconds: the assumed duration of each of these.
         unpriced: machines without a price.
     """
 
@@ -87,7 +87,7 @@ class Estimate:
     @property
     def most_at_once(self) -> int:
         """The most steps that have their turn at the same time."""
-        # At one time, what ends makes room for what starts.
+        # Ends sort before starts of the same time, because an ended step makes room.
         changes = sorted([(step.start, 1) for step in self.steps] + [(step.end, -1) for step in self.steps])
         return max(accumulate(change for _, change in changes), default=0)
 
@@ -100,19 +100,18 @@ def estimate(
     prepare_seconds: float = 0.0,
     boot_seconds: float = 0.0,
 ) -> Estimate:
-    """Run a plan through the scheduler without running anything.
+    """Pass a plan through the scheduler without running any step, and return the estimate.
 
     Args:
-        plan: what would run; a step without machines is on the main machine.
-        durations: seconds of steps, where known; a step without one is taken to last the mean of the others, or
-            `ASSUMED_SECONDS`.
-        offers: the price list; without it nothing has a price.
-        prepare_seconds: what it takes to set up an environment; 0 for one that is there already.
-        boot_seconds: what it takes until a machine runs, where the price list does not say.
+        plan: the plan; a step without machines is on the main machine.
+        durations: the known seconds of steps; the others are assumed to last the mean of these, or `ASSUMED_SECONDS`.
+        offers: the price list; without it no machine has a price.
+        prepare_seconds: the seconds of a set-up; 0 for an environment that exists already.
+        boot_seconds: the seconds until a machine runs, if the price list does not have them.
 
     Raises:
         CycleError, UnknownNodeError: the steps cannot be ordered.
-        RequirementError: requirements do not parse or cannot hold together.
+        RequirementError: requirements do not parse or contradict each other.
 
     """
     return _DryRun(plan, durations, offers, prepare_seconds, boot_seconds).run()
@@ -173,7 +172,7 @@ class _DryRun:
         )
 
     def _schedule(self) -> list[StepEstimate]:
-        # With limits for single machines the most urgent steps may have to wait while others start.
+        # No limit if machines have their own, because then the most urgent steps may have to wait while others start.
         scheduler = Scheduler(
             self._dag, max_parallel=None if self._limits else self._plan.max_parallelism, durations=self._known
         )
@@ -222,7 +221,7 @@ class _DryRun:
         return (now if step.image else max(now, self._environment_ready())) + boot
 
     def _environment_ready(self) -> float:
-        """When environments are ready: all are prepared from the start of the run, each on a machine of its own."""
+        """Return the time at which template studios are ready: each is prepared from the start, on its own machine."""
         return self._boot(self._main) + self._prepare_seconds if self._prepare_seconds else 0.0
 
     def _shared(self, rows: list[StepEstimate]) -> list[SharedMachine]:

@@ -1,4 +1,4 @@
-"""Which studios a run needs, what each must have installed, and which steps run in it."""
+"""The layout of a run's studios: the machines and the set-up of each, and the steps that run in it."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from lightning_native.user_input.url_credentials import has_credentials, refusal
 class StudioPlan:
     """One studio of a run and the steps that run in it.
 
-    `machines`: the first of them that can be had; none: what the studio runs on, else the default.
+    `machines`: the first that is available is used; none: the machine that the studio runs on, else the default.
     """
 
     name: str
@@ -28,11 +28,11 @@ class StudioPlan:
 
 
 def studio_layout(plan: RunPlan) -> tuple[StudioPlan, ...]:
-    """Give every step a studio: the main one, or one of its own if it asks for another machine.
+    """Assign every step to a studio: the main studio, or one of its own if the step asks for another machine.
 
     Raises:
-        RequirementError: the requirements of steps in one studio do not parse or cannot hold together.
-        PlanError: what else steps in one studio need cannot hold together.
+        RequirementError: the requirements of steps in one studio do not parse, or contradict each other.
+        PlanError: the setups of steps in one studio contradict each other.
     """
     main_machine = canonical_machine(plan.main_machine) if plan.main_machine else None
     in_main = [step for step in plan.steps if _runs_in_main(step, main_machine)]
@@ -65,7 +65,7 @@ def studio_of(plan: RunPlan, step: str) -> str:
 
 
 def check_environments(plan: RunPlan) -> None:
-    """Find what cannot hold together in an environment of a plan.
+    """Refuse a plan with contradictions in one environment.
 
     Raises:
         RequirementError, PlanError: as `studio_layout`.
@@ -78,22 +78,22 @@ def check_environments(plan: RunPlan) -> None:
 
 
 def merged_requirements(steps: Iterable[StepPlan]) -> str:
-    """Merge what steps that share an environment need into the text of one requirements file.
+    """Merge the requirements of steps that share an environment into the text of one requirements file.
 
     Raises:
-        RequirementError: they do not parse, cannot hold together, or have credentials written out.
+        RequirementError: they do not parse, contradict each other, or have credentials written out.
     """
-    # Steps often bring the same files; each distinct one is read once.
+    # Each distinct file is read once, because steps often have the same files.
     sources = list(dict.fromkeys(source for step in steps for source in step.requirements))
     text = merge_requirements(sources).to_text() if sources else ""
     if has_credentials(text):
-        # Of a file that another includes.
+        # The credentials are in a file that another one includes.
         raise RequirementError(refusal("a requirements file", text))
     return text
 
 
 def merged_setup(steps: Iterable[StepPlan]) -> Setup:
-    """Merge what steps that share an environment need besides their requirements.
+    """Merge the setups of steps that share an environment.
 
     Raises:
         PlanError: they ask for different installers.

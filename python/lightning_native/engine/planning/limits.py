@@ -1,4 +1,4 @@
-"""Limits on how many steps run at once, as an order: for who runs a graph and knows no limits."""
+"""Concurrency limits as extra dependencies, for schedulers such as Lightning's that support only dependencies."""
 
 from collections.abc import Mapping
 
@@ -9,19 +9,19 @@ from lightning_native.lightning.machines import canonical_machine, machine_slugs
 
 
 def serialize_limits(plan: RunPlan, durations: Mapping[str, float]) -> dict[str, tuple[str, ...]] | None:
-    """Return what each step of a plan with limits waits for, as `serialized`; None for a plan without limits."""
+    """Return the dependencies of each step of a plan with limits, as `serialized`; None for a plan without limits."""
     return serialized(plan, durations) if plan.max_parallelism or plan.machine_limits else None
 
 
 def serialized(plan: RunPlan, durations: Mapping[str, float]) -> dict[str, tuple[str, ...]]:
-    """Return what each step waits for, so that no limit of the plan is exceeded, in an order of the steps.
+    """Return the steps that each step waits for, so that no limit of the plan is exceeded, in an order of the steps.
 
-    As many lanes as a limit allows, each with one step at a time: a step also waits for the one before it in its lane.
-    The steps are put into lanes as they would run if they lasted as long as they are expected to.
+    A limit of n steps turns into n chains, in which each step also waits for the one before it. The steps are
+    distributed over the chains in the order in which they would run with their expected durations.
 
     Args:
-        plan: with limits or without.
-        durations: seconds that steps are expected to take.
+        plan: a plan with or without limits.
+        durations: the expected seconds of steps.
     """
     rows = sorted(estimate(plan, durations=durations).steps, key=lambda row: row.start)
     steps = {step.name: step for step in plan.steps}
@@ -33,12 +33,12 @@ def serialized(plan: RunPlan, durations: Mapping[str, float]) -> dict[str, tuple
     limits = [(None, plan.max_parallelism)] if plan.max_parallelism else []
     for machine, limit in [*limits, *((slugs[canonical_machine(name)], most) for name, most in plan.machine_limits)]:
         in_lanes = [row for row in rows if machine in (None, machine_of[row.step])]
-        # The step at the end of each lane, and when it is expected to end.
+        # The expected end of each chain, and its last step.
         lanes: list[tuple[float, str]] = []
         for row in in_lanes:
             free = [lane for lane in lanes if lane[0] <= row.start]
             if len(lanes) >= limit:
-                # One that it waits for anyway costs nothing.
+                # A step that it waits for anyway adds no dependency.
                 chosen = next((lane for lane in free if lane[1] in waits[row.step]), min(free or lanes))
                 lanes.remove(chosen)
                 if chosen[1] not in waits[row.step]:

@@ -1,4 +1,4 @@
-"""From what a step needs to the machines that have it, cheapest first."""
+"""The choice of the machines that have the resources a step asks for, cheapest first."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,18 +9,18 @@ from lightning_native.lightning.offers import MachineOffer
 
 __all__ = ["MachineOffer", "ResourceRequest", "cheapest", "gpu_kinds"]
 
-# Names of one kind of GPU that a request for another satisfies: the platform decides which A100 an `A100` is.
+# The kinds of GPU that also satisfy a request for a kind, because the platform decides which A100 an `A100` is.
 _BROADER = {"A100": ("A100_40GB", "A100_80GB")}
 
 
 @dataclass(frozen=True)
 class ResourceRequest:
-    """What a machine must have at least; None: it does not matter.
+    """The least resources of a machine; None: any amount.
 
     Attributes:
-        gpus: how many GPUs; with `gpu_type` or `gpu_memory_gb`, one if None; 0 asks for a machine without any.
-        gpu_type: the kind of GPU, in any case: `L4`, `A100`, `A100_80GB`, `RTX 6000 Pro`.
-        cpus: how many CPUs.
+        gpus: the number of GPUs; 0: a machine without any; None: one with `gpu_type` or `gpu_memory_gb`, else any.
+        gpu_type: the kind of GPU, in upper or lower case: `L4`, `A100`, `A100_80GB`, `RTX 6000 Pro`.
+        cpus: the number of CPUs.
         memory_gb: main memory.
         gpu_memory_gb: memory of each GPU.
     """
@@ -40,13 +40,13 @@ class ResourceRequest:
 
     @property
     def least_gpus(self) -> int:
-        """How many GPUs the machine must have at least."""
+        """The least number of GPUs."""
         if self.gpus is not None:
             return self.gpus
         return int(self.gpu_type is not None or self.gpu_memory_gb is not None)
 
     def __str__(self) -> str:
-        """Say it as people do: `2 L4 with 24 GB, 8 CPUs, 64 GB`."""
+        """Return the request as people write it: `2 L4 with 24 GB, 8 CPUs, 64 GB`."""
         parts = []
         if self.least_gpus or self.gpus == 0:
             gpu = f"{self.least_gpus} {self.gpu_type or 'GPUs of any kind'}" if self.least_gpus else "no GPU"
@@ -60,7 +60,7 @@ def cheapest(request: ResourceRequest, offers: Iterable[MachineOffer], *, interr
     """Return the SDK's names of the machines that satisfy a request: those with capacity first, then by cost.
 
     Raises:
-        PlanError: no machine does; the message says which come nearest and what they lack.
+        PlanError: no machine does; the message lists the nearest ones and the resources that they lack.
     """
     known = list(offers)
     fitting = [offer for offer in known if not lacks(request, offer)]
@@ -75,7 +75,7 @@ def cheapest(request: ResourceRequest, offers: Iterable[MachineOffer], *, interr
 
 
 def lacks(request: ResourceRequest, offer: MachineOffer) -> dict[str, float]:
-    """Return what a machine lacks of a request, with how badly (1: it has nothing of it)."""
+    """Return the resources of a request that a machine lacks, each with the missing share (1: all of it)."""
     shortfalls = {
         f"{offer.gpus} GPUs": _short(offer.gpus, request.least_gpus),
         f"{offer.gpu_memory_gb:g} GB a GPU": _short(offer.gpu_memory_gb, request.gpu_memory_gb),
@@ -97,14 +97,14 @@ def gpu_kinds() -> list[str]:
 
 
 def known_gpu(name: str) -> bool:
-    """Tell whether a text names a kind of GPU."""
+    """Return whether a text names a kind of GPU."""
     return bool(_kinds_for(name) & {_plain(kind) for kind in gpu_kinds()})
 
 
 def _kinds_for(wanted: str) -> set[str]:
     plain = _plain(wanted)
     kinds = {plain} | {_plain(kind) for kind in _BROADER.get(plain, ())}
-    # As the price list and the slugs of Lightning call it.
+    # The name in Lightning's price list and slugs.
     return kinds | {"RTXP6000"} if plain in ("RTXPRO", "RTX6000PRO", "RTXPRO6000") else kinds
 
 

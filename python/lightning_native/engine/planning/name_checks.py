@@ -1,4 +1,4 @@
-"""Names as they come in: each becomes a path, a name at Lightning or part of a line, and is checked here, once."""
+"""The checks of names: each becomes a path, a name at Lightning or part of a line, and is checked here, once."""
 
 import re
 import unicodedata
@@ -11,22 +11,22 @@ from lightning_native.errors import InvalidNameError, PlanError
 _LONGEST_NAME = 255
 _LONGEST_RUN_ID = 100
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
-# What a run may be called that was begun before names were checked.
+# The ids of runs that began before names were checked.
 _FOLDER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]*")
 _VARIABLE = re.compile(r"[^=\s]+")
 _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]*")
-# apt takes what begins with a dash for an option.
+# A dash at the start would make the name an option of apt.
 _PACKAGE = re.compile(r"[^\s-]\S*")
-# Line ends, other controls, halves of characters; marks that show a line in another order than it is in.
+# Line ends, other controls, halves of characters; marks that change the order in which a line is shown.
 _NOT_IN_A_LINE = ("Cc", "Cs", "Zl", "Zp")
 _ORDER_MARKS = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
 def check_run_id(run_id: object) -> None:
-    """Refuse an id that cannot name a new run for ever: it is a folder's name and part of others.
+    """Refuse an id that cannot name a new run, because it becomes a folder's name and part of other names.
 
     Raises:
-        PlanError: what is wrong with it.
+        PlanError: the id is not allowed; the message gives the reason.
     """
     text = _text(run_id, "run_id", _LONGEST_RUN_ID)
     if not _RUN_ID.fullmatch(text):
@@ -37,7 +37,7 @@ def check_folder_name(run_id: object) -> str:
     """Return the id of a run if it can be a folder's name.
 
     Raises:
-        PlanError: it cannot.
+        PlanError: it cannot be one.
     """
     text = _text(run_id, "the id of a run", _LONGEST_NAME)
     if not _FOLDER.fullmatch(text):
@@ -46,10 +46,10 @@ def check_folder_name(run_id: object) -> str:
 
 
 def check_line(name: object, what: str) -> str:
-    """Return a name that may be anything that people can read on one line.
+    """Return a name if people can read it on one line.
 
     Raises:
-        PlanError: it is empty, too long, or has characters that a line cannot have.
+        PlanError: the name is empty, too long, or has characters that a line cannot have.
     """
     text = _text(name, what, _LONGEST_NAME)
     wrong = next((c for c in text if c in _ORDER_MARKS or unicodedata.category(c) in _NOT_IN_A_LINE), None)
@@ -61,10 +61,10 @@ def check_line(name: object, what: str) -> str:
 
 
 def check_names(plan: RunPlan) -> None:
-    """Refuse a plan in which something has a name that it cannot have.
+    """Refuse a plan with a name that is not allowed.
 
     Raises:
-        PlanError: what, and why.
+        PlanError: a name is not allowed; the message shows it and gives the reason.
     """
     check_run_id(plan.run_id)
     check_line(plan.name, "the plan's name")
@@ -79,10 +79,10 @@ def check_names(plan: RunPlan) -> None:
 
 
 def check_variable_names(names: Iterable[object], whose: str) -> None:
-    """Refuse names that no environment variable can have.
+    """Refuse names that no variable can have.
 
     Raises:
-        PlanError: it is empty, or has a character that such a name cannot have.
+        PlanError: a name is empty, or has a character that a variable's name cannot have.
     """
     for name in names:
         text = check_line(name, f"an environment variable of {whose}")
@@ -124,6 +124,6 @@ def _text(value: object, what: str, most: int) -> str:
 
 
 def _shown(value: object) -> str:
-    # In ASCII: what is wrong with it may be what cannot be shown.
+    # In ASCII, because the wrong character may be one that cannot be shown.
     text = ascii(value)
     return text if len(text) <= 80 else f"{text[:60]}…{text[-1]}"
