@@ -1,1 +1,1 @@
-"""The process that drives a run: the process itself, the one that waits for it, and those that have credentials."""
+"""The controller: its process, the process that waits for it, and the processes that have the credentials."""

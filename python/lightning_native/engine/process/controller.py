@@ -29,27 +29,29 @@ _LOOK_SECONDS = 0.05
 
 
 class RunObserver:
-    """Is told how steps and the run end. This one does nothing; what a subclass raises is logged and harms nobody.
+    """The observer of a run's start, stop and end, and of its steps' ends; this one does nothing.
+
+    An error of a subclass is logged, and changes nothing about the run.
 
     Attributes:
-        grace: seconds that stopped steps have to save what they want to save.
-        forced_grace: the same where they were not to be given time; who wants it asks for a graceful stop.
+        grace: the seconds that stopped steps have to save their work.
+        forced_grace: the same for a forced stop; a caller that wants to give steps time asks for a graceful one.
     """
 
     grace = 10.0
     forced_grace = 2.0
 
     def on_start(self, abandon: Abandon) -> None:
-        """Hear that the run begins, and how to give up the running attempt at a step: `abandon(step, reason)`."""
+        """Receive the run's start, and the function that abandons a step's running attempt: `abandon(step, reason)`."""
 
     def on_stop(self) -> None:
-        """Hear that the run is to be stopped; in a thread of its own, while the steps are being stopped."""
+        """Receive the request to stop the run, in a thread of its own, while the steps are being stopped."""
 
     def step_ended(self, name: str, result: StepResult) -> None:
-        """Hear of a step's end."""
+        """Receive a step's end."""
 
     def run_ended(self, state: RunState, message: str) -> None:
-        """Hear of the run's end."""
+        """Receive the run's end."""
 
 
 Drive = Callable[[RunFolder, "Path | None", Cancellation, RunObserver], int]
@@ -62,7 +64,7 @@ def main() -> int:
 
 
 def controller_arguments(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
-    """Declare what every controller takes, and return the parser."""
+    """Declare the arguments of every controller, and return the parser."""
     parser.add_argument("folder", type=Path, help="the run's folder")
     parser.add_argument("--local-cloud", type=Path, help="run on the local cloud with this root")
     return parser
@@ -72,21 +74,21 @@ def control(path: Path, local_cloud: Path | None, observer: RunObserver, drive: 
     """Drive the run of a folder to its end; SIGTERM and SIGINT stop it. Return 0 if it completed.
 
     Args:
-        path: of the folder.
-        local_cloud: root of the local cloud to run on; None: on Lightning.
-        observer: hears what happens.
-        drive: does it in another way, and returns the exit code.
+        path: the run folder.
+        local_cloud: the root of the local cloud to run on; None: on Lightning.
+        observer: the run's observer.
+        drive: drives the run in another way, and returns the exit code.
 
     Raises:
-        PlanError: another process drives it.
+        PlanError: another process drives the run.
     """
     cancellation = Cancellation()
     cancellation.grace = observer.grace
     signals: list[int] = []
     for number in (signal.SIGTERM, signal.SIGINT):
-        # Only noted: a handler must not touch locks that the thread it interrupts may hold.
+        # Only noted, because a handler must not use locks that the interrupted thread may hold.
         signal.signal(number, lambda number, _frame: signals.append(number))
-    # Our parent had it blocked until here, so that an early request to stop is not lost.
+    # The parent process had SIGTERM blocked until here, so that an early stop request is not lost.
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     folder = RunFolder(path)
     threading.Thread(target=_watch_for_stop, args=(folder, cancellation, observer, signals), daemon=True).start()
@@ -94,7 +96,7 @@ def control(path: Path, local_cloud: Path | None, observer: RunObserver, drive: 
         try:
             return (drive or _drive)(folder, local_cloud, cancellation, observer)
         except StaleControllerError:
-            # The run is another one's now, and so is what is written about it.
+            # Another controller drives the run now, and only that one records its end.
             traceback.print_exc()
         except Exception as error:
             traceback.print_exc()
@@ -135,7 +137,7 @@ def _drive(folder: RunFolder, local_cloud: Path | None, cancellation: Cancellati
 
 
 def _fail(folder: RunFolder, message: str, observer: RunObserver) -> None:
-    """Record a run that could not be driven at all."""
+    """Record the failure of a run that could not be driven at all."""
     plan = folder.plan()
     with Journal() as journal:
         steps = [step.name for step in plan.steps]
@@ -148,7 +150,7 @@ def _tell_step(observer: RunObserver, name: str, result: StepResult) -> None:
     try:
         observer.step_ended(name, result)
     except Exception:
-        # The observer's trouble must not keep the other steps from running.
+        # An error of the observer must not keep the other steps from running.
         traceback.print_exc()
 
 

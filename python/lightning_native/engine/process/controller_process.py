@@ -1,4 +1,4 @@
-"""Starting the controller of a run, and waiting for its end while showing what the steps print."""
+"""The controller process: its start, and the wait for its end while the steps' output is shown."""
 
 import signal
 import subprocess
@@ -40,13 +40,13 @@ class ControllerProcess:
         """Start the controller.
 
         Args:
-            folder: of the run.
-            plan: that is in the folder.
-            local_cloud: root of the local cloud to run on; None: on Lightning.
-            environ: credentials, which are in the controller's environment and in no other's.
+            folder: the run folder.
+            plan: the plan in the folder.
+            local_cloud: the root of the local cloud to run on; None: on Lightning.
+            environ: the credentials, which are variables of the controller and of no other process.
             synchronous: whether `wait` will be called.
             controller: the controller's module, and arguments of its own.
-            on_stop: called when the user stops the run, before the controller hears of it.
+            on_stop: called when the user stops the run, before the controller receives the request.
         """
         self._folder = folder
         self._plan = plan
@@ -54,14 +54,14 @@ class ControllerProcess:
         self._interrupted = False
         self._waiting = False
         self._previous_handler: Any = None
-        # Before the controller exists: a Ctrl-C from now on stops it, also one that comes before we wait.
+        # Set before the controller exists, so that a Ctrl-C from now on stops it, also one before `wait`.
         if synchronous and threading.current_thread() is threading.main_thread():
             self._previous_handler = signal.signal(signal.SIGINT, self._interrupt)
         folder.remember_controller(controller, local_cloud)
         arguments = (*controller, str(folder.path), *(("--local-cloud", str(local_cloud)) if local_cloud else ()))
         path = folder.controller_log
         with open(path, "wb", opener=private) as log, _sigterm_blocked():
-            # A session of its own: Ctrl-C in the terminal reaches it only through us, so that it ends in order.
+            # A session of its own: Ctrl-C in the terminal reaches it through this process, so that it ends in order.
             self._controller = start(
                 *arguments,
                 environ=environ,
@@ -80,7 +80,7 @@ class ControllerProcess:
 
     def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
         again, self._interrupted = self._interrupted, True
-        # Before `wait`, the caller is still submitting; it will wait in a moment, and then see the request.
+        # Before `wait`, the caller is still submitting. It waits in a moment, and `wait` handles the request.
         if self._waiting or again:
             raise KeyboardInterrupt
 
@@ -136,7 +136,7 @@ class ControllerProcess:
 
 @contextmanager
 def _sigterm_blocked() -> Iterator[None]:
-    """Have a process that is started inside keep a SIGTERM until it is ready to handle one."""
+    """Start processes inside with SIGTERM blocked, so that they can handle it as soon as they are ready."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         yield

@@ -1,4 +1,4 @@
-"""Processes of ours that have the credentials in their environment, as the SDK reads them, and no other has."""
+"""Processes of ours with the credentials among their variables, where the SDK reads them; no other process has them."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ from lightning_native.terminal import one_line
 
 
 def controller_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a process that talks to Lightning: ours, and `environ` for our credentials."""
+    """Return the variables of a process that calls Lightning: ours without credentials, and `environ` with them."""
     kept = ("LIGHTNING_CLOUD_URL", "LIGHTNING_CREDENTIAL_PATH", "LIGHTNING_NATIVE_HOME", ENV_MACHINE_PYTHON)
     ours = {name: value for name, value in os.environ.items() if name in kept or not name.startswith("LIGHTNING_")}
     return {**ours, **environ}
@@ -27,7 +27,7 @@ def run(module: str, *arguments: str, environ: Mapping[str, str], timeout: float
     """Run a module of ours to its end with the credentials in `environ`, and return its output.
 
     Raises:
-        CloudError: it failed, with the last line of its errors, or it took longer than `timeout` seconds.
+        CloudError: the module failed, with the last line of its errors, or took longer than `timeout` seconds.
     """
     with start(
         module, *arguments, environ=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

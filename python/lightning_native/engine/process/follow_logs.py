@@ -1,15 +1,15 @@
-"""Shows what the steps of a run print, line by line with the step's name, while they run."""
+"""The output of a run's steps, shown line by line with the step's name while they run."""
 
 from collections.abc import Callable, Iterable
 
 from lightning_native.engine.record.run_folder import RunFolder
 
-# A line is shown when it is whole; a progress bar that only returns its carriage is shown at this size.
+# A line is shown when it is complete or has this size, as a progress bar that only prints carriage returns.
 _LONGEST_LINE = 64 * 1024
 
 
 class LogFollower:
-    """Reads the logs of a run's steps from where it stopped reading."""
+    """Reads the logs of a run's steps, each from the position that it has reached."""
 
     def __init__(self, folder: RunFolder, steps: Iterable[str], show: Callable[[str, str], object]) -> None:
         self._folder = folder
@@ -19,11 +19,11 @@ class LogFollower:
         self._partial = dict.fromkeys(self._attempts, b"")
 
     def advance(self) -> None:
-        """Show every line that has come since the last call."""
+        """Show every line that is new since the last call."""
         for step in self._attempts:
             self._advance_step(step)
             while self._folder.log(step, self._attempts[step] + 1).exists():
-                # What the attempt before it wrote last may have come since we looked.
+                # The earlier attempt may have written its last output after the read above.
                 self._advance_step(step)
                 self._finish_step(step)
                 self._attempts[step] += 1
@@ -47,7 +47,7 @@ class LogFollower:
             self._show_line(step, line)
 
     def finish(self) -> None:
-        """Show what is left, also lines without an end."""
+        """Show the remaining output, also lines without an end."""
         self.advance()
         for step in self._attempts:
             self._finish_step(step)
@@ -58,5 +58,5 @@ class LogFollower:
             self._show_line(step, rest)
 
     def _show_line(self, step: str, line: bytes) -> None:
-        # What a progress bar overwrote is not shown.
+        # Text that a progress bar has overwritten is not shown.
         self._show(step, line.rstrip(b"\r").split(b"\r")[-1].decode(errors="replace"))

@@ -29,15 +29,15 @@ class RemoteController:
         self.run_id = run_id
 
     def is_there(self) -> bool:
-        """Tell whether the controller's studio exists."""
+        """Return whether the controller's studio exists."""
         return self._cloud.find_studio(self.location.studio) is not None
 
     def studio(self) -> StudioHandle:
         """Return the controller's studio.
 
         Raises:
-            ControllerGoneError: it is not there any more.
-            CloudError: it is there and does not run, so neither does the controller.
+            ControllerGoneError: the studio does not exist any more.
+            CloudError: the studio exists and does not run, so the controller does not run either.
         """
         studio = self._cloud.find_studio(self.location.studio)
         if studio is None:
@@ -50,13 +50,13 @@ class RemoteController:
         return studio
 
     def status(self, wait: float = 0.0) -> dict[str, Any]:
-        """Return how the run stands, as `runs wait --json` prints it there, when it ends or after `wait` seconds.
+        """Return the run's state, as `runs wait --json` prints it in the studio, at its end or after `wait` seconds.
 
-        A run of which no journal there knows yet, or ever, is "running" without steps.
+        A run that is not in a journal there, yet or ever, is "running" without steps.
 
         Raises:
             ControllerGoneError: the controller is gone.
-            CloudError: it cannot be asked.
+            CloudError: the studio does not answer.
         """
         studio = self.studio()
         words = module_arguments(
@@ -75,11 +75,11 @@ class RemoteController:
         return answer
 
     def log(self, *, follow: bool) -> Iterator[bytes]:
-        """Yield what the controller and the steps print, in pieces cut anywhere.
+        """Yield the output of the controller and of the steps, in pieces cut anywhere.
 
         Raises:
             ControllerGoneError: the controller is gone, maybe in the middle of its log.
-            CloudError: it cannot be asked.
+            CloudError: the studio does not answer.
         """
         agent, offset = Agent(self.studio(), self._pause), 0
         wait = str(POLL_SECONDS if follow else 0)
@@ -98,18 +98,18 @@ class RemoteController:
         """Ask the controller to stop its run.
 
         Raises:
-            ControllerGoneError: it is gone.
-            CloudError: it cannot be reached.
+            ControllerGoneError: the controller is gone.
+            CloudError: the studio cannot be reached.
         """
         self.put(STOP_FILES["graceful" if graceful else "forced"])
 
     def put(self, name: str) -> None:
-        """Create an empty file in the run's folder there."""
+        """Create an empty file in the run folder in the studio."""
         with tempfile.NamedTemporaryFile() as empty:
             self.studio().upload(Path(empty.name), f"{CONTROLLER_HOME}/runs/{self.run_id}/{name}")
 
     def wait_until_gone(self, seconds: float) -> bool:
-        """Wait until the controller has deleted its studio, which is the last that it does; tell whether it has."""
+        """Wait until the controller has deleted its studio, which is its last action; return whether it has."""
         deadline = time.monotonic() + seconds
         while self.is_there():
             if time.monotonic() > deadline:
@@ -118,7 +118,7 @@ class RemoteController:
         return True
 
     def _pause(self, seconds: float) -> None:
-        """Pause between two tries of a call, which a studio that was deleted meanwhile will never answer."""
+        """Wait between two tries of a call; raise if the studio was deleted meanwhile, because no try can succeed."""
         time.sleep(seconds)
         self._raise_if_gone()
 
@@ -130,9 +130,9 @@ class RemoteController:
 
 
 def find_controllers(cloud: Cloud, prefix: str) -> list[RemoteController]:
-    """Return the controllers on a cloud whose run's id begins with a text, whichever machine submitted the runs.
+    """Return the controllers on a cloud whose run's id begins with a text, also of runs that other machines submitted.
 
-    Only studios that are named as those of controllers are asked, and only such that run.
+    Only running studios with a name for controllers are asked.
     """
     pattern = controller_studio_pattern(prefix)
     found = []
