@@ -1,1 +1,1 @@
-"""The execution of a plan: which step runs when, and how often it is tried."""
+"""The execution of a plan: the order of its steps, and the attempts at each."""

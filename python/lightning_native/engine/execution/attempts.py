@@ -1,4 +1,4 @@
-"""The attempts at a step: another one when it failed and may be retried, or when its machine was interrupted."""
+"""The attempts at a step: a further one follows a failure that may be retried, or an interrupted machine."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,10 +20,10 @@ def run_attempts(
     """Run a step until it succeeds, is stopped, or may not be tried again, and return its last result.
 
     Args:
-        step: what to run.
-        first_attempt: the number of the first attempt: 1, or the one a dead controller was at.
+        step: the step.
+        first_attempt: the number of the first attempt: 1, or that of a dead controller's last attempt.
         run_attempt: runs one attempt to its end; never raises.
-        journal: where new attempts are recorded.
+        journal: records new attempts.
         cancellation: ends the wait between attempts.
     """
     attempt, failures, interruptions = first_attempt, first_attempt - 1, 0

@@ -1,4 +1,4 @@
-"""Drives the native scheduler: starts what is ready, as much at once as is allowed, until nothing is left."""
+"""The executor: it starts the steps that the native scheduler reports as ready, within the limits, until all ended."""
 
 import queue
 import threading
@@ -24,17 +24,17 @@ def execute(
     begun: Collection[str] = (),
     durations: Mapping[str, float] | None = None,
 ) -> dict[str, StepResult]:
-    """Run every step of a plan after its upstream steps, and return how each ended.
+    """Run every step of a plan after its upstream steps, and return the result of each.
 
     Args:
-        plan: what to run.
-        run_step: runs one step to its end; called in a thread of its own; what it raises ends the execution.
+        plan: the plan.
+        run_step: runs one step to its end; called in a thread of its own; an error of it ends the execution.
         stop_running: asks all running steps to end; called at most once, must not block.
-        ended: told of each step's end, in this thread.
+        ended: called at each step's end, in this thread.
         cancellation: when requested, no step is started any more and the running ones are stopped, unless it drains.
-        done: steps that ran to their end before, and how.
-        begun: steps that may be running since before; they are run first, whatever failed meanwhile.
-        durations: seconds that steps are expected to take; the longest remaining path goes first.
+        done: the results of the steps that ended before.
+        begun: steps that a dead controller may have started; they run first, even if others have failed.
+        durations: the expected seconds of steps; the longest remaining path goes first.
     """
     return _Execution(plan, run_step, stop_running, ended, cancellation, dict(done or {}), begun, durations).run()
 
@@ -63,18 +63,18 @@ class _Execution:
         self._limits = {canonical_machine(machine): limit for machine, limit in plan.machine_limits}
         self._scheduler = Scheduler(
             self._dag,
-            # With limits for single machines the most urgent steps may have to wait while others start.
+            # No overall limit if machines have limits, because then the most urgent steps may wait while others start.
             max_parallel=None if self._limits else plan.max_parallelism,
             durations={step: seconds for step, seconds in (durations or {}).items() if step in self._steps},
             on_failure=plan.on_failure,
         )
-        # None: all is to stop.
+        # None is the request to stop everything.
         self._finished: queue.SimpleQueue[tuple[str, StepResult | BaseException] | None] = queue.SimpleQueue()
         self._orders: queue.SimpleQueue[StepPlan | None] = queue.SimpleQueue()
         self._workers = 0
         self._running: Counter[str] = Counter()
         self._stopping = False
-        # What runs ends, and no other starts.
+        # The running steps go on to their end, and no other starts.
         self._finishing = False
         cancellation.on_request(lambda: self._finished.put(None))
 
@@ -89,7 +89,7 @@ class _Execution:
             for name in failed:
                 self._scheduler.start(name)
                 self._scheduler.fail(name)
-        # Also after a failure: they had begun before it.
+        # Also after a failure, because these steps began before it.
         for name in self._begun:
             if self._scheduler.state(name) == "ready" and name not in self._results:
                 self._start(name)
@@ -142,7 +142,7 @@ class _Execution:
         self._running[self._machine(name)] += 1
         if self._workers < self._running.total():
             self._workers += 1
-            # Daemon threads: a call that hangs in the SDK must not keep a cancelled run alive.
+            # Daemon threads, because a call that hangs in the SDK must not keep a stopped run alive.
             threading.Thread(target=self._work, name=f"steps {self._workers}", daemon=True).start()
         self._orders.put(self._steps[name])
 

@@ -28,7 +28,7 @@ Abandon = Callable[[str, str], None]
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended, and what could not be released (names of studios; empty when all is well)."""
+    """The end of a run; `left` has the names of the resources that could not be released."""
 
     state: RunState
     steps: dict[str, StepResult]
@@ -37,7 +37,7 @@ class RunResult:
 
     @classmethod
     def of(cls, journal: Journal, run_id: str, message: str) -> "RunResult":
-        """Read how a run ended from the journal; one that nobody drives any more without an end has failed."""
+        """Read the end of a run from the journal; a run that has none, and no controller any more, has failed."""
         record = journal.run(run_id)
         return cls(
             record.state if record and record.state != "running" else "failed",
@@ -63,14 +63,15 @@ def run_plan(
     """Run the plan in `folder` to its end.
 
     Args:
-        folder: made by `RunFolder.write`. If a controller died over it, its steps that ended are not repeated, and
-            those that run are attached to.
-        cloud: where studios come from.
-        cloud_name: what the journal calls that place.
-        journal: where everything is recorded.
+        folder: a folder that `RunFolder.write` created. After a dead controller, the ended steps are not repeated, and
+            the running ones are followed to their end.
+        cloud: the cloud to run on.
+        cloud_name: the cloud's name in the journal.
+        journal: the journal for all records.
         cancellation: request it to stop the run.
-        step_ended: told of each step's end.
-        on_start: told, before the first step, how to give up the running attempt at a step: `abandon(step, reason)`.
+        step_ended: called at each step's end.
+        on_start: called before the first step, with the function that abandons a step's running attempt:
+            `abandon(step, reason)`.
 
     Raises:
         PlanError: the plan cannot run as it is written; nothing was created.
@@ -91,7 +92,7 @@ def run_plan(
             results = _run_steps(context, step_ended, on_start)
             verdict = _verdict(results, cancellation)
     except StaleControllerError:
-        # What this run holds belongs to the controller that has taken over.
+        # The run's leases belong to the controller that has taken the run over.
         raise
     except BaseException:
         release_leases(run_journal, cloud)
@@ -108,7 +109,7 @@ def run_plan(
 
 
 def _schedule(context: RunContext, schedule: Schedule) -> tuple[RunState, str]:
-    """Have Lightning run the plan later; what that needs is the schedule's from then on, and no lease of this run."""
+    """Create the plan's schedule at Lightning, which then owns the resources that this run has leased."""
     try:
         create_schedule(context, schedule)
     except Cancelled:
@@ -147,7 +148,7 @@ def _run_steps(
             step_ended(name, result)
 
         on_start(placement.abandon)
-        # The scheduler decides anew about skipped steps, because it knows what failed.
+        # The scheduler decides anew about skipped steps, because it knows the failed ones.
         decided = {name: result for name, result in done.items() if result.state != "skipped"}
         return _execute(context, placement, settle_placed, decided, before)
 
@@ -155,7 +156,7 @@ def _run_steps(
 
 
 def _alarm(plan: RunPlan, cancellation: Cancellation) -> threading.Timer:
-    """Start what stops a run that takes too long."""
+    """Start the timer that stops a run at its time limit."""
     reason = f"it ran longer than its limit of {plan.timeout} s"
     alarm = threading.Timer(plan.timeout or 0.0, cancellation.request, [reason])
     alarm.daemon = True
@@ -171,7 +172,7 @@ def _execute(
     done: Results,
     before: dict[str, StepRecord],
 ) -> Results:
-    """Run every step of a plan that is not done in a placement, and give the placement up."""
+    """Run every step of a plan that is not done in a placement, and close the placement."""
 
     def run_step(step: StepPlan) -> StepResult:
         return run_attempts(

@@ -172,7 +172,7 @@ class _DryRun:
         )
 
     def _schedule(self) -> list[StepEstimate]:
-        # No limit if machines have their own, because then the most urgent steps may have to wait while others start.
+        # No overall limit if machines have limits, because then the most urgent steps may wait while others start.
         scheduler = Scheduler(
             self._dag, max_parallel=None if self._limits else self._plan.max_parallelism, durations=self._known
         )
