@@ -1,1 +1,1 @@
-"""This package itself, on its way to machines that have nothing of it."""
+"""This package itself, as it is sent to machines on which it is not installed."""

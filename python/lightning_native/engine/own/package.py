@@ -1,6 +1,6 @@
-"""The Python part of this package, packed for machines that run steps: no package index is asked for it.
+"""The Python part of this package, packed for the machines of steps, so that no package index is asked for it.
 
-It has every module and nothing compiled, so that it is the same whatever computer packs it.
+It has every module and nothing compiled, so that it is the same from every computer.
 """
 
 import shutil
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from importlib.resources.abc import Traversable
 
 _NAME = "lightning_native"
-# One archive in one place is written by one thread.
+# A lock, because two threads must not write the same archive at once.
 _PACKING = threading.Lock()
 
 
@@ -35,7 +35,7 @@ def pack_own_package(archive: Path) -> Packed:
 
 
 def _copy(source: "Traversable", folder: Path) -> None:
-    """Copy the modules of a package, which need be neither files of this computer nor ours to read only."""
+    """Copy the modules of a package, which may be in a zip file, without the other files of its folders."""
     for entry in source.iterdir():
         if entry.is_dir() and entry.name.isidentifier() and not entry.name.startswith("__"):
             _copy(entry, folder / entry.name)

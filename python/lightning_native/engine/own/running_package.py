@@ -1,4 +1,4 @@
-"""The files of the package that runs, as a wheel has them: installed from one, or an editable checkout."""
+"""The files of the running package, as a wheel has them: installed from a wheel, or in an editable checkout."""
 
 import base64
 import hashlib
@@ -15,7 +15,7 @@ PACKAGE = "lightning_native"
 LIBRARY = f"{PACKAGE}/_native.abi3.so"
 _DISTRIBUTION = "lightning-native"
 _BUNDLED = f"{PACKAGE}.libs/"
-# Of the metadata, the part that describes the package and not its installation.
+# The metadata that describes the package, not its installation.
 _METADATA = ("METADATA", "WHEEL", "entry_points.txt", "top_level.txt")
 _METADATA_FOLDERS = ("licenses/", "sboms/")
 _INSTALL_AGAIN = f"install lightning-native again: pip install --force-reinstall --no-deps {_DISTRIBUTION}"
@@ -23,11 +23,11 @@ _INSTALL_AGAIN = f"install lightning-native again: pip install --force-reinstall
 
 @dataclass(frozen=True)
 class RunningPackage:
-    """The package that runs.
+    """The running package.
 
     Attributes:
-        version: of its metadata.
-        files: name in a wheel and content; the native library is among them only where it is `LIBRARY`.
+        version: the version in its metadata.
+        files: the contents by name in a wheel; the native library is among them only if its name is `LIBRARY`.
         from_index: whether it was installed from a package index.
         checkout: the source tree of an editable installation.
     """
@@ -44,15 +44,15 @@ class RunningPackage:
 
 
 def is_source(name: str) -> bool:
-    """Tell whether a file of a wheel is Python source or typing information of the package."""
+    """Return whether a file of a wheel is Python source or typing information of the package."""
     return name.startswith(f"{PACKAGE}/") and (name.endswith((".py", ".pyi")) or name == f"{PACKAGE}/py.typed")
 
 
 def running_package() -> RunningPackage:
-    """Read the package that runs.
+    """Read the running package.
 
     Raises:
-        PlanError: it is not installed, or a file is not the one that was installed.
+        PlanError: the package is not installed, or a file cannot be read or is not the one that was installed.
     """
     folder = Path(lightning_native.__file__).parent
     try:
@@ -77,7 +77,7 @@ def _is_of(installed: Distribution, folder: Path) -> bool:
 
 
 def _recorded_files(installed: Distribution) -> dict[str, bytes]:
-    """Return what a wheel would have of an installation, each file as its RECORD says."""
+    """Return the files of an installation that belong into a wheel, each checked against its RECORD."""
     files = {}
     for file in installed.files or ():
         name = file.as_posix()
@@ -104,7 +104,7 @@ def _belongs(name: str) -> bool:
 def _checkout_files(folder: Path) -> dict[str, bytes]:
     files = {}
     for parent, folders, names in os.walk(folder):
-        # Caches, and copies that editors and notebooks keep.
+        # Without caches, and copies that editors and notebooks keep.
         folders[:] = [name for name in folders if not name.startswith((".", "__pycache__"))]
         for path in (Path(parent) / name for name in names if not name.startswith(".")):
             inner = f"{PACKAGE}/{path.relative_to(folder).as_posix()}"

@@ -3,19 +3,19 @@
 import re
 import struct
 
-# The oldest glibc that every installer knows a tag for; newer machines have all that it has.
+# The oldest glibc with a tag that every installer knows; newer ones have all of its symbols.
 _OLDEST_MINOR = 17
 _X86_64 = 62
 _PROCESSORS = {3: "x86", 40: "arm", 183: "aarch64", 243: "riscv64"}
 _VERSIONS_NEEDED = 0x6FFFFFFE
-# The loader only warns where such a version is missing.
+# The loader only warns if such a version is missing.
 _WEAK = 0x2
-# Far more than any library names, so that reading a made-up one ends.
+# Far more than any library has, so that reading a forged one ends.
 _MOST = 1000
 
 
 class OtherPlatformError(Exception):
-    """The library is not one that Linux with glibc loads on x86_64; the message says what it is."""
+    """The library is not one that Linux with glibc loads on x86_64; the message describes it."""
 
 
 def platform_tag(library: bytes) -> str:

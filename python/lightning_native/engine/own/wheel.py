@@ -1,7 +1,8 @@
-"""The wheel of the version that runs, for a controller on Lightning's machines.
+"""The wheel of the running version, for a controller on Lightning's machines.
 
-Made of what is installed here where that is for Linux on x86_64, so that no package index is asked. From another
-platform it is the one that the user names, or the one of the index that this version was installed from.
+It is the wheel that the user names, if any. Otherwise it is built from the files installed here, if they are for Linux
+on x86_64, so that no package index is asked. On another platform it comes from the index that this version was
+installed from.
 """
 
 import importlib.metadata
@@ -19,7 +20,7 @@ from lightning_native.engine.own.wheel_file import check_wheel, write_wheel
 from lightning_native.errors import PlanError
 
 ENV_WHEEL = "LIGHTNING_NATIVE_WHEEL"
-# A wheel for any of them may be what the index has; the machine's installer refuses one that needs more than is there.
+# The index may have a wheel for any of these. The machine's installer refuses one that needs a newer glibc.
 _PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in (17, *range(24, 40))]
 _DOWNLOAD = ["download", "--no-deps", "--only-binary=:all:", "--python-version=3.12", "--implementation=cp"]
 _SHOWN_LINES = 5
@@ -27,10 +28,10 @@ _DOWNLOAD_SECONDS = 300.0
 
 
 def own_wheel(folder: Path) -> Path:
-    """Put the wheel of what runs here, for Linux on x86_64, into a folder, and return its path.
+    """Write the wheel of the running version, for Linux on x86_64, into a folder, and return its path.
 
     Raises:
-        PlanError: none can be had, or what is installed here is damaged; the message says what to do.
+        PlanError: there is none, or the installation is damaged; the message names the remedy.
     """
     running = running_package()
     named = os.environ.get(ENV_WHEEL)
@@ -101,10 +102,10 @@ def _of_another_platform(running: RunningPackage, folder: Path, problem: str) ->
 
 def _pip() -> list[str] | None:
     try:
-        # Not by its module: where setuptools is installed, looking for that alters what is imported here.
+        # By its metadata, because a search for its module changes this process's imports if setuptools is installed.
         importlib.metadata.distribution("pip")
     except importlib.metadata.PackageNotFoundError:
-        # Environments that uv made have none.
+        # Environments that uv created have no pip.
         uv = shutil.which("uv")
         return [uv, "tool", "run", "pip"] if uv else None
     return python_module("pip")

@@ -16,16 +16,15 @@ _PYTHON = "cp310-abi3"
 _NAME = re.compile(rf"{PACKAGE}-(?P<version>[^-]+)-cp3\d+-abi3-(?P<platforms>[^-]+)\.whl")
 _TAG = re.compile(r"^Tag:.*\n?", re.MULTILINE)
 _MOST_BYTES = 1 << 29
-# The first moment that an archive of this kind can name.
+# The earliest time that a zip file can hold.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def write_wheel(running: RunningPackage, folder: Path) -> Path:
-    """Write a wheel of the package that runs into a folder, and return its path.
+    """Write a wheel of the running package into a folder, and return its path.
 
     Raises:
-        OtherPlatformError: its native library is not for Linux on x86_64.
-        PlanError: it has none.
+        OtherPlatformError: the package has no native library, or one that is not for Linux on x86_64.
     """
     library = running.files.get(LIBRARY)
     if library is None:
@@ -33,7 +32,7 @@ def write_wheel(running: RunningPackage, folder: Path) -> Path:
     tag = f"{_PYTHON}-{platform_tag(library)}"
     information = f"{PACKAGE}-{running.version}.dist-info"
     files = {**running.files}
-    # As installed, it names what it was installed as: a tag of an editable installation is not checked by anybody.
+    # The tag is replaced, because that of an editable installation may be wrong: no installer has checked it.
     described = files.get(f"{information}/WHEEL", b"Wheel-Version: 1.0\nRoot-Is-Purelib: false\n").decode()
     files[f"{information}/WHEEL"] = (_TAG.sub("", described).rstrip("\n") + f"\nTag: {tag}\n").encode()
     record = io.StringIO()
@@ -57,10 +56,10 @@ def _member(name: str) -> zipfile.ZipInfo:
 
 
 def check_wheel(path: Path, running: RunningPackage) -> None:
-    """Check that a wheel is what runs here, for Linux on x86_64.
+    """Check that a wheel is the running version's, for Linux on x86_64.
 
     Raises:
-        PlanError: it is not; the message says why.
+        PlanError: it is not; the message gives the reason.
     """
     match = _NAME.fullmatch(path.name)
     if match is None:
@@ -98,7 +97,7 @@ def _example(running: RunningPackage) -> str:
 
 
 def _read(path: Path) -> dict[str, bytes]:
-    """Return the files of a wheel, each as its RECORD says."""
+    """Return the files of a wheel, each checked against its RECORD."""
     try:
         with zipfile.ZipFile(path) as wheel:
             if sum(member.file_size for member in wheel.infolist()) > _MOST_BYTES:
