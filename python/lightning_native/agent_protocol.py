@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-# The folder of ours on a machine, below the user's home.
+# Our folder on a machine, relative to the user's home.
 REMOTE_HOME = ".lightning-native"
 # The folders below it for users' code and for our own package, one of each version.
 CODE, PACKAGE = "code", "package"
@@ -22,7 +22,7 @@ def specification_path(operation_id: str) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class OperationSpec:
-    """The task of the agent for one operation. It holds the step's secrets.
+    """The specification of one operation. It holds the step's secrets.
 
     Attributes:
         argv: the command.
@@ -51,13 +51,13 @@ class OperationSpec:
     word: str | None = field(default=None, repr=False)
 
     def to_json(self) -> dict[str, object]:
-        """Return what the agent reads."""
+        """Return the specification as the agent reads it."""
         return {name: value for name, value in asdict(self).items() if value or name in ("argv", "env")}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of a command; `exit_code` is negative for the signal that ended it; `peak_memory` in bytes."""
+    """The end of a command; `exit_code` is negative for the signal that ended it; `peak_memory` is in bytes."""
 
     exit_code: int
     timed_out: bool

@@ -1,4 +1,4 @@
-"""The placements by name, and what each of them can do.
+"""The placements by name, and the capabilities of each.
 
 A caller asks for a capability and never compares a name, so that a new placement is one row here, and one in
 `engine/placements/__init__.py` with the functions that carry it out.
@@ -13,7 +13,7 @@ DEFAULT_PLACEMENT: PlacementName = "job"
 
 @dataclass(frozen=True)
 class Capabilities:
-    """What a placement can do.
+    """The capabilities of a placement.
 
     Attributes:
         takes_images: steps can run in container images.

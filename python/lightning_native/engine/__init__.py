@@ -1,4 +1,4 @@
-"""Everything between a plan and the machines: what runs where, exactly once, with nothing left over. Knows no ZenML.
+"""The engine: it runs every step of a plan exactly once on Lightning, and releases everything. It knows no ZenML.
 
 ::
 
@@ -33,17 +33,18 @@ def run(
     cloud: "Cloud | None" = None,
     environments: Mapping[str, Mapping[str, str]] | None = None,
 ) -> "RunResult":
-    """Run a plan to its end, showing on stderr what the steps print, and return how it ended.
+    """Run a plan to its end, show the steps' output on stderr, and return the result.
 
-    A process of its own drives the run, so that Ctrl-C here stops it in order, and what kills this process does not
-    kill the run.
+    A process of its own drives the run, so that Ctrl-C here stops it in order, and the death of this process does not
+    end the run.
 
     Args:
         plan: any graph of commands; its `run_id` must be new.
         root: the folder of the code, in which the commands run.
-        variables: environment variables by step; they may hold secrets.
-        local: on the local cloud instead of Lightning; without it, the credentials are in this process's environment.
-        cloud: drive the run here instead, against this cloud; `lightning_native.lightning.memory` has one for tests.
+        variables: the variables of each step; they may hold secrets.
+        local: whether to run on the local cloud; if not, this process has Lightning's credentials in its variables.
+        cloud: a cloud on which this process drives the run itself; `lightning_native.lightning.memory` has one for
+            tests.
         environments: the former name of `variables`.
 
     Raises:

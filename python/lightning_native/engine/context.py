@@ -1,4 +1,4 @@
-"""One run, as everything below it is given it."""
+"""The context of one run, as every part below the run receives it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ from lightning_native.lightning.cloud import Cloud
 
 @dataclass(frozen=True)
 class RunContext:
-    """One run, as its placement needs it."""
+    """The plan of one run, and the objects that its placement needs."""
 
     plan: RunPlan
     cloud: Cloud
@@ -23,10 +23,10 @@ class RunContext:
     variables: Mapping[str, Mapping[str, str]]
     cancellation: Cancellation
     abandoned: dict[str, str] = field(default_factory=dict)
-    """Steps whose running attempt is not waited for any longer, and why."""
+    """The steps whose running attempt is abandoned, each with the reason."""
 
     def operation_id(self, name: str, attempt: int) -> str:
-        """Return the id under which an attempt is known to the agent, the same after a restart of the controller."""
+        """Return the id of an attempt's operation, which is the same after a restart of the controller."""
         return operation_id(self.plan.run_id, name, attempt)
 
     def note(self, step: str, attempt: int, message: str) -> None:

@@ -1,4 +1,4 @@
-"""Makes the world agree with the journal: what a run leased and did not give up is given up."""
+"""The release of leases: everything that a run has leased and not yet released is stopped or deleted."""
 
 import os
 import time
@@ -19,7 +19,7 @@ _POLICY = RetryPolicy(shortest=1.0, tries=4)
 
 
 def release_leases(journal: RunJournal, cloud: Cloud) -> list[str]:
-    """Give up everything a run still holds, and return the names of what could not be given up."""
+    """Release everything that a run still holds, and return the names of the leases that could not be released."""
     open_leases = [lease for lease in journal.journal.leases(journal.run_id) if lease.released is None]
     if not open_leases:
         return []
@@ -39,16 +39,16 @@ def dead_leases(journal: Journal, cloud_name: str) -> list[Lease]:
 
 
 def is_driven(run_id: str) -> bool:
-    """Tell whether a process drives a run of the journal now."""
+    """Return whether a process drives a run of the journal now."""
     try:
         return RunFolder.of(run_id).is_driven()
     except PlanError:
-        # Of before such ids were refused: it has no folder of ours.
+        # The run is older than the check of ids, and has no run folder.
         return False
 
 
 def left_secrets(journal: Journal, cloud_name: str) -> list[RunFolder]:
-    """Return the folders of runs that nobody drives and that still have secrets, on this cloud or before any."""
+    """Return the folders with secrets of runs without a controller, on this cloud or not yet on any."""
     left = []
     for folder in RunFolder.all():
         record = journal.run(folder.path.name)
@@ -58,7 +58,7 @@ def left_secrets(journal: Journal, cloud_name: str) -> list[RunFolder]:
 
 
 def discard_left_secrets(journal: Journal, folders: list[RunFolder]) -> None:
-    """Delete the secrets in the folders of dead runs, and end these runs."""
+    """Delete the secrets in the folders of dead runs, and record the end of these runs."""
     for folder in folders:
         folder.discard_secrets()
         if journal.run(folder.path.name) is not None:
@@ -66,7 +66,7 @@ def discard_left_secrets(journal: Journal, folders: list[RunFolder]) -> None:
 
 
 def cost_of(journal: Journal, cloud: Cloud, lease: Lease) -> float | None:
-    """Return the dollars that something left over has cost, for a studio at most; None where it is not known."""
+    """Return the dollars that a leased resource has cost, for a studio the most possible; None if unknown."""
     try:
         if lease.kind == "job":
             return sum(job.cost() for job in cloud.find_jobs(lease.name))
@@ -78,7 +78,7 @@ def cost_of(journal: Journal, cloud: Cloud, lease: Lease) -> float | None:
 
 
 def collect_garbage(journal: Journal, cloud: Cloud, leases: list[Lease]) -> tuple[list[Lease], list[Lease]]:
-    """Give up what dead runs hold, end these runs, and return what was released and what could not be."""
+    """Release the leases of dead runs, end these runs, and return the leases that were released and the others."""
     failed_names = set()
     for run_id in dict.fromkeys(lease.run_id for lease in leases):
         record = journal.run(run_id)
@@ -95,7 +95,7 @@ def collect_garbage(journal: Journal, cloud: Cloud, leases: list[Lease]) -> tupl
 
 
 def _end(journal: Journal, run_id: str) -> None:
-    """Record the end of a run whose process died; an end that is recorded stays."""
+    """Record the end of a run whose controller died; a recorded end stays."""
     record = journal.run(run_id)
     if record is None:
         return
@@ -115,7 +115,7 @@ def _release(journal: RunJournal, cloud: Cloud, lease: Lease) -> bool:
 
 
 def _delete_copies(journal: RunJournal, cloud: Cloud, name: str) -> None:
-    """Delete what requests to create a template made besides; a studio that is no template is named by its user."""
+    """Delete the copies of a template studio that repeated requests created; other studios are their users' own."""
     record = journal.journal.run(journal.run_id)
     if record is not None and any(known.studio == name for known in journal.journal.environments(record.cloud)):
         for studio in cloud.find_studios(name):
@@ -125,7 +125,7 @@ def _delete_copies(journal: RunJournal, cloud: Cloud, name: str) -> None:
 
 def _release_once(journal: RunJournal, cloud: Cloud, lease: Lease) -> None:
     if lease.kind == "studio" and lease.on_release == "stop":
-        # Others may use it, too; their use, and ours, is another record.
+        # Other runs may use the studio, too; each use has a record of its own.
         leave(journal, cloud, lease.name)
         _delete_copies(journal, cloud, lease.name)
         return
@@ -142,7 +142,7 @@ def _end_lease(cloud: Cloud, lease: Lease) -> None:
             job.release()
     elif lease.kind == "pipeline":
         released: set[str] = set()
-        # A request that was sent again has made another one of the same name.
+        # A repeated request may have created another pipeline of the same name.
         while (found := cloud.find_pipeline(lease.name)) is not None and found.id not in released:
             released.add(found.id)
             found.release()

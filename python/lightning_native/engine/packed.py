@@ -1,4 +1,4 @@
-"""An archive on its way to a machine."""
+"""A packed tree, as it is sent to a machine."""
 
 import hashlib
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""A run as data: its steps, and where they run."""
+"""The plan of a run as data: its steps, their order, their machines, and limits."""
 
 import json
 from dataclasses import asdict, dataclass, is_dataclass
@@ -15,20 +15,20 @@ RequirementSource = tuple[str, str]
 Installer = Literal["uv", "pip"]
 KeepPolicy = Literal["never", "on_failure", "always"]
 
-# A step whose machine is interrupted this often will not get one for long enough.
+# A step whose machine is interrupted this often is unlikely to get one for long enough.
 MAX_INTERRUPTIONS = 20
 
 
 @dataclass(frozen=True)
 class Retry:
-    """How often a failed step is tried again: `count` times, after `delay`, `delay * backoff`, … seconds."""
+    """The retries of a failed step: up to `count`, after `delay`, `delay * backoff`, … seconds."""
 
     count: int = 0
     delay: float = 0.0
     backoff: float = 1.0
 
     def pause(self, failures: int) -> float:
-        """Return the seconds to wait after so many failures, which no growth makes more than ten years."""
+        """Return the seconds to wait after so many failures, at most ten years."""
         try:
             return min(self.delay * self.backoff ** (failures - 1), LONGEST_SECONDS)
         except OverflowError:
@@ -37,14 +37,14 @@ class Retry:
 
 @dataclass(frozen=True)
 class Setup:
-    """What a step's environment needs besides Python requirements.
+    """The set-up of a step's environment besides Python requirements.
 
     Attributes:
         packages: Debian packages, installed first.
-        installer: installs the requirements.
-        installer_arguments: of the installer, such as `--no-deps`.
+        installer: the installer of the requirements.
+        installer_arguments: arguments of the installer, such as `--no-deps`.
         commands: shell commands, run in the code's folder after the requirements.
-        variables: names of the step's environment variables that all of this sees.
+        variables: names of the step's variables that the set-up gets.
     """
 
     packages: tuple[str, ...] = ()
@@ -56,12 +56,12 @@ class Setup:
 
 @dataclass(frozen=True)
 class ContainerImage:
-    """What a step's job runs in, instead of an environment that is prepared for it.
+    """The image in which a step's job runs, instead of an environment that is prepared for it.
 
     Attributes:
-        name: as a container registry knows it; it has Python 3.8 or later.
-        credentials: name of the Lightning secret with which it is pulled; None: it is public.
-        cloud_account_auth: whether the machine's cloud account pulls it, as from ECR.
+        name: the image's name in a container registry; the image has Python 3.8 or later.
+        credentials: the name of the Lightning secret with which the image is pulled; None: the image is public.
+        cloud_account_auth: whether the machine's cloud account pulls the image, as from ECR.
     """
 
     name: str
@@ -71,12 +71,12 @@ class ContainerImage:
 
 @dataclass(frozen=True)
 class Schedule:
-    """When Lightning runs a plan again and again.
+    """The schedule by which Lightning runs a plan again and again.
 
     Attributes:
-        name: unique in the teamspace; a new schedule of a name takes the place of the old one.
-        cron: minute, hour, day of the month, month, day of the week.
-        timezone: of the expression, such as `Europe/Zurich`.
+        name: unique in the teamspace; a new schedule replaces the earlier one of the same name.
+        cron: the expression: minute, hour, day of the month, month, day of the week.
+        timezone: the time zone of the expression, such as `Europe/Zurich`.
     """
 
     name: str
@@ -90,16 +90,16 @@ class StepPlan:
 
     Attributes:
         name: unique within the run.
-        argv: the command; nothing of it is read by a shell.
-        machines: the SDK's names of machines, the first that can be had is used; none: the main machine.
-        upstream: names of the steps that must succeed first.
+        argv: the command; no shell reads it.
+        machines: the SDK's names of machines, of which the first available one is used; none: the main machine.
+        upstream: the names of the upstream steps, which must succeed first.
         requirements: (name of the source, its text) of each requirements file, in order.
-        timeout: seconds one attempt may run; None: no limit.
-        retry: what happens when it fails.
-        interruptible: run on a machine that may be interrupted; a interrupted attempt is repeated and does not count.
-        scratch: environment variables that get a fresh private folder, removed when the step ends.
-        setup: what its environment needs besides the requirements.
-        image: it runs in a container of this image, in the image's working folder, not with placement `studio`.
+        timeout: seconds that one attempt may run; None: no limit.
+        retry: the retries after failures.
+        interruptible: whether its machine may be interrupted; an interrupted attempt is repeated and does not count.
+        scratch: names of variables that get a fresh private folder, which is removed when the step ends.
+        setup: the set-up of its environment besides the requirements.
+        image: the image of the container that it runs in, in the image's working folder; not with placement `studio`.
         package: whether it imports lightning_native, whose Python part its machine then gets.
     """
 
@@ -124,25 +124,26 @@ class StepPlan:
 
 @dataclass(frozen=True)
 class RunPlan:
-    """A whole run.
+    """The plan of a whole run.
 
     Attributes:
-        run_id: names the run for ever; letters, digits and `-`.
-        name: for people.
-        placement: how steps run: as commands in studios, as jobs, or as the jobs of a pipeline that Lightning drives.
+        run_id: the run's id for ever; letters, digits, `-` and `_`.
+        name: the plan's name, for people.
+        placement: the way the steps run: as commands in studios, as jobs, or as jobs of a pipeline that Lightning
+            drives.
         main_studio: an existing or new studio of the user's to run in, which is kept; None: one of our own.
-        main_machine: the SDK's name of the main machine; None: what the main studio runs on, else the default.
+        main_machine: the SDK's name of the main machine; None: the main studio's own, else the default.
         custom_commands: shell commands run once in each environment, in the code's folder, after the requirements.
         max_parallelism: the most steps at the same time; None: no limit.
         machine_limits: the most steps at the same time for single machines, by the SDK's name.
-        on_failure: what happens to the other steps when one fails.
-        timeout: seconds the whole run may take; None: no limit.
-        pending_timeout: seconds a job may wait for a machine before the next of its step's machines is tried.
-        keep_studios: whether studios made for the run are stopped and kept at its end rather than deleted:
+        on_failure: the effect of a failed step on the others.
+        timeout: seconds that the whole run may take; None: no limit.
+        pending_timeout: seconds that a job may wait for a machine before the next of its step's machines is tried.
+        keep_studios: whether studios created for the run are stopped and kept at its end rather than deleted:
             `on_failure` keeps those in which a step failed.
-        reuse_environments: take prepared environments of earlier runs, and keep those of this one.
-        tags: of the run's jobs.
-        schedule: when Lightning runs it, with placement `platform`; None: now, once.
+        reuse_environments: whether to use template studios of earlier runs, and to keep those of this one.
+        tags: the tags of the run's jobs.
+        schedule: the schedule by which Lightning runs it, with placement `platform`; None: it runs now, once.
     """
 
     run_id: str
@@ -164,16 +165,16 @@ class RunPlan:
 
     @property
     def capabilities(self) -> Capabilities:
-        """What the run's placement can do."""
+        """The capabilities of the run's placement."""
         return CAPABILITIES[self.placement]
 
     def to_json(self) -> str:
-        """Return the plan as JSON. It holds no secrets: environments travel apart from it."""
+        """Return the plan as JSON. It holds no secrets, because the steps' variables are stored apart from it."""
         return json.dumps(asdict(self), indent=1)
 
     @classmethod
     def from_json(cls, text: str) -> "RunPlan":
-        """Read what `to_json` wrote.
+        """Read a plan that `to_json` wrote.
 
         Raises:
             ValueError, TypeError: the text is no plan.
@@ -196,7 +197,7 @@ class RunPlan:
 
 
 def _read(type_: Any, value: Any) -> Any:
-    """Return what JSON holds as a value of a field's type: dataclasses, tuples and unions with None, at any depth."""
+    """Return a JSON value as a value of a field's type: dataclasses, tuples and unions with None, at any depth."""
     origin, arguments = get_origin(type_), get_args(type_)
     if origin is UnionType:
         (type_,) = (each for each in arguments if each is not NoneType)

@@ -1,7 +1,7 @@
-"""Names by which jobs, pipelines, studios, folders and operations are found again, whoever drives the run by then.
+"""The resource names, by which any controller finds jobs, pipelines, studios, folders and operations of a run again.
 
-Each depends on nothing but its arguments. A run whose controller died is found by these names, so a change of one of
-them orphans what is running: tests pin every function.
+Each name depends on nothing but its arguments. A change of a name orphans running resources, because those of a dead
+controller are found by it. So tests pin every function.
 """
 
 import re
@@ -9,7 +9,7 @@ import re
 from lightning_native import unique_studio_name
 from lightning_native.engine.plan import RunPlan
 
-# Enough of an id to tell two runs apart at a glance; the hash at a name's end makes it unique.
+# Enough of an id for people to distinguish two runs; the hash at a name's end makes it unique.
 _SHOWN_CHARACTERS = 12
 _SHOWN_OF_PIPELINE = 22
 
@@ -26,21 +26,21 @@ def studio_name(plan: RunPlan, step: str | None = None) -> str:
 
 
 def controller_plan_name(pipeline: str) -> str:
-    """Return the name of the run whose one step is the controller of a pipeline's run on Lightning.
+    """Return the name of the run whose only step is the controller of a pipeline's run on Lightning.
 
-    Short enough for its studio's name to show the beginning of the run's id, by which other machines find it.
+    It is so short that its studio's name shows the beginning of the run's id, by which other machines find the studio.
     """
     shown = pipeline if len(pipeline) <= _SHOWN_OF_PIPELINE else f"{pipeline[: _SHOWN_OF_PIPELINE - 1]}…"
     return f"{shown} controller"
 
 
 def controller_studio_pattern(run_id: str) -> "re.Pattern[str]":
-    """Return what the names match of studios in which controllers of runs may be whose id begins with a text."""
+    """Return the pattern of the names of studios that may have the controller of a run whose id begins with a text."""
     return re.compile(rf"(^|-)controller-{re.escape(_short(run_id).lower())}[a-z0-9-]*$")
 
 
 def pipeline_name(plan: RunPlan, part: int = 1) -> str:
-    """Return the name of a run's Lightning pipeline; a run that needs several numbers them from 1."""
+    """Return the name of a run's Lightning pipeline; several pipelines of one run are numbered from 1."""
     parts = () if part == 1 else (str(part),)
     return unique_studio_name(plan.name, _short(plan.run_id), *parts)
 
@@ -61,12 +61,12 @@ def schedule_owner(schedule: str, run_id: str) -> str:
 
 
 def template_studio_name(fingerprint: str, home_id: str, owner: str | None = None) -> str:
-    """Return the name of the template studio for an environment's fingerprint.
+    """Return the name of the template studio with a fingerprint.
 
     Args:
-        fingerprint: of the environment, hexadecimal.
-        home_id: of the journal that records it: two computers have a template studio each.
-        owner: the only one who uses it; None: every run of this home.
+        fingerprint: the fingerprint in hexadecimal.
+        home_id: the id of the journal that records it, because two computers have a template studio each.
+        owner: the only user of the studio; None: every run of this home uses it.
     """
     return unique_studio_name(owner or "env", _short(fingerprint), home_id)
 

@@ -13,11 +13,11 @@ class StepResult:
 
     Attributes:
         state: a terminal state.
-        exit_code: of its command; negative for the signal that ended it; None if it never ran.
-        message: why it did not succeed.
-        cost: dollars, None where they are not known.
-        seconds: how long its command ran, by its own machine's clock; None if it never ran.
-        interrupted: the machine was interrupted; another attempt does not count as a retry.
+        exit_code: the exit code of its command; negative for the signal that ended it; None if it never ran.
+        message: the reason why it did not succeed.
+        cost: dollars; None if unknown.
+        seconds: the duration of its command, by its own machine's clock; None if it never ran.
+        interrupted: whether the machine was interrupted, so that another attempt does not count as a retry.
     """
 
     state: StepState
@@ -29,7 +29,7 @@ class StepResult:
 
 
 def result_of(step: StepPlan, outcome: Outcome, cost: float | None = None) -> StepResult:
-    """Return the result of a step whose command ended so, at a cost in dollars."""
+    """Return the result of a step from the outcome of its command and its cost in dollars."""
     state: StepState = "failed"
     message = ""
     if outcome.stopped:

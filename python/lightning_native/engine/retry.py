@@ -1,6 +1,6 @@
-"""Waiting for Lightning: how long calls may fail in a row, how often they are repeated, and how often a state is asked.
+"""The retry of calls that may fail for a while, the patience with them, and the back-off between polls.
 
-`waits` is the one switch that turns the pauses between two tries off, for tests.
+`waits` is the only switch that turns the pauses between two tries off, for tests.
 """
 
 import time
@@ -24,7 +24,7 @@ class RetryPolicy:
         shortest: seconds after the first try.
         longest: seconds that no pause exceeds.
         tries: the most calls; None: no limit.
-        seconds: no call is repeated later than this; None: no limit.
+        seconds: the time after which no call is repeated; None: no limit.
     """
 
     shortest: float = 0.5
@@ -46,13 +46,13 @@ def retry(
     pause: Callable[[float], object] = time.sleep,
     goes_on: Callable[[], bool] = lambda: True,
 ) -> T:
-    """Call what may be repeated until it succeeds, and return its result.
+    """Repeat a call until it succeeds, and return its result.
 
     Args:
         action: the call.
-        policy: how often and for how long it is repeated.
+        policy: the pauses and the limits of the tries.
         pause: waits so many seconds between two tries.
-        goes_on: asked after a failure whether another try can succeed.
+        goes_on: returns, after a failure, whether another try can succeed.
 
     Raises:
         CloudError: the last failure. OutOfCapacityError is never repeated, because another machine is tried then.
@@ -74,7 +74,7 @@ def retry(
 
 
 def best_effort(action: Callable[[], object]) -> bool:
-    """Call what may fail without harm, because the journal keeps what is left to do; return whether it succeeded."""
+    """Return whether a call succeeded; its failure changes nothing, because the journal keeps the remaining work."""
     try:
         action()
     except Exception:

@@ -6,10 +6,10 @@ schedule instead of running the steps, and ends::
     schedule = Schedule("nightly", "0 2 * * *", "Europe/Zurich")
     plan = RunPlan(run_id, name, steps, placement="platform", schedule=schedule)
     folder = RunFolder.of(run_id)
-    folder.write(plan, root, environments)
+    folder.write(plan, root, variables)
     ControllerProcess(folder, plan, local_cloud=…, environ=credentials, synchronous=True).wait()
 
-To look after it, in a process with the credentials in its environment::
+To manage it, in a process with the credentials among its variables::
 
     cloud = lightning_native.lightning.session.connect()
     scheduled = find_schedule(cloud, "nightly")         # None when there is none; list_schedules(cloud) for all
@@ -19,14 +19,14 @@ To look after it, in a process with the credentials in its environment::
         print(run.pipeline_id, run.created, run.state(), run.step_state("train"), run.output("train"))
     scheduled.delete()                                  # with its runs and its studios
 
-Each run is a pipeline of its own. All jobs of one run see the same `LIGHTNING_PIPELINE_ID`, `ScheduledRun.pipeline_id`,
-which no other run has. No process of ours is there when it runs: retries, the time limits of steps, their order and, as
-an order, `max_parallelism` and machine limits hold; a limit for the whole run, and limits that a failed step must not
-upset, are refused; machines to fall back on are not tried.
+Each run is a pipeline of its own. All jobs of one run have the same `LIGHTNING_PIPELINE_ID`,
+`ScheduledRun.pipeline_id`, which no other run has. Such a run has no controller. Retries, the time limits of steps and
+their order hold, and so do `max_parallelism` and machine limits, as dependencies. A time limit for the whole run is
+refused, and so are limits with failure mode `continue`. Machines to fall back on are not tried.
 
-The code and the steps' environments, with what is secret in them, stay in studios that only this schedule uses, the
-latter in files of mode 0600, for as long as there is the schedule; those of steps in images, in folders of the drive
-that only the jobs of one step mount.
+The code and the steps' variables, with their secrets, stay as long as the schedule. They are in studios that only this
+schedule uses, the variables in files of mode 0600. Those of steps in images are in folders of the drive that only the
+jobs of one step mount.
 """
 
 from lightning_native.engine.context import RunContext
@@ -49,31 +49,31 @@ from lightning_native.lightning.cloud import (
 
 
 class ScheduledRun:
-    """One run that a schedule made."""
+    """One run of a schedule."""
 
     def __init__(self, pipeline: PipelineHandle) -> None:
         self._pipeline = pipeline
 
     @property
     def pipeline_id(self) -> str:
-        """What its jobs, and no others, have as LIGHTNING_PIPELINE_ID."""
+        """The LIGHTNING_PIPELINE_ID of its jobs, and of no others."""
         return self._pipeline.id
 
     @property
     def created(self) -> float:
-        """When it began, in seconds since the epoch."""
+        """The time at which it began, in seconds since the epoch."""
         return self._pipeline.created
 
     def state(self) -> JobState:
-        """Return how it stands as a whole."""
+        """Return the state of the whole run."""
         return self._pipeline.status().state
 
     def step_state(self, step: str) -> PipelineStepState:
-        """Return how a step of the plan stands; `pending` for one that the plan does not have."""
+        """Return the state of a step of the plan; `pending` for one that the plan does not have."""
         return self._step(step).state
 
     def output(self, step: str) -> str:
-        """Return all that a step has printed so far, in all its attempts."""
+        """Return the output of a step so far, that of all its attempts."""
         job = self._step(step).job
         return without_results(self._pipeline.job(job).output()) if job else ""
 
@@ -82,7 +82,7 @@ class ScheduledRun:
         self._pipeline.stop()
 
     def delete(self) -> None:
-        """Delete it with its jobs. Gone already is a success."""
+        """Delete the run with its jobs. A missing one is a success."""
         self._pipeline.release()
 
     def _step(self, step: str) -> PipelineStepStatus:
@@ -104,7 +104,7 @@ class ScheduledPlan:
 
     @property
     def cron(self) -> str:
-        """When it runs, as a cron expression."""
+        """The cron expression by which it runs."""
         return self._schedule.cron
 
     @property
@@ -114,25 +114,25 @@ class ScheduledPlan:
 
     @property
     def paused(self) -> bool:
-        """Whether it does not run for now."""
+        """Whether the schedule is paused."""
         return self._schedule.paused
 
     def update(self, *, cron: str | None = None, timezone: str | None = None, paused: bool | None = None) -> None:
-        """Change what is given; from the next run on.
+        """Change the given values, from the next run on.
 
         Raises:
-            PlanError: the expression or the time zone cannot be.
+            PlanError: the expression or the time zone is not allowed.
             CloudError: Lightning refuses.
         """
         check_schedule(Schedule(self.name, cron or self.cron, timezone or self.timezone))
         self._schedule.update(cron=cron, timezone=timezone, paused=paused)
 
     def runs(self) -> list[ScheduledRun]:
-        """Return the runs it made, oldest first."""
+        """Return the schedule's runs, oldest first."""
         return [ScheduledRun(run) for run in self._pipeline.runs()]
 
     def delete(self) -> None:
-        """Delete it with its runs and its studios. Gone already is a success."""
+        """Delete the schedule with its runs and its studios. A missing one is a success."""
         delete_pipeline(self._cloud, self._pipeline)
 
 
@@ -142,7 +142,7 @@ def list_schedules(cloud: Cloud) -> list[ScheduledPlan]:
     return [
         ScheduledPlan(cloud, pipeline, schedule)
         for schedule, pipeline in found
-        # Others may have schedules, too.
+        # The teamspace may have schedules that are not ours.
         if pipeline is not None and pipeline.id == schedule.pipeline_id
     ]
 
@@ -153,10 +153,10 @@ def find_schedule(cloud: Cloud, name: str) -> ScheduledPlan | None:
 
 
 def create_schedule(context: RunContext, schedule: Schedule) -> ScheduledPlan:
-    """Prepare the plan's studios and have Lightning run it when the schedule says; one of the same name is replaced.
+    """Prepare the plan's studios, and create its schedule at Lightning in the place of one of the same name.
 
     Raises:
-        CloudError: a studio cannot be prepared, or Lightning refuses. The leases of the run hold what there is by then.
+        CloudError: a studio cannot be prepared, or Lightning refuses; the run has leases of everything created so far.
         Cancelled: the run was stopped meanwhile.
     """
     plan, cloud = context.plan, context.cloud
@@ -164,12 +164,12 @@ def create_schedule(context: RunContext, schedule: Schedule) -> ScheduledPlan:
     for step, problem in problems.items():
         raise CloudError(f"the environment of step {step!r} cannot be prepared: {problem}")
     name = schedule_pipeline_name(schedule.name)
-    # The old one of this name, or what a controller that died had made.
+    # The earlier schedule of this name, or the pipeline that a dead controller has created.
     delete_pipeline(cloud, cloud.find_pipeline(name), keep={studio.handle.name for studio in studios.values()})
     waits = serialize_limits(plan, context.journal.journal.step_durations(plan.name))
     described = PipelinePlan(context, name, plan.steps, studios, waits)
-    # A pipeline begins when it is created, but this one is to wait for its schedule: its first jobs find nothing to
-    # run, and are stopped.
+    # A pipeline begins when it is created, but this one must wait for its schedule. So its first jobs find no
+    # specifications, and are stopped.
     pipeline = described.create_without_upload()
     pipeline.stop()
     described.upload()
@@ -179,11 +179,11 @@ def create_schedule(context: RunContext, schedule: Schedule) -> ScheduledPlan:
 def delete_pipeline(
     cloud: Cloud, pipeline: PipelineHandle | None, keep: frozenset[str] | set[str] = frozenset()
 ) -> None:
-    """Delete a scheduled pipeline with its runs, what their containers mounted, and its studios but those to `keep`."""
+    """Delete a scheduled pipeline with its runs, their containers' folders, and its studios except those to `keep`."""
     if pipeline is None:
         return
     studios = [name for name in pipeline.studio_names() if name not in keep]
-    # The schedule first: no run begins after we have looked.
+    # The schedule first, so that no run begins after the runs are listed.
     for schedule in cloud.schedules():
         if schedule.pipeline_id == pipeline.id:
             schedule.release()
