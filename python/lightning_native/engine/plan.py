@@ -118,7 +118,7 @@ class StepPlan:
 
     @property
     def machine(self) -> str | None:
-        """The machine that is asked for first."""
+        """The machine that the step asks for first."""
         return self.machines[0] if self.machines else None
 
 

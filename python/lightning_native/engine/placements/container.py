@@ -42,7 +42,7 @@ class ContainerFolder:
             self._context.cloud.upload_to_drive(archive, f"{self._path}/{_PACKAGE_ARCHIVE}")
 
     def spec(self, step: StepPlan, operation: str) -> OperationSpec:
-        """Return the task of the agent in the step's container."""
+        """Return the specification of an operation in the step's container."""
         archive = f"{self._mount}/{_PACKAGE_ARCHIVE}"
         return OperationSpec(
             argv=step.argv,
@@ -71,7 +71,7 @@ class ContainerFolder:
     def job(
         self, step: StepPlan, image: ContainerImage, arguments: Sequence[str], *, name: str, machine: str
     ) -> JobRequest:
-        """Return the job that mounts the folder and calls the agent in it."""
+        """Return the request for the job that mounts the folder and calls the agent in it."""
         return JobRequest(
             name=name,
             machine=machine,

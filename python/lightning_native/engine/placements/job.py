@@ -284,7 +284,7 @@ def step_machines(context: RunContext, step: StepPlan) -> tuple[str, ...]:
 
 
 def job_spec(context: RunContext, step: StepPlan, operation: str, interpreter: Interpreter) -> OperationSpec:
-    """Return the task of the agent in a step's job."""
+    """Return the specification of an operation in a step's job."""
     code = unpacking(context.folder.code())
     package = [unpacking(context.folder.own_package(), PACKAGE)] if step.package else []
     return OperationSpec(

@@ -207,7 +207,7 @@ class _DryRun:
         end = begin + self._seconds[step.name]
         cost = None
         if step.name not in self._shares_main:
-            # Setting up a studio costs; waiting for a machine does not.
+            # The set-up of a studio costs; the wait for a machine does not.
             running_from = now + self._boot(machine) if self._plan.capabilities.shares_machines else begin
             cost = self._cost(machine, end - running_from, interruptible=step.interruptible)
         return StepEstimate(step.name, machine, now, begin, end, cost, step.name in self._known)

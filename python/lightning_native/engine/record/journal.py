@@ -173,7 +173,7 @@ class Journal:
         return [StepRecord(**row) for row in self.query(sql, (run_id,))]
 
     def step_durations(self, run_name: str) -> dict[str, float]:
-        """Return the median seconds that each step of the newest runs of a name took, where it succeeded."""
+        """Return the median seconds of each step that succeeded in the newest runs of a name."""
         sql = (
             "SELECT steps.name AS step, steps.ended - steps.started AS seconds FROM steps JOIN "
             "(SELECT run_id FROM runs WHERE name = ? ORDER BY started DESC LIMIT 20) USING (run_id) "
@@ -353,7 +353,7 @@ class Journal:
 
 
 def _make_private(path: Path) -> None:
-    """Create the journal's file if it is missing, and make it and SQLite's files beside it private to their owner."""
+    """Create the journal's file if it is missing, and restrict it and SQLite's files beside it to their owner."""
     # An existing file is not opened, because closing it would release the locks that SQLite has in this process.
     with suppress(FileExistsError):
         os.close(private(str(path), os.O_RDWR | os.O_CREAT | os.O_EXCL))

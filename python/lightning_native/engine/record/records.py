@@ -1,4 +1,4 @@
-"""The records of the journal: runs, steps, leases, environments and events, and their states."""
+"""The records of the journal: runs, steps, leases, template studios and events, and their states."""
 
 from dataclasses import dataclass
 from typing import Literal

@@ -32,7 +32,7 @@ _INNER = "inner"
 _CODE_ARCHIVE, _PACKAGE_ARCHIVE = f"code{ARCHIVE_SUFFIX}", f"package{ARCHIVE_SUFFIX}"
 # The parts of a run that its controller needs on Lightning, besides the packed code.
 _INNER_FILES = ("plan.json", "code.json", "environments.json")
-# Files that ask the process that drives the run to stop it.
+# Files that ask the controller to stop the run.
 STOP_FILES = {"forced": "stop", "graceful": "stop-gracefully"}
 _OWN_WHEEL = "own-wheel.json"
 # Modules of controllers, as folders of earlier versions name them.
@@ -143,7 +143,7 @@ class RunFolder:
 
         """
         check_names(plan)
-        # Checked whatever created the plan, because it is kept for ever and other people can read it.
+        # Every plan is checked, because it is kept for ever and other people can read it.
         check_credentials(plan)
         check_variables(variables)
         with Journal() as journal:

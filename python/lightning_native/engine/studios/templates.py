@@ -124,7 +124,7 @@ class TemplateStudio:
                 self._upload_code(handle)
                 return PreparedStudio(handle, Interpreter(environment.executable, environment.version))
         if handle is not None:
-            # Half prepared by a run that died.
+            # A dead run has left the studio half prepared.
             handle.release(delete=True)
         journal.forget_studio(self._context.cloud_name, self.studio_name)
         return None
