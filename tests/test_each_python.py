@@ -19,7 +19,7 @@ AGENT_FROM, PACKAGE_FROM, NEWEST = (3, 8), (3, 10), (3, 13)
 IMPORTS = """
 import sys, importlib
 for module in (
-    "child_process", "errors", "home", "terminal", "url_credentials", "agent", "zenml.variables",
+    "child_process", "errors", "home", "terminal", "user_input.url_credentials", "agent", "zenml.variables",
     "zenml.step_process.schedule_window",
 ):
     importlib.import_module(f"lightning_native.{module}")

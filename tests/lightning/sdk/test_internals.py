@@ -11,7 +11,8 @@ import tomllib
 
 from lightning_native.emulator import LocalCloud
 from lightning_native.errors import CredentialsError, LightningNativeError
-from lightning_native.lightning import sdk_internals, sdk_version
+from lightning_native.lightning.sdk import internals as sdk_internals
+from lightning_native.lightning.sdk import version as sdk_version
 from lightning_native.lightning.cloud import JobRequest
 from lightning_native.lightning.offers import fetch_offers
 from lightning_native.lightning.sdk.options import fitting_options
