@@ -11,10 +11,10 @@ import tomllib
 
 from lightning_native.emulator import LocalCloud
 from lightning_native.errors import CredentialsError, LightningNativeError
-from lightning_native.lightning.sdk import internals as sdk_internals
-from lightning_native.lightning.sdk import version as sdk_version
 from lightning_native.lightning.cloud import JobRequest
 from lightning_native.lightning.offers import fetch_offers
+from lightning_native.lightning.sdk import internals as sdk_internals
+from lightning_native.lightning.sdk import version as sdk_version
 from lightning_native.lightning.sdk.options import fitting_options
 from lightning_native.lightning.session import connect, open_teamspace
 
@@ -189,6 +189,6 @@ def test_a_client_that_was_not_tested_is_told_in_one_line(
 
 
 def test_the_package_asks_for_the_versions_that_it_takes() -> None:
-    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())["project"]
     expected = f"lightning-sdk>={sdk_version.OLDEST},<{sdk_version.FIRST_UNTESTED}; python_version >= '3.11'"
     assert expected in project["optional-dependencies"]["engine"]
