@@ -1,66 +1,90 @@
 //! Compresses the parts of a deflate stream so that the bytes of each depend on it and on the 32 KiB before it alone.
 //!
-//! Parts that nobody has compressed before are compressed here, the others come from elsewhere; put together in their
-//! order and ended with [`END`], they are one deflate stream, the same whichever of them came from where.
-use std::{ops::Range, ptr::NonNull};
+//! Parts that nobody has compressed before are compressed here, the others come from elsewhere, such as a cache. Together, in
+//! their order and ended with [`END`], they are one stream as RFC 1951 describes it, the same wherever each came from:
+//!
+//! ```
+//! use lightning_native_deflate::{Compressor, END, bound};
+//!
+//! let content = b"to be or not to be, that is the question".repeat(100);
+//! let mut compressor = Compressor::new(6);
+//! let mut stream = compressor.stream(&content);
+//! let mut deflated = Vec::new();
+//! for part in [0..2_000, 2_000..content.len()] {
+//!     let mut out = vec![0; bound(part.len())];
+//!     let length = stream.compress(part, &mut out).expect("room");
+//!     deflated.extend_from_slice(&out[..length]);
+//! }
+//! deflated.extend_from_slice(&END);
+//! ```
+//!
+//! # The way of a part
+//!
+//! 1. `window`: its bytes are copied behind those before it. A place in the window is a `u16`, so its type alone proves that
+//!    nothing is read outside, and the compiler leaves the checks out.
+//! 2. `chains`: hash chains find the longest match for a place.
+//! 3. `parse`: a match is taken where it saves bits, unless a later one saves more. After each piece of some thousand bytes,
+//!    the entropy of its symbols decides whether it joins the block before it.
+//! 4. `block`, `huffman`: a block is written with codes of its own, with those of RFC 1951, or stored: as it is shortest.
+#![forbid(unsafe_code)]
 
-/// How far back a part can refer.
+use std::{fmt, ops::Range};
+
+mod bits;
+mod block;
+mod chains;
+mod entropy;
+mod huffman;
+mod level;
+mod parse;
+mod sequences;
+mod symbols;
+mod window;
+
+use bits::Bits;
+use level::Effort;
+use parse::{PIECE, Parser};
+
+/// The distance up to which a part refers to bytes before it.
 pub const WINDOW: usize = 32 << 10;
-/// What follows the last part of a stream: an empty last block.
+/// The bytes that follow the last part of a stream: an empty last block.
 pub const END: [u8; 2] = [3, 0];
-/// The levels there are.
+/// The levels, from the fastest to the smallest result.
 pub const LEVELS: std::ops::RangeInclusive<i32> = FASTEST..=9;
-/// The level whose parts do not refer to what is before them: many small ones would be large.
+/// The level whose parts do not refer to bytes before them, so that many small ones are large.
 pub const FASTEST: i32 = 1;
 
-/// More than any part can take: blocks are stored where that is shorter, and none but the last has under 5,000 bytes.
+/// A number of bytes in which a part of `part` bytes always fits.
+///
+/// Blocks are stored where that is shorter, and only the last one is shorter than a piece.
 #[must_use]
 pub fn bound(part: usize) -> usize {
-    part + 5 * (part / 5_000 + 2) + 16
+    part + 5 * (part / PIECE + 2) + 16
 }
 
-/// The match finder and coder of one thread.
-#[derive(Debug)]
-pub struct Compressor(NonNull<Raw>);
+/// The tables of one thread, for one level; they are used again for each part.
+pub struct Compressor {
+    parser: Box<Parser>,
+    /// `None`: the fastest level.
+    effort: Option<Effort>,
+}
 
-// SAFETY: nothing in a compressor belongs to the thread that made it.
-unsafe impl Send for Compressor {}
+impl fmt::Debug for Compressor {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Compressor").field("effort", &self.effort).finish_non_exhaustive()
+    }
+}
 
 impl Compressor {
     /// A compressor of a level (one of [`LEVELS`]; others are taken as the nearest).
-    ///
-    /// # Panics
-    /// If there is no memory.
     #[must_use]
     pub fn new(level: i32) -> Self {
-        // Up to 8 less deep than libdeflate's, as the chains are shorter.
-        let (level, depth, nice) = match level {
-            ..=1 => (1, 0, 0),
-            2 => (2, 2, 16),
-            3 => (3, 4, 20),
-            4 => (4, 6, 30),
-            5 => (5, 10, 65),
-            6 => (6, 16, 130),
-            7 => (7, 64, 258),
-            8 => (8, 128, 258),
-            9.. => (9, 600, 258),
-        };
-        // SAFETY: it has no requirements.
-        let raw = unsafe { lightning_native_deflate_new(level, depth, nice) };
-        Self(NonNull::new(raw).expect("out of memory"))
+        Self { parser: Box::new(Parser::new()), effort: Effort::of(level) }
     }
 
-    /// Begins with a stream, or goes on with one, whose content is all here.
+    /// A stream of which all content is here.
     pub fn stream<'a>(&'a mut self, content: &'a [u8]) -> Stream<'a> {
-        let place = Place { first: content.as_ptr(), base: content.as_ptr(), next_hash: 0 };
-        Stream { compressor: self, content, place, next: None }
-    }
-}
-
-impl Drop for Compressor {
-    fn drop(&mut self) {
-        // SAFETY: it came from `lightning_native_deflate_new` and is freed once.
-        unsafe { lightning_native_deflate_free(self.0.as_ptr()) }
+        Stream { compressor: self, content, next: None }
     }
 }
 
@@ -69,65 +93,41 @@ impl Drop for Compressor {
 pub struct Stream<'a> {
     compressor: &'a mut Compressor,
     content: &'a [u8],
-    /// Points into `content`.
-    place: Place,
-    /// Where the last part ended.
+    /// The end of the last part.
     next: Option<usize>,
 }
 
 impl Stream<'_> {
     /// Compresses one part into `out` and returns its length, or `None` if there is no room; [`bound`] is enough.
     ///
+    /// The result ends at a whole byte. Parts may be compressed in any order; the next one after the last is the fastest.
+    ///
     /// # Panics
     /// If the part is not in the content.
     pub fn compress(&mut self, part: Range<usize>, out: &mut [u8]) -> Option<usize> {
         assert!(part.start <= part.end && part.end <= self.content.len(), "a part outside of its content");
+        if part.is_empty() {
+            return Some(0);
+        }
         let goes_on = self.next.replace(part.end) == Some(part.start);
-        // SAFETY: the compressor is ours alone while this lives. Content outlives this and cannot change, and `place` points
-        // into it: since `stream`, or since the call before this. The part lies in it; `out` has room for as much as it says.
-        let length = unsafe {
-            lightning_native_deflate_part(
-                self.compressor.0.as_ptr(),
-                &raw mut self.place,
-                goes_on,
-                self.content.as_ptr(),
-                part.start,
-                part.end,
-                self.content.len(),
-                out.as_mut_ptr(),
-                out.len(),
-            )
-        };
-        (length > 0 || part.is_empty()).then_some(length)
+        let mut bits = Bits::new(out);
+        let parser = &mut self.compressor.parser;
+        if let Some(effort) = self.compressor.effort {
+            if !goes_on {
+                parser.begin(self.content, part.start.saturating_sub(WINDOW), part.start);
+            }
+            parser.compress(self.content, part, effort, &mut bits);
+        } else {
+            parser.compress_fast(self.content, part, &mut bits);
+        }
+        if bits.begun() > 0 {
+            block::begin_stored(&mut bits, 0);
+        }
+        let is_whole = !bits.is_full();
+        if !is_whole {
+            // The tables are in the middle of this part.
+            self.next = None;
+        }
+        is_whole.then(|| bits.len())
     }
-}
-
-/// Where the match finder is between two parts; see `struct place` in `chains.h`.
-#[derive(Debug)]
-#[repr(C)]
-struct Place {
-    first: *const u8,
-    base: *const u8,
-    next_hash: u32,
-}
-
-#[repr(C)]
-struct Raw {
-    private: [u8; 0],
-}
-
-unsafe extern "C" {
-    fn lightning_native_deflate_new(level: i32, max_search_depth: u32, nice_match_length: u32) -> *mut Raw;
-    fn lightning_native_deflate_free(compressor: *mut Raw);
-    fn lightning_native_deflate_part(
-        compressor: *mut Raw,
-        place: *mut Place,
-        goes_on: bool,
-        content: *const u8,
-        start: usize,
-        end: usize,
-        length: usize,
-        out: *mut u8,
-        available: usize,
-    ) -> usize;
 }

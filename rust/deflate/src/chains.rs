@@ -1,0 +1,177 @@
+//! Hash chains: the places with the same four bytes, from the nearest to the farthest.
+//!
+//! A match that is better than the best so far does not only begin with the same four bytes: it also has the four that end
+//! one byte after the best. So there are two chains on which it must be, and the search follows the one that begins farther
+//! away, on which most often nothing is left.
+
+use crate::{
+    WINDOW,
+    symbols::MIN_MATCH,
+    window::{Place, SLIDE, Window},
+};
+
+const HASH_BITS: u32 = 16;
+const SHORT_HASH_BITS: u32 = 13;
+/// The bytes that a search reads at least: the four at a place, and one more for a better match.
+pub(crate) const SEARCHED: usize = 5;
+
+pub(crate) struct Chains {
+    /// The last place of each hash of four bytes.
+    heads: Box<[Place; 1 << HASH_BITS]>,
+    /// The last searched place of each hash of three bytes.
+    short_heads: Box<[Place; 1 << SHORT_HASH_BITS]>,
+    /// How far before each place the one before it on its chain is.
+    steps: Box<[u16; WINDOW]>,
+    /// What is added to a place for its index among the steps, so that slides do not move them.
+    slid: u16,
+}
+
+/// The longest match that was found, or the bound below which none was.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Match {
+    pub(crate) length: usize,
+    pub(crate) distance: usize,
+}
+
+fn boxed<const N: usize>() -> Box<[u16; N]> {
+    vec![0; N].into_boxed_slice().try_into().unwrap_or_else(|_| Box::new([0; N]))
+}
+
+#[inline(always)]
+fn hash(four: u32) -> usize {
+    (four.wrapping_mul(0x9e37_79b1) >> (32 - HASH_BITS)) as usize
+}
+
+#[inline(always)]
+fn short_hash(four: u32) -> usize {
+    ((four << 8).wrapping_mul(0x9e37_79b1) >> (32 - SHORT_HASH_BITS)) as usize
+}
+
+impl Chains {
+    pub(crate) fn new() -> Self {
+        Self { heads: boxed(), short_heads: boxed(), steps: boxed(), slid: 0 }
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.heads.fill(0);
+    }
+
+    /// Forgets the searched places, because a part may not depend on searches before it.
+    pub(crate) fn begin_part(&mut self) {
+        self.short_heads.fill(0);
+    }
+
+    pub(crate) fn slide(&mut self) {
+        for head in self.heads.iter_mut().chain(self.short_heads.iter_mut()) {
+            *head = head.saturating_sub(SLIDE as u16);
+        }
+        self.slid = self.slid.wrapping_add(SLIDE as u16);
+    }
+
+    /// Adds a place to the chain of its hash, and returns the place before it on that.
+    #[inline(always)]
+    fn add(&mut self, at: Place, hash: usize) -> Place {
+        let head = &mut self.heads[hash & ((1 << HASH_BITS) - 1)];
+        let before = *head;
+        *head = at;
+        self.steps[usize::from(at.wrapping_add(self.slid)) % WINDOW] = at - before;
+        before
+    }
+
+    /// Adds places up to one that does not come in yet.
+    #[inline(always)]
+    pub(crate) fn pass(&mut self, window: &Window, from: Place, to: Place) {
+        for at in from..to {
+            self.add(at, hash(window.four(at, 0)));
+        }
+    }
+
+    /// The place before one on its chain; 0 where the chain ends.
+    #[inline(always)]
+    fn before(&self, at: Place) -> Place {
+        at.saturating_sub(self.steps[usize::from(at.wrapping_add(self.slid)) % WINDOW])
+    }
+
+    /// Adds a place, and finds the longest match for it that is longer than `best`.
+    ///
+    /// Args: `most` is at most 258 and at least [`SEARCHED`]; a match of `enough` ends the search, as do `tries` candidates.
+    #[inline(always)]
+    pub(crate) fn longest(&mut self, window: &Window, at: Place, best: usize, most: usize, enough: usize, tries: u32) -> Match {
+        let first = window.four(at, 0);
+        let mut node = self.add(at, hash(first));
+        // Anything before is too far away; the first place of a window may be nearer than that.
+        let farthest = usize::from(at).saturating_sub(WINDOW).max(1);
+        let mut found = Match { length: best, distance: 0 };
+        let mut tries = tries;
+        let mut ahead = 0_usize;
+        if best < 4 {
+            let short = &mut self.short_heads[short_hash(first) & ((1 << SHORT_HASH_BITS) - 1)];
+            let candidate = *short;
+            *short = at;
+            if best < MIN_MATCH
+                && usize::from(candidate) >= farthest
+                && (window.four(candidate, 0) ^ first) & 0xff_ffff == 0
+            {
+                found = Match { length: MIN_MATCH, distance: usize::from(at - candidate) };
+            }
+            loop {
+                if usize::from(node) < farthest || tries == 0 {
+                    return found;
+                }
+                tries -= 1;
+                if window.four(node, 0) == first {
+                    break;
+                }
+                node = self.before(node);
+            }
+            found = Match { length: window.common(at, node, 4, most), distance: usize::from(at - node) };
+            node = self.before(node);
+        }
+        while found.length < enough.min(most) {
+            // A better match has these four bytes at its end.
+            let tail = (found.length - 3) as u8;
+            let last = window.four(at, tail);
+            let tail = usize::from(tail);
+            let rarer = self.heads[hash(last) & ((1 << HASH_BITS) - 1)];
+            if usize::from(rarer) + ahead < usize::from(node) + tail {
+                node = rarer;
+                ahead = tail;
+            }
+            let limit = farthest + ahead;
+            loop {
+                if usize::from(node) < limit || tries == 0 {
+                    return found;
+                }
+                tries -= 1;
+                let start = node - ahead as Place;
+                if window.four(start, tail as u8) == last && window.four(start, 0) == first {
+                    let length = window.common(at, start, 4, most);
+                    if length > found.length {
+                        found = Match { length, distance: usize::from(at - start) };
+                        break;
+                    }
+                }
+                node = self.before(node);
+            }
+            node = self.before(node);
+        }
+        found
+    }
+
+    /// Puts a place at the head of its chain, and returns the one that was there, if it begins with the same four bytes.
+    #[inline(always)]
+    pub(crate) fn last(&mut self, window: &Window, at: Place) -> Option<Place> {
+        let four = window.four(at, 0);
+        let head = &mut self.heads[hash(four) & ((1 << HASH_BITS) - 1)];
+        let candidate = *head;
+        *head = at;
+        let farthest = usize::from(at).saturating_sub(WINDOW).max(1);
+        (usize::from(candidate) >= farthest && window.four(candidate, 0) == four).then_some(candidate)
+    }
+
+    /// Puts a place at the head of its chain.
+    #[inline(always)]
+    pub(crate) fn remember(&mut self, window: &Window, at: Place) {
+        self.heads[hash(window.four(at, 0)) & ((1 << HASH_BITS) - 1)] = at;
+    }
+}

@@ -1,0 +1,263 @@
+//! The division of a part into literals and matches, and into blocks.
+
+use std::ops::Range;
+
+use crate::{
+    bits::Bits,
+    block::BlockWriter,
+    chains::{Chains, Match, SEARCHED},
+    entropy::{BIT, literal_size, size, size_together},
+    level::Effort,
+    sequences::{Frequencies, Sequences},
+    symbols::{MAX_MATCH, MIN_MATCH, distance_extra_bits},
+    window::{Place, SLIDE, Window},
+};
+
+/// The bytes after which a block may end: no block but a part's last is shorter.
+pub(crate) const PIECE: usize = 6_000;
+/// The longest block, so that what is kept of one has a limit.
+const LONGEST_BLOCK: usize = 1 << 18;
+/// What a block costs besides its symbols, in bits: the list of its codes.
+const HEADER: u64 = 70 * 8;
+/// What a length and the symbol of a distance cost, in parts of a bit, as far as that is known beforehand.
+const MATCH: i32 = 12 * BIT as i32;
+/// The bytes from which the size of a part's first literals is estimated.
+const SAMPLE: usize = 4096;
+/// By how much a match that begins later has to save more, by how many bytes later, in parts of a bit.
+const MARGINS: [i32; 3] = [0, 2 * BIT as i32, 6 * BIT as i32];
+
+/// The tables with which parts are parsed and written.
+pub(crate) struct Parser {
+    window: Window,
+    chains: Chains,
+    /// The position in the content of the byte that has place 1.
+    origin: usize,
+    /// The position up to which the content is in the window.
+    taken: usize,
+    /// The position up to which places are on the chains.
+    added: usize,
+    sequences: Sequences,
+    block: Frequencies,
+    writer: BlockWriter,
+}
+
+/// The sizes by which a match is compared with literals, in parts of a bit.
+#[derive(Clone, Copy)]
+struct Costs {
+    literal: i32,
+}
+
+impl Costs {
+    /// A guess from the first bytes of a part.
+    fn guess(sample: &[u8]) -> Self {
+        let mut frequencies = [0; 256];
+        for &byte in sample {
+            frequencies[usize::from(byte)] += 1;
+        }
+        Self { literal: literal_size(&frequencies).unwrap_or(8 * BIT) as i32 + BIT as i32 / 2 }
+    }
+
+    /// The bits that a match saves.
+    #[inline(always)]
+    fn worth(self, found: Match) -> i32 {
+        let extra = distance_extra_bits(found.distance.wrapping_sub(1) as u32 & 0x7fff);
+        found.length as i32 * self.literal - MATCH - (extra * BIT) as i32
+    }
+}
+
+impl Parser {
+    pub(crate) fn new() -> Self {
+        Self {
+            window: Window::new(),
+            chains: Chains::new(),
+            origin: 0,
+            taken: 0,
+            added: 0,
+            sequences: Sequences::new(),
+            block: Frequencies::new(),
+            writer: BlockWriter::new(),
+        }
+    }
+
+    /// Begins with a position of which the bytes from another one on are known.
+    pub(crate) fn begin(&mut self, content: &[u8], from: usize, start: usize) {
+        self.window.clear();
+        self.chains.clear();
+        self.origin = from;
+        self.added = from;
+        self.taken = from + self.window.take(&content[from..start]);
+    }
+
+    /// The place of a position, of which the bytes up to `end` are in the window as far as a search reads.
+    #[inline(always)]
+    fn place(&mut self, content: &[u8], position: usize, end: usize) -> Place {
+        let place = position + 1 - self.origin;
+        if place > usize::from(Place::MAX) || (self.taken < end && self.taken - position < 2 * MAX_MATCH) {
+            self.advance(content, position, end);
+        }
+        (position + 1 - self.origin) as Place
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn advance(&mut self, content: &[u8], position: usize, end: usize) {
+        while position + 1 - self.origin > usize::from(Place::MAX) {
+            self.window.slide();
+            self.chains.slide();
+            self.origin += SLIDE;
+        }
+        self.taken += self.window.take(&content[self.taken..end]);
+    }
+
+    #[inline(always)]
+    fn search(
+        &mut self,
+        content: &[u8],
+        position: usize,
+        end: usize,
+        best: usize,
+        enough: usize,
+        tries: u32,
+    ) -> Match {
+        let at = self.place(content, position, end);
+        let from = (self.added + 1 - self.origin) as Place;
+        self.chains.pass(&self.window, from, at);
+        self.added = position + 1;
+        let most = MAX_MATCH.min(end - position);
+        self.chains.longest(&self.window, at, best, most, enough, tries)
+    }
+
+    /// Compresses a part, which begins where the last one ended or where [`Self::begin`] said.
+    pub(crate) fn compress(&mut self, content: &[u8], part: Range<usize>, effort: Effort, bits: &mut Bits<'_>) {
+        self.chains.begin_part();
+        let sample = &content[part.start..part.end.min(part.start + SAMPLE)];
+        let mut costs = Costs::guess(sample);
+        self.in_blocks(content, part, bits, |parser, position, piece_end, end| {
+            let reached = parser.parse(content, position, piece_end, end, effort, costs);
+            if let Some(literal) = literal_size(&parser.sequences.recent.literals) {
+                costs.literal = literal as i32;
+            }
+            reached
+        });
+    }
+
+    /// Compresses a part by the first match of each place, without a look at anything before it.
+    pub(crate) fn compress_fast(&mut self, content: &[u8], part: Range<usize>, bits: &mut Bits<'_>) {
+        self.begin(content, part.start, part.start);
+        self.in_blocks(content, part, bits, |parser, position, piece_end, end| {
+            parser.parse_fast(content, position, piece_end, end)
+        });
+    }
+
+    /// Parses a part in pieces, and ends a block where the symbols of the next piece differ from those before.
+    fn in_blocks(
+        &mut self,
+        content: &[u8],
+        part: Range<usize>,
+        bits: &mut Bits<'_>,
+        mut parse: impl FnMut(&mut Self, usize, usize, usize) -> usize,
+    ) {
+        let mut block_start = part.start;
+        let mut position = part.start;
+        let mut in_block = 0;
+        while position < part.end && !bits.is_full() {
+            let piece_start = position;
+            let is_last = part.end - position < 2 * PIECE;
+            position = parse(self, position, if is_last { part.end } else { position + PIECE }, part.end);
+            self.sequences.end();
+            if piece_start > block_start && self.is_other(piece_start - block_start) {
+                self.write(bits, &content[block_start..piece_start], in_block);
+                block_start = piece_start;
+            }
+            self.block.add(&self.sequences.recent);
+            self.sequences.recent = Frequencies::new();
+            in_block = self.sequences.all().len();
+        }
+        if position > block_start {
+            self.write(bits, &content[block_start..position], in_block);
+        }
+        self.sequences.clear();
+        self.block = Frequencies::new();
+    }
+
+    /// Whether the recent piece had better be in a block of its own.
+    fn is_other(&self, length: usize) -> bool {
+        let apart = size(&self.block) + size(&self.sequences.recent) + HEADER * u64::from(BIT);
+        length >= LONGEST_BLOCK || apart < size_together(&self.block, &self.sequences.recent)
+    }
+
+    fn write(&mut self, bits: &mut Bits<'_>, content: &[u8], sequences: usize) {
+        self.writer.write(bits, content, &self.sequences.all()[..sequences], &mut self.block);
+        self.sequences.forget(sequences);
+        self.block = Frequencies::new();
+    }
+
+    /// Parses up to a position, or to the end of the match there, and returns where that is.
+    fn parse(
+        &mut self,
+        content: &[u8],
+        mut position: usize,
+        stop: usize,
+        end: usize,
+        effort: Effort,
+        costs: Costs,
+    ) -> usize {
+        while position < stop {
+            if end - position < SEARCHED {
+                self.sequences.add_literal(content[position]);
+                position += 1;
+                continue;
+            }
+            let mut found = self.search(content, position, end, MIN_MATCH - 1, effort.enough, effort.tries);
+            let mut worth = costs.worth(found);
+            if found.length < MIN_MATCH || worth <= 0 {
+                self.sequences.add_literal(content[position]);
+                position += 1;
+                continue;
+            }
+            let mut looks = 0;
+            while looks < effort.looks && found.length < effort.enough && end - position > SEARCHED + looks as usize {
+                looks += 1;
+                let next = position + looks as usize;
+                let tries = effort.tries >> looks;
+                let other = self.search(content, next, end, found.length - 1, effort.enough, tries);
+                let other_worth = costs.worth(other);
+                if other.length >= found.length && other_worth > worth + MARGINS[looks as usize] {
+                    for &literal in &content[position..next] {
+                        self.sequences.add_literal(literal);
+                    }
+                    (position, found, worth, looks) = (next, other, other_worth, 0);
+                }
+            }
+            self.sequences.add_match(found.length, found.distance);
+            position += found.length;
+        }
+        position
+    }
+
+    fn parse_fast(&mut self, content: &[u8], mut position: usize, stop: usize, end: usize) -> usize {
+        while position < stop {
+            if end - position < SEARCHED {
+                self.sequences.add_literal(content[position]);
+                position += 1;
+                continue;
+            }
+            let at = self.place(content, position, end);
+            let Some(candidate) = self.chains.last(&self.window, at) else {
+                self.sequences.add_literal(self.window.byte(at));
+                position += 1;
+                continue;
+            };
+            let most = MAX_MATCH.min(end - position);
+            let length = self.window.common(at, candidate, 4, most);
+            self.sequences.add_match(length, usize::from(at - candidate));
+            if end - position >= length + SEARCHED && usize::from(at) + length <= usize::from(Place::MAX) {
+                for behind in [1, length - 2, length - 1] {
+                    self.chains.remember(&self.window, at + behind as Place);
+                }
+            }
+            position += length;
+        }
+        position
+    }
+}

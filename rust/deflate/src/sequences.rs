@@ -1,0 +1,111 @@
+//! The content of a block as literals and matches, and how often it has each symbol.
+
+use crate::symbols::{DISTANCE_SYMBOLS, LENGTH_EXTRA, LITERAL_SYMBOLS, MIN_MATCH, distance, length};
+
+/// Literals, and the match after them, if there is one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sequence {
+    pub(crate) literals: u32,
+    /// The distance of the match less one.
+    pub(crate) distance_less: u16,
+    /// The length of the match less [`MIN_MATCH`].
+    pub(crate) length_less: u8,
+    has_match: bool,
+}
+
+impl Sequence {
+    #[inline(always)]
+    pub(crate) fn has_match(self) -> bool {
+        self.has_match
+    }
+
+    /// The length of the match.
+    #[inline(always)]
+    pub(crate) fn length(self) -> usize {
+        usize::from(self.length_less) + MIN_MATCH
+    }
+}
+
+/// How often each symbol occurs.
+#[derive(Clone, Debug)]
+pub(crate) struct Frequencies {
+    pub(crate) literals: [u32; LITERAL_SYMBOLS],
+    pub(crate) distances: [u32; DISTANCE_SYMBOLS],
+}
+
+impl Frequencies {
+    pub(crate) const fn new() -> Self {
+        Self { literals: [0; LITERAL_SYMBOLS], distances: [0; DISTANCE_SYMBOLS] }
+    }
+
+    pub(crate) fn add(&mut self, other: &Self) {
+        for (sum, more) in self.literals.iter_mut().zip(other.literals) {
+            *sum += more;
+        }
+        for (sum, more) in self.distances.iter_mut().zip(other.distances) {
+            *sum += more;
+        }
+    }
+
+    /// The extra bits of all symbols.
+    pub(crate) fn extra_bits(&self) -> usize {
+        let lengths = self.literals[257..].iter().zip(LENGTH_EXTRA).map(|(&often, bits)| often as usize * usize::from(bits));
+        let distances = self.distances.iter().enumerate().map(|(symbol, &often)| often as usize * (symbol / 2).saturating_sub(1));
+        lengths.sum::<usize>() + distances.sum::<usize>()
+    }
+}
+
+/// The sequences of a block that grows.
+#[derive(Debug)]
+pub(crate) struct Sequences {
+    all: Vec<Sequence>,
+    literals: u32,
+    /// Of what was added since the last look.
+    pub(crate) recent: Frequencies,
+}
+
+impl Sequences {
+    pub(crate) fn new() -> Self {
+        Self { all: Vec::new(), literals: 0, recent: Frequencies::new() }
+    }
+
+    #[inline(always)]
+    pub(crate) fn add_literal(&mut self, byte: u8) {
+        self.recent.literals[usize::from(byte)] += 1;
+        self.literals += 1;
+    }
+
+    /// Adds a match of a length (3 to 258) at a distance (1 to 32,768).
+    #[inline(always)]
+    pub(crate) fn add_match(&mut self, len: usize, dist: usize) {
+        let length_less = (len - MIN_MATCH) as u8;
+        let distance_less = (dist - 1) as u16;
+        self.recent.literals[length(length_less).symbol] += 1;
+        if let Some(often) = self.recent.distances.get_mut(distance(distance_less).symbol) {
+            *often += 1;
+        }
+        self.all.push(Sequence { literals: self.literals, distance_less, length_less, has_match: true });
+        self.literals = 0;
+    }
+
+    /// The literals after the last match become a sequence of their own.
+    pub(crate) fn end(&mut self) {
+        if self.literals > 0 {
+            self.all.push(Sequence { literals: self.literals, distance_less: 0, length_less: 0, has_match: false });
+            self.literals = 0;
+        }
+    }
+
+    pub(crate) fn all(&self) -> &[Sequence] {
+        &self.all
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.all.clear();
+    }
+
+    /// Forgets the first sequences.
+    pub(crate) fn forget(&mut self, first: usize) {
+        self.all.drain(..first);
+    }
+}
