@@ -1,10 +1,17 @@
 //! The format of our gzip members: each records its length, so that a reader finds the next one without decoding.
 
+use zlib_rs::crc32::crc32;
+
 /// The name of the extra field with the length of the member.
 const FIELD: [u8; 2] = *b"LN";
 /// Magic, method, flags (extra field), time, extra flags, system (unknown), length of the extra field, its one field.
 pub(super) const HEADER: usize = 12 + 4 + 4;
 pub(super) const TRAILER: usize = 8;
+
+/// The CRC-32 of bytes.
+pub(super) fn checksum(bytes: &[u8]) -> u32 {
+    crc32(0, bytes)
+}
 
 /// The header of a member of so many bytes.
 pub(super) fn header(length: usize) -> [u8; HEADER] {

@@ -18,7 +18,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use libdeflater::crc32;
 use lightning_native_deflate::WINDOW;
 use tempfile::NamedTempFile;
 
@@ -27,12 +26,13 @@ use crate::{
     Error, Result,
     archive::{
         beneath::open_regular,
+        gzip,
         own_files::{CACHE_FINGERPRINTS_SUFFIX, CACHE_NAME, CACHE_SUFFIX, CACHE_UNFINISHED, is_cache_file},
     },
 };
 
 /// The format of a segment; changes with its meaning, so that old files are not misread.
-const MAGIC: &[u8; 16] = b"lightning-cache5";
+const MAGIC: &[u8; 16] = b"lightning-cache6";
 const HASH: usize = 32;
 /// The most bytes of an undamaged table.
 const MAX_TABLE: u64 = 1 << 30;
@@ -213,7 +213,7 @@ impl Cache {
     fn read(&self, row: &Row, out: &mut [u8]) -> Option<()> {
         self.segments[row.segment].file.read_exact_at(out, row.start).ok()?;
         // Detects damage; the key proves the uncompressed bytes.
-        (crc32(out) == row.own_checksum).then_some(())
+        (gzip::checksum(out) == row.own_checksum).then_some(())
     }
 
     /// Adds a part, with the checksum of its uncompressed bytes, to the new segment.
@@ -227,7 +227,7 @@ impl Cache {
             file.write_all(part).map_err(|error| self.fail(&error))?;
             table.extend_from_slice(key);
             table.extend_from_slice(&(part.len() as u64).to_le_bytes());
-            table.extend_from_slice(&crc32(part).to_le_bytes());
+            table.extend_from_slice(&gzip::checksum(part).to_le_bytes());
             table.extend_from_slice(&checksum.to_le_bytes());
         }
         Ok(())

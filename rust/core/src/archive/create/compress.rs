@@ -1,7 +1,6 @@
 //! The compression of blocks into gzip members, with known parts from the cache.
 use std::ops::Range;
 
-use libdeflater::{CompressionLvl, crc32};
 use lightning_native_deflate::{self as deflate, WINDOW};
 use zlib_rs::crc32::crc32_combine;
 
@@ -13,7 +12,7 @@ use super::{
 };
 use crate::{
     Result,
-    archive::gzip::{HEADER, TRAILER, header, trailer},
+    archive::gzip::{HEADER, TRAILER, checksum, header, trailer},
 };
 
 /// The bytes that may follow the last part.
@@ -29,7 +28,7 @@ pub(super) fn bound(block: usize) -> usize {
 /// Compresses blocks at one level.
 pub(super) struct Compressor {
     method: Method,
-    sampler: libdeflater::Compressor,
+    sampler: deflate::Compressor,
     sample: Vec<u8>,
 }
 
@@ -38,7 +37,6 @@ enum Method {
     Parts(deflate::Compressor),
     /// A block is one part, because small parts would be large at this level.
     Fast(deflate::Compressor),
-    NearOptimal(libdeflater::Compressor),
 }
 
 /// A function that compresses a part into a buffer, and returns its length if there is room.
@@ -48,9 +46,6 @@ impl Method {
     fn stream<'a>(&'a mut self, content: &'a [u8]) -> Compress<'a> {
         match self {
             Self::Store => Box::new(|_, _| None),
-            Self::NearOptimal(libdeflate) => {
-                Box::new(|part, out| libdeflate.deflate_compress(&content[part], out).ok())
-            }
             Self::Parts(compressor) | Self::Fast(compressor) => {
                 let mut stream = compressor.stream(content);
                 Box::new(move |part, out| stream.compress(part, out))
@@ -104,14 +99,12 @@ pub(super) enum Member {
 
 impl Compressor {
     pub fn new(level: i32) -> Self {
-        let libdeflate = |level| libdeflater::Compressor::new(CompressionLvl::new(level).unwrap_or_default());
         let method = match level {
             0 => Method::Store,
             deflate::FASTEST => Method::Fast(deflate::Compressor::new(level)),
-            level if deflate::LEVELS.contains(&level) => Method::Parts(deflate::Compressor::new(level)),
-            level => Method::NearOptimal(libdeflate(level)),
+            level => Method::Parts(deflate::Compressor::new(level)),
         };
-        Self { method, sampler: libdeflate(1), sample: vec![0; SAMPLE * 2] }
+        Self { method, sampler: deflate::Compressor::new(deflate::FASTEST), sample: vec![0; deflate::bound(SAMPLE)] }
     }
 
     /// Compresses into `buffer`, which has [`bound`] bytes, if that makes `content` smaller. Copies known parts from the
@@ -135,7 +128,7 @@ impl Compressor {
             buffer[end..end + TRAILER].copy_from_slice(&trailer(checksum, length));
             return Ok((Member::Deflated(end + TRAILER), cached));
         }
-        let trailer = trailer(crc32(content.read(0..length, source)?), length);
+        let trailer = trailer(checksum(content.read(0..length, source)?), length);
         Ok((Member::Stored { header: header(HEADER + stored + TRAILER), trailer }, 0))
     }
 
@@ -149,7 +142,7 @@ impl Compressor {
         let parts = match &self.method {
             Method::Store => return Ok(None),
             Method::Parts(_) => content.parts(),
-            Method::Fast(_) | Method::NearOptimal(_) => std::iter::once(0..content.len()).collect(),
+            Method::Fast(_) => std::iter::once(0..content.len()).collect(),
         };
         let known = cache.map(|cache| Ok((cache, keys(content, source, cache, &parts)?))).transpose()?;
         let mut all = Deflated { end: HEADER, checksum: 0, cached: 0 };
@@ -172,7 +165,7 @@ impl Compressor {
             for place in first..end {
                 let out = room(buffer, all.end, parts[place].len());
                 let Some(length) = compress(parts[place].clone(), out) else { return Ok(None) };
-                let part = Part { length, checksum: crc32(&content.bytes()[parts[place].clone()]) };
+                let part = Part { length, checksum: checksum(&content.bytes()[parts[place].clone()]) };
                 if let Some((cache, keys)) = &known {
                     cache.put(&keys[place], &out[..length], part.checksum)?;
                 }
@@ -180,10 +173,8 @@ impl Compressor {
             }
             first = end;
         }
-        if let Method::Parts(_) | Method::Fast(_) = self.method {
-            buffer[all.end..all.end + deflate::END.len()].copy_from_slice(&deflate::END);
-            all.end += deflate::END.len();
-        }
+        buffer[all.end..all.end + deflate::END.len()].copy_from_slice(&deflate::END);
+        all.end += deflate::END.len();
         Ok(Some(all))
     }
 
@@ -201,8 +192,8 @@ impl Compressor {
                 Spread::Uneven => false,
                 Spread::Even | Spread::Unclear => {
                     is_one_compressed = true;
-                    let length = self.sampler.deflate_compress(sample, &mut self.sample);
-                    length.is_ok_and(|length| length > SAMPLE / 50 * 49)
+                    let length = self.sampler.stream(sample).compress(0..SAMPLE, &mut self.sample);
+                    length.is_some_and(|length| length > SAMPLE / 50 * 49)
                 }
             };
             if !is_even {

@@ -9,8 +9,6 @@ use std::{
 
 use flate2::{Decompress, FlushDecompress, Status, bufread::MultiGzDecoder};
 
-use libdeflater::Crc;
-
 use crate::archive::gzip;
 
 /// The most bytes of a member of ours, compressed or not.
@@ -146,12 +144,10 @@ fn inflate(member: &[u8]) -> io::Result<Vec<u8>> {
     let mut content = Vec::with_capacity(size as usize + 1);
     let mut decoder = Decompress::new(false);
     let status = decoder.decompress_vec(data, &mut content, FlushDecompress::Finish).map_err(|_| corrupt())?;
-    let mut crc = Crc::new();
-    crc.update(&content);
     let is_whole = status == Status::StreamEnd
         && decoder.total_in() == data.len() as u64
         && content.len() == size as usize
-        && crc.sum() == expected_crc;
+        && gzip::checksum(&content) == expected_crc;
     if is_whole { Ok(content) } else { Err(corrupt()) }
 }
 
