@@ -42,6 +42,7 @@ fn zlib_rs(content: &[u8], level: u32) -> usize {
 fn main() {
     let mut files = Vec::new();
     let (mut levels, mut rounds) = (LEVELS.collect::<Vec<i32>>(), 5);
+    let best = std::env::var_os("BEST").is_some();
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -57,11 +58,13 @@ fn main() {
         let content = fs::read(&file).expect("a file");
         for &level in &levels {
             let part = if level == 1 { BLOCK } else { 40 << 10 };
-            let peers: [(&str, &dyn Fn() -> usize); 3] = [
+            let only = std::env::var("ONLY").ok();
+            let all: [(&str, &dyn Fn() -> usize); 3] = [
                 ("ours", &|| ours(&content, level, part)),
                 ("libdeflate", &|| libdeflate(&content, level)),
                 ("zlib-rs", &|| zlib_rs(&content, level.unsigned_abs())),
             ];
+            let peers: Vec<_> = all.into_iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only == name)).collect();
             let mut times = vec![Vec::new(); peers.len()];
             let mut sizes = vec![0; peers.len()];
             for _ in 0..rounds {
@@ -74,7 +77,7 @@ fn main() {
             let mut fields = Vec::new();
             for (place, (name, _)) in peers.iter().enumerate() {
                 times[place].sort_by(f64::total_cmp);
-                let median = times[place][times[place].len() / 2];
+                let median = times[place][if best { 0 } else { times[place].len() / 2 }];
                 fields.push(format!("\"{name}\": {{\"seconds\": {median:.4}, \"bytes\": {}}}", sizes[place]));
             }
             println!("{{\"file\": {file:?}, \"bytes\": {}, \"level\": {level}, {}}}", content.len(), fields.join(", "));

@@ -4,7 +4,7 @@ use crate::{
     bits::{Bits, Word, count, join, put_all, word},
     huffman::{code_lengths, codes},
     sequences::{Frequencies, Sequence},
-    symbols::{DISTANCE_SYMBOLS, END_OF_BLOCK, LITERAL_SYMBOLS, MAX_MATCH, MIN_MATCH, distance, length},
+    symbols::{DISTANCE_CODES, DISTANCE_SYMBOLS, END_OF_BLOCK, LITERAL_SYMBOLS, MAX_MATCH, MIN_MATCH, distance, length},
 };
 
 /// Four literals fit between two flushes.
@@ -35,7 +35,7 @@ struct Tables {
     literals: [Word; 256],
     /// The code of each length with its extra bits.
     lengths: [Word; 256],
-    distances: [Word; 32],
+    distances: [Word; DISTANCE_CODES],
     end: Word,
 }
 
@@ -58,7 +58,7 @@ impl BlockWriter {
         literal_lengths[256..280].fill(7);
         let fixed = Codes { literal_lengths, distance_lengths: [5; DISTANCE_SYMBOLS] };
         let own = Codes { literal_lengths: [0; LITERAL_SYMBOLS], distance_lengths: [0; DISTANCE_SYMBOLS] };
-        let tables = Tables { literals: [0; 256], lengths: [0; 256], distances: [0; 32], end: 0 };
+        let tables = Tables { literals: [0; 256], lengths: [0; 256], distances: [0; DISTANCE_CODES], end: 0 };
         Self { fixed, own, tables }
     }
 
@@ -72,7 +72,7 @@ impl BlockWriter {
     ) {
         frequencies.literals[END_OF_BLOCK] = 1;
         code_lengths(&frequencies.literals, LONGEST_LITERAL, &mut self.own.literal_lengths);
-        code_lengths(&frequencies.distances, LONGEST_DISTANCE, &mut self.own.distance_lengths);
+        code_lengths(&frequencies.distances[..DISTANCE_SYMBOLS], LONGEST_DISTANCE, &mut self.own.distance_lengths);
         let header = Header::new(&self.own);
         let dynamic = header.bits + self.own.cost(frequencies);
         let fixed = self.fixed.cost(frequencies);

@@ -7,7 +7,7 @@
 use crate::{
     WINDOW,
     symbols::MIN_MATCH,
-    window::{Place, SLIDE, Window},
+    window::{FARTHEST, Place, SLIDE, Window},
 };
 
 const HASH_BITS: u32 = 16;
@@ -22,8 +22,6 @@ pub(crate) struct Chains {
     short_heads: Box<[Place; 1 << SHORT_HASH_BITS]>,
     /// How far before each place the one before it on its chain is.
     steps: Box<[u16; WINDOW]>,
-    /// What is added to a place for its index among the steps, so that slides do not move them.
-    slid: u16,
 }
 
 /// The longest match that was found, or the bound below which none was.
@@ -31,6 +29,12 @@ pub(crate) struct Chains {
 pub(crate) struct Match {
     pub(crate) length: usize,
     pub(crate) distance: usize,
+}
+
+/// The first place to which one of a part can refer.
+#[inline(always)]
+fn farthest(at: Place) -> i32 {
+    i32::from(at) - FARTHEST as i32
 }
 
 fn boxed<const N: usize>() -> Box<[u16; N]> {
@@ -49,7 +53,7 @@ fn short_hash(four: u32) -> usize {
 
 impl Chains {
     pub(crate) fn new() -> Self {
-        Self { heads: boxed(), short_heads: boxed(), steps: boxed(), slid: 0 }
+        Self { heads: boxed(), short_heads: boxed(), steps: boxed() }
     }
 
     pub(crate) fn clear(&mut self) {
@@ -62,10 +66,13 @@ impl Chains {
     }
 
     pub(crate) fn slide(&mut self) {
-        for head in self.heads.iter_mut().chain(self.short_heads.iter_mut()) {
+        // Two loops, which the compiler makes vectors of.
+        for head in self.heads.iter_mut() {
             *head = head.saturating_sub(SLIDE as u16);
         }
-        self.slid = self.slid.wrapping_add(SLIDE as u16);
+        for head in self.short_heads.iter_mut() {
+            *head = head.saturating_sub(SLIDE as u16);
+        }
     }
 
     /// Adds a place to the chain of its hash, and returns the place before it on that.
@@ -74,7 +81,7 @@ impl Chains {
         let head = &mut self.heads[hash & ((1 << HASH_BITS) - 1)];
         let before = *head;
         *head = at;
-        self.steps[usize::from(at.wrapping_add(self.slid)) % WINDOW] = at - before;
+        self.steps[usize::from(at) % WINDOW] = at - before;
         before
     }
 
@@ -86,74 +93,82 @@ impl Chains {
         }
     }
 
-    /// The place before one on its chain; 0 where the chain ends.
+    /// How far before a node the one before it on its chain is.
     #[inline(always)]
-    fn before(&self, at: Place) -> Place {
-        at.saturating_sub(self.steps[usize::from(at.wrapping_add(self.slid)) % WINDOW])
+    fn step(&self, node: i32) -> i32 {
+        i32::from(self.steps[node as usize % WINDOW])
     }
 
     /// Adds a place, and finds the longest match for it that is longer than `best`.
     ///
-    /// Args: `most` is at most 258 and at least [`SEARCHED`]; a match of `enough` ends the search, as do `tries` candidates.
+    /// `most` is at most 258 and at least [`SEARCHED`]; a match of `enough` ends the search, and so do `tries` candidates.
     #[inline(always)]
-    pub(crate) fn longest(&mut self, window: &Window, at: Place, best: usize, most: usize, enough: usize, tries: u32) -> Match {
+    pub(crate) fn longest(
+        &mut self,
+        window: &Window,
+        at: Place,
+        best: usize,
+        most: usize,
+        enough: usize,
+        mut tries: u32,
+    ) -> Match {
         let first = window.four(at, 0);
-        let mut node = self.add(at, hash(first));
-        // Anything before is too far away; the first place of a window may be nearer than that.
-        let farthest = usize::from(at).saturating_sub(WINDOW).max(1);
+        // Nodes before the farthest place end a chain; they may even be negative.
+        let mut node = i32::from(self.add(at, hash(first)));
+        let farthest = farthest(at);
         let mut found = Match { length: best, distance: 0 };
-        let mut tries = tries;
-        let mut ahead = 0_usize;
+        let mut ahead = 0;
         if best < 4 {
             let short = &mut self.short_heads[short_hash(first) & ((1 << SHORT_HASH_BITS) - 1)];
             let candidate = *short;
             *short = at;
             if best < MIN_MATCH
-                && usize::from(candidate) >= farthest
+                && i32::from(candidate) >= farthest
                 && (window.four(candidate, 0) ^ first) & 0xff_ffff == 0
             {
                 found = Match { length: MIN_MATCH, distance: usize::from(at - candidate) };
             }
             loop {
-                if usize::from(node) < farthest || tries == 0 {
+                if node < farthest || tries == 0 {
                     return found;
                 }
                 tries -= 1;
-                if window.four(node, 0) == first {
+                if window.four(node as Place, 0) == first {
                     break;
                 }
-                node = self.before(node);
+                node -= self.step(node);
             }
-            found = Match { length: window.common(at, node, 4, most), distance: usize::from(at - node) };
-            node = self.before(node);
+            let start = node as Place;
+            found = Match { length: window.common(at, start, 4, most), distance: usize::from(at - start) };
+            node -= self.step(node);
         }
-        while found.length < enough.min(most) {
+        let enough = enough.min(most);
+        while found.length < enough {
             // A better match has these four bytes at its end.
             let tail = (found.length - 3) as u8;
             let last = window.four(at, tail);
-            let tail = usize::from(tail);
-            let rarer = self.heads[hash(last) & ((1 << HASH_BITS) - 1)];
-            if usize::from(rarer) + ahead < usize::from(node) + tail {
+            let rarer = i32::from(self.heads[hash(last) & ((1 << HASH_BITS) - 1)]);
+            if rarer - i32::from(tail) < node - ahead {
                 node = rarer;
-                ahead = tail;
+                ahead = i32::from(tail);
             }
             let limit = farthest + ahead;
             loop {
-                if usize::from(node) < limit || tries == 0 {
+                if node < limit || tries == 0 {
                     return found;
                 }
                 tries -= 1;
-                let start = node - ahead as Place;
-                if window.four(start, tail as u8) == last && window.four(start, 0) == first {
+                let start = (node - ahead) as Place;
+                if window.four(start, tail) == last && window.four(start, 0) == first {
                     let length = window.common(at, start, 4, most);
                     if length > found.length {
                         found = Match { length, distance: usize::from(at - start) };
                         break;
                     }
                 }
-                node = self.before(node);
+                node -= self.step(node);
             }
-            node = self.before(node);
+            node -= self.step(node);
         }
         found
     }
@@ -165,8 +180,7 @@ impl Chains {
         let head = &mut self.heads[hash(four) & ((1 << HASH_BITS) - 1)];
         let candidate = *head;
         *head = at;
-        let farthest = usize::from(at).saturating_sub(WINDOW).max(1);
-        (usize::from(candidate) >= farthest && window.four(candidate, 0) == four).then_some(candidate)
+        (i32::from(candidate) >= farthest(at) && window.four(candidate, 0) == four).then_some(candidate)
     }
 
     /// Puts a place at the head of its chain.

@@ -27,6 +27,12 @@
 //!    the entropy of its symbols decides whether it joins the block before it.
 //! 4. `block`, `huffman`: a block is written with codes of its own, with those of RFC 1951, or stored: as it is shortest.
 #![forbid(unsafe_code)]
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::inline_always,
+    reason = "small numbers are stored small, and a hot loop is one function"
+)]
 
 use std::{fmt, ops::Range};
 
@@ -44,6 +50,7 @@ mod window;
 use bits::Bits;
 use level::Effort;
 use parse::{PIECE, Parser};
+use window::FARTHEST;
 
 /// The distance up to which a part refers to bytes before it.
 pub const WINDOW: usize = 32 << 10;
@@ -114,7 +121,7 @@ impl Stream<'_> {
         let parser = &mut self.compressor.parser;
         if let Some(effort) = self.compressor.effort {
             if !goes_on {
-                parser.begin(self.content, part.start.saturating_sub(WINDOW), part.start);
+                parser.begin(self.content, part.start, part.start.min(FARTHEST));
             }
             parser.compress(self.content, part, effort, &mut bits);
         } else {

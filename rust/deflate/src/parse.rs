@@ -10,7 +10,7 @@ use crate::{
     level::Effort,
     sequences::{Frequencies, Sequences},
     symbols::{MAX_MATCH, MIN_MATCH, distance_extra_bits},
-    window::{Place, SLIDE, Window},
+    window::{Place, SLIDE, START, Window},
 };
 
 /// The bytes after which a block may end: no block but a part's last is shorter.
@@ -21,6 +21,8 @@ const LONGEST_BLOCK: usize = 1 << 18;
 const HEADER: u64 = 70 * 8;
 /// What a length and the symbol of a distance cost, in parts of a bit, as far as that is known beforehand.
 const MATCH: i32 = 12 * BIT as i32;
+/// The bytes of a part that are in the window after a place, as long as there are more.
+const AHEAD: usize = 2 * MAX_MATCH;
 /// The bytes from which the size of a part's first literals is estimated.
 const SAMPLE: usize = 4096;
 /// By how much a match that begins later has to save more, by how many bytes later, in parts of a bit.
@@ -30,12 +32,14 @@ const MARGINS: [i32; 3] = [0, 2 * BIT as i32, 6 * BIT as i32];
 pub(crate) struct Parser {
     window: Window,
     chains: Chains,
-    /// The position in the content of the byte that has place 1.
-    origin: usize,
+    /// What is added to a position in the content for its place in the window; it wraps.
+    offset: usize,
     /// The position up to which the content is in the window.
     taken: usize,
     /// The position up to which places are on the chains.
     added: usize,
+    /// The position from which on the window has to advance.
+    limit: usize,
     sequences: Sequences,
     block: Frequencies,
     writer: BlockWriter,
@@ -70,43 +74,45 @@ impl Parser {
         Self {
             window: Window::new(),
             chains: Chains::new(),
-            origin: 0,
+            offset: 0,
             taken: 0,
             added: 0,
+            limit: 0,
             sequences: Sequences::new(),
             block: Frequencies::new(),
             writer: BlockWriter::new(),
         }
     }
 
-    /// Begins with a position of which the bytes from another one on are known.
-    pub(crate) fn begin(&mut self, content: &[u8], from: usize, start: usize) {
-        self.window.clear();
+    /// Begins anew at a position, where so many bytes before it are known.
+    pub(crate) fn begin(&mut self, content: &[u8], start: usize, known: usize) {
+        self.window.begin(&content[start - known..start]);
         self.chains.clear();
-        self.origin = from;
-        self.added = from;
-        self.taken = from + self.window.take(&content[from..start]);
+        self.offset = START.wrapping_sub(start);
+        self.added = start - known;
+        self.taken = start;
     }
 
     /// The place of a position, of which the bytes up to `end` are in the window as far as a search reads.
     #[inline(always)]
     fn place(&mut self, content: &[u8], position: usize, end: usize) -> Place {
-        let place = position + 1 - self.origin;
-        if place > usize::from(Place::MAX) || (self.taken < end && self.taken - position < 2 * MAX_MATCH) {
+        if position >= self.limit {
             self.advance(content, position, end);
         }
-        (position + 1 - self.origin) as Place
+        position.wrapping_add(self.offset) as Place
     }
 
     #[cold]
     #[inline(never)]
     fn advance(&mut self, content: &[u8], position: usize, end: usize) {
-        while position + 1 - self.origin > usize::from(Place::MAX) {
+        while position.wrapping_add(self.offset) > usize::from(Place::MAX) {
             self.window.slide();
             self.chains.slide();
-            self.origin += SLIDE;
+            self.offset = self.offset.wrapping_sub(SLIDE);
         }
         self.taken += self.window.take(&content[self.taken..end]);
+        let last = (1_usize << 16).wrapping_sub(self.offset);
+        self.limit = if self.taken < end { last.min(self.taken - AHEAD) } else { last };
     }
 
     #[inline(always)]
@@ -120,7 +126,7 @@ impl Parser {
         tries: u32,
     ) -> Match {
         let at = self.place(content, position, end);
-        let from = (self.added + 1 - self.origin) as Place;
+        let from = self.added.wrapping_add(self.offset) as Place;
         self.chains.pass(&self.window, from, at);
         self.added = position + 1;
         let most = MAX_MATCH.min(end - position);
@@ -130,6 +136,7 @@ impl Parser {
     /// Compresses a part, which begins where the last one ended or where [`Self::begin`] said.
     pub(crate) fn compress(&mut self, content: &[u8], part: Range<usize>, effort: Effort, bits: &mut Bits<'_>) {
         self.chains.begin_part();
+        self.limit = part.start;
         let sample = &content[part.start..part.end.min(part.start + SAMPLE)];
         let mut costs = Costs::guess(sample);
         self.in_blocks(content, part, bits, |parser, position, piece_end, end| {
@@ -143,7 +150,8 @@ impl Parser {
 
     /// Compresses a part by the first match of each place, without a look at anything before it.
     pub(crate) fn compress_fast(&mut self, content: &[u8], part: Range<usize>, bits: &mut Bits<'_>) {
-        self.begin(content, part.start, part.start);
+        self.begin(content, part.start, 0);
+        self.limit = part.start;
         self.in_blocks(content, part, bits, |parser, position, piece_end, end| {
             parser.parse_fast(content, position, piece_end, end)
         });
@@ -164,7 +172,6 @@ impl Parser {
             let piece_start = position;
             let is_last = part.end - position < 2 * PIECE;
             position = parse(self, position, if is_last { part.end } else { position + PIECE }, part.end);
-            self.sequences.end();
             if piece_start > block_start && self.is_other(piece_start - block_start) {
                 self.write(bits, &content[block_start..piece_start], in_block);
                 block_start = piece_start;
@@ -202,16 +209,17 @@ impl Parser {
         effort: Effort,
         costs: Costs,
     ) -> usize {
-        while position < stop {
-            if end - position < SEARCHED {
-                self.sequences.add_literal(content[position]);
+        let mut literals = position;
+        // The last bytes of a part are literals, because a search reads so many.
+        let last = stop.min(end.saturating_sub(SEARCHED - 1));
+        while position < last {
+            let mut found = self.search(content, position, end, MIN_MATCH - 1, effort.enough, effort.tries);
+            if found.length < MIN_MATCH {
                 position += 1;
                 continue;
             }
-            let mut found = self.search(content, position, end, MIN_MATCH - 1, effort.enough, effort.tries);
             let mut worth = costs.worth(found);
-            if found.length < MIN_MATCH || worth <= 0 {
-                self.sequences.add_literal(content[position]);
+            if worth <= 0 {
                 position += 1;
                 continue;
             }
@@ -223,41 +231,44 @@ impl Parser {
                 let other = self.search(content, next, end, found.length - 1, effort.enough, tries);
                 let other_worth = costs.worth(other);
                 if other.length >= found.length && other_worth > worth + MARGINS[looks as usize] {
-                    for &literal in &content[position..next] {
-                        self.sequences.add_literal(literal);
-                    }
                     (position, found, worth, looks) = (next, other, other_worth, 0);
                 }
             }
-            self.sequences.add_match(found.length, found.distance);
+            self.sequences.add(&content[literals..position], found);
             position += found.length;
+            literals = position;
         }
-        position
+        self.end_piece(content, literals, position, stop)
     }
 
     fn parse_fast(&mut self, content: &[u8], mut position: usize, stop: usize, end: usize) -> usize {
-        while position < stop {
-            if end - position < SEARCHED {
-                self.sequences.add_literal(content[position]);
-                position += 1;
-                continue;
-            }
+        let mut literals = position;
+        let last = stop.min(end.saturating_sub(SEARCHED - 1));
+        while position < last {
             let at = self.place(content, position, end);
             let Some(candidate) = self.chains.last(&self.window, at) else {
-                self.sequences.add_literal(self.window.byte(at));
                 position += 1;
                 continue;
             };
             let most = MAX_MATCH.min(end - position);
             let length = self.window.common(at, candidate, 4, most);
-            self.sequences.add_match(length, usize::from(at - candidate));
-            if end - position >= length + SEARCHED && usize::from(at) + length <= usize::from(Place::MAX) {
+            let found = Match { length, distance: usize::from(at - candidate) };
+            self.sequences.add(&content[literals..position], found);
+            position += length;
+            literals = position;
+            if position < last && usize::from(at) + length <= usize::from(Place::MAX) {
                 for behind in [1, length - 2, length - 1] {
                     self.chains.remember(&self.window, at + behind as Place);
                 }
             }
-            position += length;
         }
+        self.end_piece(content, literals, position, stop)
+    }
+
+    /// Adds the literals at the end of a piece, and returns the position after them.
+    fn end_piece(&mut self, content: &[u8], literals: usize, position: usize, stop: usize) -> usize {
+        let position = position.max(stop);
+        self.sequences.add_literals(&content[literals..position]);
         position
     }
 }

@@ -1,6 +1,9 @@
 //! The content of a block as literals and matches, and how often it has each symbol.
 
-use crate::symbols::{DISTANCE_SYMBOLS, LENGTH_EXTRA, LITERAL_SYMBOLS, MIN_MATCH, distance, length};
+use crate::{
+    chains::Match,
+    symbols::{DISTANCE_CODES, LENGTH_EXTRA, LITERAL_SYMBOLS, MIN_MATCH, distance, length},
+};
 
 /// Literals, and the match after them, if there is one.
 #[derive(Clone, Copy, Debug)]
@@ -30,12 +33,12 @@ impl Sequence {
 #[derive(Clone, Debug)]
 pub(crate) struct Frequencies {
     pub(crate) literals: [u32; LITERAL_SYMBOLS],
-    pub(crate) distances: [u32; DISTANCE_SYMBOLS],
+    pub(crate) distances: [u32; DISTANCE_CODES],
 }
 
 impl Frequencies {
     pub(crate) const fn new() -> Self {
-        Self { literals: [0; LITERAL_SYMBOLS], distances: [0; DISTANCE_SYMBOLS] }
+        Self { literals: [0; LITERAL_SYMBOLS], distances: [0; DISTANCE_CODES] }
     }
 
     pub(crate) fn add(&mut self, other: &Self) {
@@ -59,40 +62,39 @@ impl Frequencies {
 #[derive(Debug)]
 pub(crate) struct Sequences {
     all: Vec<Sequence>,
-    literals: u32,
     /// Of what was added since the last look.
     pub(crate) recent: Frequencies,
 }
 
 impl Sequences {
     pub(crate) fn new() -> Self {
-        Self { all: Vec::new(), literals: 0, recent: Frequencies::new() }
+        Self { all: Vec::new(), recent: Frequencies::new() }
     }
 
+    /// Adds literals, and after them a match of a length (3 to 258) at a distance (1 to 32,768).
     #[inline(always)]
-    pub(crate) fn add_literal(&mut self, byte: u8) {
-        self.recent.literals[usize::from(byte)] += 1;
-        self.literals += 1;
-    }
-
-    /// Adds a match of a length (3 to 258) at a distance (1 to 32,768).
-    #[inline(always)]
-    pub(crate) fn add_match(&mut self, len: usize, dist: usize) {
-        let length_less = (len - MIN_MATCH) as u8;
-        let distance_less = (dist - 1) as u16;
+    pub(crate) fn add(&mut self, literals: &[u8], found: Match) {
+        self.count(literals);
+        let length_less = (found.length - MIN_MATCH) as u8;
+        let distance_less = (found.distance - 1) as u16;
         self.recent.literals[length(length_less).symbol] += 1;
-        if let Some(often) = self.recent.distances.get_mut(distance(distance_less).symbol) {
-            *often += 1;
-        }
-        self.all.push(Sequence { literals: self.literals, distance_less, length_less, has_match: true });
-        self.literals = 0;
+        self.recent.distances[distance(distance_less).symbol] += 1;
+        self.all.push(Sequence { literals: literals.len() as u32, distance_less, length_less, has_match: true });
     }
 
-    /// The literals after the last match become a sequence of their own.
-    pub(crate) fn end(&mut self) {
-        if self.literals > 0 {
-            self.all.push(Sequence { literals: self.literals, distance_less: 0, length_less: 0, has_match: false });
-            self.literals = 0;
+    /// Adds literals without a match.
+    pub(crate) fn add_literals(&mut self, literals: &[u8]) {
+        if !literals.is_empty() {
+            self.count(literals);
+            let literals = literals.len() as u32;
+            self.all.push(Sequence { literals, distance_less: 0, length_less: 0, has_match: false });
+        }
+    }
+
+    #[inline(always)]
+    fn count(&mut self, literals: &[u8]) {
+        for &byte in literals {
+            self.recent.literals[usize::from(byte)] += 1;
         }
     }
 

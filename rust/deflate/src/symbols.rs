@@ -10,6 +10,8 @@ pub(crate) const END_OF_BLOCK: usize = 256;
 pub(crate) const LITERAL_SYMBOLS: usize = 288;
 /// The number of symbols for distances.
 pub(crate) const DISTANCE_SYMBOLS: usize = 30;
+/// A number of symbols above every index that [`distance`] gives; the last two do not occur.
+pub(crate) const DISTANCE_CODES: usize = 32;
 
 /// The symbols for lengths, of which the last stands for [`MAX_MATCH`] alone.
 const LENGTH_SYMBOLS: usize = 29;

@@ -2,12 +2,16 @@
 
 use crate::WINDOW;
 
-/// A place in a window. Place 0 has no byte: it stands for none.
+/// A place in a window. Place 0 has no byte of use: it stands for none.
 pub(crate) type Place = u16;
 
-/// Where bytes are after a slide.
-pub(crate) const SLIDE: usize = u16::MAX as usize - WINDOW;
-/// The places that are more than a [`Place`] can be: what is read ahead from one.
+/// The place of the first byte of a part that begins anew; those of the bytes before it come before.
+pub(crate) const START: usize = WINDOW;
+/// How far bytes move in a slide: from beyond the last place to [`START`].
+pub(crate) const SLIDE: usize = (1 << 16) - START;
+/// The greatest distance of a match, so that place 0 is too far from every place of a part.
+pub(crate) const FARTHEST: usize = WINDOW - 1;
+/// The bytes after the last place: what is read ahead from one.
 const AHEAD: usize = 1 << 10;
 const SIZE: usize = (1 << 16) + AHEAD;
 
@@ -21,11 +25,13 @@ pub(crate) struct Window {
 impl Window {
     pub(crate) fn new() -> Self {
         let bytes = vec![0; SIZE].into_boxed_slice().try_into().unwrap_or_else(|_| Box::new([0; SIZE]));
-        Self { bytes, end: 1 }
+        Self { bytes, end: START }
     }
 
-    pub(crate) fn clear(&mut self) {
-        self.end = 1;
+    /// Begins with the bytes before a part, at most [`FARTHEST`].
+    pub(crate) fn begin(&mut self, before: &[u8]) {
+        self.bytes[START - before.len()..START].copy_from_slice(before);
+        self.end = START;
     }
 
     /// Takes as many of these bytes as there is room for, and returns their number.
@@ -40,11 +46,6 @@ impl Window {
     pub(crate) fn slide(&mut self) {
         self.bytes.copy_within(SLIDE..self.end, 0);
         self.end -= SLIDE;
-    }
-
-    #[inline(always)]
-    pub(crate) fn byte(&self, at: Place) -> u8 {
-        self.bytes[usize::from(at)]
     }
 
     /// The four bytes that begin `ahead` after a place.
