@@ -7,7 +7,7 @@
 use crate::{
     WINDOW,
     symbols::MIN_MATCH,
-    window::{FARTHEST, Place, SLIDE, Window},
+    window::{FARTHEST, Place, SLIDE, START, Window},
 };
 
 const HASH_BITS: u32 = 16;
@@ -22,6 +22,8 @@ pub(crate) struct Chains {
     short_heads: Box<[Place; 1 << SHORT_HASH_BITS]>,
     /// How far before each place the one before it on its chain is.
     steps: Box<[u16; WINDOW]>,
+    /// The first place that has a byte of the content.
+    first: i32,
 }
 
 /// The longest match that was found, or the bound below which none was.
@@ -53,11 +55,13 @@ fn short_hash(four: u32) -> usize {
 
 impl Chains {
     pub(crate) fn new() -> Self {
-        Self { heads: boxed(), short_heads: boxed(), steps: boxed() }
+        Self { heads: boxed(), short_heads: boxed(), steps: boxed(), first: START as i32 }
     }
 
-    pub(crate) fn clear(&mut self) {
+    /// Begins anew where so many bytes before a part are known.
+    pub(crate) fn begin(&mut self, known: usize) {
         self.heads.fill(0);
+        self.first = (START - known) as i32;
     }
 
     /// Forgets the searched places, because a part may not depend on searches before it.
@@ -66,6 +70,7 @@ impl Chains {
     }
 
     pub(crate) fn slide(&mut self) {
+        self.first = (self.first - SLIDE as i32).max(0);
         // Two loops, which the compiler makes vectors of.
         for head in self.heads.iter_mut() {
             *head = head.saturating_sub(SLIDE as u16);
@@ -99,7 +104,8 @@ impl Chains {
         i32::from(self.steps[node as usize % WINDOW])
     }
 
-    /// Adds a place, and finds the longest match for it that is longer than `best`.
+    /// Adds a place, and finds the longest match for it that is longer than `best`, by way of each `better` one: the nearest
+    /// of its length.
     ///
     /// `most` is at most 258 and at least [`SEARCHED`]; a match of `enough` ends the search, and so do `tries` candidates.
     #[inline(always)]
@@ -111,11 +117,12 @@ impl Chains {
         most: usize,
         enough: usize,
         mut tries: u32,
+        mut better: impl FnMut(Match),
     ) -> Match {
         let first = window.four(at, 0);
         // Nodes before the farthest place end a chain; they may even be negative.
         let mut node = i32::from(self.add(at, hash(first)));
-        let farthest = farthest(at);
+        let farthest = farthest(at).max(self.first);
         let mut found = Match { length: best, distance: 0 };
         let mut ahead = 0;
         if best < 4 {
@@ -127,6 +134,7 @@ impl Chains {
                 && (window.four(candidate, 0) ^ first) & 0xff_ffff == 0
             {
                 found = Match { length: MIN_MATCH, distance: usize::from(at - candidate) };
+                better(found);
             }
             loop {
                 if node < farthest || tries == 0 {
@@ -140,6 +148,7 @@ impl Chains {
             }
             let start = node as Place;
             found = Match { length: window.common(at, start, 4, most), distance: usize::from(at - start) };
+            better(found);
             node -= self.step(node);
         }
         let enough = enough.min(most);
@@ -163,6 +172,7 @@ impl Chains {
                     let length = window.common(at, start, 4, most);
                     if length > found.length {
                         found = Match { length, distance: usize::from(at - start) };
+                        better(found);
                         break;
                     }
                 }

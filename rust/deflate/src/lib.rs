@@ -42,6 +42,7 @@ mod chains;
 mod entropy;
 mod huffman;
 mod level;
+mod optimal;
 mod parse;
 mod sequences;
 mod symbols;
@@ -57,7 +58,7 @@ pub const WINDOW: usize = 32 << 10;
 /// The bytes that follow the last part of a stream: an empty last block.
 pub const END: [u8; 2] = [3, 0];
 /// The levels, from the fastest to the smallest result.
-pub const LEVELS: std::ops::RangeInclusive<i32> = FASTEST..=9;
+pub const LEVELS: std::ops::RangeInclusive<i32> = FASTEST..=12;
 /// The level whose parts do not refer to bytes before them, so that many small ones are large.
 pub const FASTEST: i32 = 1;
 

@@ -8,6 +8,7 @@ use crate::{
     chains::{Chains, Match, SEARCHED},
     entropy::{BIT, literal_size, size, size_together},
     level::Effort,
+    optimal::Optimal,
     sequences::{Frequencies, Sequences},
     symbols::{MAX_MATCH, MIN_MATCH, distance_extra_bits},
     window::{Place, SLIDE, START, Window},
@@ -40,9 +41,10 @@ pub(crate) struct Parser {
     added: usize,
     /// The position from which on the window has to advance.
     limit: usize,
-    sequences: Sequences,
-    block: Frequencies,
+    pub(crate) sequences: Sequences,
+    pub(crate) block: Frequencies,
     writer: BlockWriter,
+    pub(crate) optimal: Optimal,
 }
 
 /// The sizes by which a match is compared with literals, in parts of a bit.
@@ -81,13 +83,14 @@ impl Parser {
             sequences: Sequences::new(),
             block: Frequencies::new(),
             writer: BlockWriter::new(),
+            optimal: Optimal::default(),
         }
     }
 
     /// Begins anew at a position, where so many bytes before it are known.
     pub(crate) fn begin(&mut self, content: &[u8], start: usize, known: usize) {
         self.window.begin(&content[start - known..start]);
-        self.chains.clear();
+        self.chains.begin(known);
         self.offset = START.wrapping_sub(start);
         self.added = start - known;
         self.taken = start;
@@ -116,7 +119,7 @@ impl Parser {
     }
 
     #[inline(always)]
-    fn search(
+    pub(crate) fn search(
         &mut self,
         content: &[u8],
         position: usize,
@@ -124,13 +127,14 @@ impl Parser {
         best: usize,
         enough: usize,
         tries: u32,
+        better: impl FnMut(Match),
     ) -> Match {
         let at = self.place(content, position, end);
         let from = self.added.wrapping_add(self.offset) as Place;
         self.chains.pass(&self.window, from, at);
         self.added = position + 1;
         let most = MAX_MATCH.min(end - position);
-        self.chains.longest(&self.window, at, best, most, enough, tries)
+        self.chains.longest(&self.window, at, best, most, enough, tries, better)
     }
 
     /// Compresses a part, which begins where the last one ended or where [`Self::begin`] said.
@@ -140,6 +144,9 @@ impl Parser {
         let sample = &content[part.start..part.end.min(part.start + SAMPLE)];
         let mut costs = Costs::guess(sample);
         self.in_blocks(content, part, bits, |parser, position, piece_end, end| {
+            if effort.passes > 0 {
+                return parser.parse_optimal(content, position, piece_end, end, effort);
+            }
             let reached = parser.parse(content, position, piece_end, end, effort, costs);
             if let Some(literal) = literal_size(&parser.sequences.recent.literals) {
                 costs.literal = literal as i32;
@@ -213,7 +220,7 @@ impl Parser {
         // The last bytes of a part are literals, because a search reads so many.
         let last = stop.min(end.saturating_sub(SEARCHED - 1));
         while position < last {
-            let mut found = self.search(content, position, end, MIN_MATCH - 1, effort.enough, effort.tries);
+            let mut found = self.search(content, position, end, MIN_MATCH - 1, effort.enough, effort.tries, |_| ());
             if found.length < MIN_MATCH {
                 position += 1;
                 continue;
@@ -228,7 +235,7 @@ impl Parser {
                 looks += 1;
                 let next = position + looks as usize;
                 let tries = effort.tries >> looks;
-                let other = self.search(content, next, end, found.length - 1, effort.enough, tries);
+                let other = self.search(content, next, end, found.length - 1, effort.enough, tries, |_| ());
                 let other_worth = costs.worth(other);
                 if other.length >= found.length && other_worth > worth + MARGINS[looks as usize] {
                     (position, found, worth, looks) = (next, other, other_worth, 0);

@@ -41,6 +41,10 @@ impl Frequencies {
         Self { literals: [0; LITERAL_SYMBOLS], distances: [0; DISTANCE_CODES] }
     }
 
+    pub(crate) fn is_empty(&self) -> bool {
+        self.literals.iter().all(|&often| often == 0)
+    }
+
     pub(crate) fn add(&mut self, other: &Self) {
         for (sum, more) in self.literals.iter_mut().zip(other.literals) {
             *sum += more;
