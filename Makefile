@@ -123,7 +123,7 @@ format: setup ## Format all code
 FUZZ_SECONDS ?= 600
 
 FUZZ_SMOKE_SECONDS ?= 30
-FUZZ_TARGETS := archive cache checkout dag extract names requirements
+FUZZ_TARGETS := archive cache checkout dag extract names requirements deflate
 # `-s none` needs no nightly compiler. Its arguments are a target, then libFuzzer's own.
 FUZZ := cargo fuzz run --fuzz-dir rust/fuzz -s none
 
