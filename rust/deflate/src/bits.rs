@@ -128,8 +128,10 @@ pub(crate) fn put_all(bits: &mut Bits<'_>, bytes: &[u8], words: &[Word; 256]) {
         }
         bits.flush();
     }
-    for &byte in fours.remainder() {
-        bits.put(words[usize::from(byte)]);
+    if !fours.remainder().is_empty() {
+        for &byte in fours.remainder() {
+            bits.put(words[usize::from(byte)]);
+        }
+        bits.flush();
     }
-    bits.flush();
 }

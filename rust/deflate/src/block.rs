@@ -3,8 +3,8 @@
 use crate::{
     bits::{Bits, Word, count, join, put_all, word},
     huffman::{code_lengths, codes},
-    sequences::{Frequencies, Sequence},
-    symbols::{DISTANCE_CODES, DISTANCE_SYMBOLS, END_OF_BLOCK, LITERAL_SYMBOLS, MAX_MATCH, MIN_MATCH, distance, length},
+    sequences::{Frequencies, NO_MATCH, Sequence},
+    symbols::{DISTANCE_CODES, DISTANCE_EXTRA, DISTANCE_SYMBOLS, END_OF_BLOCK, LITERAL_SYMBOLS, MAX_MATCH, MIN_MATCH, length},
 };
 
 /// Four literals fit between two flushes.
@@ -227,18 +227,19 @@ impl Tables {
     fn write(&self, bits: &mut Bits<'_>, content: &[u8], sequences: &[Sequence]) {
         let mut rest = content;
         for sequence in sequences {
-            let Some((literals, after)) = rest.split_at_checked(sequence.literals as usize) else { return };
+            let Some((literals, after)) = rest.split_at_checked(usize::from(sequence.literals)) else { return };
             put_all(bits, literals, &self.literals);
-            if sequence.has_match() {
-                bits.put(self.lengths[usize::from(sequence.length_less)]);
-                let distance = distance(sequence.distance_less);
-                bits.put(self.distances[distance.symbol]);
-                bits.put_bits(distance.extra, distance.extra_bits);
-                bits.flush();
-                rest = after.get(sequence.length()..).unwrap_or_default();
-            } else {
+            if sequence.distance_symbol == NO_MATCH {
                 rest = after;
+                continue;
             }
+            bits.put(self.lengths[usize::from(sequence.length_less)]);
+            let symbol = usize::from(sequence.distance_symbol) % DISTANCE_CODES;
+            bits.put(self.distances[symbol]);
+            let extra_bits = DISTANCE_EXTRA[symbol];
+            bits.put_bits(u32::from(sequence.distance_less) & ((1 << extra_bits) - 1), extra_bits);
+            bits.flush();
+            rest = after.get(sequence.length()..).unwrap_or_default();
         }
         bits.put(self.end);
         bits.flush();

@@ -16,6 +16,8 @@ use crate::{
 
 /// The bytes after which a block may end: no block but a part's last is shorter.
 pub(crate) const PIECE: usize = 6_000;
+/// The same at the fastest level, which spares itself the question.
+const FAST_PIECE: usize = 4 * PIECE;
 /// The longest block, so that what is kept of one has a limit.
 const LONGEST_BLOCK: usize = 1 << 18;
 /// What a block costs besides its symbols, in bits: the list of its codes.
@@ -143,7 +145,7 @@ impl Parser {
         self.limit = part.start;
         let sample = &content[part.start..part.end.min(part.start + SAMPLE)];
         let mut costs = Costs::guess(sample);
-        self.in_blocks(content, part, bits, |parser, position, piece_end, end| {
+        self.in_blocks(content, part, bits, PIECE, |parser, position, piece_end, end| {
             if effort.passes > 0 {
                 return parser.parse_optimal(content, position, piece_end, end, effort);
             }
@@ -159,7 +161,7 @@ impl Parser {
     pub(crate) fn compress_fast(&mut self, content: &[u8], part: Range<usize>, bits: &mut Bits<'_>) {
         self.begin(content, part.start, 0);
         self.limit = part.start;
-        self.in_blocks(content, part, bits, |parser, position, piece_end, end| {
+        self.in_blocks(content, part, bits, FAST_PIECE, |parser, position, piece_end, end| {
             parser.parse_fast(content, position, piece_end, end)
         });
     }
@@ -170,6 +172,7 @@ impl Parser {
         content: &[u8],
         part: Range<usize>,
         bits: &mut Bits<'_>,
+        piece: usize,
         mut parse: impl FnMut(&mut Self, usize, usize, usize) -> usize,
     ) {
         let mut block_start = part.start;
@@ -177,8 +180,8 @@ impl Parser {
         let mut in_block = 0;
         while position < part.end && !bits.is_full() {
             let piece_start = position;
-            let is_last = part.end - position < 2 * PIECE;
-            position = parse(self, position, if is_last { part.end } else { position + PIECE }, part.end);
+            let is_last = part.end - position < 2 * piece;
+            position = parse(self, position, if is_last { part.end } else { position + piece }, part.end);
             if piece_start > block_start && self.is_other(piece_start - block_start) {
                 self.write(bits, &content[block_start..piece_start], in_block);
                 block_start = piece_start;

@@ -2,26 +2,25 @@
 
 use crate::{
     chains::Match,
-    symbols::{DISTANCE_CODES, LENGTH_EXTRA, LITERAL_SYMBOLS, MIN_MATCH, distance, length},
+    symbols::{DISTANCE_CODES, DISTANCE_EXTRA, LENGTH_EXTRA, LITERAL_SYMBOLS, MIN_MATCH, distance, length},
 };
 
-/// Literals, and the match after them, if there is one.
+/// Literals, and the match after them, if there is one. There are no more literals than a piece has bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sequence {
-    pub(crate) literals: u32,
+    pub(crate) literals: u16,
     /// The distance of the match less one.
     pub(crate) distance_less: u16,
     /// The length of the match less [`MIN_MATCH`].
     pub(crate) length_less: u8,
-    has_match: bool,
+    /// The symbol of the distance; [`NO_MATCH`] without a match.
+    pub(crate) distance_symbol: u8,
 }
 
-impl Sequence {
-    #[inline(always)]
-    pub(crate) fn has_match(self) -> bool {
-        self.has_match
-    }
+/// An index that is the symbol of no distance.
+pub(crate) const NO_MATCH: u8 = 31;
 
+impl Sequence {
     /// The length of the match.
     #[inline(always)]
     pub(crate) fn length(self) -> usize {
@@ -57,7 +56,7 @@ impl Frequencies {
     /// The extra bits of all symbols.
     pub(crate) fn extra_bits(&self) -> usize {
         let lengths = self.literals[257..].iter().zip(LENGTH_EXTRA).map(|(&often, bits)| often as usize * usize::from(bits));
-        let distances = self.distances.iter().enumerate().map(|(symbol, &often)| often as usize * (symbol / 2).saturating_sub(1));
+        let distances = self.distances.iter().zip(DISTANCE_EXTRA).map(|(&often, bits)| often as usize * bits as usize);
         lengths.sum::<usize>() + distances.sum::<usize>()
     }
 }
@@ -82,16 +81,17 @@ impl Sequences {
         let length_less = (found.length - MIN_MATCH) as u8;
         let distance_less = (found.distance - 1) as u16;
         self.recent.literals[length(length_less).symbol] += 1;
-        self.recent.distances[distance(distance_less).symbol] += 1;
-        self.all.push(Sequence { literals: literals.len() as u32, distance_less, length_less, has_match: true });
+        let distance_symbol = distance(distance_less).symbol as u8;
+        self.recent.distances[usize::from(distance_symbol) % DISTANCE_CODES] += 1;
+        self.all.push(Sequence { literals: literals.len() as u16, distance_less, length_less, distance_symbol });
     }
 
     /// Adds literals without a match.
     pub(crate) fn add_literals(&mut self, literals: &[u8]) {
         if !literals.is_empty() {
             self.count(literals);
-            let literals = literals.len() as u32;
-            self.all.push(Sequence { literals, distance_less: 0, length_less: 0, has_match: false });
+            let literals = literals.len() as u16;
+            self.all.push(Sequence { literals, distance_less: 0, length_less: 0, distance_symbol: NO_MATCH });
         }
     }
 

@@ -27,6 +27,17 @@ pub(crate) const LENGTH_EXTRA: [u8; LENGTH_SYMBOLS] = {
     extra
 };
 
+/// The extra bits of each symbol for distances.
+pub(crate) const DISTANCE_EXTRA: [u32; DISTANCE_CODES] = {
+    let mut extra = [0; DISTANCE_CODES];
+    let mut symbol = 4;
+    while symbol < DISTANCE_SYMBOLS {
+        extra[symbol] = symbol as u32 / 2 - 1;
+        symbol += 1;
+    }
+    extra
+};
+
 /// The shortest length of each symbol, less [`MIN_MATCH`].
 const LENGTH_BASE: [u16; LENGTH_SYMBOLS] = {
     let mut base = [0; LENGTH_SYMBOLS];
