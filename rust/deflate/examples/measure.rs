@@ -43,6 +43,7 @@ fn main() {
     let mut files = Vec::new();
     let (mut levels, mut rounds) = (LEVELS.collect::<Vec<i32>>(), 5);
     let best = std::env::var_os("BEST").is_some();
+    let mut part = 40 << 10;
     let mut arguments = std::env::args().skip(1);
     while let Some(argument) = arguments.next() {
         match argument.as_str() {
@@ -50,6 +51,7 @@ fn main() {
                 let list = arguments.next().expect("levels");
                 levels = list.split(',').map(|level| level.parse().expect("a number")).collect();
             }
+            "--part" => part = arguments.next().and_then(|text| text.parse().ok()).expect("a number"),
             "--rounds" => rounds = arguments.next().and_then(|text| text.parse().ok()).expect("a number"),
             _ => files.push(argument),
         }
@@ -57,7 +59,7 @@ fn main() {
     for file in files {
         let content = fs::read(&file).expect("a file");
         for &level in &levels {
-            let part = if level == 1 { BLOCK } else { 40 << 10 };
+            let part = if level == 1 { BLOCK } else { part };
             let only = std::env::var("ONLY").ok();
             let all: [(&str, &dyn Fn() -> usize); 3] = [
                 ("ours", &|| ours(&content, level, part)),
