@@ -32,7 +32,8 @@ fn libdeflate(content: &[u8], level: i32) -> usize {
 fn zlib_rs(content: &[u8], level: u32) -> usize {
     let mut total = 0;
     for block in content.chunks(BLOCK) {
-        let mut encoder = flate2::write::DeflateEncoder::new(Vec::with_capacity(BLOCK), flate2::Compression::new(level));
+        let mut encoder =
+            flate2::write::DeflateEncoder::new(Vec::with_capacity(BLOCK), flate2::Compression::new(level));
         encoder.write_all(block).expect("memory");
         total += encoder.finish().expect("memory").len();
     }
@@ -66,7 +67,8 @@ fn main() {
                 ("libdeflate", &|| libdeflate(&content, level)),
                 ("zlib-rs", &|| zlib_rs(&content, level.unsigned_abs())),
             ];
-            let peers: Vec<_> = all.into_iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only == name)).collect();
+            let peers: Vec<_> =
+                all.into_iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only == name)).collect();
             let mut times = vec![Vec::new(); peers.len()];
             let mut sizes = vec![0; peers.len()];
             for _ in 0..rounds {

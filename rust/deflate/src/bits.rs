@@ -25,13 +25,13 @@ pub(crate) struct Bits<'a> {
     out: &'a mut [u8],
     at: usize,
     waiting: u64,
-    waiting_bits: u32,
+    pending: u32,
     is_full: bool,
 }
 
 impl<'a> Bits<'a> {
     pub(crate) fn new(out: &'a mut [u8]) -> Self {
-        Self { out, at: 0, waiting: 0, waiting_bits: 0, is_full: false }
+        Self { out, at: 0, waiting: 0, pending: 0, is_full: false }
     }
 
     /// Adds a word. At most 56 bits may be added between two calls of [`Self::flush`].
@@ -43,14 +43,14 @@ impl<'a> Bits<'a> {
     /// Adds the lowest `count` bits of a value that has no others.
     #[inline(always)]
     pub(crate) fn put_bits(&mut self, bits: u32, count: u32) {
-        self.waiting |= u64::from(bits) << (self.waiting_bits & 63);
-        self.waiting_bits += count;
+        self.waiting |= u64::from(bits) << (self.pending & 63);
+        self.pending += count;
     }
 
     /// Writes all whole bytes.
     #[inline(always)]
     pub(crate) fn flush(&mut self) {
-        let bytes = self.waiting_bits / 8;
+        let bytes = self.pending / 8;
         if let Some(place) = self.out.get_mut(self.at..).and_then(|rest| rest.first_chunk_mut::<8>()) {
             *place = self.waiting.to_le_bytes();
             self.at += bytes as usize;
@@ -58,7 +58,7 @@ impl<'a> Bits<'a> {
             self.flush_at_end(bytes);
         }
         self.waiting >>= (bytes * 8) & 63;
-        self.waiting_bits -= bytes * 8;
+        self.pending -= bytes * 8;
     }
 
     #[cold]
@@ -79,7 +79,7 @@ impl<'a> Bits<'a> {
 
     /// Adds bytes where a byte begins.
     pub(crate) fn put_bytes(&mut self, bytes: &[u8]) {
-        debug_assert_eq!(self.waiting_bits, 0);
+        debug_assert_eq!(self.pending, 0);
         if let Some(place) = self.out.get_mut(self.at..self.at + bytes.len()) {
             place.copy_from_slice(bytes);
             self.at += bytes.len();
@@ -90,13 +90,13 @@ impl<'a> Bits<'a> {
 
     /// Fills the byte that has begun with zeros.
     pub(crate) fn fill_byte(&mut self) {
-        self.waiting_bits = self.waiting_bits.next_multiple_of(8);
+        self.pending = self.pending.next_multiple_of(8);
         self.flush();
     }
 
     /// The bits by which the last byte is incomplete, of those that were added.
     pub(crate) fn begun(&self) -> u32 {
-        self.waiting_bits % 8
+        self.pending % 8
     }
 
     pub(crate) fn is_full(&self) -> bool {

@@ -4,7 +4,9 @@ use crate::{
     bits::{Bits, Word, count, join, put_all, word},
     huffman::{code_lengths, codes},
     sequences::{Frequencies, NO_MATCH, Sequence},
-    symbols::{DISTANCE_CODES, DISTANCE_EXTRA, DISTANCE_SYMBOLS, END_OF_BLOCK, LITERAL_SYMBOLS, MAX_MATCH, MIN_MATCH, length},
+    symbols::{
+        DISTANCE_CODES, DISTANCE_EXTRA, DISTANCE_SYMBOLS, END_OF_BLOCK, LITERAL_SYMBOLS, MAX_MATCH, MIN_MATCH, length,
+    },
 };
 
 /// Four literals fit between two flushes.
@@ -155,8 +157,11 @@ impl Header {
         code_lengths(&frequencies, LONGEST_OF_LENGTHS, &mut header.lengths);
         header.listed = ORDER.iter().rposition(|&symbol| header.lengths[symbol] > 0).map_or(4, |last| 4.max(last + 1));
         header.bits += 14 + 3 * header.listed;
-        header.bits +=
-            frequencies.iter().zip(header.lengths).map(|(&often, bits)| often as usize * usize::from(bits)).sum::<usize>();
+        header.bits += frequencies
+            .iter()
+            .zip(header.lengths)
+            .map(|(&often, bits)| often as usize * usize::from(bits))
+            .sum::<usize>();
         header
     }
 

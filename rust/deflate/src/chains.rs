@@ -26,6 +26,14 @@ pub(crate) struct Chains {
     first: i32,
 }
 
+/// What a search is to find: a match longer than `best`. One of `enough` bytes ends it, and so do `tries` candidates.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Search {
+    pub(crate) best: usize,
+    pub(crate) enough: usize,
+    pub(crate) tries: u32,
+}
+
 /// The longest match that was found, or the bound below which none was.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Match {
@@ -40,7 +48,7 @@ fn farthest(at: Place) -> i32 {
 }
 
 fn boxed<const N: usize>() -> Box<[u16; N]> {
-    vec![0; N].into_boxed_slice().try_into().unwrap_or_else(|_| Box::new([0; N]))
+    vec![0; N].into_boxed_slice().try_into().expect("as long as the array")
 }
 
 #[inline(always)]
@@ -104,21 +112,19 @@ impl Chains {
         i32::from(self.steps[node as usize % WINDOW])
     }
 
-    /// Adds a place, and finds the longest match for it that is longer than `best`, by way of each `better` one: the nearest
-    /// of its length.
+    /// Adds a place, and finds the longest match for it, by way of each `better` one: the nearest of its length.
     ///
-    /// `most` is at most 258 and at least [`SEARCHED`]; a match of `enough` ends the search, and so do `tries` candidates.
+    /// `most` is at most 258 and at least [`SEARCHED`].
     #[inline(always)]
     pub(crate) fn longest(
         &mut self,
         window: &Window,
         at: Place,
-        best: usize,
         most: usize,
-        enough: usize,
-        mut tries: u32,
+        search: Search,
         mut better: impl FnMut(Match),
     ) -> Match {
+        let Search { best, enough, mut tries } = search;
         let first = window.four(at, 0);
         // Nodes before the farthest place end a chain; they may even be negative.
         let mut node = i32::from(self.add(at, hash(first)));
@@ -129,10 +135,7 @@ impl Chains {
             let short = &mut self.short_heads[short_hash(first) & ((1 << SHORT_HASH_BITS) - 1)];
             let candidate = *short;
             *short = at;
-            if best < MIN_MATCH
-                && i32::from(candidate) >= farthest
-                && (window.four(candidate, 0) ^ first) & 0xff_ffff == 0
-            {
+            if best < MIN_MATCH && i32::from(candidate) >= farthest && (window.four(candidate, 0) ^ first) << 8 == 0 {
                 found = Match { length: MIN_MATCH, distance: usize::from(at - candidate) };
                 better(found);
             }

@@ -17,7 +17,7 @@ const LOGARITHMS: [u16; 1 << STEPS] = {
         let mut logarithm = 0;
         let mut bit = 0;
         while bit < SCALE {
-            mantissa = mantissa * mantissa >> 31;
+            mantissa = (mantissa * mantissa) >> 31;
             logarithm <<= 1;
             if mantissa >= 1 << 32 {
                 logarithm += 1;

@@ -30,6 +30,7 @@
 #![expect(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
     clippy::inline_always,
     reason = "small numbers are stored small, and a hot loop is one function"
 )]

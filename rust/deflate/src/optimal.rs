@@ -191,8 +191,7 @@ impl Parser {
                 position += 1;
                 continue;
             }
-            let found =
-                self.search(content, position, end, MIN_MATCH - 1, effort.enough, effort.tries, |found| matches.push(found));
+            let found = self.search(content, position, end, effort.search(), |found| matches.push(found));
             position += 1;
             if found.length >= effort.enough {
                 // No way begins inside of so long a match.

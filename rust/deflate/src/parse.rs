@@ -5,7 +5,7 @@ use std::ops::Range;
 use crate::{
     bits::Bits,
     block::BlockWriter,
-    chains::{Chains, Match, SEARCHED},
+    chains::{Chains, Match, SEARCHED, Search},
     entropy::{BIT, literal_size, size, size_together},
     level::Effort,
     optimal::Optimal,
@@ -126,9 +126,7 @@ impl Parser {
         content: &[u8],
         position: usize,
         end: usize,
-        best: usize,
-        enough: usize,
-        tries: u32,
+        search: Search,
         better: impl FnMut(Match),
     ) -> Match {
         let at = self.place(content, position, end);
@@ -136,7 +134,7 @@ impl Parser {
         self.chains.pass(&self.window, from, at);
         self.added = position + 1;
         let most = MAX_MATCH.min(end - position);
-        self.chains.longest(&self.window, at, best, most, enough, tries, better)
+        self.chains.longest(&self.window, at, most, search, better)
     }
 
     /// Compresses a part, which begins where the last one ended or where [`Self::begin`] said.
@@ -222,8 +220,9 @@ impl Parser {
         let mut literals = position;
         // The last bytes of a part are literals, because a search reads so many.
         let last = stop.min(end.saturating_sub(SEARCHED - 1));
+        let any = effort.search();
         while position < last {
-            let mut found = self.search(content, position, end, MIN_MATCH - 1, effort.enough, effort.tries, |_| ());
+            let mut found = self.search(content, position, end, any, |_| ());
             if found.length < MIN_MATCH {
                 position += 1;
                 continue;
@@ -234,11 +233,11 @@ impl Parser {
                 continue;
             }
             let mut looks = 0;
-            while looks < effort.looks && found.length < effort.enough && end - position > SEARCHED + looks as usize {
+            while looks < effort.looks && found.length < effort.lazy && end - position > SEARCHED + looks as usize {
                 looks += 1;
                 let next = position + looks as usize;
-                let tries = effort.tries >> looks;
-                let other = self.search(content, next, end, found.length - 1, effort.enough, tries, |_| ());
+                let tries = effort.tries >> (looks + 1);
+                let other = self.search(content, next, end, Search { best: found.length - 1, tries, ..any }, |_| ());
                 let other_worth = costs.worth(other);
                 if other.length >= found.length && other_worth > worth + MARGINS[looks as usize] {
                     (position, found, worth, looks) = (next, other, other_worth, 0);

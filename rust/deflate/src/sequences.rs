@@ -55,7 +55,8 @@ impl Frequencies {
 
     /// The extra bits of all symbols.
     pub(crate) fn extra_bits(&self) -> usize {
-        let lengths = self.literals[257..].iter().zip(LENGTH_EXTRA).map(|(&often, bits)| often as usize * usize::from(bits));
+        let lengths =
+            self.literals[257..].iter().zip(LENGTH_EXTRA).map(|(&often, bits)| often as usize * usize::from(bits));
         let distances = self.distances.iter().zip(DISTANCE_EXTRA).map(|(&often, bits)| often as usize * bits as usize);
         lengths.sum::<usize>() + distances.sum::<usize>()
     }

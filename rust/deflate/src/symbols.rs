@@ -66,7 +66,7 @@ const LENGTH_SYMBOL: [u8; MAX_MATCH - MIN_MATCH + 1] = {
 };
 
 /// A symbol with the value and the number of the bits that follow it.
-pub(crate) struct Symbol {
+pub(crate) struct WithExtra {
     pub(crate) symbol: usize,
     pub(crate) extra: u32,
     pub(crate) extra_bits: u32,
@@ -74,9 +74,9 @@ pub(crate) struct Symbol {
 
 /// The symbol of a length that is less by [`MIN_MATCH`].
 #[inline(always)]
-pub(crate) fn length(less: u8) -> Symbol {
+pub(crate) fn length(less: u8) -> WithExtra {
     let symbol = usize::from(LENGTH_SYMBOL[usize::from(less)]);
-    Symbol {
+    WithExtra {
         symbol: END_OF_BLOCK + 1 + symbol,
         extra: u32::from(u16::from(less) - LENGTH_BASE[symbol]),
         extra_bits: u32::from(LENGTH_EXTRA[symbol]),
@@ -85,12 +85,12 @@ pub(crate) fn length(less: u8) -> Symbol {
 
 /// The symbol of a distance that is less by one, up to 2^15 - 1.
 #[inline(always)]
-pub(crate) fn distance(less: u16) -> Symbol {
+pub(crate) fn distance(less: u16) -> WithExtra {
     let less = u32::from(less);
     let extra_bits = distance_extra_bits(less);
     // From 4 on, two symbols share a number of extra bits: the bit below the highest tells which.
     let symbol = 2 * extra_bits + (less >> extra_bits);
-    Symbol { symbol: (symbol & 31) as usize, extra: less & ((1 << extra_bits) - 1), extra_bits }
+    WithExtra { symbol: (symbol & 31) as usize, extra: less & ((1 << extra_bits) - 1), extra_bits }
 }
 
 /// The extra bits of a distance that is less by one.
@@ -105,9 +105,16 @@ mod tests {
 
     #[test]
     fn lengths_have_the_symbols_of_the_rfc() {
-        for (given, symbol, extra_bits, extra) in
-            [(3, 257, 0, 0), (10, 264, 0, 0), (11, 265, 1, 0), (12, 265, 1, 1), (130, 280, 4, 15), (131, 281, 5, 0), (257, 284, 5, 30), (258, 285, 0, 0)]
-        {
+        for (given, symbol, extra_bits, extra) in [
+            (3, 257, 0, 0),
+            (10, 264, 0, 0),
+            (11, 265, 1, 0),
+            (12, 265, 1, 1),
+            (130, 280, 4, 15),
+            (131, 281, 5, 0),
+            (257, 284, 5, 30),
+            (258, 285, 0, 0),
+        ] {
             let found = length(u8::try_from(given - MIN_MATCH).expect("a length"));
             assert_eq!((found.symbol, found.extra_bits, found.extra), (symbol, extra_bits, extra), "{given}");
         }
@@ -115,9 +122,15 @@ mod tests {
 
     #[test]
     fn distances_have_the_symbols_of_the_rfc() {
-        for (given, symbol, extra_bits, extra) in
-            [(1, 0, 0, 0), (4, 3, 0, 0), (5, 4, 1, 0), (6, 4, 1, 1), (7, 5, 1, 0), (24_577, 29, 13, 0), (32_768, 29, 13, 8191)]
-        {
+        for (given, symbol, extra_bits, extra) in [
+            (1, 0, 0, 0),
+            (4, 3, 0, 0),
+            (5, 4, 1, 0),
+            (6, 4, 1, 1),
+            (7, 5, 1, 0),
+            (24_577, 29, 13, 0),
+            (32_768, 29, 13, 8191),
+        ] {
             let found = distance(given - 1);
             assert_eq!((found.symbol, found.extra_bits, found.extra), (symbol, extra_bits, extra), "{given}");
         }

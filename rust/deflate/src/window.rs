@@ -24,7 +24,7 @@ pub(crate) struct Window {
 
 impl Window {
     pub(crate) fn new() -> Self {
-        let bytes = vec![0; SIZE].into_boxed_slice().try_into().unwrap_or_else(|_| Box::new([0; SIZE]));
+        let bytes = vec![0; SIZE].into_boxed_slice().try_into().expect("as long as the array");
         Self { bytes, end: START }
     }
 
