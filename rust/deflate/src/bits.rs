@@ -121,15 +121,17 @@ impl<'a> Bits<'a> {
 /// Adds the word of each byte.
 #[inline(always)]
 pub(crate) fn put_all(bits: &mut Bits<'_>, bytes: &[u8], words: &[Word; 256]) {
-    let mut fours = bytes.chunks_exact(4);
-    for four in &mut fours {
+    let mut rest = bytes;
+    while let Some((four, after)) = rest.split_first_chunk::<4>() {
         for &byte in four {
             bits.put(words[usize::from(byte)]);
         }
         bits.flush();
+        rest = after;
     }
-    if !fours.remainder().is_empty() {
-        for &byte in fours.remainder() {
+    if let [first, others @ ..] = rest {
+        bits.put(words[usize::from(*first)]);
+        for &byte in others {
             bits.put(words[usize::from(byte)]);
         }
         bits.flush();

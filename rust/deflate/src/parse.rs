@@ -15,15 +15,15 @@ use crate::{
 };
 
 /// The bytes after which a block may end: no block but a part's last is shorter.
-pub(crate) const PIECE: usize = 6_000;
+pub(crate) const PIECE: usize = 4_000;
 /// The same at the fastest level, which spares itself the question.
-const FAST_PIECE: usize = 4 * PIECE;
+const FAST_PIECE: usize = 6 * PIECE;
 /// The longest block, so that what is kept of one has a limit.
 const LONGEST_BLOCK: usize = 1 << 18;
 /// What a block costs besides its symbols, in bits: the list of its codes.
-const HEADER: u64 = 70 * 8;
+const HEADER: u64 = 80 * 8;
 /// What a length and the symbol of a distance cost, in parts of a bit, as far as that is known beforehand.
-const MATCH: i32 = 12 * BIT as i32;
+const MATCH: i32 = 11 * BIT as i32;
 /// The bytes of a part that are in the window after a place, as long as there are more.
 const AHEAD: usize = 2 * MAX_MATCH;
 /// The bytes from which the size of a part's first literals is estimated.
