@@ -15,8 +15,7 @@ from pathlib import Path
 import corpus
 
 HERE = Path(__file__).parent
-PROGRAMS_BYTES = 16_000_000
-NOISE_BYTES = 16_000_000
+MOST_BYTES = 16_000_000
 
 
 def build(folder: Path) -> list[Path]:
@@ -25,12 +24,12 @@ def build(folder: Path) -> list[Path]:
     tree.mkdir()
     corpus._mid(tree)
     text = folder / "text"
-    text.write_bytes(b"".join(path.read_bytes() for path in sorted(tree.rglob("*")) if path.is_file()))
+    text.write_bytes(b"".join(path.read_bytes() for path in sorted(tree.rglob("*")) if path.is_file())[:MOST_BYTES])
     programs = folder / "programs"
     libraries = sorted(path for path in corpus.SITE.rglob("*.so") if path.stat().st_size < 4 << 20)
-    programs.write_bytes(b"".join(path.read_bytes() for path in libraries)[:PROGRAMS_BYTES])
+    programs.write_bytes(b"".join(path.read_bytes() for path in libraries)[:MOST_BYTES])
     incompressible = folder / "incompressible"
-    incompressible.write_bytes(random.Random(2).randbytes(NOISE_BYTES))
+    incompressible.write_bytes(random.Random(2).randbytes(MOST_BYTES))
     return [text, programs, incompressible]
 
 
@@ -54,7 +53,7 @@ def row(measured: dict[str, dict[str, float]]) -> dict[str, object]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--levels", default="1,2,3,4,5,6,7,8,9,10,11,12")
+    parser.add_argument("--levels", default="1,3,6,9,12")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
     results = HERE / "deflate.json"

@@ -33,7 +33,7 @@ fn zlib_rs(content: &[u8], level: u32) -> usize {
     let mut total = 0;
     for block in content.chunks(BLOCK) {
         let mut encoder =
-            flate2::write::DeflateEncoder::new(Vec::with_capacity(BLOCK), flate2::Compression::new(level));
+            flate2::write::DeflateEncoder::new(Vec::with_capacity(BLOCK), flate2::Compression::new(level.min(9)));
         encoder.write_all(block).expect("memory");
         total += encoder.finish().expect("memory").len();
     }
