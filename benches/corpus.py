@@ -14,7 +14,7 @@ TEXT = {".py", ".pyi", ".txt", ".md", ".json", ".css", ".html", ".js", ".toml", 
 def build(kind: str, folder: Path) -> dict[str, int | str]:
     """Create one tree, and return its kind and size."""
     folder.mkdir(parents=True)
-    {"mid": _mid, "small": _small, "binary": _binary, "mixed": _mixed}[kind](folder)
+    {"mid": copy_text, "small": _small, "binary": _binary, "mixed": _mixed}[kind](folder)
     settings = ["-c", "user.name=bench", "-c", "user.email=bench@localhost"]
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
     subprocess.run(["git", "add", "-A"], cwd=folder, check=True)
@@ -53,7 +53,8 @@ def _copy(sources: list[Path], folder: Path, limit: int) -> None:
         copied += size
 
 
-def _mid(folder: Path) -> None:
+def copy_text(folder: Path) -> None:
+    """Copy whole packages, up to 45 MB of text."""
     # Whole packages in a fixed random order; in alphabetic order, the limit would keep only the first letters.
     packages: dict[str, list[Path]] = {}
     for source in _sources():
@@ -74,7 +75,7 @@ def _binary(folder: Path) -> None:
 
 
 def _mixed(folder: Path) -> None:
-    _mid(folder)
+    copy_text(folder)
     generator = random.Random(3)
     for number in range(60):
         (folder / f"blob-{number}.bin").write_bytes(generator.randbytes(1 << 20))

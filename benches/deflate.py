@@ -1,4 +1,4 @@
-"""The bench of the DEFLATE encoder alone: one thread, beside libdeflate and zlib-rs, and the encoder that was here before.
+"""The bench of the DEFLATE encoder alone, one thread, beside libdeflate, zlib-rs and the encoder that was here before.
 
 It writes `deflate.json` beside it: time and size a level, as ratios to each peer in the same run. The former encoder, C
 code that followed libdeflate's, was measured once, in `before`, on the corpora of that day.
@@ -6,7 +6,6 @@ code that followed libdeflate's, was measured once, in `before`, on the corpora 
 
 import argparse
 import json
-import os
 import random
 import subprocess
 import tempfile
@@ -22,7 +21,7 @@ def build(folder: Path) -> list[Path]:
     """Create the corpora: text of packages, programs and libraries, and bytes that cannot be compressed."""
     tree = folder / "tree"
     tree.mkdir()
-    corpus._mid(tree)
+    corpus.copy_text(tree)
     text = folder / "text"
     text.write_bytes(b"".join(path.read_bytes() for path in sorted(tree.rglob("*")) if path.is_file())[:MOST_BYTES])
     programs = folder / "programs"
@@ -48,7 +47,7 @@ def row(measured: dict[str, dict[str, float]]) -> dict[str, object]:
         for name in ("libdeflate", "zlib-rs")
         if name in measured
     }
-    return {"file": os.path.basename(str(measured["file"])), "level": measured["level"], "ours": ours, "to": ratios}
+    return {"file": Path(str(measured["file"])).name, "level": measured["level"], "ours": ours, "to": ratios}
 
 
 def main() -> None:
