@@ -20,13 +20,13 @@ pub(crate) struct Chains {
     heads: Box<[Place; 1 << HASH_BITS]>,
     /// The last searched place of each hash of three bytes.
     short_heads: Box<[Place; 1 << SHORT_HASH_BITS]>,
-    /// How far before each place the one before it on its chain is.
+    /// The distance from each place to the one before it on its chain.
     steps: Box<[u16; WINDOW]>,
     /// The first place that has a byte of the content.
     first: i32,
 }
 
-/// What a search is to find: a match longer than `best`. One of `enough` bytes ends it, and so do `tries` candidates.
+/// A search for a match longer than `best`. One of `enough` bytes ends it, and so do `tries` candidates.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Search {
     pub(crate) best: usize,
@@ -34,7 +34,7 @@ pub(crate) struct Search {
     pub(crate) tries: u32,
 }
 
-/// The longest match that was found, or the bound below which none was.
+/// A match; at a distance of 0 there is none, and the length is the bound that no match exceeded.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Match {
     pub(crate) length: usize,
@@ -106,7 +106,7 @@ impl Chains {
         }
     }
 
-    /// How far before a node the one before it on its chain is.
+    /// The distance from a node to the one before it on its chain.
     #[inline(always)]
     fn step(&self, node: i32) -> i32 {
         i32::from(self.steps[node as usize % WINDOW])

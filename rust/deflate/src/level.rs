@@ -11,9 +11,9 @@ pub(crate) struct Effort {
     pub(crate) enough: usize,
     /// A match of this length is taken without a look at the places after it.
     pub(crate) lazy: usize,
-    /// How many places after a match a better one is sought.
+    /// The number of places after a match where a better one is sought.
     pub(crate) looks: u32,
-    /// How often the cheapest sequences of a piece are sought, each time by the costs of the ones before; 0: they are not.
+    /// The number of searches for the cheapest sequences of a piece, each by the costs of the one before; 0: there is none.
     pub(crate) passes: u32,
 }
 

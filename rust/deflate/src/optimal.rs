@@ -17,7 +17,7 @@ use crate::{
 pub(crate) struct Optimal {
     /// The matches of all places, each longer than the one before it at the same place.
     matches: Vec<Match>,
-    /// Where the matches of each place begin.
+    /// The index of each place's first match.
     first: Vec<usize>,
     ways: Vec<Way>,
 }
@@ -63,7 +63,7 @@ impl Costs {
         Self { literals, lengths, distances }
     }
 
-    /// What symbols may be expected to occur, where none has yet.
+    /// The frequencies of symbols to expect before any is known.
     fn guess(content: &[u8]) -> Frequencies {
         let mut frequencies = Frequencies::new();
         for &byte in content {

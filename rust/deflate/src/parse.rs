@@ -16,26 +16,26 @@ use crate::{
 
 /// The bytes after which a block may end: no block but a part's last is shorter.
 pub(crate) const PIECE: usize = 4_000;
-/// The same at the fastest level, which spares itself the question.
+/// The same at the fastest level, where the question whether a block ends is asked less often.
 const FAST_PIECE: usize = 6 * PIECE;
-/// The longest block, so that what is kept of one has a limit.
+/// The bytes after which a block ends in any case, so that its sequences have a limit.
 const LONGEST_BLOCK: usize = 1 << 18;
-/// What a block costs besides its symbols, in bits: the list of its codes.
+/// The bits of a block besides its symbols: the list of its codes.
 const HEADER: u64 = 80 * 8;
-/// What a length and the symbol of a distance cost, in parts of a bit, as far as that is known beforehand.
+/// The usual cost of a length and of the symbol of a distance, in parts of a bit.
 const MATCH: i32 = 11 * BIT as i32;
-/// The bytes of a part that are in the window after a place, as long as there are more.
+/// The least number of a part's bytes in the window after a place, as long as the part has so many.
 const AHEAD: usize = 2 * MAX_MATCH;
-/// The bytes from which the size of a part's first literals is estimated.
+/// The number of bytes from which the cost of a part's first literals is estimated.
 const SAMPLE: usize = 4096;
-/// By how much a match that begins later has to save more, by how many bytes later, in parts of a bit.
+/// The parts of a bit that a match has to save more if it begins so many bytes later.
 const MARGINS: [i32; 3] = [0, 2 * BIT as i32, 6 * BIT as i32];
 
-/// The tables with which parts are parsed and written.
+/// The parser of one thread: its tables are used again for each part.
 pub(crate) struct Parser {
     window: Window,
     chains: Chains,
-    /// What is added to a position in the content for its place in the window; it wraps.
+    /// The difference between a place in the window and its position in the content; it wraps.
     offset: usize,
     /// The position up to which the content is in the window.
     taken: usize,

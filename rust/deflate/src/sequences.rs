@@ -1,4 +1,4 @@
-//! The content of a block as literals and matches, and how often it has each symbol.
+//! The content of a block as literals and matches, and the frequencies of its symbols.
 
 use crate::{
     chains::Match,
@@ -28,7 +28,7 @@ impl Sequence {
     }
 }
 
-/// How often each symbol occurs.
+/// The frequencies of symbols.
 #[derive(Clone, Debug)]
 pub(crate) struct Frequencies {
     pub(crate) literals: [u32; LITERAL_SYMBOLS],
@@ -66,7 +66,7 @@ impl Frequencies {
 #[derive(Debug)]
 pub(crate) struct Sequences {
     all: Vec<Sequence>,
-    /// Of what was added since the last look.
+    /// The frequencies in the recent piece.
     pub(crate) recent: Frequencies,
 }
 

@@ -7,7 +7,7 @@ pub(crate) type Place = u16;
 
 /// The place of the first byte of a part that begins anew; those of the bytes before it come before.
 pub(crate) const START: usize = WINDOW;
-/// How far bytes move in a slide: from beyond the last place to [`START`].
+/// The places by which bytes move in a slide: from beyond the last place to [`START`].
 pub(crate) const SLIDE: usize = (1 << 16) - START;
 /// The greatest distance of a match, so that place 0 is too far from every place of a part.
 pub(crate) const FARTHEST: usize = WINDOW - 1;
@@ -63,7 +63,7 @@ impl Window {
         u64::from_le_bytes(*bytes)
     }
 
-    /// How many bytes are the same after two places, of which `known` are; at most `most`, which is at most 258.
+    /// The number of bytes that are the same after two places, of which `known` are; at most `most`, which is at most 258.
     #[inline(always)]
     pub(crate) fn common(&self, one: Place, other: Place, known: usize, most: usize) -> usize {
         let mut length = known;
