@@ -46,6 +46,16 @@ def test_no_folder_shows_more_files_than_a_reader_takes_in() -> None:
     assert crowded == {}
 
 
+def test_our_rust_has_no_unsafe_code_and_no_c() -> None:
+    ours = [path for path in files() if path.parts[0] == "rust"]
+    assert [path for path in ours if path.suffix in (".c", ".h") or path.name == "build.rs"] == []
+    code = {path: (ROOT / path).read_text() for path in ours if path.suffix == ".rs"}
+    assert [path for path, text in code.items() if re.search(r"\bunsafe\b(?!_code)", text)] == []
+    encoder = (ROOT / "rust/deflate/Cargo.toml").read_text()
+    assert "[dependencies]" not in encoder
+    assert "[build-dependencies]" not in encoder
+
+
 def recipes() -> str:
     text = (ROOT / "CONTRIBUTING.md").read_text()
     return text.partition("## Where to change what")[2].partition("\n## ")[0]
