@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 # The longest that a machine may need to start or to stop.
 _SETTLE_SECONDS = 1800.0
-_LOOK_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 
 
 class LightningStudio:
@@ -66,7 +66,7 @@ class LightningStudio:
             while (status := self._studio.status) in (Status.Pending, Status.Stopping):
                 if time.monotonic() > deadline:
                     raise CloudError(f"studio {self.name!r} is {status} for too long; stop it, and try again")
-                time.sleep(_LOOK_SECONDS)
+                time.sleep(_POLL_SECONDS)
 
     def is_running(self) -> bool:
         """Return whether the studio runs now."""

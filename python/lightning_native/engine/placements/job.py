@@ -38,8 +38,8 @@ _GATHER_SECONDS = 0.005
 # The pause between two polls of a job is this share of the time without news …
 _POLL_SHARE = 0.05
 # … and all jobs together get at most so many polls a second, fewer while they wait for their machines.
-_MOST_LOOKS = 50
-_MOST_LOOKS_AT_PENDING = 20
+_MOST_POLLS = 50
+_MOST_POLLS_OF_PENDING = 20
 
 
 class _Submission(NamedTuple):
@@ -244,8 +244,8 @@ class JobPlacement:
 
     def _pause(self, news: float, state: JobState) -> float:
         """Return the seconds until the next poll of a job in this state, whose last news is from the time `news`."""
-        looks = _MOST_LOOKS_AT_PENDING if state == "pending" else _MOST_LOOKS
-        wanted = max(_POLL_SHARE * (time.monotonic() - news), len(self._jobs) / looks)
+        polls = _MOST_POLLS_OF_PENDING if state == "pending" else _MOST_POLLS
+        wanted = max(_POLL_SHARE * (time.monotonic() - news), len(self._jobs) / polls)
         return min(max(wanted, _SHORTEST_POLL), _LONGEST_POLL)
 
     def step_ended(self, step: str) -> None:

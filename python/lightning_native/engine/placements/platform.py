@@ -200,11 +200,11 @@ class _Follower:
                     self._backoff.grow()
                 for name, step in list(self._open.items()):
                     if seen is None or status.state != seen.state or status.steps.get(name) != seen.steps.get(name):
-                        self._look(name, step, status)
+                        self._observe(name, step, status)
                 seen = status
             self._settle_next()
 
-    def _look(self, name: str, step: StepPlan, pipeline: PipelineStatus) -> None:
+    def _observe(self, name: str, step: StepPlan, pipeline: PipelineStatus) -> None:
         """Record the state of one step."""
         status = pipeline.steps.get(name, PipelineStepStatus("pending"))
         followed = self._followed.get(name)

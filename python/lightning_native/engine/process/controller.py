@@ -25,7 +25,7 @@ from lightning_native.errors import StaleControllerError
 from lightning_native.lightning.local import cloud_environ
 from lightning_native.lightning.session import cloud_name, connect
 
-_LOOK_SECONDS = 0.05
+_POLL_SECONDS = 0.05
 
 
 class RunObserver:
@@ -116,7 +116,7 @@ def _watch_for_stop(
             cancellation.request()
         elif requested == "graceful":
             cancellation.drain()
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
     with contextlib.suppress(Exception):
         observer.on_stop()
 
@@ -129,10 +129,10 @@ def _drive(folder: RunFolder, local_cloud: Path | None, cancellation: Cancellati
             cloud_name=cloud_name(),
             journal=journal,
             cancellation=cancellation,
-            step_ended=lambda name, step: _tell_step(observer, name, step),
+            step_ended=lambda name, step: _report_step(observer, name, step),
             on_start=observer.on_start,
         )
-    _tell_run(observer, result.state, result.message)
+    _report_run(observer, result.state, result.message)
     return 0 if result.state == "completed" else 1
 
 
@@ -143,10 +143,10 @@ def _fail(folder: RunFolder, message: str, observer: RunObserver) -> None:
         steps = [step.name for step in plan.steps]
         journal.drive(plan.run_id, plan.name, "", os.getpid(), steps).end("failed", message)
     folder.discard_secrets()
-    _tell_run(observer, "failed", message)
+    _report_run(observer, "failed", message)
 
 
-def _tell_step(observer: RunObserver, name: str, result: StepResult) -> None:
+def _report_step(observer: RunObserver, name: str, result: StepResult) -> None:
     try:
         observer.step_ended(name, result)
     except Exception:
@@ -154,7 +154,7 @@ def _tell_step(observer: RunObserver, name: str, result: StepResult) -> None:
         traceback.print_exc()
 
 
-def _tell_run(observer: RunObserver, state: RunState, message: str) -> None:
+def _report_run(observer: RunObserver, state: RunState, message: str) -> None:
     try:
         observer.run_ended(state, message)
     except Exception:

@@ -71,10 +71,10 @@ class TemplateStudio:
         self._requirements = requirements
         self._owner = owner
         journal = context.journal.journal
-        self._make_for(expected_python(journal, context.cloud_name, context.cloud.machine_python))
+        self._name_for(expected_python(journal, context.cloud_name, context.cloud.machine_python))
         self.prepared = SingleFlight(self.studio_name, self._prepare, context.cancellation)
 
-    def _make_for(self, python: str) -> None:
+    def _name_for(self, python: str) -> None:
         """Set its fingerprint and name from its content and from the machine's version of Python."""
         context, step = self._context, self._step
         # A mapping, so that no studio of an earlier version has the same name: a run may still use it. Earlier names
@@ -96,23 +96,23 @@ class TemplateStudio:
     def _prepare(self) -> PreparedStudio:
         expected = self._python
         try:
-            return self._find_or_make()
+            return self._find_or_create()
         except OtherPython as other:
-            self._make_for(other.interpreter.python)
+            self._name_for(other.interpreter.python)
         try:
-            return self._find_or_make()
+            return self._find_or_create()
         except OtherPython as other:
             raise CloudError(
                 f"of two new studios for one environment, one has Python {self._python} and one "
                 f"{other.interpreter.python}, where {expected} was expected; its machines must agree"
             ) from other
 
-    def _find_or_make(self) -> PreparedStudio:
+    def _find_or_create(self) -> PreparedStudio:
         # Before any check of its users, because a studio that is used is not pruned.
         self._context.journal.use(self.studio_name)
         # Runs of other processes wait here, and then find the studio ready.
         with locked(self.fingerprint):
-            return self._find() or self._make()
+            return self._find() or self._create()
 
     def _find(self) -> PreparedStudio | None:
         journal, cloud = self._context.journal.journal, self._context.cloud
@@ -129,7 +129,7 @@ class TemplateStudio:
         journal.forget_studio(self._context.cloud_name, self.studio_name)
         return None
 
-    def _make(self) -> PreparedStudio:
+    def _create(self) -> PreparedStudio:
         self._record(ready=False)
         self._context.journal.lease("studio", self.studio_name, on_release="stop" if self._shared else "delete")
         handle = self._context.cloud.create_studio(self.studio_name)

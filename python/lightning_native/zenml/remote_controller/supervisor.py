@@ -25,7 +25,7 @@ from lightning_native.zenml.remote_controller.supervisor_spec import SupervisorS
 
 # How often the process that drives the run may die before the run is given up.
 _MOST_LIVES = 3
-_LOOK_SECONDS = 0.2
+_POLL_SECONDS = 0.2
 _RELEASE_SECONDS = 120.0
 
 
@@ -81,7 +81,7 @@ def _drive(spec: SupervisorSpec, stop: _Stop, logs: "_Logs") -> int:
                 child.send_signal(signal.SIGTERM)
                 _wait(child)
             logs.show()
-            stop.wait(_LOOK_SECONDS)
+            stop.wait(_POLL_SECONDS)
         if child.returncode >= 0 or stop.requested:
             return child.returncode if child.returncode >= 0 else 1
         sys.stderr.write(f"the process that drives the run died of signal {-child.returncode} (life {life})\n")
@@ -135,7 +135,7 @@ def _release_isolated_steps(logs: _Logs) -> None:
         for folder in driven:
             folder.request_stop(graceful=False)
         logs.show()
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
 
 
 def _leave(spec: SupervisorSpec, code: int, *, stopped: bool) -> None:
