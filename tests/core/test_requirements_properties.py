@@ -1,4 +1,4 @@
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
@@ -23,7 +23,10 @@ def test_dedupe_equals_sorted_set(lines):
     assert dedupe_requirements(lines) == sorted(set(filter(None, lines)))
 
 
+# Both 2 and 2a1 are less than 2.post1; 2.post1.dev0 is not.
 @given(specifiers, specifiers, st.lists(versions | st.just("1.0+local"), max_size=30))
+@example("==2.*,!=0", "<2.post1", ["2", "2a1", "2.post0", "2.post1"])
+@example(">=2.post1.dev0", "<2.post1", ["2", "2.post1.dev0", "2.post1"])
 def test_a_merged_specifier_accepts_exactly_the_versions_that_both_accept(left, right, candidates):
     def accepted_by_both(version):
         return all(SpecifierSet(each).contains(version, prereleases=True) for each in (left, right))

@@ -3,7 +3,7 @@ use std::fmt;
 
 use hashbrown::{HashMap, hash_map::Entry};
 
-use pep440_rs::{Operator, Version, VersionSpecifier, VersionSpecifiers};
+use pep440_rs::{Operator, Version, VersionSpecifier};
 use version_ranges::Ranges;
 
 use super::{
@@ -312,7 +312,16 @@ fn specifiers(item: &Item) -> impl Iterator<Item = &VersionSpecifier> {
 
 fn accepted(item: &Item) -> Ranges<Version> {
     match &item.version {
-        ItemVersion::Specifiers(all) if !all.is_empty() => all.iter().cloned().collect::<VersionSpecifiers>().into(),
-        _ => Ranges::full(),
+        ItemVersion::Specifiers(all) => all.iter().map(range).fold(Ranges::full(), |all, one| all.intersection(&one)),
+        ItemVersion::Url(_) => Ranges::full(),
     }
+}
+
+fn range(specifier: &VersionSpecifier) -> Ranges<Version> {
+    let version = specifier.version();
+    if *specifier.operator() == Operator::LessThan && version.is_post() && !version.any_prerelease() {
+        // The crate's range for `<2.post1` ends before 2, which that accepts: it excludes pre-releases of 2.post1 alone.
+        return Ranges::strictly_lower_than(version.clone().with_dev(Some(0)));
+    }
+    specifier.clone().into()
 }
