@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import lightning_native
 from lightning_native.emulator import LocalCloud
 from lightning_native.engine.plan import RunPlan, StepPlan
 from lightning_native.engine.record.journal import Journal
@@ -25,10 +26,10 @@ DRIVER = Path(__file__).parent / "driver.py"
 
 @cache
 def _zygote(url: str) -> Zygote:
+    # The package of this checkout, which may be another than the installed one.
+    path = os.pathsep.join([str(DRIVER.parent), str(Path(lightning_native.__file__).parents[1])])
     # The SDK reads the address when it is imported.
-    return Zygote(
-        ("lightning_sdk", "driver"), {**os.environ, "LIGHTNING_CLOUD_URL": url, "PYTHONPATH": str(DRIVER.parent)}
-    )
+    return Zygote(("lightning_sdk", "driver"), {**os.environ, "LIGHTNING_CLOUD_URL": url, "PYTHONPATH": path})
 
 
 class Runner:

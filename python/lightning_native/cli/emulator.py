@@ -8,13 +8,15 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from lightning_native.emulator import Faults, read_environ, stop_server
 from lightning_native.emulator.state.faults import FORMER_KINDS, KINDS
+from lightning_native.emulator.state.profile import PARTS, PROFILES, option_of, profile_of
 from lightning_native.emulator.state.root import root_folder
 from lightning_native.emulator.state.server_file import exports
 from lightning_native.errors import EmulatorError
@@ -44,6 +46,43 @@ def _machine_seconds(text: str) -> tuple[str, float]:
     return slug, _seconds(seconds)
 
 
+def _truth(text: str) -> bool:
+    known = {"yes": True, "true": True, "1": True, "no": False, "false": False, "0": False}
+    if text.lower() not in known:
+        raise ValueError(text)
+    return known[text.lower()]
+
+
+def _dollars(text: str) -> float:
+    value = float(text)
+    if not value >= 0:
+        raise ValueError(text)
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise ValueError(text)
+    return value
+
+
+def _kind_of(default: Any) -> Callable[[str], Any]:
+    """Return the function that reads a part's value."""
+    if isinstance(default, bool):
+        return _truth
+    if isinstance(default, int):
+        return _count
+    return _dollars if default == float("inf") else _seconds
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "no limit" if value == float("inf") else f"{value:g}"
+
+
+_truth.__name__, _dollars.__name__, _count.__name__ = "yes or no", "dollars", "count"
 _seconds.__name__, _rate.__name__, _machine_seconds.__name__ = "seconds", "rate", "SLUG=SECONDS"
 
 
@@ -84,6 +123,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="'REQ …'",
         help="requirements that strict machines begin with (default: as on the platform, but for torch)",
     )
+    parser.add_argument(
+        "--profile",
+        choices=list(PROFILES),
+        default="quick",
+        help="how much of the platform's behaviour to model (default: quick)",
+    )
+    parts = parser.add_argument_group("parts of the profile", "values instead of those of the profile")
+    for part in PARTS:
+        parts.add_argument(
+            option_of(part.name),
+            type=_kind_of(part.default),
+            default=argparse.SUPPRESS,
+            metavar="yes|no" if isinstance(part.default, bool) else "N",
+            help=f"{part.metadata['help']} (platform: {_shown(part.metadata['platform'])})",
+        )
     parser.add_argument("--stop-with-stdin", action="store_true", help="stop when stdin ends")
     parser.add_argument("--verbose", action="store_true", help="log more")
     parser.set_defaults(action=_serve)
@@ -212,6 +266,7 @@ def _serve(args: argparse.Namespace) -> None:
         python=args.python,
         index=not args.no_index,
         preinstalled=None if args.preinstalled is None else tuple(args.preinstalled.split()),
+        profile=profile_of(args.profile, {part.name: vars(args)[part.name] for part in PARTS if part.name in args}),
     )
     options = Options(port=args.port, stop_with_stdin=args.stop_with_stdin)
     root = Path(tempfile.mkdtemp(prefix="lightning-native-cloud-")) if args.ephemeral else _root(args)

@@ -12,6 +12,7 @@ from typing import IO
 from lightning_native.child_process import python_module
 from lightning_native.emulator.client.local_cloud import strict_arguments
 from lightning_native.emulator.host.keep_alive import is_kept
+from lightning_native.emulator.state.profile import profile_arguments
 from lightning_native.emulator.state.root import LIFELINE, LOG_FILE, START_LOCK, lock_root, open_private, open_root
 from lightning_native.emulator.state.server_file import read_environ, read_server, warn_of_kept
 from lightning_native.errors import EmulatorError
@@ -24,6 +25,7 @@ _POLL_SECONDS = 0.01
 
 _STRICT, _PYTHON = "LIGHTNING_NATIVE_STRICT", "LIGHTNING_NATIVE_PYTHON"
 _NO_INDEX, _PREINSTALLED = "LIGHTNING_NATIVE_NO_INDEX", "LIGHTNING_NATIVE_PREINSTALLED"
+_PROFILE, _CLOCK_RATE = "LIGHTNING_NATIVE_PROFILE", "LIGHTNING_NATIVE_CLOCK_RATE"
 
 
 def is_strict() -> bool:
@@ -128,6 +130,12 @@ def _is_set(name: str) -> bool:
 
 
 def _arguments() -> list[str]:
+    profile, rate = os.environ.get(_PROFILE, ""), os.environ.get(_CLOCK_RATE, "")
+    timed = [*(profile_arguments(profile, {}) if profile else []), *([f"--clock-rate={rate}"] if rate else [])]
+    return [*timed, *_strict_arguments()]
+
+
+def _strict_arguments() -> list[str]:
     if not is_strict():
         return []
     preinstalled = os.environ.get(_PREINSTALLED)

@@ -15,6 +15,7 @@ from typing import Any
 
 from lightning_native.child_process import python_module
 from lightning_native.emulator.client.fault_client import Faults
+from lightning_native.emulator.state.profile import profile_arguments
 from lightning_native.emulator.state.root import (
     LOG_FILE,
     lock_root,
@@ -52,6 +53,9 @@ class LocalCloud:
         python: the version of Python that strict machines have, such as 3.12; the platform's when None.
         index: whether strict machines reach the package index, or nothing but this computer.
         preinstalled: the requirements of what strict machines have; what the platform has when None.
+        profile: how much of the platform's behaviour over time it models: `quick`, `platform` or `free-plan`.
+        parts: values of single parts of the profile, such as `{"snapshot_seconds": 300}`; see
+            `lightning_native.emulator.state.profile.Profile`.
 
     Attributes:
         root: the folder.
@@ -79,7 +83,10 @@ class LocalCloud:
         python: str | None = None,
         index: bool = True,
         preinstalled: Sequence[str] | None = None,
+        profile: str = "quick",
+        parts: Mapping[str, float] | None = None,
     ) -> None:
+        profiled = profile_arguments(profile, dict(parts or {}))
         self._temporary = Path(tempfile.mkdtemp(prefix="lightning-native-cloud-")) if root is None else None
         self.root = self._temporary or root_folder(root or "").absolute()
         self._arguments = [
@@ -90,6 +97,7 @@ class LocalCloud:
             *([] if namespaces else ["--no-namespace"]),
             *(["--strip-home-prefix"] if strip_home_prefix else []),
             *strict_arguments(strict=strict, python=python, index=index, preinstalled=preinstalled),
+            *profiled,
             *(f"--machine-seconds={slug}={seconds}" for slug, seconds in (machine_seconds or {}).items()),
         ]
         self._process: subprocess.Popen[bytes] | None = None

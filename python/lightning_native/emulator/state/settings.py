@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from lightning_native.emulator.state.profile import QUICK, Profile
+
 
 @dataclass
 class Settings:
@@ -19,6 +21,7 @@ class Settings:
         python: the version of their Python, such as 3.12, in strict mode; the platform's when None.
         index: whether they reach the package index, in strict mode.
         preinstalled: the requirements of what they have, in strict mode; what the platform has when None.
+        profile: how much of the platform's behaviour over time it models.
 
     """
 
@@ -33,6 +36,7 @@ class Settings:
     python: str | None = None
     index: bool = True
     preinstalled: tuple[str, ...] | None = None
+    profile: Profile = QUICK
 
     def boot_seconds_of(self, machine: str) -> float:
         """Return the boot time of a studio's machine."""
