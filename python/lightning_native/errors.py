@@ -18,7 +18,9 @@
     ├── CredentialsError                 no way to sign in to Lightning
     ├── CloudError                       Lightning refused or failed a call
     │   ├── ControllerGoneError          the studio of a run's controller does not exist any more
-    │   └── OutOfCapacityError           no machine of the requested kind is free
+    │   └── RefusedError                 Lightning refused a call, and would refuse it again
+    │       ├── OutOfFundsError          the account has no money left
+    │       └── OutOfCapacityError       no machine of the requested kind can be had here
     ├── EmulatorError                    the local cloud cannot start or do a requested action
     ├── StaleControllerError             another process has taken over the run
     ├── RunFailedError                   a run ended with failed steps
@@ -99,8 +101,16 @@ class ControllerGoneError(CloudError):
     """The studio of a controller does not exist any more: the controller has ended its run, or a person deleted it."""
 
 
-class OutOfCapacityError(CloudError):
-    """No machine of the requested kind is free."""
+class RefusedError(CloudError):
+    """Lightning refused a call, and would refuse it again; the message has its reason."""
+
+
+class OutOfFundsError(RefusedError):
+    """The account has no money left; top it up, and resume the run."""
+
+
+class OutOfCapacityError(RefusedError):
+    """No machine of the requested kind can be had here: none is free, or the cloud account or the plan has none."""
 
 
 class EmulatorError(LightningNativeError):

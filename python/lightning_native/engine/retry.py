@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from lightning_native.errors import CloudError, OutOfCapacityError
+from lightning_native.errors import CloudError, RefusedError
 
 T = TypeVar("T")
 # Seconds that calls may fail in a row: longer than an outage that heals by itself.
@@ -55,14 +55,14 @@ def retry(
         goes_on: returns, after a failure, whether another try can succeed.
 
     Raises:
-        CloudError: the last failure. OutOfCapacityError is never repeated, because another machine is tried then.
+        CloudError: the last failure. RefusedError is never repeated, because the answer would be the same.
     """
     deadline = time.monotonic() + (float("inf") if policy.seconds is None else policy.seconds)
     delay, failures = policy.shortest, 0
     while True:
         try:
             return action()
-        except OutOfCapacityError:
+        except RefusedError:
             raise
         except CloudError:
             failures += 1
