@@ -10,7 +10,7 @@ from lightning_native.lightning.errors import cloud_errors, is_gone
 FUNDS = "insufficient balance to start the cloud space, top up and try again"
 
 
-class ApiException(Exception):
+class ApiError(Exception):
     """An error with the shape of the SDK's."""
 
     def __init__(self, status: int, body: object) -> None:
@@ -20,14 +20,10 @@ class ApiException(Exception):
 
 
 def raised(error: BaseException, cause: BaseException | None = None) -> CloudError:
+    # The SDK's retries raise an error of their own while they handle the cause.
+    error.__context__ = cause
     with pytest.raises(CloudError) as info, cloud_errors("start studio 'x' on L4"):
-        if cause is None:
-            raise error
-        try:
-            raise cause
-        except type(cause):
-            # As the SDK's retries do.
-            raise error  # noqa: B904
+        raise error
     return info.value
 
 
@@ -36,18 +32,18 @@ def answer(message: str, code: int = 9) -> bytes:
 
 
 def test_the_words_of_a_refusal_reach_the_user() -> None:
-    error = raised(ApiException(400, answer(FUNDS)))
+    error = raised(ApiError(400, answer(FUNDS)))
     assert str(error) == f"cannot start studio 'x' on L4: {FUNDS}"
     assert isinstance(error, OutOfFundsError)
 
 
 @pytest.mark.parametrize("body", [None, b"", b"<html>", b"[]", b'{"code": 3}', "\ufffd"])
 def test_an_answer_without_words_keeps_its_status(body: object) -> None:
-    assert str(raised(ApiException(400, body))) == "cannot start studio 'x' on L4: (400)"
+    assert str(raised(ApiError(400, body))) == "cannot start studio 'x' on L4: (400)"
 
 
 def test_the_words_behind_the_sdks_last_try_are_found() -> None:
-    error = raised(Exception("The call request failed to reach the server"), ApiException(429, answer("slow down", 8)))
+    error = raised(Exception("The call request failed to reach the server"), ApiError(429, answer("slow down", 8)))
     assert str(error).endswith(": slow down")
     assert type(error) is CloudError
 
@@ -67,10 +63,10 @@ def test_the_words_behind_the_sdks_last_try_are_found() -> None:
     ],
 )
 def test_a_refusal_is_of_the_kind_of_its_reason(status: int, message: str, kind: type[CloudError]) -> None:
-    assert type(raised(ApiException(status, answer(message)))) is kind
+    assert type(raised(ApiError(status, answer(message)))) is kind
 
 
 def test_only_a_404_of_the_error_itself_means_gone() -> None:
-    assert is_gone(ApiException(404, b""))
-    assert not is_gone(ApiException(400, b""))
+    assert is_gone(ApiError(404, b""))
+    assert not is_gone(ApiError(400, b""))
     assert not is_gone(Exception("does not exist"))

@@ -15,6 +15,7 @@ from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.services import studios
 from lightning_native.emulator.services.commands import output_of
+from lightning_native.emulator.services.jobs import billing
 from lightning_native.emulator.services.jobs.job_runner import runner_of
 from lightning_native.emulator.services.jobs.states import is_final
 from lightning_native.emulator.services.signatures import signature
@@ -119,7 +120,7 @@ def total_cost(cloud: Cloud) -> float:
     several = sum(item.spent for item in cloud.multi_machine_jobs)
     return (
         sum(studios.cost(cloud, studio) for studio in cloud.studios)
-        + sum(runner_of(cloud, job).cost for job in cloud.jobs)
+        + sum(billing.cost(cloud, job) for job in cloud.jobs)
         + several
     )
 
@@ -141,7 +142,7 @@ def _teamspace(cloud: Cloud, teamspace: Teamspace) -> str:
             escape(job.state),
             escape(job.machine),
             escape(timestamp(job.started_at) or ""),
-            _money(runner_of(cloud, job).cost),
+            _money(billing.cost(cloud, job)),
         ]
         for job in cloud.jobs
         if job.teamspace_id == teamspace.id
@@ -188,7 +189,7 @@ async def _job(request: Request) -> Response:
     output = runner_of(cloud, job).output
     message = f" · {escape(job.message)}" if job.message else ""
     state = f'<p><a href="/">All</a> · <b id="state">{escape(job.state)}</b>{message} · {escape(job.machine)} · attempt'
-    cost = _money(runner_of(cloud, job).cost)
+    cost = _money(billing.cost(cloud, job))
     log = _tail(output.read_bytes() if output.exists() else b"")
     running = not is_final(job.state)
     return _html(f"Job {job.name}", f"{state} {job.attempt} · {cost}</p>{log}", refresh=running)

@@ -183,10 +183,10 @@ async def _start_step(cloud: Cloud, pipeline: Pipeline, step: dict[str, Any]) ->
 
 def _update(cloud: Cloud, status: dict[str, Any], resource: Job | MultiMachineJob) -> None:
     if isinstance(resource, Job):
-        status.update(state=resource.state, message=resource.message)
+        status.update(state=states.shown(resource.state), message=resource.message)
         times = (resource.started_at, resource.stopped_at)
     else:
-        status.update(state=multi_machine.state_of(cloud, resource))
+        status.update(state=states.shown(multi_machine.state_of(cloud, resource)))
         machines = multi_machine.machines_of(cloud, resource)
         times = (
             min((job.started_at for job in machines if job.started_at is not None), default=None),

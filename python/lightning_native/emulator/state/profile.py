@@ -25,6 +25,7 @@ class Profile:
     platform_lines: bool = _part(False, True, "whether a job's log begins with lines of the platform")
     save_seconds: float = _part(0.0, 30.0, "how long a job is pending after its command, while its outputs are saved")
     log_seconds: float = _part(0.0, 120.0, "how long after a job's end its log appears")
+    steps_by_id: bool = _part(False, True, "whether the jobs of pipelines are found by their ids only")
     # Studios.
     ready_seconds: float = _part(0.0, 80.0, "how long python, pip and uv of a studio that runs refuse to work")
     restore_seconds: float = _part(0.0, 20.0, "how long the start of a studio that runs already goes on")

@@ -89,7 +89,9 @@ class Studio:
 class Job:
     """A job on one machine; also one machine of a job on several, or a step of a pipeline.
 
-    `specification` is the request, `state` a word of the API, `spent` the cost of earlier attempts.
+    `specification` is the request, `state` a word of the API or `saving`, `outcome` the final state of a job that
+    saves its outputs, `spent` the cost of earlier attempts. It is billed from `billed_at`, when its machine is made
+    ready, and runs from `started_at`.
     """
 
     id: str
@@ -107,12 +109,14 @@ class Job:
     pipeline_id: str = ""
     rank: int = 0
     extra_env: dict[str, str] = field(default_factory=dict)
+    billed_at: float | None = None
     started_at: float | None = None
     stopped_at: float | None = None
     pid: int = 0
     process: str = ""
     exit_code: int | None = None
     message: str = ""
+    outcome: str = ""
     spent: float = 0.0
     restarts: int = 0
     was_interrupted: bool = False

@@ -96,11 +96,11 @@ class Cursor:
         count = 0
         for job in self.jobs:
             number, offset = self.places.get(job.id, [0, 0])
-            output = runner_of(cloud, job).output
-            if not output.exists():
+            runner = runner_of(cloud, job)
+            if runner.log_is_late or not runner.output.exists():
                 continue
             for line in read_lines(
-                output, cloud.clock, number=number, offset=offset, is_complete=runner_of(cloud, job).log_is_whole
+                runner.output, cloud.clock, number=number, offset=offset, is_complete=runner.log_is_whole
             ):
                 self.places[job.id] = [line.number + 1, line.offset]
                 if wanted(line):
@@ -214,6 +214,10 @@ async def _download(request: Request) -> Response:
     jobs = [job for job in cloud.jobs if request.path_params["job"] in (job.id, job.multi_machine_id)]
     if not jobs:
         raise ApiError(404, f"job {request.path_params['job']} not found")
+    late = [job for job in jobs if runner_of(cloud, job).log_is_late]
+    if any(cloud.clock.now() < (job.stopped_at or 0.0) + cloud.settings.profile.log_seconds / 2 for job in late):
+        # Later, there is a file that is still empty.
+        raise ApiError(404, f"the logs of job {late[0].name} have not been uploaded yet")
     return reply({"url": f"{address_of(request)}/storage/logs/{sign(cloud, {'jobs': [job.id for job in jobs]})}"})
 
 

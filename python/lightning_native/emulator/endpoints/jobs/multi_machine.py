@@ -12,7 +12,7 @@ from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
 from lightning_native.emulator.endpoints.jobs import tags
 from lightning_native.emulator.services.jobs import multi_machine
-from lightning_native.emulator.services.jobs.states import COMPLETED, FAILED, PENDING, RUNNING, STOPPED, STOPPING
+from lightning_native.emulator.services.jobs.states import COMPLETED, FAILED, PENDING, RUNNING, STOPPED, STOPPING, shown
 from lightning_native.emulator.services.jobs.tags import ensure
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import MultiMachineJob
@@ -61,12 +61,12 @@ def to_api(cloud: Cloud, several: MultiMachineJob) -> dict[str, Any]:
         "machines": several.machines,
         "maxRunAttempts": several.max_attempts,
         "currentRunAttempt": several.attempt,
-        "state": _STATE + _STATES[multi_machine.state_of(cloud, several)],
+        "state": _STATE + _STATES[shown(multi_machine.state_of(cloud, several))],
         "desiredState": _STATE + ("STOP" if several.is_stopping else "RUNNING"),
         "status": status,
         "spec": {"image": "", "cloudspaceId": "", "command": "", **several.specification},
         "tags": tags.to_api(cloud, several.tags),
-        "totalCost": multi_machine.cost(cloud, several),
+        "totalCost": multi_machine.reported_cost(cloud, several),
         "message": multi_machine.message_of(cloud, several),
         "createdAt": timestamp(several.created_at),
         "updatedAt": timestamp(several.created_at),

@@ -11,8 +11,9 @@ from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
 from lightning_native.emulator.endpoints.jobs import tags
-from lightning_native.emulator.services.jobs import single_machine
+from lightning_native.emulator.services.jobs import billing, single_machine
 from lightning_native.emulator.services.jobs.job_runner import runner_of
+from lightning_native.emulator.services.jobs.states import shown
 from lightning_native.emulator.services.jobs.tags import ensure
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Job
@@ -35,7 +36,7 @@ def to_api(cloud: Cloud, job: Job) -> dict[str, Any]:
         "userId": job.user_id,
         "multiMachineJobId": job.multi_machine_id,
         "pipelineId": job.pipeline_id,
-        "state": job.state,
+        "state": shown(job.state),
         "message": job.message,
         "spec": {
             "image": "",
@@ -46,8 +47,9 @@ def to_api(cloud: Cloud, job: Job) -> dict[str, Any]:
             "currentRunAttempt": job.attempt,
         },
         "tags": tags.to_api(cloud, job.tags),
-        "totalCost": runner_of(cloud, job).cost,
+        "totalCost": billing.reported_cost(cloud, job),
         "restartCount": job.restarts,
+        "interruptionNoticeReceived": job.was_interrupted,
         "privateIpAddress": "127.0.0.1",
         "publicIpAddress": "127.0.0.1",
         "createdAt": timestamp(job.created_at),
@@ -77,20 +79,26 @@ async def _list(request: Request) -> Response:
         to_api(cloud, job)
         for job in cloud.jobs
         if job.teamspace_id == teamspace.id
+        and not _is_hidden(cloud, job)
         and (not standalone or not job.multi_machine_id)
         and query.get("multiMachineJobId") in (None, "", job.multi_machine_id)
         and query.get("cloudspaceId") in (None, "", job.specification.get("cloudspaceId"))
         and query.get("userId") in (None, "", job.user_id)
-        and query.get("state") in (None, "", job.state)
+        and query.get("state") in (None, "", shown(job.state))
         and (not wanted or wanted.intersection(job.tags))
     ]
     return reply({"jobs": found, "nextPageToken": ""})
 
 
+def _is_hidden(cloud: Cloud, job: Job) -> bool:
+    return bool(job.pipeline_id) and cloud.settings.profile.steps_by_id
+
+
 async def _find(request: Request) -> Response:
     cloud, teamspace = cloud_of(request), teamspace_of(request)
     for job in cloud.jobs:
-        if job.teamspace_id == teamspace.id and job.name == request.query_params.get("name"):
+        wanted = job.teamspace_id == teamspace.id and job.name == request.query_params.get("name")
+        if wanted and not _is_hidden(cloud, job):
             return reply(to_api(cloud, job))
     raise ApiError(404, f"job {request.query_params.get('name')} not found")
 

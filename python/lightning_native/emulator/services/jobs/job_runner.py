@@ -1,17 +1,19 @@
 """The runner of a job: it begins with a snapshot of a studio, has one or more attempts, and ends in a final state.
 
-The machine is created while it boots, so that a job runs `job_start_seconds` after its submission and not later.
+The machine is created while it boots, so that a job runs `job_start_seconds` after its snapshot and not later.
 """
 
 import asyncio
 import contextlib
 import shlex
+import shutil
+from collections.abc import Coroutine
+from typing import Any
 
-from lightning_native.emulator.catalog import MACHINES
 from lightning_native.emulator.host import processes
 from lightning_native.emulator.host.log_file import record_times
 from lightning_native.emulator.services.files.drive import drive_folder
-from lightning_native.emulator.services.jobs import artifacts, mounts
+from lightning_native.emulator.services.jobs import artifacts, billing, mounts
 from lightning_native.emulator.services.jobs.snapshots import Snapshots, run_of
 from lightning_native.emulator.services.jobs.states import (
     COMPLETED,
@@ -19,6 +21,7 @@ from lightning_native.emulator.services.jobs.states import (
     PENDING,
     RESTARTING,
     RUNNING,
+    SAVING,
     STOPPED,
     STOPPING,
     is_final,
@@ -26,6 +29,7 @@ from lightning_native.emulator.services.jobs.states import (
 from lightning_native.emulator.services.variables import ENTER_HOME, job_variables
 from lightning_native.emulator.state.cloud import Cloud, logger
 from lightning_native.emulator.state.records import Job, Studio
+from lightning_native.errors import EmulatorError
 
 # The shell exists as soon as the machine does, and waits for the line that lets it begin.
 _SHELL = f'read -r go && exec </dev/null && {{ {ENTER_HOME}; bash "$0"; printf %s "$?" > "$1"; }}'
@@ -35,7 +39,7 @@ _STOP_AGAIN_SECONDS = 1.0
 
 
 class JobRunner:
-    """One job: its files, its cost, and its way to a final state.
+    """One job: its files, and its way to a final state.
 
     Attributes:
         folder: the folder that holds all of the job.
@@ -59,17 +63,17 @@ class JobRunner:
         self.finished = cloud.end_of(job.id)
         # The task that creates its machine while it boots.
         self._machine: asyncio.Task[processes.Process] | None = None
+        self._files_ready = asyncio.Event()
+        # Set by a request to end the job, which ends every wait.
+        self._ending = asyncio.Event()
         # An interruption is complete before the next attempt begins, whose processes it would end as well.
         self._interrupting = asyncio.Lock()
 
     @property
-    def cost(self) -> float:
-        """The cost of the job so far, in dollars."""
-        job = self._job
-        if job.started_at is None:
-            return job.spent
-        hours = ((job.stopped_at or self._cloud.clock.now()) - job.started_at) / 3600
-        return job.spent + hours * MACHINES[job.machine].hourly(bool(job.specification.get("spot")))
+    def log_is_late(self) -> bool:
+        """Whether the log of the ended job is not there yet."""
+        seconds, job = self._cloud.settings.profile.log_seconds, self._job
+        return is_final(job.state) and self._cloud.clock.now() < (job.stopped_at or 0.0) + seconds
 
     @property
     def log_is_whole(self) -> bool:
@@ -81,22 +85,42 @@ class JobRunner:
         return self._cloud.studios.get(self._job.specification.get("cloudspaceId") or "")
 
     async def prepare(self) -> None:
-        """Create the job's folder: the studio's files as they are now, or as they were for the same run."""
+        """Create the job's folder, with its files unless these take time."""
         self.folder.mkdir(parents=True)
         self.output.touch()
         studio = self._studio
-        try:
-            if studio is None:
-                self.home.mkdir()
-                self._cloud.give(self.home, self.home)
-                return
-            await self._cloud.service(Snapshots).copy_files(self._job, studio, self.folder)
-            if studio.instance is not None and not run_of(self._job):
-                # A user may change the environment of a running studio at any moment; a stopped studio waits for us.
-                await asyncio.to_thread(self._copy_environment)
-        except BaseException:
-            self._cloud.discard(self.folder)
-            raise
+        if studio is not None:
+            self._report("Snapshotting Studio")
+        if studio is None or not self._cloud.service(Snapshots).take_time:
+            try:
+                await self._copy_files(studio)
+            except BaseException:
+                self._cloud.discard(self.folder)
+                raise
+
+    async def _copy_files(self, studio: Studio | None) -> None:
+        """Give the job the files of its studio as they are now, or as they were for the same run."""
+        cloud = self._cloud
+        if studio is None:
+            self.home.mkdir()
+            cloud.give(self.home, self.home)
+            return
+        # Renamed at the end, because a job that has its home has all of it.
+        partial = self.folder / "snapshot"
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        await cloud.service(Snapshots).copy_files(self._job, studio, partial)
+        if cloud.studios.get(studio.id) is not studio:
+            raise EmulatorError("its studio was deleted before the snapshot was taken")
+        (partial / "home").rename(self.home)
+        if studio.instance is not None and not run_of(self._job):
+            # A user may change the environment of a running studio at any moment; a stopped studio waits for us.
+            await asyncio.to_thread(self._copy_environment)
+
+    @property
+    def needs_studio(self) -> bool:
+        """Whether its machine is being made from files that it has, so that its studio has to stay as it is."""
+        return self._files_ready.is_set() and self._machine is not None
 
     def begin(self) -> None:
         """Run the job in the background from its present state to a final one."""
@@ -110,6 +134,9 @@ class JobRunner:
     async def _create_machine(self) -> processes.Process:
         """Create the machine of the job, and return the process that waits to run its command."""
         cloud, job = self._cloud, self._job
+        if not self.home.exists():
+            await self._copy_files(self._studio)
+        self._files_ready.set()
         await asyncio.to_thread(self._copy_environment)
         await asyncio.to_thread(artifacts.note_files, self.home, self._note)
         (self.folder / "exit_code").unlink(missing_ok=True)
@@ -146,6 +173,10 @@ class JobRunner:
         if is_final(job.state):
             # The job was stopped before this task began.
             return
+        if job.state == SAVING:
+            # An earlier server was saving its outputs.
+            await self._finish(job.outcome)
+            return
         if job.state == STOPPING and not job.pid:
             if self._machine is None:
                 # An earlier server was stopping it.
@@ -175,18 +206,47 @@ class JobRunner:
         cloud, job = self._cloud, self._job
         waiting = job.state
         asked_at = job.created_at if waiting == PENDING else cloud.clock.now()
-        await cloud.clock.sleep(asked_at + cloud.settings.job_start_seconds_of(job.machine) - cloud.clock.now())
+        if self.home.exists():
+            self._files_ready.set()
+        else:
+            await self._first_of(self._files_ready.wait(), self.machine_created())
+            asked_at = cloud.clock.now()
+        await self._sleep(asked_at + cloud.settings.job_start_seconds_of(job.machine) - cloud.clock.now())
         while job.state == waiting and cloud.faults.is_out_of_capacity(job.machine):
             await asyncio.sleep(_CAPACITY_POLL_SECONDS)
+        provisioning = cloud.settings.profile.provision_seconds
+        if job.state == waiting and provisioning:
+            job.billed_at = cloud.clock.now()
+            await self._sleep(provisioning)
         await self.machine_created()
         if job.state != waiting or self._machine is None:
             return None
         if (error := self._machine.exception()) is not None:
-            job.message = f"its machine cannot be made: {error}"
+            job.message, job.billed_at = f"its machine cannot be made: {error}", None
             await self._finish(FAILED)
             return None
         made, self._machine = self._machine.result(), None
         return made
+
+    async def _sleep(self, seconds: float) -> None:
+        """Wait so many simulated seconds, or until the job is asked to end."""
+        if seconds > 0:
+            await self._first_of(self._cloud.clock.sleep(seconds))
+
+    async def _first_of(self, *waits: Coroutine[Any, Any, Any]) -> None:
+        """Wait until one of these is done, or the job is asked to end."""
+        tasks = [asyncio.create_task(wait) for wait in (*waits, self._ending.wait())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+
+    def _report(self, line: str) -> None:
+        """Add a line of the platform to the job's log."""
+        if self._cloud.settings.profile.platform_lines:
+            with self.output.open("a") as output:
+                output.write(f"{line}\n")
 
     async def machine_created(self) -> None:
         """Wait until the machine is created, if the job boots."""
@@ -197,6 +257,7 @@ class JobRunner:
         cloud, job = self._cloud, self._job
         job.pid, job.process = process.pid, process.identity
         job.started_at = cloud.clock.now()
+        self._report(f"Machine available after {job.started_at - job.created_at:.0f}s")
         job.state = RUNNING
         process.go()
         cloud.jobs.save(job)
@@ -243,10 +304,10 @@ class JobRunner:
             else "its process was killed, or it was lost while the local cloud was not running"
         )
         if job.attempt < int(job.specification.get("maxRunAttempts") or 1):
-            job.spent = self.cost
+            job.spent = billing.cost(self._cloud, job)
             job.attempt += 1
             job.restarts += 1
-            job.state, job.pid, job.started_at, job.message = RESTARTING, 0, None, ""
+            job.state, job.pid, job.billed_at, job.started_at, job.message = RESTARTING, 0, None, None, ""
             self._cloud.jobs.save(job)
             return ""
         job.message = reason
@@ -259,15 +320,16 @@ class JobRunner:
         cloud.forget_namespace(job.marker)
         mounts.unmount(cloud, job)
         creating, self._machine = self._machine, None
-        if creating is not None and creating.exception() is None:
+        if creating is not None and not creating.done():
+            creating.cancel()
+            await asyncio.wait([creating])
+        if creating is not None and not creating.cancelled() and creating.exception() is None:
             # The process was still waiting when the job was ended.
             creating.result().go()
             await creating.result().wait()
         if job.started_at is not None:
-            try:
-                await asyncio.to_thread(artifacts.collect, cloud, job, self.home, self._note)
-            except (OSError, ValueError) as error:
-                logger.error("what job %s wrote cannot be kept: %s", job.name, error)
+            self.log_ended.set()
+            final = await self._save_outputs(final)
         job.state, job.pid = final, 0
         job.stopped_at = cloud.clock.now()
         if cloud.jobs.get(job.id) is job:
@@ -276,6 +338,20 @@ class JobRunner:
         cloud.discard(self.environment)
         self.log_ended.set()
         self.finished.set()
+
+    async def _save_outputs(self, final: str) -> str:
+        """Collect the job's artifacts, which takes time unless it was stopped, and return its final state."""
+        cloud, job = self._cloud, self._job
+        if final != STOPPED and cloud.settings.profile.save_seconds:
+            job.state, job.outcome, job.pid = SAVING, final, 0
+            cloud.jobs.save(job)
+            await self._sleep(cloud.settings.profile.save_seconds)
+            final = job.outcome
+        try:
+            await asyncio.to_thread(artifacts.collect, cloud, job, self.home, self._note)
+        except (OSError, ValueError) as error:
+            logger.error("what job %s wrote cannot be kept: %s", job.name, error)
+        return final
 
     async def interrupt(self, message: str) -> None:
         """Interrupt the job's machine: the job starts again if it has attempts left."""
@@ -289,13 +365,20 @@ class JobRunner:
         job = self._job
         if is_final(job.state):
             return
+        if job.state == SAVING:
+            # The platform then calls the job stopped, whatever its command did.
+            job.outcome, job.message = STOPPED, message
+            self._ending.set()
+            await self.finished.wait()
+            return
         if job.state != STOPPING:
             was_waiting = job.pid == 0
             job.state, job.message = STOPPING, message
+            self._ending.set()
             self._cloud.jobs.save(job)
             if was_waiting:
-                # The task of the job sleeps until its machine would have booted.
-                await self.machine_created()
+                if self._files_ready.is_set():
+                    await self.machine_created()
                 await self._finish(STOPPED)
                 return
         while not self.finished.is_set():
@@ -328,7 +411,7 @@ class JobRunners:
         """Wait until no job that boots needs a stopped studio to stay as it is."""
         for key, runner in list(self._runners.items()):
             job = self._cloud.jobs.get(key)
-            if job is not None and job.specification.get("cloudspaceId") == studio_id:
+            if job is not None and job.specification.get("cloudspaceId") == studio_id and runner.needs_studio:
                 await runner.machine_created()
 
 

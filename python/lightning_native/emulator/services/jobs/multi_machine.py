@@ -6,9 +6,18 @@ from typing import Any
 
 from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.catalog import machine_type
-from lightning_native.emulator.services.jobs import single_machine
+from lightning_native.emulator.services.jobs import billing, single_machine
 from lightning_native.emulator.services.jobs.job_runner import runner_of
-from lightning_native.emulator.services.jobs.states import COMPLETED, FAILED, PENDING, RUNNING, STOPPED, STOPPING
+from lightning_native.emulator.services.jobs.states import (
+    COMPLETED,
+    FAILED,
+    PENDING,
+    RUNNING,
+    SAVING,
+    STOPPED,
+    STOPPING,
+    is_final,
+)
 from lightning_native.emulator.services.names import free_name, slug
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Job, MultiMachineJob
@@ -32,6 +41,8 @@ def state_of(cloud: Cloud, several: MultiMachineJob) -> str:
         return STOPPING
     if all(state == PENDING for state in states):
         return PENDING
+    if all(state == SAVING or is_final(state) for state in states):
+        return SAVING
     return RUNNING
 
 
@@ -117,7 +128,12 @@ def message_of(cloud: Cloud, several: MultiMachineJob) -> str:
 
 def cost(cloud: Cloud, several: MultiMachineJob) -> float:
     """Return the cost of all machines so far, in dollars."""
-    return several.spent + sum(runner_of(cloud, job).cost for job in machines_of(cloud, several))
+    return several.spent + sum(billing.cost(cloud, job) for job in machines_of(cloud, several))
+
+
+def reported_cost(cloud: Cloud, several: MultiMachineJob) -> float:
+    """Return the cost of all machines as the platform reports it so far."""
+    return several.spent + sum(billing.reported_cost(cloud, job) for job in machines_of(cloud, several))
 
 
 async def watch(cloud: Cloud, several: MultiMachineJob) -> None:
@@ -135,7 +151,7 @@ async def watch(cloud: Cloud, several: MultiMachineJob) -> None:
         if not failed or several.is_stopping or several.attempt >= several.max_attempts:
             break
         several.attempt += 1
-        several.spent += sum(runner_of(cloud, job).cost for job in machines)
+        several.spent += sum(billing.cost(cloud, job) for job in machines)
         for job in machines:
             await single_machine.delete(cloud, job)
         if cloud.multi_machine_jobs.get(several.id) is not several:
