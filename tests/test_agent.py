@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import http.server
 import io
 import json
 import os
@@ -13,6 +14,7 @@ import threading
 import time
 from pathlib import Path
 from typing import IO, Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
@@ -245,13 +247,12 @@ def test_a_job_prints_the_output_and_the_result_of_each_attempt_and_ends_as_the_
     step["retry"] = {"count": 1, "delay": 0.01, "backoff": 1}
     sha256 = studio.upload("run", steps={"a": {**step, "word": "s3cret"}})
     argv = [sys.executable, str(studio.agent), "job", "run", "--spec-sha256", sha256, "--step", "a", "--job-name", "a"]
-    twice = subprocess.run(argv, check=False, capture_output=True, env={**os.environ, "LIGHTNING_JOB_NAME": "a-2"})
-    assert (twice.returncode, twice.stdout) == (1, b"this job is a duplicate of a, which runs the command\n")
     job = subprocess.run(
         argv, check=False, capture_output=True, text=True, env={**os.environ, "LIGHTNING_JOB_NAME": "a"}
     )
     assert job.returncode == 0, job.stderr
-    lines = [line for line in job.stdout.splitlines() if line]
+    begun, *lines = [line for line in job.stdout.splitlines() if line]
+    assert begun.startswith(agent.result_mark("s3cret", 0))
     assert [lines[0], lines[2]] == ["try 1", "try 2"]
     results = [
         json.loads(line.removeprefix(agent.result_mark("s3cret", attempt)))
@@ -260,6 +261,57 @@ def test_a_job_prints_the_output_and_the_result_of_each_attempt_and_ends_as_the_
     assert [result["exit_code"] for result in results] == [3, 0]
     # The job's secrets and temporary files are deleted.
     assert list((studio.agent.parent / "ops").iterdir()) == []
+
+
+class Jobs(http.server.BaseHTTPRequestHandler):
+    """Lightning's answer to the question whether there is a job of a name."""
+
+    def do_GET(self) -> None:
+        name = parse_qs(urlsplit(self.path).query)["name"][0]
+        key = base64.b64decode(self.headers["Authorization"].removeprefix("Basic ")).decode()
+        assert key == "user:key"
+        self.send_response({"there": 200, "gone": 404}.get(name, 500))
+        self.end_headers()
+
+    def log_message(self, *_arguments: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("asked", "given", "runs"),
+    [("there", "there", True), ("there", "There", True), ("gone", "gone-x1y", True), ("there", "there-2", False)],
+)
+def test_a_job_under_another_name_runs_unless_the_one_of_the_asked_name_does(
+    studio: Studio, asked: str, given: str, runs: bool
+) -> None:
+    sha256 = studio.upload("run", argv=["echo", "ran"], word="s3cret")
+    argv = [sys.executable, str(studio.agent), "job", "run", "--spec-sha256", sha256, "--job-name", asked]
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Jobs) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        account = {
+            "LIGHTNING_CLOUD_URL": f"http://127.0.0.1:{server.server_port}",
+            "LIGHTNING_CLOUD_PROJECT_ID": "project",
+            "LIGHTNING_USER_ID": "user",
+            "LIGHTNING_API_KEY": "key",
+            "LIGHTNING_JOB_NAME": given,
+        }
+        job = subprocess.run(argv, check=False, capture_output=True, text=True, env={**os.environ, **account})
+        server.shutdown()
+    if runs:
+        assert (job.returncode, "ran" in job.stdout.splitlines()) == (0, True)
+    else:
+        assert (job.returncode, job.stdout) == (1, "this job is a duplicate of there, which runs the command\n")
+
+
+def test_a_job_leaves_nothing_of_ours_below_its_home_and_no_specification_of_another_job(studio: Studio) -> None:
+    studio.upload("other", argv=["echo", "other"], word="0ther")
+    sha256 = studio.upload("run", argv=["sh", "-c", "pwd; grep -rl 0ther ~ || true"], word="s3cret", scratch=["SPACE"])
+    before = {path.name for path in studio.agent.parent.rglob("*")}
+    argv = [sys.executable, str(studio.agent), "job", "run", "--spec-sha256", sha256]
+    job = subprocess.run(argv, check=True, capture_output=True, text=True, cwd=studio.home)
+    assert "other.json" not in job.stdout
+    after = {path.name for path in studio.agent.parent.rglob("*")}
+    assert after - {"__pycache__"} == before - {"run.json", "other.json"}
 
 
 def test_the_word_that_proves_a_result_is_nowhere_where_the_command_could_read_it(studio: Studio) -> None:
@@ -309,7 +361,7 @@ def test_a_job_unpacks_all_that_it_needs_and_imports_from_there_first(studio: St
     argv = [sys.executable, str(studio.agent), "job", "run", "--spec-sha256", sha256]
     job = subprocess.run(argv, check=False, capture_output=True, text=True)
     assert job.returncode == 0, job.stderr
-    assert job.stdout.splitlines()[:2] == [
+    assert job.stdout.splitlines()[1:3] == [
         "module of package",
         f"['of_code.py'] {studio.home}/package/x:/of/the/user",
     ]
@@ -326,7 +378,7 @@ def test_what_a_container_unpacks_is_private_and_gone_with_the_job(studio: Studi
     argv = [sys.executable, str(studio.agent), "job", "run", "--spec-sha256", sha256]
     job = subprocess.run(argv, check=False, capture_output=True, text=True, env={**os.environ, "HOME": "/nowhere"})
     assert job.returncode == 0, job.stderr
-    file, mode = job.stdout.split()[:2]
+    file, mode = job.stdout.splitlines()[1].split()
     assert (Path(file).name, mode) == ("ours.py", "0o40700")
     assert not Path(file).parents[1].exists()
 

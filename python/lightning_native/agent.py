@@ -30,9 +30,9 @@ job, as in a container; there, relative destinations and import folders are belo
 the end. Operations that start in one call share one file `ops/ID.json`, `{OPID: specification}`; an exchange request is
 `{"start": {"file": ID, "sha256": HEX, "operations": {OPID: offset}}, "poll": {OPID: offset}}`, both parts optional, and
 its answer `{"answers": {OPID: answer}}`. The jobs of a pipeline share one file `ops/ID.json`,
-`{"steps": {name: specification}}`. A job prints the command's output, and after each attempt its result on a line of
-its own that begins with `result_mark`. The mark proves that the agent wrote the line, because it is a hash of the
-specification's `"word"`, which the command cannot read anywhere.
+`{"steps": {name: specification}}`. A job prints a line that it has begun, the command's output, and after each attempt
+its result. These lines of its own begin with `result_mark`, the first with the one of attempt 0. The mark proves that
+the agent wrote the line, because it is a hash of the specification's `"word"`, which the command cannot read anywhere.
 """
 
 from __future__ import annotations
@@ -88,6 +88,8 @@ QUESTION_SECONDS = 60.0
 UV_ENVIRONMENTS = "UV_LIGHTNING_VIRTUALENV_ROOT"
 # Seconds: an upload is not always visible at once in the studio's file system.
 UPLOAD_PATIENCE = 60.0
+# Seconds in which a submitter deletes a job that its repeated request has created.
+DUPLICATE_PATIENCE = 60.0
 # Seconds: between the claim and the runner's lock, an operation seems dead for a moment.
 CLAIM_PATIENCE = 10.0
 # Larger than any sensible number of seconds or bytes.
@@ -110,7 +112,8 @@ def result_mark(word: str, attempt: int) -> str:
 
     Args:
         word: the specification's, which the process that follows the job knows as well.
-        attempt: from 1; it is part of the hash, so that the line of one attempt proves nothing about the next.
+        attempt: from 1; it is part of the hash, so that the line of one attempt proves nothing about the next. 0: the
+            line that the job has begun.
     """
     proof = hashlib.sha256(("%s %d" % (word, attempt)).encode()).hexdigest()
     return "%s %s: " % (RESULT_MARK, proof[:32])
@@ -280,8 +283,7 @@ def claim(operation: str, spec: dict[str, Any]) -> None:
 
 def run_as_job(operation: str, spec_sha256: str, job_name: str | None, step: str | None) -> int:
     """Run an operation in the foreground, as the command of a job."""
-    # A submission that was delivered twice creates a second job with the same command, under another name.
-    if job_name and os.environ.get("LIGHTNING_JOB_NAME", job_name) != job_name:
+    if job_name and is_duplicate(job_name):
         print("this job is a duplicate of %s, which runs the command" % job_name)
         return 1
     if job_name:
@@ -299,16 +301,19 @@ def run_as_job(operation: str, spec_sha256: str, job_name: str | None, step: str
     # Lightning starts a pipeline's jobs again, with the same mounts; the pipeline's creator removes the specification.
     if step is None or not spec.get("mounted"):
         # The submitter removes a specification that cannot be removed here, such as on a read-only mount.
-        try:  # noqa: SIM105  contextlib would be imported for this alone
-            os.unlink(spec_path)
-        except OSError:
-            pass
+        remove_quietly(spec_path)
     if not spec.get("mounted"):
-        return run_unpacked(spec, "")
+        # The job's copy of the studio may have the specifications of other jobs, which are secret.
+        for name in os.listdir(OPERATIONS):
+            if name.endswith(".json"):
+                remove_quietly(os.path.join(OPERATIONS, name))
+    sys.stdout.write(result_mark(spec["word"], 0) + "{}\n")
+    sys.stdout.flush()
     import shutil
     import tempfile
 
-    # A container's home may be missing or read-only.
+    # Not below the home, whose files become artifacts that the whole teamspace can read; a container's home may also be
+    # missing or read-only.
     private = tempfile.mkdtemp(prefix="lightning-native-")
     try:
         return run_unpacked(spec, private)
@@ -316,25 +321,78 @@ def run_as_job(operation: str, spec_sha256: str, job_name: str | None, step: str
         shutil.rmtree(private, ignore_errors=True)
 
 
+def is_duplicate(job_name: str) -> bool:
+    """Return whether this job was created by a repetition of the request for the job `job_name`, which runs instead.
+
+    The platform gives a job another name if the requested one is taken, maybe by a job that is being deleted. Then this
+    is the only job.
+    """
+    if os.environ.get("LIGHTNING_JOB_NAME", job_name).lower() == job_name.lower():
+        return False
+    found = job_exists(job_name)
+    if found is None:
+        time.sleep(DUPLICATE_PATIENCE)
+    return bool(found)
+
+
+def job_exists(name: str) -> bool | None:
+    """Return whether Lightning has a job of this name; None if it does not answer, or this machine may not ask."""
+    import base64
+    import urllib.error
+    import urllib.parse
+    import urllib.request
+
+    address, project, user, key = (
+        os.environ.get("LIGHTNING_" + each, "") for each in ("CLOUD_URL", "CLOUD_PROJECT_ID", "USER_ID", "API_KEY")
+    )
+    if not (address.startswith(("http://", "https://")) and project and key):
+        return None
+    query = urllib.parse.urlencode({"name": name})
+    url = "%s/v1/projects/%s/jobs/find?%s" % (address.rstrip("/"), project, query)
+    request = urllib.request.Request(url)  # noqa: S310  checked above
+    basic = base64.b64encode(("%s:%s" % (user, key)).encode()).decode()
+    request.add_header("Authorization", "Basic " + basic if user else "Bearer " + key)
+    try:
+        with urllib.request.urlopen(request, timeout=30):  # noqa: S310  checked above
+            return True
+    except urllib.error.HTTPError as error:
+        return False if error.code == 404 else None
+    except (OSError, ValueError):
+        return None
+
+
+def remove_quietly(path: str) -> None:
+    try:  # noqa: SIM105  contextlib would be imported for this alone
+        os.unlink(path)
+    except OSError:
+        pass
+
+
 def run_unpacked(spec: dict[str, Any], private: str) -> int:
-    """Unpack a job's archives, relative destinations below `private`, and run the command."""
+    """Unpack a job's archives below `private`, unless its studio has unpacked them, and run the command."""
+    places: dict[str, str] = {}
+    for archive, sha256, destination in spec.get("unpack") or []:
+        home = os.path.expanduser(destination)
+        is_there = os.path.isabs(home) and os.path.isdir(home)
+        places[destination] = home if is_there else os.path.join(private, destination.replace("~/", "", 1))
+        unpack(archive, sha256, places[destination])
 
     def place(path: str) -> str:
-        return os.path.join(private, os.path.expanduser(path))
+        return places.get(path) or os.path.join(private, os.path.expanduser(path))
 
-    for archive, sha256, destination in spec.get("unpack") or []:
-        unpack(archive, sha256, place(destination))
+    spec = dict(spec, cwd=places.get(spec.get("cwd") or "", spec.get("cwd")))
     stopping = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stopping.set())
     with open(1, "wb", buffering=0, closefd=False) as output:
-        return run_attempts(dict(spec, pythonpath=list(map(place, spec.get("pythonpath") or []))), output, stopping)
+        paths = list(map(place, spec.get("pythonpath") or []))
+        return run_attempts(dict(spec, pythonpath=paths), private, output, stopping)
 
 
-def run_attempts(spec: dict[str, Any], output: FileIO, stopping: threading.Event) -> int:
+def run_attempts(spec: dict[str, Any], private: str, output: FileIO, stopping: threading.Event) -> int:
     """Run a job's command until it succeeds, is stopped, or has no retry left; return the job's exit code."""
     retry = spec.get("retry") or {"count": 0}
     here = os.getcwd() if os.access(".", os.W_OK) else None
-    work = here if spec.get("mounted") else OPERATIONS
+    work = here if spec.get("mounted") else private
     attempt = 1
     while True:
         result = run_command(work, None, spec, output, stopping)

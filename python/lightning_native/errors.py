@@ -18,9 +18,12 @@
     ├── CredentialsError                 no way to sign in to Lightning
     ├── CloudError                       Lightning refused or failed a call
     │   ├── ControllerGoneError          the studio of a run's controller does not exist any more
+    │   ├── LogUnavailableError          a job's log cannot be read in its present state
+    │   ├── RateLimitedError             Lightning takes no more requests for a while
     │   └── RefusedError                 Lightning refused a call, and would refuse it again
     │       ├── OutOfFundsError          the account has no money left
-    │       └── OutOfCapacityError       no machine of the requested kind can be had here
+    │       └── OutOfCapacityError       no machine of the requested kind can be had
+    │           └── MachineRefusedError  the cloud account or the plan has no such machine
     ├── EmulatorError                    the local cloud cannot start or do a requested action
     ├── StaleControllerError             another process has taken over the run
     ├── RunFailedError                   a run ended with failed steps
@@ -101,6 +104,14 @@ class ControllerGoneError(CloudError):
     """The studio of a controller does not exist any more: the controller has ended its run, or a person deleted it."""
 
 
+class LogUnavailableError(CloudError):
+    """A job's log cannot be read in its present state: before it begins, or while its outputs are saved."""
+
+
+class RateLimitedError(CloudError):
+    """Lightning takes no more requests for a while."""
+
+
 class RefusedError(CloudError):
     """Lightning refused a call, and would refuse it again; the message has its reason."""
 
@@ -110,7 +121,11 @@ class OutOfFundsError(RefusedError):
 
 
 class OutOfCapacityError(RefusedError):
-    """No machine of the requested kind can be had here: none is free, or the cloud account or the plan has none."""
+    """No machine of the requested kind can be had now."""
+
+
+class MachineRefusedError(OutOfCapacityError):
+    """The cloud account or the plan has no machine of the requested kind."""
 
 
 class EmulatorError(LightningNativeError):

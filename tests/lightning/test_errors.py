@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from lightning_native.errors import CloudError, OutOfCapacityError, OutOfFundsError, RefusedError
+from lightning_native.errors import CloudError, MachineRefusedError, OutOfFundsError, RateLimitedError, RefusedError
 from lightning_native.lightning.errors import cloud_errors, is_gone
 
 FUNDS = "insufficient balance to start the cloud space, top up and try again"
@@ -45,7 +45,7 @@ def test_an_answer_without_words_keeps_its_status(body: object) -> None:
 def test_the_words_behind_the_sdks_last_try_are_found() -> None:
     error = raised(Exception("The call request failed to reach the server"), ApiError(429, answer("slow down", 8)))
     assert str(error).endswith(": slow down")
-    assert type(error) is CloudError
+    assert type(error) is RateLimitedError
 
 
 @pytest.mark.parametrize(
@@ -53,12 +53,12 @@ def test_the_words_behind_the_sdks_last_try_are_found() -> None:
     [
         (400, FUNDS, OutOfFundsError),
         (403, "Out of credits", OutOfFundsError),
-        (400, "accelerator lit-h100-1 not found for this AWS cluster", OutOfCapacityError),
-        (403, "A100 is tier-restricted: upgrade your plan", OutOfCapacityError),
+        (400, "accelerator lit-h100-1 not found for this AWS cluster", MachineRefusedError),
+        (403, "A100 is tier-restricted: upgrade your plan", MachineRefusedError),
         (403, "API key is not authorized for this project", RefusedError),
         (400, "cannot switch to a Studio", CloudError),
         (404, "accelerator of job x not found", CloudError),
-        (429, "out of funds", CloudError),
+        (429, "out of funds", RateLimitedError),
         (500, FUNDS, CloudError),
     ],
 )

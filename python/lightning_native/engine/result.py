@@ -18,6 +18,7 @@ class StepResult:
         cost: dollars; None if unknown.
         seconds: the duration of its command, by its own machine's clock; None if it never ran.
         interrupted: whether the machine was interrupted, so that another attempt does not count as a retry.
+        is_final: whether no other attempt can help, such as without funds.
     """
 
     state: StepState
@@ -26,6 +27,7 @@ class StepResult:
     cost: float | None = None
     seconds: float | None = None
     interrupted: bool = False
+    is_final: bool = False
 
 
 def result_of(step: StepPlan, outcome: Outcome, cost: float | None = None) -> StepResult:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from lightning_native.errors import CloudError, RefusedError
+from lightning_native.errors import CloudError, RateLimitedError, RefusedError
 
 T = TypeVar("T")
 # Seconds that calls may fail in a row: longer than an outage that heals by itself.
@@ -55,18 +55,22 @@ def retry(
         goes_on: returns, after a failure, whether another try can succeed.
 
     Raises:
-        CloudError: the last failure. RefusedError is never repeated, because the answer would be the same.
+        CloudError: the last failure. RefusedError is never repeated, because the answer would be the same;
+            RateLimitedError is repeated for five minutes, because it ends by itself.
     """
-    deadline = time.monotonic() + (float("inf") if policy.seconds is None else policy.seconds)
+    begun = time.monotonic()
     delay, failures = policy.shortest, 0
     while True:
         try:
             return action()
         except RefusedError:
             raise
-        except CloudError:
-            failures += 1
-            if failures == policy.tries or time.monotonic() + delay > deadline or not goes_on():
+        except CloudError as error:
+            is_limit = isinstance(error, RateLimitedError)
+            failures += not is_limit
+            seconds = PATIENCE_SECONDS if is_limit else policy.seconds
+            too_late = seconds is not None and time.monotonic() + delay > begun + seconds
+            if (failures == policy.tries and not is_limit) or too_late or not goes_on():
                 raise
         if waits:
             pause(delay)

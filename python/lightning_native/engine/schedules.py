@@ -74,8 +74,8 @@ class ScheduledRun:
 
     def output(self, step: str) -> str:
         """Return the output of a step so far, that of all its attempts."""
-        job = self._step(step).job
-        return without_results(self._pipeline.job(job).output()) if job else ""
+        status = self._step(step)
+        return without_results(self._pipeline.job(status).output()) if status.job else ""
 
     def stop(self) -> None:
         """Ask its running steps to end; the others do not begin."""

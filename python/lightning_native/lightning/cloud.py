@@ -53,7 +53,8 @@ class JobRequest:
 
     In an image, a shell runs the command if `entrypoint` is None, and the image's own entrypoint if it is empty.
     `image_credentials` is the name of the secret with which the image is pulled. `mounts` are folders of the drive, as
-    `Cloud.upload_to_drive` names them, by their paths in the container.
+    `Cloud.upload_to_drive` names them, by their paths in the container. Jobs with the same `snapshot`, letters and
+    digits, begin with the same files of their studio; without one, a job has a snapshot of its own.
     """
 
     name: str
@@ -69,6 +70,22 @@ class JobRequest:
     image_credentials: str | None = None
     cloud_account_auth: bool = False
     mounts: Mapping[str, str] = field(default_factory=dict)
+    snapshot: str = ""
+
+
+@dataclass(frozen=True)
+class JobEnd:
+    """The words of Lightning about the end of a job.
+
+    Attributes:
+        message: the reason, empty without one.
+        interrupted: whether the machine was interrupted; None: Lightning does not tell.
+        has_begun: whether its command has begun; None: Lightning does not tell.
+    """
+
+    message: str = ""
+    interrupted: bool | None = None
+    has_begun: bool | None = None
 
 
 class JobHandle(Protocol):
@@ -81,11 +98,14 @@ class JobHandle(Protocol):
     def state(self) -> JobState:
         """Return the job's state."""
 
+    def end(self) -> JobEnd:
+        """Return what Lightning tells about the job's end; before it, as much as is known."""
+
     def output(self) -> str:
-        """Return the job's output so far."""
+        """Return the job's output so far; that of an ended job may appear minutes after its end."""
 
     def cost(self) -> float:
-        """Return the job's cost so far, in dollars."""
+        """Return the job's cost so far, in dollars, which settles minutes after its end."""
 
     def stop(self) -> None:
         """Ask the job to end. It is no error if it has ended."""
@@ -120,11 +140,13 @@ class PipelineRequest:
 
 @dataclass(frozen=True)
 class PipelineStepStatus:
-    """The state of a pipeline's step; `job` is the name of its job, None before it has one."""
+    """The state of a pipeline's step; `job` and `job_id` are the name and the id of its job, None before it has one."""
 
     state: PipelineStepState
     job: str | None = None
     interruptions: int = 0
+    job_id: str | None = None
+    message: str = ""
 
 
 @dataclass(frozen=True)
@@ -183,8 +205,8 @@ class PipelineHandle(Protocol):
     def status(self) -> PipelineStatus:
         """Return the pipeline's state."""
 
-    def job(self, name: str) -> "JobHandle":
-        """Return a job of the pipeline by its name in the status."""
+    def job(self, status: PipelineStepStatus) -> "JobHandle":
+        """Return the job of a step that has one."""
 
     def stop(self) -> None:
         """Ask the pipeline and its jobs to end. It is no error if they have ended."""

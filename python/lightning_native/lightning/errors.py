@@ -5,7 +5,14 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from lightning_native.errors import CloudError, OutOfCapacityError, OutOfFundsError, RefusedError
+from lightning_native.errors import (
+    CloudError,
+    MachineRefusedError,
+    OutOfCapacityError,
+    OutOfFundsError,
+    RateLimitedError,
+    RefusedError,
+)
 
 _FUNDS = re.compile(r"insufficient (balance|funds|credits)|out of (funds|credits)|top up", re.IGNORECASE)
 # A machine that the cloud account, the plan or the list lacks.
@@ -49,13 +56,15 @@ def _kind_of(error: BaseException) -> type[CloudError]:
     if type(error).__name__ == "OutOfCapacityError":
         return OutOfCapacityError
     status = next((found for each in _chain(error) if (found := _status_of(each))), None)
-    if status is None or status not in (400, 403):
+    if status == 429:
+        return RateLimitedError
+    if status not in (400, 403):
         return CloudError
     reason = reason_of(error)
     if _FUNDS.search(reason):
         return OutOfFundsError
     if _MACHINE.search(reason) or _PLAN.search(reason):
-        return OutOfCapacityError
+        return MachineRefusedError
     return RefusedError if status == 403 else CloudError
 
 

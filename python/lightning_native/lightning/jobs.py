@@ -4,11 +4,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from lightning_native.errors import CloudError
-from lightning_native.lightning.cloud import JobRequest, JobState
+from lightning_native.errors import CloudError, LogUnavailableError
+from lightning_native.lightning.cloud import JobEnd, JobRequest, JobState
 from lightning_native.lightning.errors import cloud_errors, is_gone
 from lightning_native.lightning.machines import canonical_machine, machine_slugs
-from lightning_native.lightning.sdk.internals import job_specification, raw_job_state
+from lightning_native.lightning.sdk.internals import job_end, job_specification, raw_job_state
 
 if TYPE_CHECKING:
     from lightning_sdk import Job
@@ -48,8 +48,10 @@ def job_options(request: JobRequest) -> dict[str, Any]:
         "image_credentials": request.image_credentials,
         "cloud_account_auth": request.cloud_account_auth,
         "path_mappings": {path: f"{DRIVE_CONNECTION}:{folder}" for path, folder in request.mounts.items()} or None,
-        # The studio's files have changed since the last job: a step's specification is among them.
-        "reuse_snapshot": False,
+        # Without a number, the platform may run a job again by itself.
+        "max_run_attempts": 1,
+        # Otherwise a job would begin with the files of the first job of this process.
+        "reuse_snapshot": bool(request.snapshot),
         # Without an entrypoint, both run the command in a shell.
         **({} if request.entrypoint is None else {"entrypoint": request.entrypoint}),
     }
@@ -98,13 +100,24 @@ class LightningJob:
                 return "running"
             return state
 
+    def end(self) -> JobEnd:
+        """Return what Lightning tells about the job's end; before it, as much as is known."""
+        with cloud_errors(f"read the end of job {self.name!r}"):
+            message, interrupted, has_begun = job_end(self._job)
+            return JobEnd(message, interrupted, has_begun)
+
     def output(self) -> str:
-        """Return the job's output so far."""
+        """Return the job's output so far; that of an ended job may appear minutes after its end."""
         with cloud_errors(f"read the logs of job {self.name!r}"):
-            return str(self._job.logs())
+            try:
+                return str(self._job.logs())
+            except RuntimeError as error:
+                if "not available while" in str(error):
+                    raise LogUnavailableError(f"cannot read the logs of job {self.name!r}: {error}") from error
+                raise
 
     def cost(self) -> float:
-        """Return the job's cost so far, in dollars."""
+        """Return the job's cost so far, in dollars, which settles minutes after its end."""
         with cloud_errors(f"ask what job {self.name!r} costs"):
             return float(self._job.total_cost)
 

@@ -14,7 +14,7 @@ from lightning_native.lightning.cloud import (
 )
 from lightning_native.lightning.errors import cloud_errors, is_gone
 from lightning_native.lightning.jobs import LightningJob, job_options
-from lightning_native.lightning.sdk.internals import created_pipeline, model, pipelines_client, requests_of
+from lightning_native.lightning.sdk.internals import created_pipeline, job_of_id, model, pipelines_client, requests_of
 from lightning_native.lightning.sdk.options import fitting_options
 
 if TYPE_CHECKING:
@@ -71,12 +71,11 @@ class LightningPipeline:
             steps = {str(status.name): _step_status(status) for status in self._pipeline.statuses or []}
             return PipelineStatus(_PIPELINE_STATES.get(state, "pending"), steps)
 
-    def job(self, name: str) -> LightningJob:
-        """Return a job of the pipeline by its name in the status."""
-        from lightning_sdk import Job
-
+    def job(self, status: PipelineStepStatus) -> LightningJob:
+        """Return the job of a step that has one."""
+        name = status.job or ""
         with cloud_errors(f"look for job {name!r}"):
-            return LightningJob(Job(name=name, teamspace=self._teamspace))
+            return LightningJob(job_of_id(self._teamspace, name, status.job_id or ""))
 
     def stop(self) -> None:
         """Ask the pipeline and its jobs to end. It is no error if they have ended."""
@@ -240,7 +239,10 @@ def list_schedules(teamspace: "Teamspace") -> list[LightningSchedule]:
 
 def _step_status(status: Any) -> PipelineStepStatus:
     state = _STEP_STATES.get(str(status.state).lower(), "pending")
-    return PipelineStepStatus(state, status.resource_name or None, int(status.interruption_retry_count or 0))
+    job, job_id = status.resource_name or status.name, status.resource_id or None
+    interruptions = int(status.interruption_retry_count or 0)
+    message = str(status.message or status.error or "")
+    return PipelineStepStatus(state, job if job_id or status.resource_name else None, interruptions, job_id, message)
 
 
 def _zone(name: str) -> str:

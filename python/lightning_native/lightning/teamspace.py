@@ -15,7 +15,7 @@ from lightning_native.lightning.jobs import DRIVE_CONNECTION, LightningJob, job_
 from lightning_native.lightning.machine_python import machine_python
 from lightning_native.lightning.machines import canonical_machine, machine_slugs
 from lightning_native.lightning.offers import fetch_offers
-from lightning_native.lightning.sdk.internals import believe_list, drive_client, share_log_client
+from lightning_native.lightning.sdk.internals import believe_list, drive_client, share_log_client, share_snapshot
 from lightning_native.lightning.sdk.options import fitting_options
 from lightning_native.lightning.studios import LightningStudio
 
@@ -177,6 +177,8 @@ class LightningCloud:
                 if studio is None:
                     raise CloudError(f"there is no studio {request.studio!r} for job {request.name!r} to start from")
             options = fitting_options(Job.run, job_options(request))
+            if studio is not None and request.snapshot:
+                share_snapshot(studio.sdk_studio, request.snapshot)
             job = Job.run(studio=studio.sdk_studio if studio else None, teamspace=self._teamspace, **options)
             return LightningJob(job)
 

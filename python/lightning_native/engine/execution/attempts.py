@@ -8,6 +8,13 @@ from lightning_native.engine.plan import MAX_INTERRUPTIONS, StepPlan
 from lightning_native.engine.record.run_journal import RunJournal
 from lightning_native.engine.result import StepResult
 
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 5.0, 600.0
+
+
+def _pause_after(interruptions: int) -> float:
+    """Return the seconds to wait after so many interruptions: machines that go soon after each other are scarce."""
+    return 0.0 if interruptions == 1 else min(_LONGEST_PAUSE, _SHORTEST_PAUSE * 2.0 ** (interruptions - 2))
+
 
 def run_attempts(
     step: StepPlan,
@@ -35,9 +42,9 @@ def run_attempts(
         failures += not result.interrupted
         interruptions += result.interrupted
         again = interruptions <= MAX_INTERRUPTIONS if result.interrupted else failures <= step.retry.count
-        if result.state != "failed" or not again or cancellation.starts_nothing:
+        if result.state != "failed" or not again or result.is_final or cancellation.starts_nothing:
             return replace(result, cost=cost, interrupted=False)
-        delay = 0.0 if result.interrupted else step.retry.pause(failures)
+        delay = _pause_after(interruptions) if result.interrupted else step.retry.pause(failures)
         journal.event(f"attempt {attempt} failed ({result.message}); trying again in {delay:g} s", step.name)
         if cancellation.wait(delay):
             return replace(result, state="stopped", message=cancellation.reason, cost=cost)

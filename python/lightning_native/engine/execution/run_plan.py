@@ -208,6 +208,7 @@ def _verdict(results: dict[str, StepResult], cancellation: Cancellation) -> tupl
     failed = [name for name, result in results.items() if result.state == "failed"]
     if failed:
         return "failed", "; ".join(f"step {name}: {results[name].message}" for name in failed)
-    if cancellation.requested or any(result.state == "stopped" for result in results.values()):
-        return "stopped", cancellation.reason
+    stopped = [f"step {name}: {result.message}" for name, result in results.items() if result.state == "stopped"]
+    if cancellation.requested or stopped:
+        return "stopped", cancellation.reason or "; ".join(stopped)
     return "completed", ""

@@ -8,7 +8,7 @@ from lightning_native.engine.cancellation import Cancelled
 from lightning_native.engine.context import RunContext
 from lightning_native.engine.plan import RunPlan, StepPlan
 from lightning_native.engine.result import StepResult
-from lightning_native.errors import StaleControllerError
+from lightning_native.errors import OutOfCapacityError, RefusedError, StaleControllerError
 
 
 class Placement(Protocol):
@@ -84,4 +84,6 @@ def run_safely(
             return StepResult("stopped", None, context.cancellation.reason)
         message = str(error) or type(error).__name__
         context.note(step.name, attempt, message)
-        return StepResult("failed", None, message)
+        # Lightning would refuse another attempt, too, but a machine may become free.
+        is_final = isinstance(error, RefusedError) and type(error) is not OutOfCapacityError
+        return StepResult("failed", None, message, is_final=is_final)

@@ -15,12 +15,15 @@ from lightning_native.defaults import DEFAULT_MACHINE
 from lightning_native.engine.cancellation import Cancelled
 from lightning_native.engine.context import RunContext
 from lightning_native.engine.placements.base import run_safely
+from lightning_native.engine.placements.batch import Batch
 from lightning_native.engine.placements.container import container_job, remove_folder
+from lightning_native.engine.placements.job_end import verdict_of
+from lightning_native.engine.placements.job_follower import Ended, JobFollower
 from lightning_native.engine.placements.job_output import JobOutput
 from lightning_native.engine.plan import StepPlan
 from lightning_native.engine.resource_names import drive_folder, job_name
 from lightning_native.engine.result import StepResult, result_of
-from lightning_native.engine.retry import Patience, best_effort, retry
+from lightning_native.engine.retry import best_effort, retry
 from lightning_native.engine.studios.agent_client import unpacking, upload_specification
 from lightning_native.engine.studios.batching import Batcher
 from lightning_native.engine.studios.interpreter import Interpreter
@@ -60,6 +63,7 @@ class JobPlacement:
         self._jobs: dict[str, JobHandle] = {}
         self._submitted: dict[str, list[tuple[StepPlan, str, JobHandle]]] = {}
         self._stopped: set[str] = set()
+        self._batches: dict[str, Batch] = {}
         self._releasing = ThreadPoolExecutor(max_workers=_RELEASES_AT_ONCE, thread_name_prefix="release")
         self._submissions = {
             template: Batcher(
@@ -99,6 +103,7 @@ class JobPlacement:
                 self._context.journal.event(f"{error}; trying the next machine", step.name)
             if job is not None:
                 job.release()
+                self._ended(name)
                 job = None
         raise CloudError(f"step {step.name!r} has no machine to run on")
 
@@ -107,17 +112,22 @@ class JobPlacement:
         self._submitted.setdefault(step.name, []).append((step, name, job))
         if self._context.cancellation.requested:
             raise Cancelled
-        outcome = self._follow(job, step, attempt, patience)
-        cost = job_cost(job)
+        ended = self._follow(job, step, attempt, name, patience)
+        outcome, cost = ended.outcome, job_cost(job)
         if step.name in self._stopped and (outcome is None or outcome.exit_code != 0):
             # The agent may not know why its command ended, because Lightning signals all processes of a job at once.
             exit_code = outcome.exit_code if outcome else None
             return StepResult("stopped", exit_code, "the step was stopped", cost)
-        if step.interruptible and (outcome is None or outcome.exit_code == -signal.SIGTERM):
-            return StepResult("failed", None, "its machine was interrupted", cost, interrupted=True)
-        if outcome is None:
-            return StepResult("failed", None, "its job ended without a result", cost)
-        return result_of(step, outcome, cost)
+        if outcome is not None and not _may_be_interruption(step, outcome):
+            return result_of(step, outcome, cost)
+        if outcome is None and ended.state == "completed":
+            self._context.journal.event("its job completed; Lightning has not published its whole log", step.name)
+            return StepResult("succeeded", 0, cost=cost)
+        verdict = verdict_of(ended.state, ended.end, interruptible=step.interruptible)
+        if outcome is not None and verdict.state == "failed" and not verdict.interrupted and not verdict.is_final:
+            # It ended by a signal of its own making.
+            return result_of(step, outcome, cost)
+        return verdict.result(None, cost)
 
     def _find(self, name: str) -> JobHandle | None:
         """Return the job of this name, and delete every other one that a submission delivered twice has created."""
@@ -175,6 +185,14 @@ class JobPlacement:
         }
         sha256 = upload_specification(studio.upload, bundle, {"steps": steps})
 
+        def discard() -> None:
+            # The file holds secrets and is not needed any more, because each job has a copy of its own.
+            if best_effort(partial(studio.remove, path)):
+                self._context.journal.released("file", file)
+
+        batch = Batch((each.name for each in submissions), discard)
+        self._batches.update({each.name: batch for each in submissions})
+
         def submit(each: _Submission, operation: str) -> JobHandle | CloudError:
             agent = (*AGENT_COMMAND, "job", bundle, "--spec-sha256", sha256, "--step", operation)
             request = JobRequest(
@@ -184,62 +202,58 @@ class JobPlacement:
                 template.studio_name,
                 each.step.interruptible,
                 self._context.plan.tags,
+                # One snapshot for all, because each may take minutes; a single job's own goes with the job.
+                snapshot=batch.snapshot if len(submissions) > 1 else "",
             )
             try:
                 return self._context.cloud.run_job(request)
             except CloudError as error:
                 return error
 
-        try:
-            if len(submissions) == 1:
-                return [submit(submissions[0], operations[0])]
+        if len(submissions) == 1:
+            answers = [submit(submissions[0], operations[0])]
+        else:
             with ThreadPoolExecutor(_SUBMISSIONS_AT_ONCE) as pool:
-                return list(pool.map(submit, submissions, operations))
-        finally:
-            # The file holds secrets and is not needed any more, because the jobs have copies of their own.
-            studio.remove(path)
-            self._context.journal.released("file", file)
+                answers = list(pool.map(submit, submissions, operations))
+        for each, answer in zip(submissions, answers, strict=True):
+            if isinstance(answer, CloudError):
+                # It is submitted again with another batch.
+                batch.ended(each.name)
+        return answers
 
-    def _follow(self, job: JobHandle, step: StepPlan, attempt: int, patience: float | None) -> Outcome | None:
-        """Copy the job's output to the step's log until it ends; None if it ended without a result.
+    def _ended(self, name: str) -> None:
+        """Record that a job has ended, so that it does not need its batch any more."""
+        if (batch := self._batches.pop(name, None)) is not None:
+            batch.ended(name)
+
+    def _follow(self, job: JobHandle, step: StepPlan, attempt: int, name: str, patience: float | None) -> Ended:
+        """Copy the job's output to the step's log until it ends, and return its end.
 
         Raises:
-            OutOfCapacityError: the job is pending for longer than `patience` seconds.
+            OutOfCapacityError: the job waits for its machine for longer than `patience` seconds.
             CloudError: no call has got through for five minutes.
         """
-        begun = news = time.monotonic()
         word = self._context.folder.word(self._context.operation_id(step.name, attempt))
-        output = JobOutput(self._context.folder, step.name, attempt, word)
-        calls = Patience()
-        state: JobState = "pending"
+        batch = self._batches.get(name) or Batch([name], lambda: None)
+        follower = JobFollower(
+            job,
+            JobOutput(self._context.folder, step.name, attempt, word),
+            on_begin=partial(batch.begun, name),
+            is_end=lambda outcome: step.name in self._stopped or not _may_be_interruption(step, outcome),
+        )
         while True:
-            try:
-                before = state
-                # The state before the output, because the output that is read after a terminal state is complete.
-                state = job.state()
-                # A job that has only just begun has no output yet.
-                text = job.output() if state != "pending" and (before, state) != ("pending", "running") else ""
-                calls.succeeded()
-            except CloudError:
-                if calls.failed():
-                    raise
-                self._context.cancellation.pause(self._pause(news, state))
-                continue
-            if state == "pending" and patience is not None and time.monotonic() - begun > patience:
+            ended = follower.poll()
+            if ended is not None:
+                return ended
+            if follower.state == "pending" and patience is not None and batch.waited() > patience:
                 raise OutOfCapacityError(f"job {job.name!r} still waits for its machine after {patience:g} s")
-            if state == "running":
+            if follower.state == "running":
                 self._context.journal.step_running(step.name)
-            has_ended = state in ("completed", "failed", "stopped")
-            if output.take(text, is_complete=has_ended):
-                news = time.monotonic()
-            if output.outcomes:
-                return output.outcomes[-1]
-            if has_ended:
-                return None
-            if self._context.cancellation.pause(self._pause(news, state)):
+            pause = max(self._pause(follower.news, follower.state), follower.least_pause)
+            if self._context.cancellation.pause(pause):
                 # Poll soon again, because a stop brings news.
-                news = time.monotonic()
-            if self._context.cancellation.requested and state == "pending":
+                follower.news = time.monotonic()
+            if self._context.cancellation.requested and follower.state == "pending":
                 raise Cancelled
 
     def _pause(self, news: float, state: JobState) -> float:
@@ -254,6 +268,7 @@ class JobPlacement:
             self._releasing.submit(self._release, *submitted)
 
     def _release(self, step: StepPlan, name: str, job: JobHandle) -> None:
+        self._ended(name)
         if best_effort(self._context.journal.flush) and best_effort(job.release):
             best_effort(partial(self._context.journal.released, "job", name))
             if step.image and best_effort(partial(remove_folder, self._context.cloud, name)):
@@ -275,6 +290,11 @@ class JobPlacement:
     def close(self) -> None:
         """Wait for the releases that have begun; everything else is in the journal's leases."""
         self._releasing.shutdown()
+
+
+def _may_be_interruption(step: StepPlan, outcome: Outcome) -> bool:
+    """Return whether a command was ended by the signal that precedes the loss of an interruptible machine."""
+    return step.interruptible and outcome.exit_code == -signal.SIGTERM
 
 
 def step_machines(context: RunContext, step: StepPlan) -> tuple[str, ...]:

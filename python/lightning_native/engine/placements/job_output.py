@@ -15,6 +15,7 @@ class JobOutput:
 
     Attributes:
         outcomes: the outcome of each ended attempt in the job, in order.
+        has_begun: whether its agent has read its specification and begun.
     """
 
     def __init__(self, folder: RunFolder, step: str, first_attempt: int, word: str) -> None:
@@ -24,6 +25,7 @@ class JobOutput:
         self._word = word
         self._shown: dict[int, int] = {}
         self.outcomes: list[Outcome] = []
+        self.has_begun = False
 
     def take(self, text: str, *, is_complete: bool) -> bool:
         """Copy the job's output so far, and return whether any of it was new.
@@ -31,6 +33,7 @@ class JobOutput:
         `is_complete`: no further output will follow.
         """
         known = len(self.outcomes)
+        self.has_begun = self.has_begun or has_begun(text, self._word)
         attempts = split_attempts(text, self._word, is_complete=is_complete)
         self.outcomes = [outcome for _, outcome in attempts if outcome is not None]
         new = [self._write(self._first_attempt + number, output) for number, (output, _) in enumerate(attempts)]
@@ -53,7 +56,8 @@ class JobOutput:
 def split_attempts(text: str, word: str, *, is_complete: bool) -> list[tuple[str, Outcome | None]]:
     """Split a job's output into the output of each attempt, and its outcome; None: it has not ended yet.
 
-    A result is a whole line that begins with the mark of the attempt; everything else is output.
+    A result is a whole line that begins with the mark of the attempt; everything else is output, but for the line that
+    the job has begun.
 
     Args:
         text: the job's output so far.
@@ -61,6 +65,8 @@ def split_attempts(text: str, word: str, *, is_complete: bool) -> list[tuple[str
         is_complete: whether no further output will follow; if not, a last line that may become a result is kept back.
     """
     attempts: list[tuple[str, Outcome | None]] = []
+    begun = result_mark(word, 0)
+    text = _without_line(begun, text)
     number = 1
     while True:
         # Attempts may be counted from 1 again, because the platform may have started the job again.
@@ -78,9 +84,14 @@ def split_attempts(text: str, word: str, *, is_complete: bool) -> list[tuple[str
         number = marks[mark] + 1
         text = after
     last = text.rpartition("\n")[2]
-    if not is_complete and any(mark.startswith(last) or last.startswith(mark) for mark in marks):
+    if not is_complete and any(mark.startswith(last) or last.startswith(mark) for mark in (*marks, begun)):
         text = text[: len(text) - len(last)]
     return [*attempts, (text, None)]
+
+
+def has_begun(text: str, word: str) -> bool:
+    """Return whether a job's output has the line that its agent has read its specification and begun."""
+    return _line_with(result_mark(word, 0), text) is not None
 
 
 def without_results(text: str) -> str:
@@ -94,6 +105,13 @@ def _line_with(mark: str, text: str) -> int | None:
         return 0
     place = text.find(f"\n{mark}")
     return None if place < 0 else place + 1
+
+
+def _without_line(mark: str, text: str) -> str:
+    begin = _line_with(mark, text)
+    if begin is None or "\n" not in text[begin:]:
+        return text
+    return text[:begin] + text[begin:].partition("\n")[2]
 
 
 def _outcome(text: str) -> Outcome | None:

@@ -7,9 +7,12 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 
+from lightning_native.agent_protocol import Outcome
 from lightning_native.engine.cancellation import Cancelled
 from lightning_native.engine.context import RunContext
-from lightning_native.engine.placements.job import job_cost, step_machines
+from lightning_native.engine.placements.job import step_machines
+from lightning_native.engine.placements.job_end import verdict_of
+from lightning_native.engine.placements.job_follower import Ended, JobFollower
 from lightning_native.engine.placements.job_output import JobOutput
 from lightning_native.engine.placements.pipeline import PipelinePlan, prepare_studios
 from lightning_native.engine.plan import MAX_INTERRUPTIONS, StepPlan
@@ -19,11 +22,10 @@ from lightning_native.engine.resource_names import pipeline_name, pipeline_opera
 from lightning_native.engine.result import StepResult, result_of
 from lightning_native.engine.retry import Backoff, Patience, best_effort, retry
 from lightning_native.errors import CloudError, StaleControllerError
-from lightning_native.lightning.cloud import JobHandle, PipelineHandle, PipelineStatus, PipelineStepStatus
+from lightning_native.lightning.cloud import JobEnd, JobState, PipelineHandle, PipelineStatus, PipelineStepStatus
 
 # The longest that failing calls for the last output of an ended step are repeated.
 _LAST_OUTPUT_SECONDS = 60.0
-_OUTPUT_RETRY_SECONDS = 0.1
 _FINAL = ("completed", "failed", "stopped")
 
 
@@ -141,15 +143,21 @@ def skipped(context: RunContext) -> StepResult:
 class _Followed:
     """A job of a step, whose output a thread of its own copies until the step has ended.
 
-    `status`: the status in which the step ended; None before, and if its machine was interrupted.
+    `known` is the status in which it was seen first. `status` is that in which the step ended; None before, and if its
+    machine was interrupted.
     """
 
     step: StepPlan
     job: str
-    interruptions: int
+    known: PipelineStepStatus
     begun: bool = False
     ended: threading.Event = field(default_factory=threading.Event)
     status: PipelineStepStatus | None = None
+
+    @property
+    def interruptions(self) -> int:
+        """The number of jobs of the step that were interrupted before this one."""
+        return self.known.interruptions
 
 
 class _Follower:
@@ -212,7 +220,7 @@ class _Follower:
             if followed is not None:
                 self._context.journal.event("its machine was interrupted; it runs again", step.name)
                 followed.ended.set()
-            followed = self._follow(name, step, status.job, status.interruptions)
+            followed = self._follow(name, step, status.job, status)
         if followed is not None and not followed.begun and status.state == "running":
             followed.begun = True
             self._context.journal.step_running(step.name)
@@ -274,9 +282,9 @@ class _Follower:
             self._backoff.reset()
             threading.Thread(target=best_effort, args=(self._pipeline.stop,), daemon=True).start()
 
-    def _follow(self, name: str, step: StepPlan, job: str, interruptions: int) -> _Followed:
-        self._preparing(step, interruptions + 1, job)
-        followed = self._followed[name] = _Followed(step, job, interruptions)
+    def _follow(self, name: str, step: StepPlan, job: str, status: PipelineStepStatus) -> _Followed:
+        self._preparing(step, status.interruptions + 1, job)
+        followed = self._followed[name] = _Followed(step, job, status)
         threading.Thread(target=self._report, args=(name, followed), name=f"follow {step.name}", daemon=True).start()
         return followed
 
@@ -299,30 +307,34 @@ class _Follower:
         word = self._context.folder.word(pipeline_operation_id(self._pipeline.name, followed.step.name))
         output = JobOutput(self._context.folder, followed.step.name, followed.interruptions + 1, word)
         backoff, patience = Backoff(), Patience(_LAST_OUTPUT_SECONDS)
-        job: JobHandle | None = None
+        follower: JobFollower | None = None
+        ended: Ended | None = None
         while True:
-            # Checked before the output, because the output that is read after the end is complete.
             has_ended = followed.ended.is_set()
+            known = len(output.outcomes)
             try:
-                job = job or self._pipeline.job(followed.job)
-                known = len(output.outcomes)
-                has_begun = has_ended or job.state() != "pending"
-                new = output.take(job.output(), is_complete=has_ended) if has_begun else False
+                if follower is None:
+                    job = self._pipeline.job(followed.known)
+                    follower = JobFollower(job, output, is_end=partial(_is_last, followed, output))
+                ended = follower.poll()
                 patience.succeeded()
             except CloudError:
-                if not patience.failed() and has_ended:
-                    time.sleep(_OUTPUT_RETRY_SECONDS)
-                    continue
-            else:
-                self._note_attempts(followed, output, known)
-                if new:
-                    backoff.reset()
-                else:
-                    backoff.grow()
-            if has_ended:
+                if patience.failed() and has_ended:
+                    break
+            self._note_attempts(followed, output, known)
+            if has_ended and (ended is not None or followed.status is None):
                 break
-            followed.ended.wait(backoff.delay)
-        return None if followed.status is None else self._result(followed, followed.status, output, job)
+            if len(output.outcomes) > known or (follower and follower.news > time.monotonic() - backoff.delay):
+                backoff.reset()
+            else:
+                backoff.grow()
+            if has_ended:
+                time.sleep(backoff.delay)
+            else:
+                followed.ended.wait(backoff.delay)
+        if followed.status is None:
+            return None
+        return self._result(followed, followed.status, output, ended, follower.cost() if follower else None)
 
     def _note_attempts(self, followed: _Followed, output: JobOutput, known: int) -> None:
         """Record the failed attempts in a job that another attempt follows."""
@@ -338,18 +350,34 @@ class _Follower:
             self._context.journal.step_running(step.name)
 
     def _result(
-        self, followed: _Followed, status: PipelineStepStatus, output: JobOutput, job: JobHandle | None
+        self,
+        followed: _Followed,
+        status: PipelineStepStatus,
+        output: JobOutput,
+        ended: Ended | None,
+        cost: float | None,
     ) -> StepResult:
-        cost = job_cost(job) if job is not None else None
+        step = followed.step
         outcome = output.outcomes[-1] if output.outcomes else None
-        if followed.step.image and status.state == "failed" and outcome is not None and outcome.exit_code == 0:
+        if step.image and status.state == "failed" and outcome is not None and outcome.exit_code == 0:
             # A container's code can read its word, because that stays for a restart: the word alone proves no success.
             outcome = None
         if outcome is not None and (outcome.exit_code == 0 or status.state == "failed") and not outcome.stopped:
-            return result_of(followed.step, outcome, cost)
+            return result_of(step, outcome, cost)
         exit_code = outcome.exit_code if outcome else None
-        if self._stopping or status.state == "stopped":
+        if self._stopping:
             return StepResult("stopped", exit_code, "the step was stopped", cost)
-        if followed.step.interruptible:
-            return StepResult("failed", exit_code, "its machine was interrupted", cost)
-        return StepResult("failed", exit_code, "its job ended without a result", cost)
+        if status.state == "completed":
+            self._context.journal.event("its job completed; Lightning has not published its whole log", step.name)
+            return StepResult("succeeded", 0, cost=cost)
+        state: JobState = "stopped" if status.state == "stopped" else "failed"
+        end = ended.end if ended else JobEnd(status.message)
+        verdict = verdict_of(state, end, interruptible=step.interruptible)
+        return verdict.result(exit_code, cost)
+
+
+def _is_last(followed: _Followed, output: JobOutput, outcome: Outcome) -> bool:
+    """Return whether no attempt follows this outcome in a step's job."""
+    if not followed.ended.is_set():
+        return False
+    return outcome.exit_code == 0 or outcome.stopped or len(output.outcomes) > followed.step.retry.count

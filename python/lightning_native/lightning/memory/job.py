@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lightning_native.agent import result_mark
 from lightning_native.agent_protocol import REMOTE_HOME, OperationSpec, specification_path
 from lightning_native.errors import CloudError
-from lightning_native.lightning.cloud import JobRequest, JobState
+from lightning_native.lightning.cloud import JobEnd, JobRequest, JobState
 from lightning_native.lightning.memory.process import Behaviour, Process, proved
 
 if TYPE_CHECKING:
@@ -106,6 +106,11 @@ class MemoryJob:
             self._check_there()
             self._agent.look()
             return self._agent.state
+
+    def end(self) -> JobEnd:
+        """Return that the job was never interrupted, and has begun."""
+        self._check_there()
+        return JobEnd("", interrupted=False, has_begun=True)
 
     def output(self) -> str:
         """Return the job's output so far."""

@@ -67,11 +67,11 @@ class MemoryPipeline:
         elif state == "running":
             self._states[name] = self._jobs[name].state()
 
-    def job(self, name: str) -> MemoryJob:
-        """Return a job of the pipeline."""
-        job = self._cloud.jobs.get(name)
+    def job(self, status: PipelineStepStatus) -> MemoryJob:
+        """Return the job of a step that has one."""
+        job = self._cloud.jobs.get(status.job or "")
         if job is None:
-            raise CloudError(f"there is no job {name!r}")
+            raise CloudError(f"there is no job {status.job!r}")
         return job
 
     def stop(self) -> None:

@@ -186,6 +186,48 @@ def raw_job_state(job: "Job") -> str:
     return str(getattr(getattr(job, "_guaranteed_job", None), "state", "") or "").lower()
 
 
+def job_end(job: "Job") -> tuple[str, bool | None, bool | None]:
+    """Return the platform's message about a job, whether its machine was interrupted, and whether it has begun.
+
+    The SDK shows none of them. Fallback: an empty message, and None for what is not known.
+    """
+    record = getattr(job, "_guaranteed_job", None)
+
+    def known(name: str) -> bool | None:
+        # An empty field of a record that has it is false.
+        return bool(getattr(record, name)) if hasattr(record, name) else None
+
+    message = str(getattr(record, "message", "") or "")
+    return message, known("interruption_notice_received"), known("started_at")
+
+
+def job_of_id(teamspace: "Teamspace", name: str, key: str) -> "Job":
+    """Return a job by its id, as the SDK's command line does for the steps of pipelines, which no list has.
+
+    Fallback: by its name.
+    """
+    from lightning_sdk import Job
+
+    client = _find("api.utils", "cached_lightning_client")
+    if not key or client is None or not hasattr(Job, "_attach_job"):
+        return Job(name=name, teamspace=teamspace)
+    record = client(retry=False).jobs_service_get_job(project_id=teamspace.id, id=key)
+    job = Job(name=record.name or name, teamspace=teamspace, _fetch_job=False)
+    job._attach_job(record)
+    return job
+
+
+def share_snapshot(studio: "Studio", key: str) -> None:
+    """Let the next job from a studio that reuses a snapshot reuse the one of this key.
+
+    The SDK has one key for each studio and process, so that later jobs would begin with outdated files.
+    Fallback: none is needed where the SDK has no such keys, because it then has no shared snapshots either.
+    """
+    store = getattr(_find("constants", "__GLOBAL_LIGHTNING_UNIQUE_IDS_STORE__"), "_d", None)
+    if isinstance(store, dict):
+        store[studio.id] = key
+
+
 def drive_client() -> Any:
     """Return the SDK's client of a teamspace's drive, because `Filesystem` requests the teamspace for each call.
 

@@ -8,6 +8,7 @@ from lightning_native.emulator.catalog import machine_type
 from lightning_native.emulator.services.jobs.artifacts import artifacts_folder
 from lightning_native.emulator.services.jobs.job_runner import JobRunners, runner_of
 from lightning_native.emulator.services.jobs.mounts import check_mounts
+from lightning_native.emulator.services.jobs.snapshots import Snapshots
 from lightning_native.emulator.services.names import free_name, slug
 from lightning_native.emulator.services.variables import check_variable
 from lightning_native.emulator.state.cloud import Cloud
@@ -75,5 +76,6 @@ async def delete(cloud: Cloud, job: Job) -> None:
     with cloud.folder_in_work(job.id):
         cloud.jobs.delete(job.id)
         cloud.service(JobRunners).forget(job)
+        cloud.service(Snapshots).forget_run(job)
         for folder in (runner.folder, artifacts_folder(cloud, job)):
             cloud.discard(folder)

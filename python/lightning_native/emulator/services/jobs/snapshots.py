@@ -12,7 +12,7 @@ from lightning_native.emulator.state.records import Job, Studio
 
 
 class Snapshots:
-    """The snapshots of one cloud: one for each run, shared by its jobs, or the present state of a studio.
+    """The snapshots of one cloud: one for each run, kept for its jobs, or the present state of a studio.
 
     A snapshot takes time, and has the files of its end: the caller of the API has had its answer by then.
     """
@@ -40,6 +40,13 @@ class Snapshots:
         folder = self._folder(studio, run_id) if run_id else self._cloud.studio_folder(studio)
         if (folder / "environment").exists():
             self._cloud.environments.copy(folder / "environment", destination)
+
+    def forget_run(self, job: Job) -> None:
+        """Remove the snapshot of a deleted job's run, unless another job of that run exists."""
+        run_id, studio_id = run_of(job), str(job.specification.get("cloudspaceId") or "")
+        others = (run_of(other) == run_id for other in self._cloud.jobs if other is not job)
+        if run_id.isalnum() and studio_id and not any(others):
+            self._cloud.discard(self._cloud.root / "snapshots" / studio_id / run_id)
 
     async def _wait(self, studio: Studio) -> None:
         """Wait as long as a snapshot takes: the longer, the more files a studio has."""
