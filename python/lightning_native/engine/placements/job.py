@@ -28,7 +28,7 @@ from lightning_native.engine.studios.agent_client import unpacking, upload_speci
 from lightning_native.engine.studios.batching import Batcher
 from lightning_native.engine.studios.interpreter import Interpreter
 from lightning_native.engine.studios.templates import TemplateStudio, TemplateStudios
-from lightning_native.errors import CloudError, OutOfCapacityError
+from lightning_native.errors import CloudError, OutOfCapacityError, RefusedError
 from lightning_native.lightning.cloud import JobHandle, JobRequest, JobState
 from lightning_native.lightning.machines import canonical_machine
 
@@ -63,7 +63,8 @@ class JobPlacement:
         self._jobs: dict[str, JobHandle] = {}
         self._submitted: dict[str, list[tuple[StepPlan, str, JobHandle]]] = {}
         self._stopped: set[str] = set()
-        self._batches: dict[str, Batch] = {}
+        # The batches of each job: more than one if only the answer to a submission was lost.
+        self._batches: dict[str, list[Batch]] = {}
         self._releasing = ThreadPoolExecutor(max_workers=_RELEASES_AT_ONCE, thread_name_prefix="release")
         self._submissions = {
             template: Batcher(
@@ -191,7 +192,8 @@ class JobPlacement:
                 self._context.journal.released("file", file)
 
         batch = Batch((each.name for each in submissions), discard)
-        self._batches.update({each.name: batch for each in submissions})
+        for each in submissions:
+            self._batches.setdefault(each.name, []).append(batch)
 
         def submit(each: _Submission, operation: str) -> JobHandle | CloudError:
             agent = (*AGENT_COMMAND, "job", bundle, "--spec-sha256", sha256, "--step", operation)
@@ -216,15 +218,20 @@ class JobPlacement:
             with ThreadPoolExecutor(_SUBMISSIONS_AT_ONCE) as pool:
                 answers = list(pool.map(submit, submissions, operations))
         for each, answer in zip(submissions, answers, strict=True):
-            if isinstance(answer, CloudError):
-                # It is submitted again with another batch.
+            if isinstance(answer, RefusedError):
+                # After any other error, the job may exist all the same.
                 batch.ended(each.name)
         return answers
 
     def _ended(self, name: str) -> None:
         """Record that a job has ended, so that it does not need its batch any more."""
-        if (batch := self._batches.pop(name, None)) is not None:
+        for batch in self._batches.pop(name, ()):
             batch.ended(name)
+
+    def _begun(self, name: str) -> None:
+        """Record that a job has its files."""
+        for batch in self._batches.get(name, ()):
+            batch.begun(name)
 
     def _follow(self, job: JobHandle, step: StepPlan, attempt: int, name: str, patience: float | None) -> Ended:
         """Copy the job's output to the step's log until it ends, and return its end.
@@ -234,11 +241,11 @@ class JobPlacement:
             CloudError: no call has got through for five minutes.
         """
         word = self._context.folder.word(self._context.operation_id(step.name, attempt))
-        batch = self._batches.get(name) or Batch([name], lambda: None)
+        batch = (self._batches.get(name) or [Batch([name], lambda: None)])[-1]
         follower = JobFollower(
             job,
             JobOutput(self._context.folder, step.name, attempt, word),
-            on_begin=partial(batch.begun, name),
+            on_begin=partial(self._begun, name),
             is_end=lambda outcome: step.name in self._stopped or not _may_be_interruption(step, outcome),
         )
         while True:
