@@ -119,7 +119,7 @@ class JobPlacement:
             # The agent may not know why its command ended, because Lightning signals all processes of a job at once.
             exit_code = outcome.exit_code if outcome else None
             return StepResult("stopped", exit_code, "the step was stopped", cost)
-        if outcome is not None and not _may_be_interruption(step, outcome):
+        if outcome is not None and not _was_told_to_end(outcome):
             return result_of(step, outcome, cost)
         if outcome is None and ended.state == "completed":
             self._context.journal.event("its job completed; Lightning has not published its whole log", step.name)
@@ -246,7 +246,7 @@ class JobPlacement:
             job,
             JobOutput(self._context.folder, step.name, attempt, word),
             on_begin=partial(self._begun, name),
-            is_end=lambda outcome: step.name in self._stopped or not _may_be_interruption(step, outcome),
+            is_end=lambda outcome: step.name in self._stopped or not _was_told_to_end(outcome),
         )
         while True:
             ended = follower.poll()
@@ -299,9 +299,9 @@ class JobPlacement:
         self._releasing.shutdown()
 
 
-def _may_be_interruption(step: StepPlan, outcome: Outcome) -> bool:
-    """Return whether a command was ended by the signal that precedes the loss of an interruptible machine."""
-    return step.interruptible and outcome.exit_code == -signal.SIGTERM
+def _was_told_to_end(outcome: Outcome) -> bool:
+    """Return whether a command was ended by the signal of Lightning, whose reason only the job's end tells."""
+    return outcome.stopped or outcome.exit_code == -signal.SIGTERM
 
 
 def step_machines(context: RunContext, step: StepPlan) -> tuple[str, ...]:
