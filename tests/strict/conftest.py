@@ -15,7 +15,9 @@ PYTHON = "3.12"
 
 @pytest.fixture(scope="session")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
-    with LocalCloud(tmp_path_factory.mktemp("cloud"), strict=True, python=PYTHON, preinstalled=()) as cloud:
+    with LocalCloud(
+        tmp_path_factory.mktemp("cloud"), strict=True, python=PYTHON, preinstalled=(), profile="platform", clock_rate=60
+    ) as cloud:
         yield cloud
 
 

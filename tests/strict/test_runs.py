@@ -101,7 +101,8 @@ def test_a_run_is_stopped_through_zenml(workbench: Workbench, synchronous: bool)
 
 
 def test_a_job_whose_machine_is_taken_away_goes_on_as_the_same_step(workbench: Workbench, cloud: LocalCloud) -> None:
-    cloud.faults.add("interrupt", seconds=20.0, times=1)
+    # In simulated seconds: once the step runs.
+    cloud.faults.add("interrupt", seconds=1800.0, times=1)
     code, output = workbench.run(
         HEADER
         + """

@@ -22,6 +22,7 @@ from lightning_native.jobs import Job, Lightning, lightning, load_job, oci
 from lightning_native.jobs.code import PackedCode, check_source, local_path
 from lightning_native.jobs.lightning import LightningJobSpec, Substitutes
 from lightning_native.jobs.submission import JobResult, find_job, follow, new_name, submit
+from lightning_native.jobs.uploads import discard_used
 from lightning_native.lightning.jobs import LightningJob
 from lightning_native.lightning.session import cloud_name, connect
 from lightning_native.terminal import show_output
@@ -163,7 +164,8 @@ def _run(args: argparse.Namespace) -> int:
     for warning in spec.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     with chosen_cloud(local=args.local), _ending_on_sigterm():
-        live = submit(spec, connect(), cloud_name(), packed=_tell_code)
+        cloud = connect()
+        live = submit(spec, cloud, cloud_name(), packed=_tell_code)
         print(f"job {live.name} on {spec.num_machines} x {spec.machine}", file=sys.stderr)
         if args.detach:
             print(json.dumps({"name": live.name}) if args.json else live.name)
@@ -173,6 +175,8 @@ def _run(args: argparse.Namespace) -> int:
         except BaseException:
             live.stop()
             raise
+        finally:
+            discard_used(cloud, cloud_name())
         return _ended(args, live, result)
 
 
@@ -238,8 +242,10 @@ def _extract(args: argparse.Namespace) -> int:
 
 def _watch(args: argparse.Namespace) -> int:
     with chosen_cloud(local=args.local):
-        live = find_job(connect(), args.name)
+        cloud = connect()
+        live = find_job(cloud, args.name)
         result = follow(live, lambda line: show_output(sys.stderr if args.json else sys.stdout, f"{line}\n"))
+        discard_used(cloud, cloud_name())
         if args.json:
             return _ended(args, live, result)
         code = "" if result.exit_code in (None, 0) else f" with exit code {result.exit_code}"
@@ -249,7 +255,9 @@ def _watch(args: argparse.Namespace) -> int:
 
 def _list(args: argparse.Namespace) -> int:
     with chosen_cloud(local=args.local):
-        jobs = [(job.details(), job.state(), job.cost()) for job in connect().jobs()]
+        cloud = connect()
+        jobs = [(job.details(), job.state(), job.cost()) for job in cloud.jobs()]
+        discard_used(cloud, cloud_name())
     if args.json:
         rows = [
             {"name": job.name, "state": state, "machine": job.machine, "machines": job.num_machines, "cost": cost}

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
+from lightning_native.engine.placements.job_follower import FINAL, LateLog, output_so_far
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.resource_names import jobs_studio_name
 from lightning_native.engine.retry import Backoff, Patience
@@ -19,6 +20,7 @@ from lightning_native.jobs.code import PackedCode, packed_code
 from lightning_native.jobs.lightning.exit_code import find_exit_code, with_word
 from lightning_native.jobs.lightning.program import PROGRAM, driver_program
 from lightning_native.jobs.lightning.spec import LightningJobSpec
+from lightning_native.jobs.uploads import JobUploads, discard, discard_used, keep
 from lightning_native.lightning.cloud import JobRequest, StudioHandle
 from lightning_native.lightning.jobs import LightningJob
 from lightning_native.lightning.teamspace import LightningCloud
@@ -83,14 +85,19 @@ def submit(
         program = Path(stack.enter_context(tempfile.TemporaryDirectory())) / PROGRAM
         program.write_bytes(driver_program())
         uploads.append((program, f"{spec.folder}/{PROGRAM}"))
-        # Locked until the job has its copy, so that the studio is not pruned before.
+        # Locked until the job is submitted, so that the studio is not pruned before.
         stack.enter_context(locked(_ENVIRONMENT, shared=True))
         studio = _studio(spec, cloud, cloud_name)
-        for path, remote in uploads:
-            # The job has a copy of its own as soon as it is submitted.
-            stack.callback(_remove, studio, remote)
-            studio.upload(path, remote)
-        return _run(cloud, replace(request, studio=studio.name))
+        discard_used(cloud, cloud_name)
+        kept = JobUploads(cloud_name, spec.name, studio.name, tuple(remote for _, remote in uploads))
+        keep(kept)
+        try:
+            for path, remote in uploads:
+                studio.upload(path, remote)
+            return _run(cloud, replace(request, studio=studio.name))
+        except BaseException:
+            discard(cloud, kept)
+            raise
 
 
 def _studio(spec: LightningJobSpec, cloud: LightningCloud, cloud_name: str) -> StudioHandle:
@@ -104,12 +111,6 @@ def _studio(spec: LightningJobSpec, cloud: LightningCloud, cloud_name: str) -> S
         name = jobs_studio_name(journal.home_id())
         journal.environment_used(cloud_name, _ENVIRONMENT, name, ready=True)
     return cloud.create_studio(name)
-
-
-def _remove(studio: StudioHandle, remote: str) -> None:
-    # A leftover file does no harm.
-    with suppress(CloudError):
-        studio.remove(remote)
 
 
 def _run(cloud: LightningCloud, request: JobRequest) -> LightningJob:
@@ -163,11 +164,14 @@ def follow(job: LightningJob, show: Callable[[str], object], *, time_limit: floa
     shown: Counter[str] = Counter()
     backoff, patience = Backoff(), Patience()
     running_since: float | None = None
+    late: LateLog | None = None
     while True:
         try:
             # The state before the output: after a final state the output is complete.
             state = job.state()
-            text = job.output() if state != "pending" else ""
+            if state in FINAL and late is None:
+                late = LateLog(job.end(), seen=bool(shown))
+            text = output_so_far(job, state)
             patience.succeeded()
         except CloudError:
             if patience.failed():
@@ -182,7 +186,10 @@ def follow(job: LightningJob, show: Callable[[str], object], *, time_limit: floa
         if new:
             backoff.reset()
         if state in ("completed", "failed", "stopped"):
-            return JobResult(state, 0 if state == "completed" else _exit_code(job, text))
+            exit_code = _exit_code(job, text)
+            # Nothing follows the line with the exit code.
+            if exit_code is not None or late is None or late.is_whole(text):
+                return JobResult(state, 0 if state == "completed" else exit_code)
         running_since = running_since or (time.monotonic() if state == "running" else None)
         if time_limit is not None and running_since is not None and time.monotonic() - running_since > time_limit:
             show(f"lightning-native: stopped at its time limit of {time_limit:g} s")

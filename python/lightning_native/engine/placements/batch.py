@@ -5,8 +5,8 @@ import time
 from collections.abc import Callable, Iterable
 from uuid import uuid4
 
-# The longest that the snapshot of a template studio is expected to take: 5 min 14 s were seen.
-_SNAPSHOT_SECONDS = 600.0
+# The time that a snapshot of a template studio may take: 5 min 14 s were seen.
+_SNAPSHOT_SECONDS = 315.0
 
 
 class Batch:
@@ -48,8 +48,12 @@ class Batch:
         if is_last:
             self._discard()
 
-    def waited(self) -> float:
-        """Return the seconds that the jobs have waited for their machines, so without the time of the snapshot."""
+    def has_waited(self, patience: float) -> bool:
+        """Return whether the jobs have waited for their machines for so many seconds.
+
+        The time of the snapshot does not count. As long as no job has begun, nobody knows whether it is taken; it is
+        then given as much time as the machine, but no more than snapshots take.
+        """
         with self._lock:
-            begun = self._taken or self._submitted + _SNAPSHOT_SECONDS
-        return max(0.0, time.monotonic() - begun)
+            begun = self._taken or self._submitted + min(patience, _SNAPSHOT_SECONDS)
+        return time.monotonic() - begun > patience

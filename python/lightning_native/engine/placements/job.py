@@ -252,7 +252,7 @@ class JobPlacement:
             ended = follower.poll()
             if ended is not None:
                 return ended
-            if follower.state == "pending" and patience is not None and batch.waited() > patience:
+            if follower.state == "pending" and patience is not None and batch.has_waited(patience):
                 raise OutOfCapacityError(f"job {job.name!r} still waits for its machine after {patience:g} s")
             if follower.state == "running":
                 self._context.journal.step_running(step.name)

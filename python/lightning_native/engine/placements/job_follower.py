@@ -31,11 +31,17 @@ class Ended:
 class LateLog:
     """The wait for the log of an ended job, which may be empty or cut for minutes."""
 
-    def __init__(self, state: JobState, end: JobEnd, *, seen: bool) -> None:
-        """Begin to wait; `seen`: the job has printed something before."""
-        self._completed = state == "completed"
+    def __init__(self, end: JobEnd, *, seen: bool, quiet_seconds: float = _WHOLE_SECONDS) -> None:
+        """Begin to wait.
+
+        Args:
+            end: the end of the job.
+            seen: whether the job has printed something before.
+            quiet_seconds: the time without new lines after which a log that has lines is whole.
+        """
+        self._quiet = quiet_seconds
         # A job that never began prints nothing.
-        self._expected = seen or self._completed or end.has_begun is not False
+        self._expected = seen or end.has_begun is not False
         self._begun = self._grown = time.monotonic()
         self._length = 0
 
@@ -46,8 +52,22 @@ class LateLog:
             return True
         if len(text) != self._length:
             self._length, self._grown = len(text), now
-        quiet = _COMPLETED_SECONDS if self._completed else _WHOLE_SECONDS
-        return bool(text) and now - self._grown > quiet
+        return bool(text) and now - self._grown > self._quiet
+
+
+def output_so_far(job: JobHandle, state: JobState) -> str:
+    """Return the output of a job in this state; an empty text where it cannot be read now."""
+    if state == "pending":
+        return ""
+    try:
+        return job.output()
+    except LogUnavailableError:
+        return ""
+    except CloudError:
+        # The log of an ended job may not be there yet.
+        if state in FINAL:
+            return ""
+        raise
 
 
 class JobFollower:
@@ -126,9 +146,10 @@ class JobFollower:
         self.state = state
         # The state before the output, because the output that is read after a terminal state is complete. A job that
         # has only just begun has no output yet.
-        text = self._read() if state != "pending" and (before, state) != ("pending", "running") else ""
+        text = output_so_far(self._job, state) if (before, state) != ("pending", "running") else ""
         if state in FINAL and self._late is None:
-            self._late = LateLog(state, self._job.end(), seen=self._output.has_begun)
+            quiet = _COMPLETED_SECONDS if state == "completed" else _WHOLE_SECONDS
+            self._late = LateLog(self._job.end(), seen=self._output.has_begun, quiet_seconds=quiet)
         is_whole = self._late is not None and self._late.is_whole(text)
         # The log of an ended job is shorter for a while than it was before the end.
         self._text = max(text, self._text, key=len)
@@ -144,15 +165,3 @@ class JobFollower:
         if outcome is not None and not is_whole and not end.interrupted and not self._is_end(outcome):
             return None
         return Ended(outcome, state, end)
-
-    def _read(self) -> str:
-        """Return the output so far; an empty text where it cannot be read now."""
-        try:
-            return self._job.output()
-        except LogUnavailableError:
-            return ""
-        except CloudError:
-            # The log of an ended job may not be there yet.
-            if self.state in FINAL:
-                return ""
-            raise
