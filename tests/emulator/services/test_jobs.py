@@ -117,16 +117,16 @@ def test_environment_machine_tags_and_cost(sdk: Any, source: Any) -> None:
         source,
         'echo "$VALUE"; sleep 0.2',
         env={"VALUE": "a b'c\""},
-        machine=sdk.Machine.H100,
+        machine=sdk.Machine.H200,
         tags=["Nightly  Run"],
     )
     assert str(job.logs) == "a b'c\""
-    assert job.machine == sdk.Machine.H100
+    assert job.machine == sdk.Machine.H200
     assert job.tags == ("nightly run",)
     assert [found.name for found in source.teamspace.list_jobs(tags=["nightly run"])] == [job.name]
     seconds = (job.stopped_at - job.started_at).total_seconds()
-    assert job.total_cost == pytest.approx(seconds / 3600 * 3.5, rel=0.05)
-    cheap = run(sdk, source, "sleep 0.2", machine=sdk.Machine.H100, interruptible=True)
+    assert job.total_cost == pytest.approx(seconds / 3600 * 4.5, rel=0.05)
+    cheap = run(sdk, source, "sleep 0.2", machine=sdk.Machine.T4_X_4, interruptible=True)
     assert 0 < cheap.total_cost < job.total_cost
 
 

@@ -99,6 +99,8 @@ def test_switching_the_machine_ends_processes_and_keeps_files(sdk: Any, studio: 
     assert studio.run("cat file") == "kept"
 
 
+# The price list lacks some of the SDK's machines, and has another name for one family.
+@pytest.mark.filterwarnings("ignore:.*hasn't been vetted by Lightning")
 def test_every_machine_of_the_sdk_starts_and_is_reported(sdk: Any) -> None:
     machines = [value for value in vars(sdk.Machine).values() if isinstance(value, sdk.Machine)]
     assert len(machines) > 40

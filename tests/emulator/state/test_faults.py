@@ -123,8 +123,9 @@ def test_a_machine_out_of_capacity_is_told_before_the_start(sdk: Any, faults: Fa
     fault = faults.add("out-of-capacity", machine="lit-h100-1", times=0)
     with pytest.raises(OutOfCapacityError):
         studio.start(sdk.Machine.H100)
-    assert sdk.Machine.H100.slug not in [machine.slug for machine in studio.teamspace.list_machines()]
+    assert sdk.Machine.H100 not in studio.teamspace.list_machines()
     faults.remove(fault.id)
+    assert sdk.Machine.H100 in studio.teamspace.list_machines()
     studio.start(sdk.Machine.H100)
     assert studio.machine == sdk.Machine.H100
     studio.delete()

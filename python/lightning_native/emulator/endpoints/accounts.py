@@ -8,8 +8,8 @@ from starlette.routing import Route
 
 from lightning_native.emulator.api import body_of, cloud_of, reply
 from lightning_native.emulator.api_error import ApiError
-from lightning_native.emulator.catalog import DEFAULT_CLUSTER
 from lightning_native.emulator.clock import timestamp
+from lightning_native.emulator.cloud_accounts import DEFAULT_CLUSTER
 from lightning_native.emulator.services import accounts
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Organization, Teamspace, User

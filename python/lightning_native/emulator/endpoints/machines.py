@@ -8,50 +8,53 @@ from starlette.routing import Route
 
 from lightning_native.emulator.api import cloud_of, reply
 from lightning_native.emulator.api_error import ApiError
-from lightning_native.emulator.catalog import CLUSTERS, DEFAULT_CLUSTER, MACHINES, MachineType
+from lightning_native.emulator.catalog import MACHINES, MachineType
+from lightning_native.emulator.cloud_accounts import CLUSTERS, DEFAULT_CLUSTER, SUPPLIES, Supply
 
 
-def _accelerator(machine: MachineType, provider: str, cluster: str, boot_seconds: float, full: bool) -> dict[str, Any]:
-    name = machine.slug.removeprefix("lit-").upper().replace("-", " ")
+def _accelerator(machine: MachineType, cluster: str, supply: Supply, *, full: bool) -> dict[str, Any]:
+    slug = machine.listed_slug
+    wait = str(supply.wait_seconds)
     return {
         "acceleratorType": "GPU" if machine.is_gpu else "CPU",
-        "availableInSeconds": str(int(boot_seconds)),
-        "availableInSecondsSpot": str(int(boot_seconds)),
+        "availableInSeconds": wait,
+        "availableInSecondsSpot": wait,
         "clusterId": cluster,
-        "cost": machine.price,
-        "displayName": name,
+        "cost": supply.hourly(machine),
+        "displayName": slug.removeprefix("lit-").upper().replace("-", " "),
+        "dwsOnly": supply.queued,
         "enabled": True,
         "family": machine.family,
-        "instanceId": f"local.{machine.slug}",
-        "outOfCapacity": full,
-        "provider": provider,
+        "instanceId": f"local.{slug}",
+        "isTierRestricted": supply.needs_plan,
+        "outOfCapacity": full or supply.full,
+        "provider": CLUSTERS[cluster][0],
         "resources": {
             "cpu": machine.cpus,
             "gpu": machine.count if machine.is_gpu else 0,
-            "gpuType": machine.family if machine.is_gpu else "",
+            "gpuType": machine.gpu_type,
             "memoryMb": str(machine.memory_gb * 1024),
             "storageGb": "400",
         },
         "secondaryInstanceId": "",
-        "slug": machine.slug,
-        "slugMultiCloud": machine.slug,
-        "spotPrice": machine.hourly(interruptible=True),
+        "slug": slug,
+        "slugMultiCloud": slug,
+        "spotPrice": machine.spot_price,
     }
 
 
-def _accelerators(request: Request, provider: str, cluster: str) -> Response:
+def _accelerators(request: Request, cluster: str) -> Response:
     cloud = cloud_of(request)
+    if cloud.settings.profile.accounts:
+        supplies = SUPPLIES[cluster]
+    else:
+        listed = (slug for slug, machine in MACHINES.items() if machine.listed)
+        supplies = {slug: Supply(int(cloud.settings.boot_seconds_of(slug))) for slug in listed}
     return reply(
         {
             "accelerator": [
-                _accelerator(
-                    machine,
-                    provider,
-                    cluster,
-                    cloud.settings.boot_seconds_of(machine.slug),
-                    cloud.faults.is_out_of_capacity(machine.slug),
-                )
-                for machine in MACHINES.values()
+                _accelerator(MACHINES[slug], cluster, supply, full=cloud.faults.is_out_of_capacity(slug))
+                for slug, supply in supplies.items()
             ]
         }
     )
@@ -61,7 +64,7 @@ async def _default_accelerators(request: Request) -> Response:
     wanted = request.query_params.get("cloudProvider", "AWS")
     for cluster, (provider, _) in CLUSTERS.items():
         if provider == wanted:
-            return _accelerators(request, provider, cluster)
+            return _accelerators(request, cluster)
     return reply({"accelerator": []})
 
 
@@ -69,7 +72,7 @@ async def _cluster_accelerators(request: Request) -> Response:
     cluster = request.path_params["id"]
     if cluster not in CLUSTERS:
         raise ApiError(404, f"cloud account {cluster} not found")
-    return _accelerators(request, CLUSTERS[cluster][0], cluster)
+    return _accelerators(request, cluster)
 
 
 def _cluster(cluster: str) -> dict[str, Any]:
@@ -95,15 +98,12 @@ async def _list_project_clusters(_request: Request) -> Response:
 
 async def _list_bindings(request: Request) -> Response:
     project = request.path_params["project"]
+    created = "2026-01-01T00:00:00Z"
     return reply(
         {
             "clusters": [
-                {
-                    "clusterId": DEFAULT_CLUSTER,
-                    "clusterName": DEFAULT_CLUSTER,
-                    "projectId": project,
-                    "createdAt": "2026-01-01T00:00:00Z",
-                }
+                {"clusterId": cluster, "clusterName": cluster, "projectId": project, "createdAt": created}
+                for cluster in CLUSTERS
             ]
         }
     )

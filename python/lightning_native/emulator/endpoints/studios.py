@@ -8,11 +8,13 @@ from starlette.routing import Route
 
 from lightning_native.emulator.api import body_of, cloud_of, reply
 from lightning_native.emulator.api_error import ApiError
-from lightning_native.emulator.catalog import CLUSTERS, DEFAULT_MACHINE, machine_type
+from lightning_native.emulator.catalog import DEFAULT_MACHINE, machine_type
 from lightning_native.emulator.clock import timestamp
+from lightning_native.emulator.cloud_accounts import check_cluster
 from lightning_native.emulator.endpoints.accounts import teamspace_of
 from lightning_native.emulator.services import studios
 from lightning_native.emulator.services.variables import check_variable
+from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Studio
 from lightning_native.emulator.state.store import new_id
 
@@ -41,8 +43,15 @@ def _instance_status(studio: Studio, instance: dict[str, Any] | None) -> dict[st
         "privateIpAddress": "127.0.0.1",
         "startTimestamp": timestamp(instance["started_at"]),
         "startupStatus": {"initialRestoreFinished": ready, "topUpRestoreFinished": ready},
-        "statusMessage": instance["message"],
+        "statusMessage": instance["message"] or _warning(studio, instance),
     }
+
+
+def _warning(studio: Studio, instance: dict[str, Any]) -> str:
+    """Return the platform's only hint that a studio came up on another machine than it was asked for."""
+    if not studio.asked_for or machine_type(studio.asked_for).is_gpu == machine_type(instance["machine"]).is_gpu:
+        return ""
+    return f"Machine {studio.asked_for} is a custom instance type that hasn't been vetted by Lightning."
 
 
 def _status(studio: Studio) -> dict[str, Any]:
@@ -100,8 +109,8 @@ async def _list(request: Request) -> Response:
 async def _create(request: Request) -> Response:
     cloud, teamspace, body = cloud_of(request), teamspace_of(request), await body_of(request)
     cluster = body.get("clusterId")
-    if cluster and str(cluster) not in CLUSTERS:
-        raise ApiError(400, f"no cloud account {cluster!r}; the local cloud has {', '.join(CLUSTERS)}")
+    if cluster:
+        check_cluster(str(cluster))
     studio = studios.create(cloud, teamspace.id, str(body.get("name") or body.get("displayName") or ""), cluster)
     studio.recorded = {
         "disableSecrets": bool(body.get("disableSecrets")),
@@ -169,15 +178,16 @@ async def _get_config(request: Request) -> Response:
     return reply(_config(studio_of(request)))
 
 
-def _requested_machine(body: dict[str, Any], studio: Studio) -> tuple[str, bool]:
+def _requested_machine(cloud: Cloud, studio: Studio, body: dict[str, Any]) -> tuple[str, bool]:
+    """Return the slug of the machine that a request gets, and whether it is interruptible."""
     compute = body.get("computeConfig") or {}
-    machine = machine_type(str(compute.get("name") or studio.machine))
-    return machine.slug, bool(compute.get("spot"))
+    studio.asked_for = str(compute.get("name") or studio.machine)
+    return studios.machine_for(cloud, studio, studio.asked_for), bool(compute.get("spot"))
 
 
 async def _start(request: Request) -> Response:
     cloud, studio, body = cloud_of(request), studio_of(request), await body_of(request)
-    await studios.start(cloud, studio, *_requested_machine(body, studio))
+    await studios.start(cloud, studio, *_requested_machine(cloud, studio, body))
     return reply({})
 
 
@@ -188,7 +198,7 @@ async def _stop(request: Request) -> Response:
 
 async def _switch(request: Request) -> Response:
     cloud, studio, body = cloud_of(request), studio_of(request), await body_of(request)
-    studio.machine, studio.interruptible = _requested_machine(body, studio)
+    studio.machine, studio.interruptible = _requested_machine(cloud, studio, body)
     await studios.switch(cloud, studio)
     return reply(_config(studio))
 

@@ -8,8 +8,8 @@ import asyncio
 from typing import Any
 
 from lightning_native.emulator.api_error import ApiError
-from lightning_native.emulator.catalog import DEFAULT_CLUSTER, machine_type
 from lightning_native.emulator.clock import timestamp
+from lightning_native.emulator.cloud_accounts import DEFAULT_CLUSTER
 from lightning_native.emulator.services.files.drive import drive_folder, inside
 from lightning_native.emulator.services.jobs import multi_machine, single_machine, states
 from lightning_native.emulator.services.jobs.job_runner import runner_of
@@ -77,8 +77,8 @@ def _check(cloud: Cloud, teamspace_id: str, pipeline: str, steps: list[dict[str,
             if other not in earlier:
                 raise ApiError(400, f"step {name!r} waits for {other!r}, which is no earlier step")
         specification = _specification(step)
-        machine_type(str(specification.get("instanceName") or "cpu-4"))
         single_machine.check_source(cloud, specification)
+        single_machine.machine_for(cloud, specification)
         check_mounts(cloud, teamspace_id, specification)
         earlier.add(name)
 

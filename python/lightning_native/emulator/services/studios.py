@@ -6,7 +6,8 @@ from dataclasses import asdict
 from typing import Any
 
 from lightning_native.emulator.api_error import ApiError
-from lightning_native.emulator.catalog import DEFAULT_CLUSTER, DEFAULT_MACHINE, MACHINES
+from lightning_native.emulator.catalog import DEFAULT_MACHINE
+from lightning_native.emulator.cloud_accounts import DEFAULT_CLUSTER, hourly, machine_on, supplied
 from lightning_native.emulator.host import processes
 from lightning_native.emulator.host.copies import copy_folders
 from lightning_native.emulator.host.namespaces import Namespace
@@ -101,6 +102,14 @@ async def namespace_of(cloud: Cloud, studio: Studio) -> Namespace | None:
     return await cloud.namespace_of(studio.marker, home, drive, environment=environment, ports=ports)
 
 
+def machine_for(cloud: Cloud, studio: Studio, name: str) -> str:
+    """Return the slug of the machine that a studio gets for a name; 400 when its account has none."""
+    profile = cloud.settings.profile
+    if profile.accounts and profile.missing_gpu_is_cpu and supplied(studio.cluster_id, name) is None:
+        return DEFAULT_MACHINE
+    return machine_on(studio.cluster_id, name, accounts=profile.accounts).slug
+
+
 def new_instance(cloud: Cloud, machine: str, interruptible: bool) -> dict[str, Any]:
     """Return a newly requested machine."""
     return asdict(Instance(new_id(), machine, interruptible, PENDING, cloud.clock.now()))
@@ -192,14 +201,20 @@ async def stop(cloud: Cloud, studio: Studio) -> None:
 
 def cost(cloud: Cloud, studio: Studio) -> float:
     """Return the cost of a studio's machines so far, in dollars."""
-    return studio.cost + _cost_of_instance(cloud, studio.instance)
+    return studio.cost + _cost_of_instance(cloud, studio, studio.instance)
 
 
-def _cost_of_instance(cloud: Cloud, instance: dict[str, Any] | None) -> float:
+def hourly_cost(cloud: Cloud, studio: Studio, instance: dict[str, Any]) -> float:
+    """Return the dollars an hour of a machine of a studio."""
+    accounts = cloud.settings.profile.accounts
+    return hourly(studio.cluster_id, instance["machine"], interruptible=instance["interruptible"], accounts=accounts)
+
+
+def _cost_of_instance(cloud: Cloud, studio: Studio, instance: dict[str, Any] | None) -> float:
     if instance is None or instance["started_at"] is None:
         return 0.0
     hours: float = (cloud.clock.now() - instance["started_at"]) / 3600
-    return hours * MACHINES[instance["machine"]].hourly(instance["interruptible"])
+    return hours * hourly_cost(cloud, studio, instance)
 
 
 def phase_of(studio: Studio) -> str:
@@ -261,7 +276,7 @@ async def confirm_switch(cloud: Cloud, studio: Studio) -> None:
         raise ApiError(400, f"studio {studio.name} has no machine to switch to")
     # The new machine has the same files but none of the processes.
     await cloud.end_processes(studio.marker)
-    studio.cost += _cost_of_instance(cloud, studio.instance)
+    studio.cost += _cost_of_instance(cloud, studio, studio.instance)
     if cloud.strict is not None:
         # The new machine has no files outside of home either.
         cloud.forget_namespace(studio.marker)

@@ -5,7 +5,7 @@ import sysconfig
 from pathlib import Path
 
 from lightning_native.emulator.api_error import ApiError
-from lightning_native.emulator.catalog import CLUSTERS
+from lightning_native.emulator.cloud_accounts import CLUSTERS
 from lightning_native.emulator.host import namespaces, processes
 from lightning_native.emulator.host.namespaces import Namespace
 from lightning_native.emulator.host.package_index import INDEX_VARIABLES

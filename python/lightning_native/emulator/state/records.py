@@ -83,6 +83,8 @@ class Studio:
     active_at: float = 0.0
     cost: float = 0.0
     recorded: dict[str, Any] = field(default_factory=dict)
+    # The machine of the last request, which an account without it answers with another.
+    asked_for: str = ""
 
 
 @dataclass

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from lightning_native.emulator.api_error import ApiError
-from lightning_native.emulator.catalog import DEFAULT_CLUSTER
 from lightning_native.emulator.clock import timestamp
+from lightning_native.emulator.cloud_accounts import DEFAULT_CLUSTER
 from lightning_native.emulator.services.files.drive import drive_folder, inside
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Studio

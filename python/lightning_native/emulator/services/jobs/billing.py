@@ -1,6 +1,6 @@
 """The cost of a job: what it has cost, and what the platform reports of it so far."""
 
-from lightning_native.emulator.catalog import MACHINES
+from lightning_native.emulator.cloud_accounts import DEFAULT_CLUSTER, hourly
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Job
 
@@ -11,7 +11,7 @@ _FIRST_SHARE = 0.8
 
 def cost(cloud: Cloud, job: Job) -> float:
     """Return the dollars that a job has cost so far, from the time when its machine was made ready."""
-    return _cost_until(job, cloud.clock.now())
+    return _cost_until(cloud, job, cloud.clock.now())
 
 
 def reported_cost(cloud: Cloud, job: Job) -> float:
@@ -21,15 +21,17 @@ def reported_cost(cloud: Cloud, job: Job) -> float:
         return cost(cloud, job)
     lag = settles * _LAG_SHARE
     if job.stopped_at is None or now < job.stopped_at + lag:
-        return _FIRST_SHARE * _cost_until(job, min(now, job.stopped_at or now) - lag)
+        return _FIRST_SHARE * _cost_until(cloud, job, min(now, job.stopped_at or now) - lag)
     settled = min(1.0, (now - job.stopped_at - lag) / (settles - lag))
     return (_FIRST_SHARE + (1 - _FIRST_SHARE) * settled) * cost(cloud, job)
 
 
-def _cost_until(job: Job, moment: float) -> float:
+def _cost_until(cloud: Cloud, job: Job, moment: float) -> float:
     # A machine that is made ready in no time is billed from its start.
     begun = job.started_at if job.billed_at is None else job.billed_at
     if begun is None:
         return job.spent
     hours = max(0.0, min(moment, job.stopped_at or moment) - begun) / 3600
-    return job.spent + hours * MACHINES[job.machine].hourly(bool(job.specification.get("spot")))
+    cluster, spot = job.specification.get("clusterId") or DEFAULT_CLUSTER, bool(job.specification.get("spot"))
+    accounts = cloud.settings.profile.accounts
+    return job.spent + hours * hourly(cluster, job.machine, interruptible=spot, accounts=accounts)

@@ -54,8 +54,8 @@ def _outcome(states: list[str]) -> str:
 async def create(cloud: Cloud, teamspace_id: str, body: dict[str, Any], **fields: Any) -> MultiMachineJob:
     """Create a job on several machines and start it."""
     specification = body.get("spec") or {}
-    machine = machine_type(str(specification.get("instanceName") or "cpu-4"))
     single_machine.check_source(cloud, specification)
+    machine, _ = single_machine.machine_for(cloud, specification)
     count = int(body.get("machines") or 0)
     if not 1 <= count <= _MAX_MACHINES:
         raise ApiError(400, f"a job runs on 1 to {_MAX_MACHINES} machines, not {count}")

@@ -4,7 +4,8 @@ import secrets
 from typing import Any
 
 from lightning_native.emulator.api_error import ApiError
-from lightning_native.emulator.catalog import machine_type
+from lightning_native.emulator.catalog import DEFAULT_MACHINE, MachineType
+from lightning_native.emulator.cloud_accounts import DEFAULT_CLUSTER, check_cluster, machine_on
 from lightning_native.emulator.services.jobs.artifacts import artifacts_folder
 from lightning_native.emulator.services.jobs.job_runner import JobRunners, runner_of
 from lightning_native.emulator.services.jobs.mounts import check_mounts
@@ -24,15 +25,15 @@ def job_names(cloud: Cloud, teamspace_id: str) -> list[str]:
 
 async def create(cloud: Cloud, teamspace_id: str, name: str, specification: dict[str, Any], **fields: Any) -> Job:
     """Create a job with a snapshot of its studio's files, and start it."""
-    machine = machine_type(str(specification.get("instanceName") or specification.get("instanceType") or "cpu-4"))
     check_source(cloud, specification)
+    machine, cluster = machine_for(cloud, specification)
     check_mounts(cloud, teamspace_id, specification)
     job = Job(
         id=new_id(),
         teamspace_id=teamspace_id,
         user_id=cloud.user.id,
         name=free_name(slug(name), job_names(cloud, teamspace_id)),
-        specification={**specification, "instanceName": machine.slug},
+        specification={**specification, "instanceName": machine.slug, "clusterId": cluster},
         marker=secrets.token_hex(16),
         created_at=cloud.clock.now(),
         machine=machine.slug,
@@ -60,6 +61,20 @@ def check_source(cloud: Cloud, specification: dict[str, Any]) -> None:
     for variable in specification.get("env") or []:
         if variable.get("name"):
             check_variable(str(variable["name"]), str(variable.get("value") or ""))
+
+
+def machine_for(cloud: Cloud, specification: dict[str, Any]) -> tuple[MachineType, str]:
+    """Return a job's machine and its cloud account, which is that of its studio; 400 when that has no such machine."""
+    name = str(specification.get("instanceName") or specification.get("instanceType") or DEFAULT_MACHINE)
+    asked = str(specification.get("clusterId") or "")
+    if asked:
+        check_cluster(asked)
+    studio = cloud.studios.get(str(specification.get("cloudspaceId") or ""))
+    accounts = cloud.settings.profile.accounts
+    if accounts and studio is not None and asked not in ("", studio.cluster_id):
+        raise ApiError(400, f"studio {studio.name} is on cluster {studio.cluster_id}; its jobs cannot run on {asked}")
+    cluster = studio.cluster_id if studio else asked or DEFAULT_CLUSTER
+    return machine_on(cluster, name, accounts=accounts), cluster
 
 
 def rename(cloud: Cloud, job: Job, name: str) -> None:
