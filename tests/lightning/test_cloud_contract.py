@@ -295,6 +295,27 @@ def test_a_studio_runs_on_the_machine_that_it_was_started_on(studio: StudioHandl
     assert machines() == [True, True, False, False]
 
 
+def test_a_studio_names_the_machine_that_it_runs_on(studio: StudioHandle) -> None:
+    named = [studio.machine()]
+    for machine in (None, "l4", "lit-h100-80gb-1", "lit-tpu-v6e-4"):
+        studio.start(machine)
+        named.append(studio.machine())
+        assert machine is None or studio.runs_on(machine)
+    assert not studio.runs_on("lit-tpu-v6e-8")
+    assert named == [None, "CPU", "L4", "H100", "lit-tpu-v6e-4"]
+
+
+def test_a_studio_stays_on_the_cloud_account_on_which_it_was_created(cloud: Cloud, name: str) -> None:
+    studio = cloud.create_studio(name, cloud_account="lightning-nebius-prod")
+    again = cloud.create_studio(name, cloud_account="lightning-baremetal")
+    found = cloud.find_studio(name)
+    try:
+        assert found is not None
+        assert [each.cloud_account for each in (studio, again, found)] == ["lightning-nebius-prod"] * 3
+    finally:
+        studio.release(delete=True)
+
+
 def test_an_unknown_machine_is_an_error_that_names_it(cloud: Cloud, studio: StudioHandle, template: Template) -> None:
     request = template.job("any", "greet")
     nonsense = JobRequest(request.name, "NONSENSE", request.command, request.studio)
@@ -616,6 +637,18 @@ def test_a_machine_has_a_price_or_none_is_known(cloud: Cloud) -> None:
         assert prices == [None, None, None]
     else:
         assert all(isinstance(price, float) and price > 0 for price in prices)
+        # An A100 is whichever the price list has, and a machine is found by any slug.
+        assert cloud.hourly_cost("A100") in (cloud.hourly_cost("A100_40GB"), cloud.hourly_cost("A100_80GB"))
+        assert cloud.hourly_cost("H100") == cloud.hourly_cost("lit-h100-80gb-1") == 5.68
+        assert cloud.hourly_cost("T4_X_2") is None
+
+
+def test_offers_have_the_accounts_that_studios_can_be_on(cloud: Cloud) -> None:
+    accounts = {offer.cloud_account for offer in cloud.offers()}
+    if isinstance(cloud, MemoryCloud):
+        assert (accounts, cloud.default_cloud_account) == (set(), None)
+    else:
+        assert cloud.default_cloud_account in accounts
 
 
 # Pipelines

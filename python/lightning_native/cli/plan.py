@@ -87,6 +87,9 @@ def _notes(result: Estimate, *, prices: bool) -> list[str]:
         notes.append(f"~ {which} run before: taken to last {human_seconds(result.assumed_seconds)}")
     if prices and result.unpriced:
         notes.append(f"the price list has no {', '.join(result.unpriced)}")
+    if result.on_demand:
+        which = ", ".join(result.on_demand)
+        notes.append(f"{which}: on demand, because the machine is not offered, or no cheaper, as an interruptible one")
     return notes
 
 

@@ -133,6 +133,8 @@ class RunPlan:
             drives.
         main_studio: an existing or new studio of the user's to run in, which is kept; None: one of our own.
         main_machine: the SDK's name of the main machine; None: the main studio's own, else the default.
+        cloud_account: the id of the cloud account on which studios and jobs are created; None: for each machine the one
+            that offers it best, by the price list.
         custom_commands: shell commands run once in each environment, in the code's folder, after the requirements.
         max_parallelism: the most steps at the same time; None: no limit.
         machine_limits: the most steps at the same time for single machines, by the SDK's name.
@@ -152,6 +154,7 @@ class RunPlan:
     placement: PlacementName = DEFAULT_PLACEMENT
     main_studio: str | None = None
     main_machine: str | None = None
+    cloud_account: str | None = None
     custom_commands: tuple[str, ...] = ()
     max_parallelism: int | None = None
     machine_limits: tuple[tuple[str, int], ...] = ()

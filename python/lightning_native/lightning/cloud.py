@@ -6,7 +6,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from lightning_native.lightning.offers import MachineOffer
 
 JobState = Literal["pending", "running", "completed", "failed", "stopped"]
 PipelineStepState = Literal["pending", "running", "completed", "failed", "stopped", "skipped"]
@@ -18,6 +21,10 @@ class StudioHandle(Protocol):
     @property
     def name(self) -> str:
         """The studio's name."""
+
+    @property
+    def cloud_account(self) -> str | None:
+        """The id of the cloud account that the studio is on for ever; None if it is unknown."""
 
     def start(self, machine: str | None) -> None:
         """Ensure that the studio runs on `machine`; None: on any machine, the default one if it does not run yet."""
@@ -33,6 +40,9 @@ class StudioHandle(Protocol):
 
     def runs_on(self, machine: str) -> bool:
         """Return whether the studio runs on `machine` now."""
+
+    def machine(self) -> str | None:
+        """Return the name of the machine that the studio runs on now; None if it does not run."""
 
     def run(self, argv: Sequence[str]) -> tuple[str, int]:
         """Run a command; return its merged output, stripped, and its exit code."""
@@ -54,7 +64,8 @@ class JobRequest:
     In an image, a shell runs the command if `entrypoint` is None, and the image's own entrypoint if it is empty.
     `image_credentials` is the name of the secret with which the image is pulled. `mounts` are folders of the drive, as
     `Cloud.upload_to_drive` names them, by their paths in the container. Jobs with the same `snapshot`, letters and
-    digits, begin with the same files of their studio; without one, a job has a snapshot of its own.
+    digits, begin with the same files of their studio; without one, a job has a snapshot of its own. `cloud_account` is
+    for jobs in images: one from a studio runs on the studio's.
     """
 
     name: str
@@ -71,6 +82,7 @@ class JobRequest:
     cloud_account_auth: bool = False
     mounts: Mapping[str, str] = field(default_factory=dict)
     snapshot: str = ""
+    cloud_account: str | None = None
 
 
 @dataclass(frozen=True)
@@ -240,10 +252,11 @@ class Cloud(Protocol):
     def studio_names(self) -> Sequence[str]:
         """Return the names of all studios of the teamspace."""
 
-    def create_studio(self, name: str, *, ours: bool = True) -> StudioHandle:
+    def create_studio(self, name: str, *, ours: bool = True, cloud_account: str | None = None) -> StudioHandle:
         """Return a studio of this name, created if it does not exist; it is not started.
 
         `ours`: only this package gives studios such names, so that all copies are deleted, not just this request's.
+        `cloud_account`: the account of a new studio; None: the one that Lightning chooses.
         """
 
     def upload_to_drive(self, path: Path, remote_path: str) -> None:
@@ -252,8 +265,18 @@ class Cloud(Protocol):
     def remove_from_drive(self, remote_path: str) -> None:
         """Remove a folder in our folder of the drive. It is no error if the folder is gone."""
 
-    def hourly_cost(self, machine: str) -> float | None:
-        """Return the cost of a machine in dollars an hour; None if the price list does not have it."""
+    @property
+    def default_cloud_account(self) -> str | None:
+        """The id of the cloud account on which Lightning creates what names none; None if it is unknown."""
+
+    def offers(self) -> "Sequence[MachineOffer]":
+        """Return the price list, as it was when it was first read; none if there are no prices."""
+
+    def hourly_cost(self, machine: str, cloud_account: str | None = None) -> float | None:
+        """Return the cost of a machine in dollars an hour; None if the price list does not have it.
+
+        `cloud_account`: the account of the machine; None: the default one.
+        """
 
     def find_jobs(self, name: str) -> Sequence[JobHandle]:
         """Return the jobs submitted under a name: none, one, or more if a submission was delivered twice."""

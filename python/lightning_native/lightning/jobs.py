@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lightning_native.errors import CloudError, LogUnavailableError
 from lightning_native.lightning.cloud import JobEnd, JobRequest, JobState
 from lightning_native.lightning.errors import cloud_errors, is_gone
-from lightning_native.lightning.machines import canonical_machine, machine_slugs
+from lightning_native.lightning.machines import canonical_machine, sdk_name
 from lightning_native.lightning.sdk.internals import job_end, job_specification, raw_job_state
 
 if TYPE_CHECKING:
@@ -71,11 +71,10 @@ class LightningJob:
     def details(self) -> JobDetails:
         """Return the values with which the job was submitted."""
         with cloud_errors(f"read job {self.name!r}"):
-            names = {slug: machine for machine, slug in reversed(machine_slugs().items())}
             spec = job_specification(self._job)
             return JobDetails(
                 name=self.name,
-                machine=names.get(spec.instance_name, spec.instance_name),
+                machine=sdk_name(spec.instance_name) or spec.instance_name,
                 command=spec.command or None,
                 image=spec.image or None,
                 entrypoint=spec.entrypoint or None,

@@ -217,7 +217,7 @@ def create_pipeline(teamspace: "Teamspace", request: PipelineRequest) -> Lightni
         steps = [
             JobStep(
                 studio=studio,
-                cloud=studio.cloud_account if studio else None,
+                cloud=studio.cloud_account if studio else step.job.cloud_account,
                 wait_for=list(step.wait_for),
                 **fitting_options(JobStep.__init__, job_options(step.job)),
             )

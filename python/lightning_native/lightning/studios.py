@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from lightning_native.errors import CloudError
 from lightning_native.lightning.errors import cloud_errors, is_gone
-from lightning_native.lightning.machines import canonical_machine
+from lightning_native.lightning.machines import canonical_machine, sdk_name
 from lightning_native.lightning.sdk.internals import end_keep_alive, remove_file
 
 if TYPE_CHECKING:
@@ -35,6 +35,11 @@ class LightningStudio:
     def name(self) -> str:
         """The studio's name."""
         return str(self._studio.name)
+
+    @property
+    def cloud_account(self) -> str | None:
+        """The id of the cloud account that the studio is on for ever."""
+        return str(self._studio.cloud_account) or None
 
     def start(self, machine: str | None) -> None:
         """Ensure that the studio runs on `machine`; None: on any machine, the default one if it does not run yet."""
@@ -87,7 +92,16 @@ class LightningStudio:
         from lightning_sdk import Machine
 
         with cloud_errors(f"see what studio {self.name!r} runs on"):
-            return bool(self._studio.machine == Machine.from_str(canonical_machine(machine)))
+            now, wanted = self._studio.machine, Machine.from_str(canonical_machine(machine))
+            # The SDK calls all machines equal of which it knows neither family nor number.
+            by_slug = now is not None and not (now.family and wanted.family)
+            return bool(now.slug == wanted.slug if by_slug else now == wanted)
+
+    def machine(self) -> str | None:
+        """Return the name of the machine that the studio runs on now; None if it does not run."""
+        with cloud_errors(f"see what studio {self.name!r} runs on"):
+            now = self._studio.machine
+            return None if now is None else sdk_name(str(now.slug)) or str(now.slug)
 
     def run(self, argv: Sequence[str]) -> tuple[str, int]:
         """Run a command; return its merged output, stripped, and its exit code."""

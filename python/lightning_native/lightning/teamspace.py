@@ -13,8 +13,8 @@ from lightning_native.lightning.copies import came_together, is_name_of_copy
 from lightning_native.lightning.errors import cloud_errors, is_gone
 from lightning_native.lightning.jobs import DRIVE_CONNECTION, LightningJob, job_options
 from lightning_native.lightning.machine_python import machine_python
-from lightning_native.lightning.machines import canonical_machine, machine_slugs
-from lightning_native.lightning.offers import fetch_offers
+from lightning_native.lightning.machines import canonical_machine
+from lightning_native.lightning.offers import MachineOffer, best_offer, default_account, fetch_offers
 from lightning_native.lightning.sdk.internals import believe_list, drive_client, share_log_client, share_snapshot
 from lightning_native.lightning.sdk.options import fitting_options
 from lightning_native.lightning.studios import LightningStudio
@@ -34,12 +34,14 @@ class LightningCloud:
 
     def __init__(self, teamspace: "Teamspace") -> None:
         self._teamspace = teamspace
-        self._prices: dict[str, float] | None = None
-        self._prices_lock = threading.Lock()
+        self._offers: list[MachineOffer] | CloudError | None = None
+        self._offers_lock = threading.Lock()
         # The search for a studio needs several requests.
         self._known_studios: dict[str, LightningStudio] = {}
         # The caller handles a name that is taken already.
         warnings.filterwarnings("ignore", message="Job name .* was already taken")
+        # What a studio came up on is checked after each start.
+        warnings.filterwarnings("ignore", message=".* hasn't been vetted by Lightning")
         # The removal of a file that is gone already is a success.
         warnings.filterwarnings("ignore", message="If '.*' is a directory, it may be empty")
         share_log_client()
@@ -78,14 +80,15 @@ class LightningCloud:
         ]
         return [LightningStudio(studio) for studio in (*named, *copies)]
 
-    def create_studio(self, name: str, *, ours: bool = True) -> LightningStudio:
+    def create_studio(self, name: str, *, ours: bool = True, cloud_account: str | None = None) -> LightningStudio:
         """Return a studio of this name, created if it does not exist; it is not started."""
         from lightning_sdk import Studio
 
         studio: LightningStudio | None = None
         try:
             with cloud_errors(f"create studio {name!r}"):
-                studio = LightningStudio(Studio(name=name, teamspace=self._teamspace))
+                options = fitting_options(Studio.__init__, {"cloud": cloud_account})
+                studio = LightningStudio(Studio(name=name, teamspace=self._teamspace, **options))
         except CloudError:
             # The studio may exist all the same, and only the answer was lost.
             if self.find_studio(name) is None:
@@ -140,13 +143,31 @@ class LightningCloud:
                 if not is_gone(error):
                     raise
 
-    def hourly_cost(self, machine: str) -> float | None:
+    @property
+    def default_cloud_account(self) -> str | None:
+        """The id of the cloud account on which Lightning creates what names none; None if it is unknown."""
+        with cloud_errors("read the teamspace's cloud account"):
+            return default_account(self._teamspace)
+
+    def offers(self) -> list[MachineOffer]:
+        """Return the price list, as it was when it was first read."""
+        with self._offers_lock:
+            if self._offers is None:
+                try:
+                    self._offers = fetch_offers(self._teamspace)
+                except CloudError as error:
+                    # Asked for again and again, an unreadable list would delay every step.
+                    self._offers = error
+            if isinstance(self._offers, CloudError):
+                raise self._offers
+            return self._offers
+
+    def hourly_cost(self, machine: str, cloud_account: str | None = None) -> float | None:
         """Return the cost of a machine in dollars an hour; None if the price list does not have it."""
-        with self._prices_lock:
-            if self._prices is None:
-                slugs = machine_slugs()
-                self._prices = {slugs[offer.name]: offer.hourly_cost for offer in fetch_offers(self._teamspace)}
-        return self._prices.get(machine_slugs()[canonical_machine(machine)])
+        name, offers = canonical_machine(machine), self.offers()
+        account = cloud_account or self.default_cloud_account
+        offer = best_offer(offers, name, cloud_account=account) or best_offer(offers, name)
+        return None if offer is None else offer.hourly_cost
 
     def find_jobs(self, name: str) -> list[LightningJob]:
         """Return the jobs submitted under a name: none, one, or more if a submission was delivered twice."""
@@ -179,6 +200,9 @@ class LightningCloud:
             options = fitting_options(Job.run, job_options(request))
             if studio is not None and request.snapshot:
                 share_snapshot(studio.sdk_studio, request.snapshot)
+            # Named also for a studio's job: where the variables name an account, the SDK refuses studios of others.
+            account = studio.cloud_account if studio else request.cloud_account
+            options |= fitting_options(Job.run, {"cloud": account}) if account else {}
             job = Job.run(studio=studio.sdk_studio if studio else None, teamspace=self._teamspace, **options)
             return LightningJob(job)
 

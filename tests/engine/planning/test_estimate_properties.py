@@ -1,6 +1,7 @@
 """An estimate keeps every rule that the real run keeps."""
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given
@@ -155,3 +156,24 @@ def test_environments_are_prepared_at_the_same_time_and_once_each() -> None:
     result = run(*steps, durations=dict.fromkeys("abc", 10.0), offers=OFFERS, prepare_seconds=50, boot_seconds=7)
     assert [each.purpose for each in result.shared] == ["environment", "environment"]
     assert result.makespan == 7 + 50 + 7 + 10
+
+
+def test_interruptible_steps_whose_machines_are_no_cheaper_so_are_named_and_cost_as_on_demand() -> None:
+    steps = [
+        StepPlan(machine, ("true",), machines=(machine,), interruptible=True)
+        for machine in ("T4", "T4_SMALL", "L4", "A100")
+    ]
+    offers = [
+        MachineOffer("T4", 0.69, 0.37, cloud_account="a"),
+        MachineOffer("T4_SMALL", 0.55, 0.58, cloud_account="a"),
+        MachineOffer("L4", 0.79, None, cloud_account="a"),
+        # Cheaper in the other account, which counts unless the plan names one.
+        MachineOffer("A100_80GB", 5.68, 9.0, cloud_account="a"),
+        MachineOffer("A100_40GB", 2.19, 1.0, cloud_account="b"),
+    ]
+    plan = RunPlan("run", "plan", tuple(steps))
+    result = estimate(plan, durations=dict.fromkeys(("T4", "T4_SMALL", "L4", "A100"), 3600.0), offers=offers)
+    assert result.on_demand == ("T4_SMALL", "L4")
+    assert {row.step: row.cost for row in result.steps} == {"T4": 0.37, "T4_SMALL": 0.55, "L4": 0.79, "A100": 1.0}
+    named = estimate(replace(plan, cloud_account="a"), durations={}, offers=offers)
+    assert named.on_demand == ("T4_SMALL", "L4", "A100")

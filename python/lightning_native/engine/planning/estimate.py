@@ -12,7 +12,8 @@ from lightning_native.defaults import DEFAULT_MACHINE
 from lightning_native.engine.plan import RunPlan, StepPlan
 from lightning_native.engine.planning.layout import merged_requirements, studio_layout
 from lightning_native.engine.planning.machine_choice import MachineOffer
-from lightning_native.lightning.machines import canonical_machine, machine_slugs
+from lightning_native.lightning.machines import canonical_machine, machine_slug
+from lightning_native.lightning.offers import best_offer
 
 # The assumed duration of a step if no duration is known.
 ASSUMED_SECONDS = 60.0
@@ -73,6 +74,7 @@ class Estimate:
         assumed: steps whose duration is not known, in the plan's order.
         assumed_seconds: the assumed duration of each of these.
         unpriced: machines without a price.
+        on_demand: interruptible steps whose machines are no cheaper so, and which run on demand.
     """
 
     steps: tuple[StepEstimate, ...]
@@ -83,6 +85,7 @@ class Estimate:
     assumed: tuple[str, ...]
     assumed_seconds: float
     unpriced: tuple[str, ...]
+    on_demand: tuple[str, ...] = ()
 
     @property
     def most_at_once(self) -> int:
@@ -136,15 +139,14 @@ class _DryRun:
             step.name: min(known.get(step.name, self._assumed_seconds), step.timeout or float("inf"))
             for step in plan.steps
         }
-        # An offer stands for every name of the same hardware.
-        slugs = machine_slugs()
-        self._offers = {slugs.get(offer.name, offer.name): offer for offer in offers}
-        self._slugs = slugs
+        self._offers = list(offers)
+        self._best: dict[tuple[str, bool], MachineOffer | None] = {}
         self._prepare_seconds = prepare_seconds
         self._boot_seconds = boot_seconds
         self._main = canonical_machine(plan.main_machine or DEFAULT_MACHINE)
         self._unpriced: dict[str, None] = {}
-        self._limits = {slugs[canonical_machine(machine)]: limit for machine, limit in plan.machine_limits}
+        self._on_demand: list[str] = []
+        self._limits = {machine_slug(machine): limit for machine, limit in plan.machine_limits}
         self._shares_main = {
             step
             for studio in (studio_layout(plan) if plan.capabilities.shares_machines else ())
@@ -169,6 +171,7 @@ class _DryRun:
             assumed=tuple(step for step in self._steps if step not in self._known),
             assumed_seconds=self._assumed_seconds,
             unpriced=tuple(self._unpriced),
+            on_demand=tuple(self._on_demand),
         )
 
     def _schedule(self) -> list[StepEstimate]:
@@ -183,7 +186,7 @@ class _DryRun:
         now = 0.0
         while True:
             for name in scheduler.ready():
-                slug = self._slugs[self._machine(self._steps[name])]
+                slug = machine_slug(self._machine(self._steps[name]))
                 if len(running) >= most:
                     break
                 if busy[slug] >= self._limits.get(slug, most):
@@ -199,7 +202,7 @@ class _DryRun:
             while running and running[0][0] <= now:
                 _, _, name = heapq.heappop(running)
                 scheduler.succeed(name)
-                busy[self._slugs[self._machine(self._steps[name])]] -= 1
+                busy[machine_slug(self._machine(self._steps[name]))] -= 1
 
     def _row(self, step: StepPlan, now: float) -> StepEstimate:
         machine = self._machine(step)
@@ -207,6 +210,9 @@ class _DryRun:
         end = begin + self._seconds[step.name]
         cost = None
         if step.name not in self._shares_main:
+            offer = self._offer(machine, interruptible=step.interruptible)
+            if step.interruptible and offer is not None and not offer.is_cheaper_interruptible:
+                self._on_demand.append(step.name)
             # The set-up of a studio costs; the wait for a machine does not.
             running_from = now + self._boot(machine) if self._plan.capabilities.shares_machines else begin
             cost = self._cost(machine, end - running_from, interruptible=step.interruptible)
@@ -243,15 +249,20 @@ class _DryRun:
             return self._main
         return canonical_machine(step.machine)
 
-    def _offer(self, machine: str) -> MachineOffer | None:
-        return self._offers.get(self._slugs[machine])
+    def _offer(self, machine: str, *, interruptible: bool = False) -> MachineOffer | None:
+        wanted = machine, interruptible
+        if wanted not in self._best:
+            self._best[wanted] = best_offer(
+                self._offers, machine, interruptible=interruptible, cloud_account=self._plan.cloud_account
+            )
+        return self._best[wanted]
 
     def _boot(self, machine: str) -> float:
         offer = self._offer(machine)
         return self._boot_seconds if offer is None or offer.wait_seconds is None else offer.wait_seconds
 
     def _cost(self, machine: str, seconds: float, *, interruptible: bool) -> float | None:
-        offer = self._offer(machine)
+        offer = self._offer(machine, interruptible=interruptible)
         if offer is None:
             self._unpriced[machine] = None
             return None

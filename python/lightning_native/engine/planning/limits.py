@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from lightning_native.defaults import DEFAULT_MACHINE
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.planning.estimate import estimate
-from lightning_native.lightning.machines import canonical_machine, machine_slugs
+from lightning_native.lightning.machines import machine_slug
 
 
 def serialize_limits(plan: RunPlan, durations: Mapping[str, float]) -> dict[str, tuple[str, ...]] | None:
@@ -25,13 +25,10 @@ def serialized(plan: RunPlan, durations: Mapping[str, float]) -> dict[str, tuple
     """
     rows = sorted(estimate(plan, durations=durations).steps, key=lambda row: row.start)
     steps = {step.name: step for step in plan.steps}
-    slugs = machine_slugs()
-    machine_of = {
-        step.name: slugs[canonical_machine(step.machine or plan.main_machine or DEFAULT_MACHINE)] for step in plan.steps
-    }
+    machine_of = {step.name: machine_slug(step.machine or plan.main_machine or DEFAULT_MACHINE) for step in plan.steps}
     waits = {row.step: list(steps[row.step].upstream) for row in rows}
     limits = [(None, plan.max_parallelism)] if plan.max_parallelism else []
-    for machine, limit in [*limits, *((slugs[canonical_machine(name)], most) for name, most in plan.machine_limits)]:
+    for machine, limit in [*limits, *((machine_slug(name), most) for name, most in plan.machine_limits)]:
         in_lanes = [row for row in rows if machine in (None, machine_of[row.step])]
         # The expected end of each chain, and its last step.
         lanes: list[tuple[float, str]] = []

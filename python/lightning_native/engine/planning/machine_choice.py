@@ -56,20 +56,31 @@ class ResourceRequest:
         return ", ".join(parts) or "any machine"
 
 
-def cheapest(request: ResourceRequest, offers: Iterable[MachineOffer], *, interruptible: bool = False) -> list[str]:
-    """Return the SDK's names of the machines that satisfy a request: those with capacity first, then by cost.
+def cheapest(
+    request: ResourceRequest,
+    offers: Iterable[MachineOffer],
+    *,
+    interruptible: bool = False,
+    cloud_account: str | None = None,
+) -> list[str]:
+    """Return the names of the machines that satisfy a request: those that can be had first, then by cost.
+
+    Args:
+        request: the least resources.
+        offers: the price list.
+        interruptible: whether machines may be interrupted; the cost is that on demand where this is no dearer.
+        cloud_account: the only cloud account whose machines count; None: those of all.
 
     Raises:
         PlanError: no machine does; the message lists the nearest ones and the resources that they lack.
     """
-    known = list(offers)
+    # The SDK's public list does not tell the accounts.
+    known = [offer for offer in offers if not (cloud_account and offer.cloud_account not in ("", cloud_account))]
     fitting = [offer for offer in known if not lacks(request, offer)]
-    if interruptible:
-        fitting = [offer for offer in fitting if offer.interruptible_hourly_cost is not None] or fitting
     if not fitting:
         raise PlanError(f"no machine has {request}; {_nearest(request, known, interruptible=interruptible)}")
     by_cost = sorted(
-        fitting, key=lambda offer: (not offer.available, offer.cost(interruptible=interruptible), offer.name)
+        fitting, key=lambda offer: (not offer.obtainable, offer.cost(interruptible=interruptible), offer.name)
     )
     return list(dict.fromkeys(offer.name for offer in by_cost))
 
@@ -85,6 +96,9 @@ def lacks(request: ResourceRequest, offer: MachineOffer) -> dict[str, float]:
     missing = {f"has {what}": short for what, short in shortfalls.items() if short > 0}
     if request.gpus == 0 and offer.gpus:
         missing["has a GPU"] = 1.0
+    if request.least_gpus and request.gpu_type is None and not offer.gpu_memory_gb:
+        # It may be no GPU at all, as a TPU is not, so that it is for requests that name it.
+        missing[f"has {offer.gpu_type or 'no GPU'}, which the request does not name"] = 1.0
     if request.gpu_type is not None and _plain(offer.gpu_type) not in _kinds_for(request.gpu_type):
         missing[f"has {offer.gpu_type or 'no GPU'}"] = 1.0
     return missing
@@ -123,5 +137,7 @@ def _nearest(request: ResourceRequest, offers: list[MachineOffer], *, interrupti
         offers,
         key=lambda offer: (sum(lacks(request, offer).values()), offer.cost(interruptible=interruptible), offer.name),
     )
-    near = [f"{offer.name} ({', '.join(lacks(request, offer))})" for offer in ranked[:3]]
+    names = list(dict.fromkeys(offer.name for offer in ranked))[:3]
+    nearest = [next(offer for offer in ranked if offer.name == name) for name in names]
+    near = [f"{offer.name} ({', '.join(lacks(request, offer))})" for offer in nearest]
     return f"the nearest are {', '.join(near)}"

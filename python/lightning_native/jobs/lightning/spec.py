@@ -64,12 +64,12 @@ class LightningJobSpec:
     @property
     def arguments(self) -> dict[str, object]:
         """The keyword arguments of the SDK's `Job.run`, except for the teamspace."""
-        from lightning_native.lightning.machines import machine_slugs
+        from lightning_native.lightning.machines import machine_slug
 
         return {
             "name": self.name,
             # The platform knows slugs, and the SDK sends the name unchanged.
-            "machine": machine_slugs()[self.machine],
+            "machine": machine_slug(self.machine),
             "command": self.command,
             "studio": self.studio,
             "image": self.image,

@@ -16,6 +16,7 @@ from lightning_native.lightning.memory.job import MemoryJob, agent_words
 from lightning_native.lightning.memory.pipeline import MemoryPipeline, MemorySchedule
 from lightning_native.lightning.memory.process import Command, content_of, do_nothing
 from lightning_native.lightning.memory.studio import MemoryStudio
+from lightning_native.lightning.offers import MachineOffer
 
 
 class MemoryCloud:
@@ -53,11 +54,11 @@ class MemoryCloud:
         """Return the names of all studios."""
         return list(self.studios)
 
-    def create_studio(self, name: str, *, ours: bool = True) -> MemoryStudio:
+    def create_studio(self, name: str, *, ours: bool = True, cloud_account: str | None = None) -> MemoryStudio:
         """Return a studio of this name, created if it does not exist; it is not started."""
         del ours
         with self.lock:
-            return self.studios.setdefault(name, MemoryStudio(self, name))
+            return self.studios.setdefault(name, MemoryStudio(self, name, cloud_account))
 
     def upload_to_drive(self, path: Path, remote_path: str) -> None:
         """Keep a file's content."""
@@ -71,8 +72,17 @@ class MemoryCloud:
             for path in [path for path in self.drive if path.startswith(f"{remote_path}/")]:
                 del self.drive[path]
 
-    def hourly_cost(self, machine: str) -> float | None:
+    @property
+    def default_cloud_account(self) -> None:
+        """None, because there are no accounts."""
+
+    def offers(self) -> list[MachineOffer]:
+        """Return nothing, because there are no machines."""
+        return []
+
+    def hourly_cost(self, machine: str, cloud_account: str | None = None) -> float | None:
         """Return None, because there are no machines."""
+        del cloud_account
         canonical_machine(machine)
         return None
 

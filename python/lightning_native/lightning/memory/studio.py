@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 class MemoryStudio:
     """One studio: its files, and the operations of an agent that is always ready."""
 
-    def __init__(self, cloud: "MemoryCloud", name: str) -> None:
+    def __init__(self, cloud: "MemoryCloud", name: str, cloud_account: str | None = None) -> None:
         self.name = name
+        self.cloud_account = cloud_account
         self.files: dict[str, bytes] = {}
         self._cloud = cloud
         self._machine: str | None = None
@@ -56,6 +57,11 @@ class MemoryStudio:
         self._check_there()
         with cloud_errors(f"see what studio {self.name!r} runs on"):
             return same_machine(machine, self._machine or machine) and self._machine is not None
+
+    def machine(self) -> str | None:
+        """Return the name of the machine that the studio runs on now; None if it does not run."""
+        self._check_there()
+        return self._machine
 
     def upload(self, path: Path, remote_path: str) -> None:
         """Keep a file's content."""
