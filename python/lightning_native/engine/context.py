@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from lightning_native.engine.cancellation import Cancellation
-from lightning_native.engine.plan import RunPlan
+from lightning_native.engine.plan import RunPlan, StepPlan
+from lightning_native.engine.planning.account_choice import AccountChoice, step_machines
 from lightning_native.engine.record.run_folder import RunFolder, StepLog
 from lightning_native.engine.record.run_journal import RunJournal
 from lightning_native.engine.resource_names import operation_id
@@ -24,6 +26,27 @@ class RunContext:
     cancellation: Cancellation
     abandoned: dict[str, str] = field(default_factory=dict)
     """The steps whose running attempt is abandoned, each with the reason."""
+
+    @cached_property
+    def accounts(self) -> AccountChoice:
+        """The cloud accounts of the run's machines."""
+        return AccountChoice(self.plan, self.cloud)
+
+    def account_of(self, step: StepPlan, machine: str) -> str | None:
+        """Return the cloud account on which a step's job runs on one of its machines; None: Lightning's own choice."""
+        return self.accounts.of(step_machines(self.plan, step), machine, interruptible=step.interruptible)
+
+    def is_interruptible(self, step: StepPlan, machine: str) -> bool:
+        """Return whether a step's job asks for an interruptible machine, which it does only where that costs less."""
+        if not step.interruptible:
+            return False
+        offer = self.accounts.offer(machine, self.account_of(step, machine), interruptible=True)
+        if offer is None or offer.is_cheaper_interruptible:
+            return True
+        spot = offer.interruptible_hourly_cost
+        why = "is not offered as an interruptible machine" if spot is None else f"costs ${spot:.2f} an hour so"
+        self.journal.event(f"{machine} {why}; it is asked for on demand, at ${offer.hourly_cost:.2f}", step.name)
+        return False
 
     def operation_id(self, name: str, attempt: int) -> str:
         """Return the id of an attempt's operation, which is the same after a restart of the controller."""

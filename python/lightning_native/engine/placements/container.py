@@ -78,11 +78,12 @@ class ContainerFolder:
             # The agent replaces the shell, because it must receive the shell's signals.
             command=f"exec {shell_join(['python3', f'{self._mount}/agent.py', 'job', *arguments])}",
             image=image.name,
-            interruptible=step.interruptible,
+            interruptible=self._context.is_interruptible(step, machine),
             tags=self._context.plan.tags,
             image_credentials=image.credentials,
             cloud_account_auth=image.cloud_account_auth,
             mounts={self._mount: self._path},
+            cloud_account=self._context.account_of(step, machine),
         )
 
 

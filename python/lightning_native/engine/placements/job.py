@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from lightning_native.agent import COMMAND as AGENT_COMMAND
 from lightning_native.agent_protocol import PACKAGE, OperationSpec, Outcome, specification_path
-from lightning_native.defaults import DEFAULT_MACHINE
 from lightning_native.engine.cancellation import Cancelled
 from lightning_native.engine.context import RunContext
 from lightning_native.engine.placements.base import run_safely
@@ -21,6 +20,7 @@ from lightning_native.engine.placements.job_end import verdict_of
 from lightning_native.engine.placements.job_follower import Ended, JobFollower
 from lightning_native.engine.placements.job_output import JobOutput
 from lightning_native.engine.plan import StepPlan
+from lightning_native.engine.planning import account_choice
 from lightning_native.engine.resource_names import drive_folder, job_name
 from lightning_native.engine.result import StepResult, result_of
 from lightning_native.engine.retry import best_effort, retry
@@ -30,7 +30,6 @@ from lightning_native.engine.studios.interpreter import Interpreter
 from lightning_native.engine.studios.templates import TemplateStudio, TemplateStudios
 from lightning_native.errors import CloudError, OutOfCapacityError, RefusedError
 from lightning_native.lightning.cloud import JobHandle, JobRequest, JobState
-from lightning_native.lightning.machines import canonical_machine
 
 _SHORTEST_POLL = 0.1
 _LONGEST_POLL = 5.0
@@ -158,7 +157,7 @@ class JobPlacement:
             request = container_job(self._context, step, step.image, attempt, name=name, machine=machine)
             answer = self._context.cloud.run_job(request)
         else:
-            template = self._templates.of(step)
+            template = self._templates.of(step, machine)
             template.prepared.wait()
             # One batch at a time uploads its file to the template studio, and lets the platform copy the files there.
             answer = self._submissions[template].ask(_Submission(step, attempt, name, machine))
@@ -202,7 +201,7 @@ class JobPlacement:
                 each.machine,
                 shell_join([*agent, "--job-name", each.name]),
                 template.studio_name,
-                each.step.interruptible,
+                self._context.is_interruptible(each.step, each.machine),
                 self._context.plan.tags,
                 # One snapshot for all, because each may take minutes; a single job's own goes with the job.
                 snapshot=batch.snapshot if len(submissions) > 1 else "",
@@ -306,8 +305,7 @@ def _was_told_to_end(outcome: Outcome) -> bool:
 
 def step_machines(context: RunContext, step: StepPlan) -> tuple[str, ...]:
     """Return the SDK's names of the machines that a step's job may run on, in the order in which they are tried."""
-    machines = step.machines or ((context.plan.main_machine or DEFAULT_MACHINE),)
-    return tuple(canonical_machine(machine) for machine in machines)
+    return account_choice.step_machines(context.plan, step)
 
 
 def job_spec(context: RunContext, step: StepPlan, operation: str, interpreter: Interpreter) -> OperationSpec:

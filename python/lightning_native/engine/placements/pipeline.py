@@ -120,7 +120,8 @@ class PipelinePlan:
         else:
             studio = self._studio_of[step.name]
             command = shell_join([*COMMAND, "job", *arguments(self._sha256[studio])])
-            job = JobRequest(name, machine, command, studio, step.interruptible, self._context.plan.tags)
+            interruptible = self._context.is_interruptible(step, machine)
+            job = JobRequest(name, machine, command, studio, interruptible, self._context.plan.tags)
         waits = (other for other in self._waits[step.name] if other in self._steps)
         return PipelineStepRequest(job, tuple(map(pipeline_step_name, waits)))
 

@@ -14,10 +14,11 @@ from lightning_native.engine.record.run_folder import StepLog
 from lightning_native.engine.result import StepResult, result_of
 from lightning_native.engine.retry import best_effort
 from lightning_native.engine.studios.agent_client import Operation
+from lightning_native.engine.studios.machine_check import start_on
 from lightning_native.engine.studios.setup import ReadyStudio, set_up
 from lightning_native.engine.studios.sharing import is_used_by_others, join, leave
 from lightning_native.engine.studios.single_flight import SingleFlight
-from lightning_native.errors import CloudError, LightningNativeError, OutOfCapacityError
+from lightning_native.errors import CloudError, LightningNativeError, OutOfCapacityError, RefusedError
 from lightning_native.lightning.cloud import StudioHandle
 
 
@@ -43,9 +44,12 @@ class StudioPlacement:
 
     def _run_in_studio(self, step: StepPlan, attempt: int) -> StepResult:
         studio = self._studio_of[step.name]
-        self._context.journal.step_preparing(step.name, attempt, studio.plan.name, studio.machine)
+        asked_for = studio.machine
+        self._context.journal.step_preparing(step.name, attempt, studio.plan.name, asked_for)
         ready = studio.prepared.wait()
         studio.wake()
+        if studio.machine != asked_for:
+            self._context.journal.step_preparing(step.name, attempt, studio.plan.name, studio.machine)
         operation = ready.operation(self._context.operation_id(step.name, attempt))
         with self._operations_lock:
             self._operations[step.name] = operation
@@ -76,7 +80,7 @@ class StudioPlacement:
     def _cost(self, studio: "_RunStudio", seconds: float) -> float | None:
         """Return the cost of a studio's machine for so many seconds; steps that share it at one time each bear all."""
         try:
-            hourly = self._context.cloud.hourly_cost(studio.machine or DEFAULT_MACHINE)
+            hourly = self._context.cloud.hourly_cost(studio.machine or DEFAULT_MACHINE, studio.account)
         except LightningNativeError:
             # An unknown cost must not fail a step that succeeded.
             return None
@@ -129,11 +133,11 @@ class _RunStudio:
         self._closed = False
         self._leased = False
         self._handle: StudioHandle | None = None
+        self._account: str | None = None
         self._open_steps = set(studio.steps)
 
     def _prepare(self) -> ReadyStudio:
-        handle = self._create()
-        self._start(handle)
+        handle = self._start(self._create(self._account_of(self.machine)))
         return set_up(
             handle,
             self._context,
@@ -144,27 +148,49 @@ class _RunStudio:
             kept=self.plan.keep,
         )
 
-    def _create(self) -> StudioHandle:
+    def _account_of(self, machine: str | None) -> str | None:
+        """Return the cloud account for one of its machines; None: Lightning's own choice."""
+        if machine is None:
+            return self._context.plan.cloud_account
+        return self._context.accounts.of(self.plan.machines, machine)
+
+    def _create(self, account: str | None) -> StudioHandle:
         # Under the lock, so that `close` either prevents the creation or finds the studio.
         with self._lock:
             if self._closed or self._context.cancellation.requested:
                 raise Cancelled
             cloud = self._context.cloud
             if self.plan.keep:
-                self._handle = self._join()
+                self._handle = self._join(account)
+                self._check_account(self._handle)
             else:
                 self._context.journal.lease("studio", self.plan.name, on_release="delete")
                 self._leased = True
-                self._handle = cloud.create_studio(self.plan.name)
+                self._handle = cloud.create_studio(self.plan.name, cloud_account=account)
+            self._account = account
             return self._handle
 
-    def _join(self) -> StudioHandle:
+    def _check_account(self, handle: StudioHandle) -> None:
+        """Refuse a studio of the user's on another account than the plan names, because a studio stays on its own."""
+        wanted, account = self._context.plan.cloud_account, handle.cloud_account
+        if wanted and account and wanted != account:
+            raise RefusedError(
+                f"studio {self.plan.name!r} is on cloud account {account} for ever, and the plan names {wanted}; name "
+                "another studio, or no account"
+            )
+
+    def _join(self, account: str | None = None) -> StudioHandle:
         def pause(seconds: float) -> None:
             if self._context.cancellation.wait(seconds):
                 raise Cancelled
 
         self._leased = True
-        return join(self._context.journal, self._context.cloud, self.plan.name, pause)
+        return join(self._context.journal, self._context.cloud, self.plan.name, pause, account)
+
+    @property
+    def account(self) -> str | None:
+        """The cloud account of the studio; None: unknown, or the default one."""
+        return self._handle.cloud_account if self._handle is not None else self._account
 
     def wake(self) -> None:
         """Start a studio of the user's again if it was stopped meanwhile, as by a run of another computer."""
@@ -181,23 +207,35 @@ class _RunStudio:
                 self._handle = self._join()
             self._start(self._handle)
 
-    def _start(self, handle: StudioHandle) -> None:
-        """Start the studio on the first of its machines that is available."""
+    def _start(self, handle: StudioHandle) -> StudioHandle:
+        """Start the studio on the first of its machines that is available, and return it."""
         if self.plan.keep and self.plan.machines:
             self._check_machine(handle, self.plan.machines[0])
         if not self.plan.machines:
             handle.start(None)
-            return
+            return handle
         for machine in self.plan.machines:
             try:
-                handle.start(machine)
+                handle = self._on_account_of(machine, handle)
+                # A studio that the user has started is not ours to stop.
+                stop = not self.plan.keep or self._context.journal.owes_stop(self.plan.name)
+                start_on(handle, machine, self._context.cancellation, stop=stop)
             except OutOfCapacityError as error:
                 if machine == self.plan.machines[-1]:
                     raise
                 self._context.journal.event(f"studio {self.plan.name}: {error}; trying the next machine")
                 continue
             self.machine = machine
-            return
+            return handle
+        raise CloudError(f"studio {self.plan.name!r} has no machine to run on")
+
+    def _on_account_of(self, machine: str, handle: StudioHandle) -> StudioHandle:
+        """Return the studio on the account of one of its machines; it is created again, as nothing is in it yet."""
+        account = self._account_of(machine)
+        if self.plan.keep or account == self._account:
+            return handle
+        handle.release(delete=True)
+        return self._create(account)
 
     def _check_machine(self, handle: StudioHandle, machine: str) -> None:
         """Refuse to switch a studio's machine while another run uses it."""

@@ -70,6 +70,8 @@ def check_names(plan: RunPlan) -> None:
     check_line(plan.name, "the plan's name")
     if plan.main_studio is not None:
         _check_studio(plan.main_studio)
+    if plan.cloud_account is not None:
+        check_line(plan.cloud_account, "cloud_account")
     for tag in plan.tags:
         check_line(tag, "a tag")
     if plan.schedule is not None:

@@ -23,13 +23,20 @@ from lightning_native.home import locked
 from lightning_native.lightning.cloud import Cloud, StudioHandle
 
 
-def join(journal: RunJournal, cloud: Cloud, name: str, pause: Callable[[float], object]) -> StudioHandle:
+def join(
+    journal: RunJournal,
+    cloud: Cloud,
+    name: str,
+    pause: Callable[[float], object],
+    cloud_account: str | None = None,
+) -> StudioHandle:
     """Record that a run uses a studio, and that it owes the stop of one that is not up; create a missing studio.
 
     Args:
         journal: the run's journal.
         cloud: the cloud of the studio.
         name: the studio's name.
+        cloud_account: the account of a new studio.
         pause: waits for some seconds while another run joins or leaves; an error that it raises ends the wait.
 
     Raises:
@@ -40,13 +47,13 @@ def join(journal: RunJournal, cloud: Cloud, name: str, pause: Callable[[float], 
         handle = cloud.find_studio(name)
         if handle is None or not handle.is_up():
             journal.lease("studio", name, on_release="stop")
-        return handle or _create(journal, cloud, name)
+        return handle or _create(journal, cloud, name, cloud_account)
 
 
-def _create(journal: RunJournal, cloud: Cloud, name: str) -> StudioHandle:
+def _create(journal: RunJournal, cloud: Cloud, name: str, cloud_account: str | None) -> StudioHandle:
     """Create a studio that a user has named, and record possible copies, which may also be another user's studios."""
     before = {studio.name for studio in cloud.find_studios(name)}
-    handle = cloud.create_studio(name, ours=False)
+    handle = cloud.create_studio(name, ours=False, cloud_account=cloud_account)
     for studio in cloud.find_studios(name):
         if studio.name not in {name, *before}:
             journal.event(

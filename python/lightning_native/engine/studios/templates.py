@@ -11,13 +11,15 @@ from lightning_native.agent_protocol import AGENT_FILE, CODE, PACKAGE
 from lightning_native.engine.context import RunContext
 from lightning_native.engine.packed import Packed
 from lightning_native.engine.plan import Setup, StepPlan
+from lightning_native.engine.planning.account_choice import step_machines
 from lightning_native.engine.planning.layout import merged_requirements
 from lightning_native.engine.resource_names import template_studio_name
 from lightning_native.engine.studios.agent_client import AGENT_SOURCE, unpacking
 from lightning_native.engine.studios.interpreter import Interpreter, OtherPython, expected_python
+from lightning_native.engine.studios.machine_check import start_on
 from lightning_native.engine.studios.setup import described_variables, set_up
 from lightning_native.engine.studios.single_flight import SingleFlight
-from lightning_native.errors import CloudError
+from lightning_native.errors import CloudError, OutOfCapacityError
 from lightning_native.home import locked
 from lightning_native.lightning.cloud import StudioHandle
 
@@ -33,25 +35,30 @@ class TemplateStudios:
 
     def __init__(self, context: RunContext, owner: str | None = None) -> None:
         by_fingerprint: dict[str, TemplateStudio] = {}
-        self._of_step: dict[str, TemplateStudio] = {}
+        self._of_step: dict[str, dict[str, TemplateStudio]] = {}
         for step in context.plan.steps:
             if step.image:
                 continue
-            template = TemplateStudio(context, step, merged_requirements([step]), owner)
-            self._of_step[step.name] = by_fingerprint.setdefault(template.fingerprint, template)
+            requirements = merged_requirements([step])
+            self._of_step[step.name] = of_machine = {}
+            for machine in step_machines(context.plan, step):
+                account = context.account_of(step, machine)
+                template = TemplateStudio(context, step, requirements, owner, account)
+                of_machine[machine] = by_fingerprint.setdefault(template.fingerprint, template)
 
     def prepare(self) -> None:
-        """Start preparing all of them, without waiting."""
-        for template in self._of_step.values():
-            template.prepared.begin()
+        """Start preparing those of the steps' first machines, without waiting."""
+        for of_machine in self._of_step.values():
+            next(iter(of_machine.values())).prepared.begin()
 
-    def of(self, step: StepPlan) -> "TemplateStudio":
-        """Return the template studio that a step runs from."""
-        return self._of_step[step.name]
+    def of(self, step: StepPlan, machine: str | None = None) -> "TemplateStudio":
+        """Return the template studio that a step runs from on one of its machines, the first one by default."""
+        of_machine = self._of_step[step.name]
+        return of_machine[machine] if machine else next(iter(of_machine.values()))
 
     def all(self) -> "list[TemplateStudio]":
         """Return each template studio once."""
-        return list(dict.fromkeys(self._of_step.values()))
+        return list(dict.fromkeys(template for each in self._of_step.values() for template in each.values()))
 
 
 class PreparedStudio(NamedTuple):
@@ -64,8 +71,16 @@ class PreparedStudio(NamedTuple):
 class TemplateStudio:
     """One template studio. It runs only while it is being prepared."""
 
-    def __init__(self, context: RunContext, step: StepPlan, requirements: str, owner: str | None = None) -> None:
+    def __init__(
+        self,
+        context: RunContext,
+        step: StepPlan,
+        requirements: str,
+        owner: str | None = None,
+        cloud_account: str | None = None,
+    ) -> None:
         self._context = context
+        self._account = cloud_account
         self._step = step
         self._shared = context.plan.reuse_environments and owner is None
         self._requirements = requirements
@@ -86,6 +101,9 @@ class TemplateStudio:
         if step.package:
             # Without its version, because a studio gets a new one as it gets new code.
             what.append(PACKAGE)
+        if self._account:
+            # Its jobs run on its account.
+            what.append({"cloud_account": self._account})
         if not context.plan.reuse_environments:
             what.append(context.plan.run_id)
         content = json.dumps(what)
@@ -132,8 +150,8 @@ class TemplateStudio:
     def _create(self) -> PreparedStudio:
         self._record(ready=False)
         self._context.journal.lease("studio", self.studio_name, on_release="stop" if self._shared else "delete")
-        handle = self._context.cloud.create_studio(self.studio_name)
-        handle.start(self._context.plan.main_machine)
+        handle = self._context.cloud.create_studio(self.studio_name, cloud_account=self._account)
+        self._start(handle)
         try:
             interpreter = set_up(
                 handle,
@@ -162,6 +180,18 @@ class TemplateStudio:
             self._note_upload(*self._package()[1:])
         self._upload_code(handle)
         return PreparedStudio(handle, interpreter)
+
+    def _start(self, handle: StudioHandle) -> None:
+        """Start the studio on the main machine; on the default one if its account has none, as jobs need none here."""
+        machine = self._context.plan.main_machine
+        if machine is not None:
+            try:
+                start_on(handle, machine, self._context.cancellation)
+            except OutOfCapacityError as error:
+                self._context.journal.event(f"{error}; environment {self.studio_name} is set up on the default machine")
+                machine = None
+        if machine is None:
+            handle.start(None)
 
     def _record(self, *, ready: bool) -> None:
         if not self._shared:
