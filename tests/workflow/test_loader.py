@@ -3,6 +3,7 @@
 import re
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -250,6 +251,19 @@ def test_requests_become_the_cheapest_machines_with_few_to_fall_back_to(tmp_path
     assert not resolved.needs_offers
     assert resolved.plan.main_machine == "CPU"
     assert [step.machines for step in resolved.plan.steps] == [("L4", "L4_X_2", "L4_X_4"), ("CPU",)]
+
+
+def test_a_cloud_account_is_the_only_one_whose_machines_count(tmp_path: Path) -> None:
+    request = "{command: x, machine: {gpu_type: L4}}"
+    offers = [replace(offer, cloud_account="near" if offer.gpus < 4 else "far") for offer in OFFERS]
+    workflow = load(tmp_path, f"cloud_account: far\nsteps: {{a: {request}}}")
+    assert workflow.plan.cloud_account == "far"
+    assert resolve_machines(workflow, offers).plan.steps[0].machines == ("L4_X_4", "L4_X_8")
+    anywhere = load(tmp_path, f"steps: {{a: {request}}}")
+    assert anywhere.plan.cloud_account is None
+    assert resolve_machines(anywhere, offers).plan.steps[0].machines == ("L4", "L4_X_2", "L4_X_4")
+    (line,) = refused(tmp_path, f'cloud_account: "two\\nlines"\nsteps: {{a: {request}}}')
+    assert "cloud_account" in line
 
 
 def test_a_request_that_nothing_satisfies_names_the_step_and_what_is_near(tmp_path: Path) -> None:

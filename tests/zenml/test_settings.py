@@ -10,6 +10,7 @@ from zenml.config.retry_config import StepRetryConfig
 from zenml.enums import ExecutionMode
 
 from lightning_native.engine.plan import Retry
+from lightning_native.engine.planning.machine_choice import MachineOffer, ResourceRequest
 from lightning_native.errors import PlanError
 from lightning_native.zenml.compiler.docker_settings import (
     check_docker_settings,
@@ -20,7 +21,7 @@ from lightning_native.zenml.compiler.docker_settings import (
     step_setup,
 )
 from lightning_native.zenml.compiler.pipeline import FAILURE_MODES
-from lightning_native.zenml.compiler.resources import resource_request, step_machine
+from lightning_native.zenml.compiler.resources import choose_machines, resource_request, step_machine
 from lightning_native.zenml.compiler.step import retry_of
 from lightning_native.zenml.config import LightningNativeOrchestratorConfig, LightningNativeOrchestratorSettings
 from lightning_native.zenml.remote_controller.plan import controller_plan
@@ -190,3 +191,15 @@ def test_secrets_do_not_show_and_may_be_references() -> None:
     for name in ("api_key", "user_id"):
         assert (fields[name].json_schema_extra or {}).get("sensitive") or "sensitive" in str(fields[name])
     assert {secret.name for secret in settings.required_secrets} == {"lightning"}
+
+
+def test_a_cloud_account_is_the_only_one_whose_machines_count() -> None:
+    offers = [
+        MachineOffer("L4", 0.7, gpus=1, gpu_type="L4", gpu_memory_gb=24, cloud_account="near"),
+        MachineOffer("L4_X_4", 2.8, gpus=4, gpu_type="L4", gpu_memory_gb=24, cloud_account="far"),
+    ]
+    request = ResourceRequest(gpu_type="L4")
+    assert choose_machines("a", request, offers, Settings()) == ("L4", "L4_X_4")
+    assert choose_machines("a", request, offers, Settings(cloud_account="far")) == ("L4_X_4",)
+    with pytest.raises(PlanError, match="a: no machine has 1 L4"):
+        choose_machines("a", request, offers, Settings(cloud_account="unknown"))

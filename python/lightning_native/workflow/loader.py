@@ -126,25 +126,27 @@ def resolve_machines(workflow: Workflow, offers: Iterable[MachineOffer]) -> Work
     Raises:
         PlanError: no machine satisfies one of them; the message has the nearest machines.
     """
-    known = list(offers)
+    known, account = list(offers), workflow.plan.cloud_account
     steps = []
     for step in workflow.plan.steps:
         request = workflow.requests.get(step.name)
         if request is None:
             steps.append(step)
             continue
-        names = _choose(f"step {step.name!r}", request, known, interruptible=step.interruptible)
+        names = _choose(f"step {step.name!r}", request, known, account, interruptible=step.interruptible)
         steps.append(replace(step, machines=tuple(names)))
     main = workflow.plan.main_machine
     if workflow.main_request is not None:
-        main = _choose("the main machine", workflow.main_request, known, interruptible=False)[0]
+        main = _choose("the main machine", workflow.main_request, known, account, interruptible=False)[0]
     plan = replace(workflow.plan, steps=tuple(steps), main_machine=main)
     return replace(workflow, plan=plan, requests={}, main_request=None)
 
 
-def _choose(who: str, request: ResourceRequest, offers: list[MachineOffer], *, interruptible: bool) -> list[str]:
+def _choose(
+    who: str, request: ResourceRequest, offers: list[MachineOffer], account: str | None, *, interruptible: bool
+) -> list[str]:
     try:
-        return cheapest(request, offers, interruptible=interruptible)[:_MOST_FALLBACKS]
+        return cheapest(request, offers, interruptible=interruptible, cloud_account=account)[:_MOST_FALLBACKS]
     except PlanError as error:
         raise PlanError(f"{who}: {error}") from error
 
@@ -191,6 +193,7 @@ class _Loader:
             steps=steps,
             main_studio=described.main_studio,
             main_machine=main_machine,
+            cloud_account=described.cloud_account,
             custom_commands=tuple(described.setup),
             max_parallelism=described.max_parallelism,
             machine_limits=tuple(

@@ -253,6 +253,7 @@ class WorkflowDocument(_Model):
     placement: PlacementName = DEFAULT_PLACEMENT
     machine: MainMachine | None = None
     main_studio: Text | None = None
+    cloud_account: Text | None = None
     max_parallelism: Annotated[Count, Field(ge=1)] | None = None
     machine_limits: dict[Text, Annotated[Count, Field(ge=1)]] = {}
     on_failure: FailureMode = "continue"

@@ -61,6 +61,11 @@ class LightningNativeStepSettings(BaseSettings):
     cloud_account_auth: bool = Field(
         default=False, description="Pull images with the rights of the cloud account, as from its own registry (ECR)."
     )
+    cloud_account: str | None = Field(
+        default=None,
+        description="Id of the cloud account on which studios and jobs are created, such as lightning-public-prod; "
+        "without it, for each machine the account that offers it best.",
+    )
     machines: list[str] | None = Field(
         default=None,
         description="Machines in the order of preference: the first that can be had is used. Instead of machine_type, "

@@ -90,9 +90,9 @@ def compile_pipeline(
         sources[name] = source
     if requests or main_request:
         offers = context.price_list()
-        steps = [_on_cheapest(step, requests.get(step.name), offers) for step in steps]
+        steps = [_on_cheapest(step, requests.get(step.name), offers, settings) for step in steps]
         if main_request is not None:
-            main_machines = choose_machines("the pipeline", main_request, offers)
+            main_machines = choose_machines("the pipeline", main_request, offers, settings)
     plan = replace(
         _plan(run_id, configuration.name, steps, settings),
         main_studio=settings.main_studio_name,
@@ -134,7 +134,7 @@ def compile_step(run_id: str, pipeline: str, source: StepSource, context: Compil
     machines, request = step_machine(source.name, settings, config.resource_settings, no_settings, ResourceSettings())
     step = plan_step(source, machines, context.stack)
     if request is not None:
-        step = _on_cheapest(step, request, context.price_list())
+        step = _on_cheapest(step, request, context.price_list(), settings)
     plan = _plan(run_id, pipeline, [step], settings)
     check_plan(plan)
     variables = {
@@ -144,10 +144,15 @@ def compile_step(run_id: str, pipeline: str, source: StepSource, context: Compil
     return CompiledRun(plan, {source.name: variables}, settings.packaging)
 
 
-def _on_cheapest(step: StepPlan, request: ResourceRequest | None, offers: list[MachineOffer]) -> StepPlan:
+def _on_cheapest(
+    step: StepPlan,
+    request: ResourceRequest | None,
+    offers: list[MachineOffer],
+    settings: LightningNativeStepSettings,
+) -> StepPlan:
     if request is None:
         return step
-    machines = choose_machines(f"step {step.name!r}", request, offers, interruptible=step.interruptible)
+    machines = choose_machines(f"step {step.name!r}", request, offers, settings, interruptible=step.interruptible)
     return replace(step, machines=machines)
 
 
@@ -157,6 +162,7 @@ def _plan(run_id: str, name: str, steps: list[StepPlan], settings: LightningNati
         name=name,
         steps=tuple(steps),
         placement=settings.step_placement(),
+        cloud_account=settings.cloud_account,
         pending_timeout=settings.pending_timeout,
         keep_studios=settings.keep_alive,
         reuse_environments=settings.reuse_environments,
@@ -192,7 +198,7 @@ def main_machines(
     machines, request = _main_machine(settings, snapshot.pipeline_configuration.resource_settings)
     if request is None:
         return machines
-    return choose_machines("the pipeline", request, context.price_list())
+    return choose_machines("the pipeline", request, context.price_list(), settings)
 
 
 def _main_machine(

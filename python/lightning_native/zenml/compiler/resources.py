@@ -78,14 +78,20 @@ def step_machine(
 
 
 def choose_machines(
-    subject: str, request: ResourceRequest, offers: Sequence[MachineOffer], *, interruptible: bool = False
+    subject: str,
+    request: ResourceRequest,
+    offers: Sequence[MachineOffer],
+    settings: LightningNativeStepSettings,
+    *,
+    interruptible: bool = False,
 ) -> tuple[str, ...]:
-    """Return the cheapest machines for a request, the cheapest first.
+    """Return the cheapest machines for a request, the cheapest first, of the settings' cloud account if they name one.
 
     Raises:
         PlanError: no machine has these resources; the message begins with `subject`.
     """
     try:
-        return tuple(cheapest(request, offers, interruptible=interruptible)[:_MOST_FALLBACKS])
+        found = cheapest(request, offers, interruptible=interruptible, cloud_account=settings.cloud_account)
+        return tuple(found[:_MOST_FALLBACKS])
     except PlanError as error:
         raise PlanError(f"{subject}: {error}") from error

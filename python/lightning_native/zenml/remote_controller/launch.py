@@ -100,7 +100,7 @@ def _start(context: RunContext) -> tuple[str, str]:
     (studio,) = studio_layout(context.plan)
     context.journal.step_preparing(CONTROLLER_STEP, 1, studio.name, studio.machines[0] if studio.machines else None)
     context.journal.lease("studio", studio.name, on_release="delete")
-    handle = context.cloud.create_studio(studio.name)
+    handle = context.cloud.create_studio(studio.name, cloud_account=context.plan.cloud_account)
     handle.start(studio.machines[0] if studio.machines else None)
     _go_on(context)
     ready = set_up(

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -72,6 +73,7 @@ def controller_run(
     delete = None if settings.synchronous else controller_studio(pipeline, run_id)
     spec = SupervisorSpec(run_id, tuple(argv), str(pipeline_run) if pipeline_run else None, delete)
     plan = controller_plan(spec, pipeline, context.stack, docker=docker, commands=commands, machines=machines)
+    plan = replace(plan, cloud_account=settings.cloud_account)
     check_plan(plan)
     # A controller needs credentials, which containers do not have, so it is in a studio also where steps are not.
     packaging = "source" if settings.packaging == "image" else settings.packaging
