@@ -42,7 +42,7 @@ def _instance_status(studio: Studio, instance: dict[str, Any] | None) -> dict[st
         "publicIpAddress": "127.0.0.1",
         "privateIpAddress": "127.0.0.1",
         "startTimestamp": timestamp(instance["started_at"]),
-        "startupStatus": {"initialRestoreFinished": ready, "topUpRestoreFinished": ready},
+"startupStatus": {"initialRestoreFinished": ready, "topUpRestoreFinished": ready and instance.get("restored", True)},
         "statusMessage": instance["message"] or _warning(studio, instance),
     }
 

@@ -10,6 +10,7 @@ from lightning_native.emulator.services import commands, pipelines, schedules, s
 from lightning_native.emulator.services.jobs import multi_machine
 from lightning_native.emulator.services.jobs.job_runner import runner_of
 from lightning_native.emulator.services.jobs.states import is_final
+from lightning_native.emulator.services.sessions import readiness
 from lightning_native.emulator.state.cloud import Cloud, logger
 from lightning_native.emulator.state.records import Fact
 from lightning_native.emulator.state.root import LOST_AND_FOUND
@@ -71,6 +72,9 @@ def _recover_studios(cloud: Cloud) -> None:
             cloud.start_task(studios.stop(cloud, studio))
         elif studio.instance["phase"] == studios.PENDING:
             cloud.start_task(studios.boot(cloud, studio, studio.instance))
+        elif studio.instance["phase"] == studios.RUNNING and studio.instance.get("in_use_at") is not None:
+            readiness.resume(cloud, studio, studio.instance)
+            cloud.start_task(studios.run_session(cloud, studio, studio.instance, begins=False))
 
 
 async def _recover_jobs(cloud: Cloud) -> None:

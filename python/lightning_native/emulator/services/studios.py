@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from collections.abc import Coroutine
 from dataclasses import asdict
 from typing import Any
 
@@ -15,6 +16,7 @@ from lightning_native.emulator.services.files.drive import drive_folder, inside
 from lightning_native.emulator.services.jobs.job_runner import JobRunners
 from lightning_native.emulator.services.names import free_name
 from lightning_native.emulator.services.ports import ports_of
+from lightning_native.emulator.services.sessions import actions, limits, readiness
 from lightning_native.emulator.services.variables import STUDIORC
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Instance, Studio
@@ -146,7 +148,40 @@ async def boot(cloud: Cloud, studio: Studio, instance: dict[str, Any]) -> None:
         instance["phase"] = RUNNING
         instance["started_at"] = cloud.clock.now()
         studio.active_at = cloud.clock.now()
+        if studio.instance is instance:
+            readiness.begin(cloud, studio, instance)
+            cloud.start_task(run_session(cloud, studio, instance, begins=True))
         save(cloud, studio)
+
+
+async def run_session(cloud: Cloud, studio: Studio, instance: dict[str, Any], *, begins: bool) -> None:
+    """Run the action for the start of a studio, and restart the studio when its session is over."""
+    if begins and actions.has(cloud, studio, actions.ON_START):
+        cloud.start_task(actions.run(cloud, studio, await namespace_of(cloud, studio), actions.ON_START))
+    if seconds := limits.session_seconds(cloud, instance["machine"]):
+        await cloud.clock.sleep(instance["in_use_at"] + seconds - cloud.clock.now())
+        if studio.instance is instance and instance["phase"] == RUNNING:
+            await _restart(cloud, studio, instance)
+
+
+async def _restart(cloud: Cloud, studio: Studio, instance: dict[str, Any]) -> None:
+    """Give a studio a new machine of the same kind: none of its processes, and only what is in its home."""
+    await _run_stop_action(cloud, studio)
+    await cloud.end_processes(studio.marker)
+    if studio.instance is not instance or instance["phase"] != RUNNING:
+        # It was stopped or switched meanwhile.
+        return
+    cloud.forget_namespace(studio.marker)
+    studio.cost = cost(cloud, studio)
+    studio.instance = new_instance(cloud, instance["machine"], instance["interruptible"])
+    save(cloud, studio)
+    await boot(cloud, studio, studio.instance)
+
+
+async def _run_stop_action(cloud: Cloud, studio: Studio) -> None:
+    # A deleted studio needs no more of its work.
+    if cloud.studios.get(studio.id) is studio and actions.has(cloud, studio, actions.ON_STOP):
+        await actions.run_briefly(cloud, studio, await namespace_of(cloud, studio), actions.ON_STOP)
 
 
 async def _prepare_machine(cloud: Cloud, studio: Studio) -> OSError | None:
@@ -180,17 +215,22 @@ async def interrupt(cloud: Cloud, studio: Studio, instance_id: str, seconds: flo
     """Interrupt a studio's machine after some seconds, with all that runs on it."""
     await cloud.clock.sleep(seconds)
     if studio.instance is not None and studio.instance["id"] == instance_id:
-        await stop(cloud, studio)
+        await stop(cloud, studio, at_once=True)
 
 
-async def stop(cloud: Cloud, studio: Studio) -> None:
-    """End all processes of a studio and release its machine; does nothing without a machine."""
+async def stop(cloud: Cloud, studio: Studio, *, at_once: bool = False) -> None:
+    """End all processes of a studio and release its machine, its action for that first unless this happens at once.
+
+    Does nothing without a machine.
+    """
     instance, studio.requested = studio.instance, None
     if instance is None:
         return
     if instance["phase"] != STOPPING:
-        instance["phase"] = STOPPING
+        was_running, instance["phase"] = instance["phase"] == RUNNING, STOPPING
         save(cloud, studio)
+        if was_running and not at_once:
+            await _run_stop_action(cloud, studio)
     await cloud.end_processes(studio.marker)
     if studio.instance is instance:
         cloud.forget_namespace(studio.marker)
@@ -250,6 +290,7 @@ async def start(cloud: Cloud, studio: Studio, machine: str, interruptible: bool)
     """Request a machine and wait until it runs, at most for a limited time."""
     instance = studio.instance
     if instance is None or instance["phase"] == FAILED:
+        limits.check_studio(cloud, studio, machine)
         instance = new_instance(cloud, machine, interruptible)
         studio.instance, studio.machine, studio.interruptible = instance, machine, interruptible
         save(cloud, studio)
@@ -261,12 +302,30 @@ async def start(cloud: Cloud, studio: Studio, machine: str, interruptible: bool)
 
 
 async def switch(cloud: Cloud, studio: Studio) -> None:
-    """Request the machine that a studio is set to, beside the present one, and wait until it runs."""
+    """Request the machine that a studio is set to, beside the present one, and wait until it runs.
+
+    Some switches are refused, and happen all the same.
+    """
     if studio.instance is not None and studio.instance["phase"] == RUNNING:
+        limits.check_gpus(cloud, studio.machine, besides=studio)
         studio.requested = new_instance(cloud, studio.machine, studio.interruptible)
         save(cloud, studio)
-        await cloud.start_and_wait(boot(cloud, studio, studio.requested), _PATIENCE_SECONDS)
+        booting = boot(cloud, studio, studio.requested)
+        if cloud.settings.profile.switch_refused or cloud.faults.take(
+            "switch-refused", machine=studio.machine, name=studio.name
+        ):
+            cloud.start_task(_switch_later(cloud, studio, studio.requested, booting))
+            raise ApiError(400, "cannot switch to a Studio")
+        await cloud.start_and_wait(booting, _PATIENCE_SECONDS)
     save(cloud, studio)
+
+
+async def _switch_later(
+    cloud: Cloud, studio: Studio, requested: dict[str, Any], booting: Coroutine[Any, Any, None]
+) -> None:
+    await booting
+    if studio.requested is requested and requested["phase"] == RUNNING:
+        await confirm_switch(cloud, studio)
 
 
 async def confirm_switch(cloud: Cloud, studio: Studio) -> None:
@@ -281,6 +340,8 @@ async def confirm_switch(cloud: Cloud, studio: Studio) -> None:
         # The new machine has no files outside of home either.
         cloud.forget_namespace(studio.marker)
     studio.instance, studio.requested = requested, None
+    readiness.begin(cloud, studio, requested)
+    cloud.start_task(run_session(cloud, studio, requested, begins=True))
     save(cloud, studio)
 
 

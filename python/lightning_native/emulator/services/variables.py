@@ -10,6 +10,7 @@ from lightning_native.emulator.host import namespaces, processes
 from lightning_native.emulator.host.namespaces import Namespace
 from lightning_native.emulator.host.package_index import INDEX_VARIABLES
 from lightning_native.emulator.host.proxies import without_proxy
+from lightning_native.emulator.services.sessions.readiness import aliases_of
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import GENERIC_SECRET, Job, Studio
 from lightning_native.emulator.strict import variables
@@ -63,6 +64,8 @@ def command_variables(cloud: Cloud, studio: Studio, namespace: Namespace | None)
     base = base_variables(cloud, home=home, environment=cloud.studio_environment(studio), marker=studio.marker)
     if cloud.strict is not None:
         base = _strict(cloud, namespace, studio.marker)
+    if (aliases := aliases_of(cloud, studio)) is not None:
+        base["PATH"] = f"{aliases}{os.pathsep}{base['PATH']}"
     return {
         **base,
         **_secrets(cloud, studio.teamspace_id, studio),
@@ -82,12 +85,12 @@ def job_variables(
     given = job.specification.get("env") or []
     if cloud.strict is not None:
         base = _strict(cloud, namespace, job.marker, container=studio is None)
-        base["LIGHTNING_ARTIFACTS_DIR"] = home
     account = _account(cloud, job.teamspace_id, namespace)
     return {
         **base,
         **_secrets(cloud, job.teamspace_id, studio),
         **({**account, **_studio(cloud, studio)} if studio else {name: account[name] for name in _OF_CONTAINERS}),
+        "LIGHTNING_ARTIFACTS_DIR": home,
         "LIGHTNING_JOB_ID": job.id,
         "LIGHTNING_JOB_NAME": job.name,
         **job.extra_env,
@@ -130,17 +133,9 @@ def _studio(cloud: Cloud, studio: Studio) -> dict[str, str]:
     return {
         "LIGHTNING_CLOUD_SPACE_ID": studio.id,
         "LIGHTNING_CLUSTER_ID": studio.cluster_id,
-        # The platform has no such name.
-        **({"LIGHTNING_CLOUD_SPACE_NAME": studio.name} if cloud.strict is None else _strict_names(studio)),
-        **{item["name"]: item["value"] for item in studio.env},
-    }
-
-
-def _strict_names(studio: Studio) -> dict[str, str]:
-    """Return the variables by which code on the platform knows its studio."""
-    return {
         "LIGHTNING_CLOUDSPACE_HOST": f"{studio.id}.cloudspaces.localhost",
         "LIGHTNING_CLOUD_PROVIDER": CLUSTERS[studio.cluster_id][0].lower(),
+        **{item["name"]: item["value"] for item in studio.env},
     }
 
 

@@ -23,6 +23,8 @@ KINDS = {
     "out-of-capacity": "a machine is not to be had: studios do not start on it, jobs stay pending",
     "boot-fails": "the machine of a studio fails to start",
     "boot-hangs": "the machine of a studio stays pending",
+    "start-blocks": "the start of a studio that runs goes on until it is stopped, or this fault is removed",
+    "switch-refused": "a switch of machines is refused, and happens all the same",
     "studio-dies": "a studio loses its machine so many seconds after a command began",
     "interrupt": "an interruptible job loses its machine so many seconds after it began",
 }
@@ -116,6 +118,10 @@ class FaultList:
         was_there = len(left) < len(self._faults)
         self._faults = left
         return was_there
+
+    def has(self, fault: Fault) -> bool:
+        """Whether a fault is there, whether or not it has fired as often as requested."""
+        return any(known is fault for known in self._faults)
 
     def clear(self) -> None:
         """Remove all faults."""

@@ -49,7 +49,10 @@ class Teamspace:
 
 @dataclass
 class Instance:
-    """One machine that a studio has, or has requested."""
+    """One machine that a studio has, or has requested.
+
+    It is in use from `in_use_at` on, and `restored` when the start of the studio is over for the SDK.
+    """
 
     id: str
     machine: str
@@ -58,6 +61,8 @@ class Instance:
     created_at: float
     started_at: float | None = None
     message: str = ""
+    in_use_at: float | None = None
+    restored: bool = False
 
 
 @dataclass

@@ -16,6 +16,8 @@ from lightning_native.emulator.strict import shims
 PREFIX = "/system/conda/miniconda3/envs/cloudspace"
 UV = "/system/conda/miniconda3/uv"
 COMMANDS = "/commands"
+# A file that is there while a studio is not ready.
+SETTING_UP = "/system/status/setting-up"
 HOSTNAME = "studio"
 USER = "zeus"
 # Folders of the drive: those of the platform that code in a studio may expect.
@@ -168,11 +170,12 @@ def _folders(places: Places) -> Iterator[Step]:
 def _conda(places: Places) -> Iterator[Step]:
     yield ("bind", PREFIX, str(places.environment), True)
     yield ("bind", UV, str(places.scratch / "uv"), True)
+    yield ("bind", os.path.dirname(SETTING_UP), str(places.scratch / "status"), False)  # noqa: PTH120 - in the machine
     if places.caches is not None:
         yield ("bind", f"{UV}/cache", str(places.caches / "uv"), True)
         yield ("bind", f"{UV}/pip", str(places.caches / "pip"), True)
     yield ("folder", COMMANDS, 0o755, False)
-    for name, text in shims.texts(PREFIX, places.version).items():
+    for name, text in shims.texts(PREFIX, places.version, SETTING_UP).items():
         yield ("file", f"{COMMANDS}/{name}", text, 0o755)
 
 
@@ -190,6 +193,8 @@ def prepare(places: Places, owner: int | None) -> None:
     """Create the machine's own folders, and the platform's folders on the drive."""
     for name in ("tmp", "cache", "uv", "uv/cache", "uv/pip", "home", "app", "work"):
         places.scratch.joinpath(name).mkdir(parents=True, exist_ok=True)
+    places.scratch.joinpath("status").mkdir(exist_ok=True)
+    places.scratch.joinpath("status").chmod(0o755)
     places.scratch.joinpath("tmp").chmod(_WORLD)
     places.scratch.joinpath("cache").chmod(_WORLD)
     for name, text in (("content", HOME), ("miniconda3", "/system/conda/miniconda3")):

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from lightning_native.emulator.strict import network
+from lightning_native.emulator.strict import file_system, network
 from lightning_native.emulator.strict.environment import StrictEnvironments
 from lightning_native.emulator.strict.file_system import Places
 from lightning_native.emulator.strict.machine import (
@@ -51,6 +51,10 @@ class StrictMachines:
     def folder(self, marker: str) -> Path:
         """Return the folder of a machine's own files."""
         return self._root / _FOLDER / marker
+
+    def setting_up(self, marker: str) -> Path:
+        """Return the file that is there while the studio of a machine is not ready."""
+        return self.folder(marker) / "status" / Path(file_system.SETTING_UP).name
 
     async def check(self) -> None:
         """Create a machine as a trial, and end it.

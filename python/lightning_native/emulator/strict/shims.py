@@ -3,6 +3,8 @@
 They refuse what the platform's wrappers refuse, in the platform's words; the programs behind them do not.
 """
 
+from lightning_native.emulator.host import aliases
+
 _ONE = "A Studio has a default conda environment\n(max 1 environment). Start a new Studio to create a new environment."
 _ACTIVATE = """#!/bin/sh
 refuse() {{
@@ -51,9 +53,11 @@ _PROGRAM = 'exec {prefix}/bin/{name} "$@"\n'
 _EARLIER = "python3.10"
 
 
-def texts(prefix: str, version: str) -> dict[str, str]:
-    """Return the wrappers of an environment by name."""
+def texts(prefix: str, version: str, setting_up: str) -> dict[str, str]:
+    """Return the wrappers of an environment by name; those of Python refuse to work while there is a file."""
     bodies = dict.fromkeys(("python", "python3", _EARLIER, f"python{version}"), _PYTHON)
     bodies |= {name: _PROGRAM.replace("{name}", "pip") for name in ("pip", "pip3")}
-    bodies |= {"uv": _UV, "conda": _CONDA, "mamba": _CONDA, "virtualenv": "refuse Venv\n"}
+    bodies |= {"uv": _UV}
+    bodies = {name: f"{aliases.refusal(setting_up)}\n{body}" for name, body in bodies.items()}
+    bodies |= {"conda": _CONDA, "mamba": _CONDA, "virtualenv": "refuse Venv\n"}
     return {name: (_ACTIVATE + body).format(prefix=prefix, one=_ONE) for name, body in bodies.items()}

@@ -86,7 +86,7 @@ async def _create_machines(cloud: Cloud, several: MultiMachineJob) -> None:
     address = {
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(_free_port()),
-        "WORLD_SIZE": str(several.machines * _devices(cloud, several)),
+        "WORLD_SIZE": str(several.machines * _devices(several)),
         "NUM_NODES": str(several.machines),
     }
     await asyncio.gather(
@@ -108,10 +108,10 @@ async def _create_machines(cloud: Cloud, several: MultiMachineJob) -> None:
     )
 
 
-def _devices(cloud: Cloud, several: MultiMachineJob) -> int:
+def _devices(several: MultiMachineJob) -> int:
     """Return the number of devices in a machine, as the platform counts them."""
     machine = machine_type(str(several.specification["instanceName"]))
-    return machine.count if cloud.strict is not None and machine.is_gpu else 1
+    return machine.count if machine.is_gpu else 1
 
 
 def _free_port() -> int:

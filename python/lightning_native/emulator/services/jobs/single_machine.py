@@ -11,6 +11,7 @@ from lightning_native.emulator.services.jobs.job_runner import JobRunners, runne
 from lightning_native.emulator.services.jobs.mounts import check_mounts
 from lightning_native.emulator.services.jobs.snapshots import Snapshots
 from lightning_native.emulator.services.names import free_name, slug
+from lightning_native.emulator.services.sessions.limits import check_gpus
 from lightning_native.emulator.services.variables import check_variable
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Job
@@ -28,6 +29,7 @@ async def create(cloud: Cloud, teamspace_id: str, name: str, specification: dict
     check_source(cloud, specification)
     machine, cluster = machine_for(cloud, specification)
     check_mounts(cloud, teamspace_id, specification)
+    check_gpus(cloud, machine.slug)
     job = Job(
         id=new_id(),
         teamspace_id=teamspace_id,
