@@ -44,6 +44,9 @@ class StudioHandle(Protocol):
     def machine(self) -> str | None:
         """Return the name of the machine that the studio runs on now; None if it does not run."""
 
+    def machine_id(self) -> str:
+        """Return the id of the machine that the studio has now, which a restart changes; empty if it is not known."""
+
     def run(self, argv: Sequence[str]) -> tuple[str, int]:
         """Run a command; return its merged output, stripped, and its exit code."""
 

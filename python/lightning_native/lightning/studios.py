@@ -1,22 +1,29 @@
-"""Studios through the SDK, with every call safe to repeat."""
+"""Studios through the SDK, with every call safe to repeat, and every start within a time limit."""
 
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from shlex import join as shell_join
 from typing import TYPE_CHECKING
 
 from lightning_native.errors import CloudError
-from lightning_native.lightning.errors import cloud_errors, is_gone
+from lightning_native.lightning.errors import cloud_errors, is_gone, reason_of
 from lightning_native.lightning.machines import canonical_machine, sdk_name
-from lightning_native.lightning.sdk.internals import end_keep_alive, remove_file
+from lightning_native.lightning.sdk.internals import end_keep_alive, machine_in_use, remove_file
 
 if TYPE_CHECKING:
     from lightning_sdk import Machine, Studio
 
 # The longest that a machine may need to start or to stop.
 _SETTLE_SECONDS = 1800.0
+# The longest wait for the end of the SDK's call about a studio that runs: its files are being restored meanwhile.
+_RESTORE_SECONDS = 60.0
+# The longest wait for a switch that was refused; the vendor saw one happen after 14 s.
+_REFUSED_SECONDS = 120.0
+_REFUSED_SWITCH = "cannot switch to a studio"
 _POLL_SECONDS = 0.2
 
 
@@ -50,17 +57,67 @@ class LightningStudio:
             self.settle()
             if not self.is_running():
                 self._start(wanted)
-            elif wanted is not None and self._studio.machine != wanted:
-                self._studio.switch_machine(wanted)
+            elif machine is not None and wanted is not None and not self.runs_on(machine):
+                self._switch(wanted)
 
     def _start(self, wanted: "Machine | None") -> None:
+        call = _Call(partial(self._studio.start, wanted))
         try:
-            self._studio.start(wanted)
+            self._finish(call, self.is_running)
+        except CloudError:
+            raise
         except Exception:
             # Another process may have started it at the same moment.
             self.settle()
             if not self.is_running() or (wanted is not None and self._studio.machine != wanted):
                 raise
+
+    def _switch(self, wanted: "Machine") -> None:
+        before = machine_in_use(self._studio)
+
+        def has_switched() -> bool:
+            # The SDK's `machine` is the one that was asked for.
+            now = machine_in_use(self._studio)
+            return self.is_running() and (now != before if before and now else bool(self._studio.machine == wanted))
+
+        call = _Call(partial(self._studio.switch_machine, wanted))
+        try:
+            self._finish(call, has_switched)
+        except CloudError:
+            raise
+        except Exception as error:
+            if _REFUSED_SWITCH not in reason_of(error).lower() or not _wait_for(has_switched, _REFUSED_SECONDS):
+                raise
+
+    def _finish(self, call: "_Call", is_done: Callable[[], bool]) -> None:
+        """Wait for the end of a call that may never return, or until the studio is as wanted for long enough.
+
+        Raises:
+            CloudError: neither within the time limit; whoever started the studio has to stop it.
+            Exception: the call's own.
+        """
+        deadline = time.monotonic() + _SETTLE_SECONDS
+        done_since: float | None = None
+        while not call.wait(_POLL_SECONDS):
+            now = time.monotonic()
+            if now > deadline:
+                minutes = f"{_SETTLE_SECONDS / 60:g} minutes"
+                raise CloudError(f"cannot start studio {self.name!r} within {minutes}: it is {self._status()}")
+            done_since = (done_since or now) if self._is(is_done) else None
+            if done_since is not None and now - done_since > _RESTORE_SECONDS:
+                return
+
+    def _is(self, is_done: Callable[[], bool]) -> bool:
+        # A failed look at the studio proves nothing about the call.
+        try:
+            return is_done()
+        except Exception:
+            return False
+
+    def _status(self) -> str:
+        with suppress(Exception):
+            return str(self._studio.status).rpartition(".")[2].lower()
+        return "in an unknown state"
 
     def settle(self) -> None:
         """Wait while the studio is being started or stopped."""
@@ -86,6 +143,11 @@ class LightningStudio:
 
         with cloud_errors(f"see how studio {self.name!r} stands"):
             return self._studio.status in (Status.Running, Status.Pending)
+
+    def machine_id(self) -> str:
+        """Return the id of the machine that the studio has now, which a restart changes; empty if it is not known."""
+        with cloud_errors(f"see what studio {self.name!r} runs on"):
+            return machine_in_use(self._studio)
 
     def runs_on(self, machine: str) -> bool:
         """Return whether the studio runs on `machine` now."""
@@ -133,3 +195,37 @@ class LightningStudio:
             except Exception as error:
                 if not is_gone(error):
                     raise
+
+
+class _Call:
+    """A call in a thread of its own, because the SDK's calls about machines may block for ever."""
+
+    def __init__(self, action: Callable[[], object]) -> None:
+        self._action = action
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, name="start or switch a studio", daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self._action()
+        except BaseException as error:
+            self._error = error
+
+    def wait(self, seconds: float) -> bool:
+        """Return whether the call ends within some seconds; raise its error."""
+        self._thread.join(seconds)
+        if self._thread.is_alive():
+            return False
+        if self._error is not None:
+            raise self._error
+        return True
+
+
+def _wait_for(is_done: Callable[[], bool], seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not is_done():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True

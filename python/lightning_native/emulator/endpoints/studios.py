@@ -31,6 +31,7 @@ def _instance_status(studio: Studio, instance: dict[str, Any] | None) -> dict[st
     if instance is None:
         return None
     ready = instance["started_at"] is not None
+    restored = ready and instance.get("restored", True)
     return {
         "cloudSpaceId": studio.id,
         "cloudSpaceInstanceId": instance["id"],
@@ -42,7 +43,7 @@ def _instance_status(studio: Studio, instance: dict[str, Any] | None) -> dict[st
         "publicIpAddress": "127.0.0.1",
         "privateIpAddress": "127.0.0.1",
         "startTimestamp": timestamp(instance["started_at"]),
-"startupStatus": {"initialRestoreFinished": ready, "topUpRestoreFinished": ready and instance.get("restored", True)},
+        "startupStatus": {"initialRestoreFinished": ready, "topUpRestoreFinished": restored},
         "statusMessage": instance["message"] or _warning(studio, instance),
     }
 

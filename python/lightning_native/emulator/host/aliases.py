@@ -1,4 +1,4 @@
-"""The aliases of `python`, `pip` and `uv` in a studio, which refuse to work until the platform has set the studio up."""
+"""The aliases of `python`, `pip` and `uv` in a studio, which refuse to work until the studio is set up."""
 
 from pathlib import Path
 from shlex import quote

@@ -70,7 +70,7 @@ def command_variables(cloud: Cloud, studio: Studio, namespace: Namespace | None)
         **base,
         **_secrets(cloud, studio.teamspace_id, studio),
         **_account(cloud, studio.teamspace_id, namespace),
-        **_studio(cloud, studio),
+        **_studio(studio),
         "LIGHTNING_INTERACTIVE": "true",
     }
 
@@ -89,7 +89,7 @@ def job_variables(
     return {
         **base,
         **_secrets(cloud, job.teamspace_id, studio),
-        **({**account, **_studio(cloud, studio)} if studio else {name: account[name] for name in _OF_CONTAINERS}),
+        **({**account, **_studio(studio)} if studio else {name: account[name] for name in _OF_CONTAINERS}),
         "LIGHTNING_ARTIFACTS_DIR": home,
         "LIGHTNING_JOB_ID": job.id,
         "LIGHTNING_JOB_NAME": job.name,
@@ -129,7 +129,7 @@ def _account(cloud: Cloud, teamspace_id: str, namespace: Namespace | None) -> di
     }
 
 
-def _studio(cloud: Cloud, studio: Studio) -> dict[str, str]:
+def _studio(studio: Studio) -> dict[str, str]:
     return {
         "LIGHTNING_CLOUD_SPACE_ID": studio.id,
         "LIGHTNING_CLUSTER_ID": studio.cluster_id,

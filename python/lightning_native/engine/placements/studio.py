@@ -1,10 +1,15 @@
 """Steps as commands in studios: the main studio, and one of its own for each step that asks for another machine."""
 
+import signal
 import threading
+import time
+from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from lightning_native.agent_protocol import OperationSpec
 from lightning_native.defaults import DEFAULT_MACHINE
+from lightning_native.engine import retry
 from lightning_native.engine.cancellation import Cancelled
 from lightning_native.engine.context import RunContext
 from lightning_native.engine.placements.base import run_safely
@@ -13,13 +18,18 @@ from lightning_native.engine.planning.layout import StudioPlan, studio_layout
 from lightning_native.engine.record.run_folder import StepLog
 from lightning_native.engine.result import StepResult, result_of
 from lightning_native.engine.retry import best_effort
-from lightning_native.engine.studios.agent_client import Operation
+from lightning_native.engine.studios.agent_client import LostCommandError, Operation
 from lightning_native.engine.studios.machine_check import start_on
 from lightning_native.engine.studios.setup import ReadyStudio, set_up
 from lightning_native.engine.studios.sharing import is_used_by_others, join, leave
 from lightning_native.engine.studios.single_flight import SingleFlight
 from lightning_native.errors import CloudError, LightningNativeError, OutOfCapacityError, RefusedError
 from lightning_native.lightning.cloud import StudioHandle
+
+# A command that a machine's end has ended may be reported before the studio has its next machine.
+_ENDED_BY_SIGNAL = (-signal.SIGTERM, -signal.SIGKILL, 128 + signal.SIGTERM, 128 + signal.SIGKILL)
+_RESTART_SECONDS = 10.0
+_POLL_SECONDS = 0.5
 
 
 class StudioPlacement:
@@ -50,6 +60,7 @@ class StudioPlacement:
         studio.wake()
         if studio.machine != asked_for:
             self._context.journal.step_preparing(step.name, attempt, studio.plan.name, studio.machine)
+        machine_id = studio.machine_id
         operation = ready.operation(self._context.operation_id(step.name, attempt))
         with self._operations_lock:
             self._operations[step.name] = operation
@@ -72,10 +83,24 @@ class StudioPlacement:
                 offset=log.size(),
                 started=lambda: self._context.journal.step_running(step.name),
             )
-            return result_of(step, outcome, self._cost(studio, outcome.seconds))
+            result = result_of(step, outcome, self._cost(studio, outcome.seconds))
+            if result.state != "failed" or outcome.timed_out:
+                return result
+            if not studio.was_restarted(machine_id, _RESTART_SECONDS if outcome.exit_code in _ENDED_BY_SIGNAL else 0):
+                return result
+            return replace(result, message=self._note_restart(studio, step, attempt), interrupted=True)
+        except LostCommandError:
+            if not studio.was_restarted(machine_id, 0):
+                raise
+            return StepResult("failed", None, self._note_restart(studio, step, attempt), interrupted=True)
         finally:
             with self._operations_lock:
                 del self._operations[step.name]
+
+    def _note_restart(self, studio: "_RunStudio", step: StepPlan, attempt: int) -> str:
+        message = f"studio {studio.plan.name} was restarted by Lightning, which ended the step's command"
+        self._context.note(step.name, attempt, message)
+        return message
 
     def _cost(self, studio: "_RunStudio", seconds: float) -> float | None:
         """Return the cost of a studio's machine for so many seconds; steps that share it at one time each bear all."""
@@ -134,10 +159,13 @@ class _RunStudio:
         self._leased = False
         self._handle: StudioHandle | None = None
         self._account: str | None = None
+        # The id of its machine when it was last known to run; a restart gives it another.
+        self.machine_id = ""
         self._open_steps = set(studio.steps)
 
     def _prepare(self) -> ReadyStudio:
         handle = self._start(self._create(self._account_of(self.machine)))
+        self._note_machine(handle)
         return set_up(
             handle,
             self._context,
@@ -206,6 +234,31 @@ class _RunStudio:
                     raise Cancelled
                 self._handle = self._join()
             self._start(self._handle)
+            self._note_machine(self._handle)
+
+    def _note_machine(self, handle: StudioHandle) -> None:
+        with suppress(CloudError):
+            self.machine_id = handle.machine_id()
+
+    def was_restarted(self, machine_id: str, seconds: float) -> bool:
+        """Return whether the studio gets, within some seconds, another machine than the one of this id.
+
+        A studio that is stopped gets none: a person or Lightning wants it to stay so.
+        """
+        handle, deadline = self._handle, time.monotonic() + (seconds if retry.waits else 0)
+        if handle is None or not machine_id:
+            return False
+        while True:
+            with suppress(CloudError):
+                handle.settle()
+                if not handle.is_up():
+                    return False
+                self._note_machine(handle)
+                if self.machine_id not in ("", machine_id):
+                    return True
+            if time.monotonic() > deadline or self._context.cancellation.requested:
+                return False
+            time.sleep(_POLL_SECONDS)
 
     def _start(self, handle: StudioHandle) -> StudioHandle:
         """Start the studio on the first of its machines that is available, and return it."""

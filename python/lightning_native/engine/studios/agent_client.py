@@ -24,7 +24,7 @@ from lightning_native.agent_protocol import (
     specification_path,
 )
 from lightning_native.engine.packed import Packed
-from lightning_native.engine.retry import THROUGH_AN_OUTAGE, retry
+from lightning_native.engine.retry import THROUGH_AN_OUTAGE, RetryPolicy, retry
 from lightning_native.engine.studios.batching import Batcher
 from lightning_native.engine.studios.interpreter import Interpreter
 from lightning_native.errors import CloudError
@@ -33,8 +33,21 @@ from lightning_native.lightning.cloud import StudioHandle
 T = TypeVar("T")
 AGENT_SOURCE = Path(agent.__file__)
 POLL_SECONDS = 5.0
+# The platform's words when a studio runs whose Python, pip and uv do not work yet, with whichever exit code.
+_NOT_READY = "still setting things up"
+# The longest wait for a studio that runs to become ready: minutes as a rule, more than 20 were seen.
+READY_SECONDS = 1800.0
+_READY_PAUSE = RetryPolicy(shortest=0.5, longest=10.0)
 # A command that ends within this time needs only one call.
 _SHORT_SECONDS = 0.2
+
+
+class NotReady(Exception):  # noqa: N818  not an error: the studio becomes ready by itself
+    """The studio runs, and is still being set up."""
+
+
+class LostCommandError(CloudError):
+    """A studio has lost a command, because it stopped or restarted while the command ran."""
 
 
 class Agent:
@@ -43,10 +56,20 @@ class Agent:
     A failed call proves nothing about the command that it asks for.
     """
 
-    def __init__(self, studio: StudioHandle, pause: Callable[[float], object] = time.sleep) -> None:
-        """Create the client of a studio; `pause` waits for some seconds between two tries."""
+    def __init__(
+        self,
+        studio: StudioHandle,
+        pause: Callable[[float], object] = time.sleep,
+        note: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        """Create the client of a studio.
+
+        `pause` waits for some seconds between two tries, `note` records that the studio is not ready yet.
+        """
         self._studio = studio
         self._pause = pause
+        self._note = note
+        self._noted = False
         self._starts = Batcher(self._start_all, calls_at_once=2, largest=32)
         self._polls = Batcher(self._poll_all, calls_at_once=4, largest=64)
         # Operations that are stopped together share one call.
@@ -72,13 +95,35 @@ class Agent:
         """Call `agent.py` and return its answer.
 
         Raises:
-            CloudError: the studio does not run any more, or no call got through for five minutes.
+            CloudError: the studio does not run any more, is not ready after half an hour, or no call got through for
+                five minutes.
         """
-        return self._retry(lambda: self._call_once(*arguments))
+        deadline, delay = time.monotonic() + READY_SECONDS, _READY_PAUSE.shortest
+        while True:
+            try:
+                return self._retry(lambda: self._call_once(*arguments))
+            except NotReady:
+                self._note_not_ready()
+                if time.monotonic() > deadline:
+                    minutes = f"{READY_SECONDS / 60:g} minutes"
+                    message = f"studio {self._studio.name!r} is still being set up by Lightning after {minutes}"
+                    raise CloudError(f"{message}; a new studio may be ready sooner") from None
+                if not self._studio_runs():
+                    message = f"studio {self._studio.name!r} stopped before it was ready"
+                    raise CloudError(message) from None
+            self._pause(delay)
+            delay = min(delay * 2, _READY_PAUSE.longest)
+
+    def _note_not_ready(self) -> None:
+        if not self._noted:
+            self._noted = True
+            self._note(f"studio {self._studio.name} is still being set up by Lightning; waiting until it is ready")
 
     def _call_once(self, *arguments: str) -> dict[str, Any]:
         output, code = self._studio.run([*agent.COMMAND, *arguments])
         answer = read_answer(output, code)
+        if answer is None and _NOT_READY in output:
+            raise NotReady
         if answer is None:
             problem = f"exit code {code}: {output[-500:]}"
             raise CloudError(f"agent.py {arguments[0]} failed in studio {self._studio.name!r}: {problem}")
@@ -89,7 +134,8 @@ class Agent:
 
     def _studio_runs(self) -> bool:
         try:
-            return self._studio.is_running()
+            # A studio that is restarted is pending for a while.
+            return self._studio.is_up()
         except CloudError:
             return True
 
@@ -141,7 +187,7 @@ class Agent:
         """Return the Python of the studio's environment.
 
         Raises:
-            CloudError: the studio has none, or is not ready within five minutes.
+            CloudError: the studio has none, or is not ready within half an hour.
         """
         answer = self.call("python")
         if "problem" in answer:
@@ -173,7 +219,8 @@ class Operation:
         """Run the command to its end, and pass its output from byte `offset` on to `output` as it comes.
 
         Raises:
-            CloudError: the studio lost the command, or no call got through for five minutes.
+            LostCommandError: the studio lost the command.
+            CloudError: no call got through for five minutes.
 
         """
         answer = self._agent.start(self._id, spec, offset)
@@ -185,7 +232,9 @@ class Operation:
             if answer["state"] == "done" and not answer["more"]:
                 return Outcome.from_agent(answer["result"])
             if answer["state"] in ("lost", "unknown"):
-                raise CloudError(f"studio {self._studio.name!r} lost the command: it stopped or restarted meanwhile")
+                raise LostCommandError(
+                    f"studio {self._studio.name!r} lost the command: it stopped or restarted meanwhile"
+                )
             answer = self._agent.poll(self._id, offset)
 
     def stop(self, grace: float) -> None:

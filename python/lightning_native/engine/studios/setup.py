@@ -33,6 +33,15 @@ if [ -n "$missing" ]; then
     $as_root apt-get update
     $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $missing
 fi"""
+# Python may answer before uv does; a refusal may have exit code 0, and would pass for an installation.
+_UNTIL_READY = """\
+i=0
+while uv --version 2>&1 | grep -q 'still setting things up'; do
+    [ $i -gt 0 ] || echo 'the studio is still being set up by Lightning; waiting until uv works'
+    i=$((i+1))
+    [ $i -lt 900 ] || { echo 'uv does not work after half an hour' >&2; exit 1; }
+    sleep 2
+done"""
 _UV = """\
 command -v uv >/dev/null 2>&1 || (cd / && {python} -m pip install --quiet uv)
 uv pip install --python {python} {arguments} {what}"""
@@ -102,7 +111,7 @@ def set_up(
         OtherPython: the studio has another one; nothing is installed in it.
         CloudError: an upload or the installation failed; the message ends with the last lines of output.
     """
-    agent = Agent(handle, context.cancellation.pause)
+    agent = Agent(handle, context.cancellation.pause, context.journal.event)
     agent.install()
     interpreter = agent.interpreter()
     _note_python(context, handle, interpreter, kept=kept)
@@ -272,7 +281,7 @@ def _script(
     lines = ["set -eu", join(["echo", f"Python {interpreter.version} at {interpreter.executable}"])]
     if setup.packages:
         lines.append(_PACKAGES.format(packages=join(setup.packages)))
-    lines += install_own
+    lines += [_UNTIL_READY, *install_own]
     if requirements:
         line = _installing(setup.installer, interpreter, setup.installer_arguments, f"-r {quote(requirements)}")
         install = [*credentials.before, line, *credentials.after]

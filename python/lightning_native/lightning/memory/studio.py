@@ -29,6 +29,7 @@ class MemoryStudio:
         self.files: dict[str, bytes] = {}
         self._cloud = cloud
         self._machine: str | None = None
+        self._starts = 0
         self._operations: dict[str, Process] = {}
         self._unpacked: set[str] = set()
         # The runs that owe the studio's stop.
@@ -37,6 +38,7 @@ class MemoryStudio:
     def start(self, machine: str | None) -> None:
         """Start the studio."""
         self._check_there()
+        self._starts += self._machine is None
         self._machine = canonical_machine(machine) if machine else self._machine or DEFAULT_MACHINE
 
     def is_running(self) -> bool:
@@ -51,6 +53,11 @@ class MemoryStudio:
     def is_up(self) -> bool:
         """Return whether the studio runs now."""
         return self.is_running()
+
+    def machine_id(self) -> str:
+        """Return the number of the studio's start, as the id of its machine."""
+        self._check_there()
+        return str(self._starts) if self._machine is not None else ""
 
     def runs_on(self, machine: str) -> bool:
         """Return whether the studio runs on `machine` now."""

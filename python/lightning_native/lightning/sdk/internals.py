@@ -153,6 +153,16 @@ def remove_file(studio: "Studio", path: str) -> None:
         raise OSError(output)
 
 
+def machine_in_use(studio: "Studio") -> str:
+    """Return the id of the machine that a studio has now, because the SDK's `machine` is the one that was asked for.
+
+    Fallback: an empty text.
+    """
+    see = getattr(getattr(studio, "_studio_api", None), "get_studio_status", None)
+    status = see(studio.id, studio.teamspace.id) if see is not None else None
+    return str(getattr(getattr(status, "in_use", None), "cloud_space_instance_id", None) or "")
+
+
 def end_keep_alive(studio: "Studio") -> None:
     """Let the SDK's reports about a studio's use end by themselves; `stop` and `delete` would wait for up to 30 s.
 

@@ -18,7 +18,9 @@ def check_studio(cloud: Cloud, studio: Studio, machine: str) -> None:
     most = cloud.settings.profile.max_studios
     running = sum(_is_active(other.instance) for other in cloud.studios if other is not studio)
     if most and running >= most:
-        raise ApiError(400, f"your plan allows {_count(int(most), 'active studio')} at a time; stop one, or upgrade your plan")
+        raise ApiError(
+            400, f"your plan allows {_count(int(most), 'active studio')} at a time; stop one, or upgrade your plan"
+        )
     check_gpus(cloud, machine, besides=studio)
 
 
@@ -32,9 +34,8 @@ def check_gpus(cloud: Cloud, machine: str, *, besides: Studio | None = None) -> 
     used = sum(_gpus(each["machine"]) for each in instances if each is not None and _is_active(each))
     used += sum(_gpus(job.machine) for job in cloud.jobs if job.state in (PENDING, RUNNING, RESTARTING))
     if used + wanted > most:
-        raise ApiError(
-            400, f"your plan allows {_count(int(most), 'GPU')} at a time, and {used} are in use; upgrade your plan for more"
-        )
+        allowed = _count(int(most), "GPU")
+        raise ApiError(400, f"your plan allows {allowed} at a time, and {used} are in use; upgrade your plan for more")
 
 
 def session_seconds(cloud: Cloud, machine: str) -> float:
