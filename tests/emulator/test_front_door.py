@@ -327,7 +327,7 @@ def test_a_path_without_the_key_leaves_no_trace(cloud: LocalCloud) -> None:
 
 def test_no_path_writes_lines_of_the_log(cloud: LocalCloud) -> None:
     mark = uuid4().hex
-    assert get(cloud, path=f"/x%0a{mark}%1b[2J{'y' * 5000}") == 501
+    assert get(cloud, path=f"/x%0a{mark}%1b[2J{'y' * 5000}") == 400
     line = next(line for line in (cloud.root / "server.log").read_text().splitlines() if mark in line)
     assert f"GET /x?{mark}?[2J" in line
     assert len(line) < 400
@@ -499,7 +499,7 @@ def test_no_request_is_a_fault_of_the_server(cloud: LocalCloud, ids: dict[str, s
         return
     body = json.dumps(data.draw(bodies)).encode() if method != "GET" else b""
     status, answer = call(cloud, method, path, body)
-    assert status < 500 or status == 501, (method, path, body, answer)
+    assert status < 500, (method, path, body, answer)
 
 
 def test_every_object_of_a_list_is_looked_at_for_each_route_that_takes_one(
@@ -525,7 +525,7 @@ def test_every_object_of_a_list_is_looked_at_for_each_route_that_takes_one(
                     if filled.endswith(("/stop", "/fork", "/codeconfig", "/start", "/execute")):
                         continue
                     status, answer = call(cloud, method, filled, json.dumps({"name": "n", key: value}).encode())
-                    assert status < 500 or status == 501, (method, path, key, value, answer)
+                    assert status < 500, (method, path, key, value, answer)
 
 
 def test_nothing_of_all_that_broke_a_task_of_the_server(cloud: LocalCloud, ids: dict[str, str]) -> None:

@@ -21,6 +21,7 @@ from lightning_native.emulator.endpoints import (
     assistants,
     commands,
     faults,
+    links,
     machines,
     older_clients,
     page,
@@ -61,6 +62,7 @@ _ROUTES = [
     *faults.ROUTES,
     *sdk_history.ROUTES,
     *page.ROUTES,
+    *links.ROUTES,
 ]
 _SUPPORTED = "studios, jobs, pipelines, schedules, files, secrets, machines, teamspaces, users and organizations"
 
@@ -78,6 +80,11 @@ _HEADERS = {
 }
 _MAX_UNSUPPORTED = 1000
 _MAX_SHOWN = 200
+
+
+def _is_shown(path: str) -> bool:
+    """Whether a browser may ask for a path."""
+    return page.is_page(path) or links.is_link(path)
 
 
 def _with_headers(send: Send) -> Send:
@@ -123,7 +130,7 @@ class Gate:
             return failure(403, "this server takes no requests from pages of other sites")
         if self._may_pass(path, headers) or older_clients.has_token(self._cloud, path, query):
             return None
-        return page.login_form() if page.is_page(path) else failure(401, "the API key is missing or wrong")
+        return page.login_form() if _is_shown(path) else failure(401, "the API key is missing or wrong")
 
     def _is_ours(self, name: str) -> bool:
         # Machines that have a network of their own know this computer by this name.
@@ -134,7 +141,7 @@ class Gate:
         if _SIGNED.fullmatch(path) or path == "/login" or self._is_key(headers.get("authorization", "")):
             return True
         cookie = cookie_parser(headers.get("cookie", "")).get(page.COOKIE, "")
-        return page.is_page(path) and hmac.compare_digest(cookie.encode(), page.session_of(self._cloud).encode())
+        return _is_shown(path) and hmac.compare_digest(cookie.encode(), page.session_of(self._cloud).encode())
 
     def _is_key(self, authorization: str) -> bool:
         scheme, _, value = authorization.partition(" ")
@@ -173,7 +180,8 @@ def create_app(cloud: Cloud) -> ASGIApp:
         counted = name if name in unsupported or len(unsupported) < _MAX_UNSUPPORTED else "others"
         unsupported[counted] += 1
         logger.warning("not supported: %s (%d times)", counted, unsupported[counted])
-        return failure(501, f"the local cloud has no {name}; it has {_SUPPORTED}")
+        # The SDK repeats most other requests for minutes, and hides their text.
+        return failure(400, f"the local cloud has no {name}; it has {_SUPPORTED}")
 
     async def failed(_request: Request, error: Exception) -> Response:
         return failure(500, f"the local cloud failed: {type(error).__name__}: {error}")

@@ -139,10 +139,12 @@ def test_a_step_whose_studio_is_stopped_for_good_has_failed(tmp_path: Path, monk
         process = runner.start(folder)
         runner.wait_for("one")
         stop = """
-        import json
+        import contextlib, json
         from lightning_sdk import Teamspace
         (studio,) = Teamspace().studios
-        studio.stop()
+        # The run may delete it as soon as it is stopped.
+        with contextlib.suppress(Exception):
+            studio.stop()
         print(json.dumps(True))
         """
         assert answer_of(cloud, stop)

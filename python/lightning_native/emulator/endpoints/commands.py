@@ -35,7 +35,14 @@ async def _execute(request: Request) -> Response:
 
 
 def _output(cloud: Cloud, command: Command) -> str:
-    return commands.output_of(cloud, command)[1].decode(errors="replace")
+    output = commands.output_of(cloud, command)[1]
+    try:
+        return output.decode()
+    except UnicodeDecodeError:
+        if cloud.settings.profile.utf8_output:
+            # The platform's answers cannot hold it; the command itself has succeeded.
+            raise ApiError(500, "the output of the command is not valid UTF-8") from None
+        return output.decode(errors="replace")
 
 
 async def _stream(request: Request) -> Response:

@@ -138,7 +138,7 @@ def _teamspace(cloud: Cloud, teamspace: Teamspace) -> str:
     ]
     job_rows = [
         [
-            f'<a href="/page/jobs/{job.id}">{escape(job.name)}</a>',
+            f'<a id="{job.id}" href="/page/jobs/{job.id}">{escape(job.name)}</a>',
             escape(job.state),
             escape(job.machine),
             escape(timestamp(job.started_at) or ""),
@@ -149,7 +149,7 @@ def _teamspace(cloud: Cloud, teamspace: Teamspace) -> str:
     ]
     pipeline_rows = [
         [
-            escape(pipeline.name),
+            f'<span id="{pipeline.id}">{escape(pipeline.name)}</span>',
             escape(pipeline.state.lower()),
             escape(", ".join(f"{status['name']}: {status['state']}" for status in pipeline.statuses)),
         ]
@@ -157,7 +157,7 @@ def _teamspace(cloud: Cloud, teamspace: Teamspace) -> str:
         if pipeline.teamspace_id == teamspace.id
     ]
     parts = [
-        f"<h2>{escape(teamspace.name)}</h2>",
+        f'<h2 id="{teamspace.id}">{escape(teamspace.name)}</h2>',
         _table(["Studio", "State", "Machine", "Cost"], studio_rows, "No studios."),
         _table(["Job", "State", "Machine", "Started", "Cost"], job_rows, "No jobs."),
     ]

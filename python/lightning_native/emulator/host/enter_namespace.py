@@ -1,7 +1,8 @@
 """The script that creates a mount namespace with the home of a studio, and keeps it until stdin ends.
 
 Its arguments are `HOME DRIVE WORK`: the folders for `/teamspace/studios/this_studio` and `/teamspace`, and an empty
-folder to build in. It prints `ready`. The rest of the file system stays in its place.
+folder to build in; then `read-only=NAME` for a folder of the drive, and `studio=NAME=FOLDER` for another studio's
+files. It prints `ready`. The rest of the file system stays in its place.
 
 It uses the standard library only, because it starts once for each studio and job and must start fast.
 """
@@ -12,6 +13,7 @@ import sys
 
 _CLONE_NEWNS, _CLONE_NEWUSER = 0x00020000, 0x10000000
 _MS_BIND, _MS_REC, _MS_PRIVATE, _MNT_DETACH = 0x1000, 0x4000, 1 << 18, 2
+_AT_FDCWD, _AT_RECURSIVE, _READ_ONLY, _MOUNT_SETATTR = -100, 0x8000, 1, 442
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 _TEAMSPACE = "teamspace"
 _HOME = f"{_TEAMSPACE}/studios/this_studio"
@@ -28,7 +30,24 @@ def _mount(libc: ctypes.CDLL, source: str, target: str, kind: str, flags: int) -
     _check(libc.mount(*words), f"mount {target}")
 
 
-def create(home: str, drive: str, work: str) -> None:
+def _bind_further(libc: ctypes.CDLL, teamspace: str, further: list[str]) -> None:
+    """Mount other studios' files, and make folders of the drive read-only."""
+    attributes = (ctypes.c_uint64 * 4)(_READ_ONLY, 0, 0, 0)
+    for word in further:
+        kind, _, rest = word.partition("=")
+        name, _, folder = rest.partition("=")
+        target = f"{teamspace}/studios/{name}" if kind == "studio" else f"{teamspace}/{name}"
+        if os.path.islink(target):  # noqa: PTH114 - as below
+            continue
+        os.makedirs(target, exist_ok=True)  # noqa: PTH103 - as below
+        _mount(libc, folder or target, target, "none", _MS_BIND | _MS_REC)
+        if kind == "read-only":
+            # A remount could not keep the flags of a mount that belongs to another user namespace.
+            words = (_AT_FDCWD, os.fsencode(target), _AT_RECURSIVE, attributes, 32)
+            _check(libc.syscall(_MOUNT_SETATTR, *words), f"mount_setattr {target}")
+
+
+def create(home: str, drive: str, work: str, *further: str) -> None:
     """Move this process into a new namespace.
 
     Raises:
@@ -65,6 +84,7 @@ def create(home: str, drive: str, work: str) -> None:
     # ZenML unpacks code here; an ordinary user could not create a folder in `/`.
     os.makedirs(f"{work}/app", exist_ok=True)  # noqa: PTH103 - as above
     _mount(libc, drive, f"{work}/{_TEAMSPACE}", "none", _MS_BIND | _MS_REC)
+    _bind_further(libc, f"{work}/{_TEAMSPACE}", list(further))
     _mount(libc, home, f"{work}/{_HOME}", "none", _MS_BIND | _MS_REC)
     os.chdir(work)
     _check(libc.syscall(_PIVOT_ROOT[os.uname().machine], b".", b"."), "pivot_root")
@@ -74,7 +94,7 @@ def create(home: str, drive: str, work: str) -> None:
 def main() -> None:
     """Create the namespace, report it, and wait."""
     try:
-        create(*sys.argv[1:4])
+        create(*sys.argv[1:])
     except (OSError, KeyError) as error:
         sys.exit(f"no mount namespace: {error}")
     sys.stdout.write("ready\n")

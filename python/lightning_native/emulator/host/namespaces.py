@@ -6,12 +6,30 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from lightning_native.emulator.host import enter_namespace
 
 HOME = "/teamspace/studios/this_studio"
+# Folders of the drive: those of the platform that code in a studio may expect.
+DRIVE_FOLDERS = (
+    "jobs",
+    "studios",
+    "studios/this_studio",
+    "uploads",
+    "artifacts",
+    "datasets",
+    "s3_connections",
+    "gcs_connections",
+    "s3_folders",
+    "gcs_folders",
+    "efs_connections",
+    "efs_folders",
+    "filestore_folders",
+    "lightning_storage",
+    "scratch",
+)
 
 
 class Namespace:
@@ -57,8 +75,22 @@ class Namespace:
         self.descriptors = []
 
 
-async def create(home: Path, drive: Path, scratch: Path) -> Namespace:
-    """Create a namespace with a folder as home and another as the drive; `scratch` is for temporary folders.
+async def create(
+    home: Path,
+    drive: Path,
+    scratch: Path,
+    *,
+    read_only: Collection[str] = (),
+    studios: Mapping[str, Path] | None = None,
+) -> Namespace:
+    """Create a namespace.
+
+    Args:
+        home: the folder for the home.
+        drive: the folder for the drive; the platform's folders are created in it.
+        scratch: the folder for temporary folders.
+        read_only: folders of the drive that nobody can write to.
+        studios: the files of other studios, by their folders' names on the drive.
 
     Raises:
         OSError: the kernel does not let this user have one.
@@ -66,6 +98,10 @@ async def create(home: Path, drive: Path, scratch: Path) -> Namespace:
     """
     if shutil.which("nsenter") is None:
         raise OSError("nsenter is missing; it is part of util-linux")
+    for name in DRIVE_FOLDERS:
+        # Code in a studio may have replaced one by a link.
+        if not (drive / name).is_symlink():
+            (drive / name).mkdir(parents=True, exist_ok=True)
     work = tempfile.mkdtemp(dir=scratch)
     holder = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -75,6 +111,8 @@ async def create(home: Path, drive: Path, scratch: Path) -> Namespace:
         str(home),
         str(drive),
         work,
+        *(f"read-only={name}" for name in read_only),
+        *(f"studio={name}={place}" for name, place in (studios or {}).items()),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

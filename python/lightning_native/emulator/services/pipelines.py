@@ -69,7 +69,7 @@ def _check(cloud: Cloud, teamspace_id: str, pipeline: str, steps: list[dict[str,
     for step in steps:
         name = str(step.get("name") or "")
         if step.get("type") not in (_JOB, _MMT):
-            raise ApiError(501, f"step {name!r}: the local cloud has job steps only, no {step.get('type')}")
+            raise ApiError(400, f"step {name!r}: the local cloud has job steps only, no {step.get('type')}")
         if not name or name in earlier:
             raise ApiError(400, f"step {name!r}: every step needs a name of its own")
         slug(f"{pipeline}-{name}")

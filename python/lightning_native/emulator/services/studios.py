@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -12,7 +13,7 @@ from lightning_native.emulator.cloud_accounts import DEFAULT_CLUSTER, hourly, ma
 from lightning_native.emulator.host import processes
 from lightning_native.emulator.host.copies import copy_folders
 from lightning_native.emulator.host.namespaces import Namespace
-from lightning_native.emulator.services.files.drive import drive_folder, inside
+from lightning_native.emulator.services.files.drive import drive_folder, inside, other_studios, read_only_folders
 from lightning_native.emulator.services.jobs.job_runner import JobRunners
 from lightning_native.emulator.services.names import free_name
 from lightning_native.emulator.services.ports import ports_of
@@ -101,7 +102,15 @@ async def namespace_of(cloud: Cloud, studio: Studio) -> Namespace | None:
     """Return the namespace in which a studio's commands run, if there is one."""
     home, drive = cloud.studio_home(studio), drive_folder(cloud, studio.teamspace_id)
     environment, ports = cloud.studio_environment(studio), ports_of(cloud, studio.id) if cloud.strict else None
-    return await cloud.namespace_of(studio.marker, home, drive, environment=environment, ports=ports)
+    return await cloud.namespace_of(
+        studio.marker,
+        home,
+        drive,
+        environment=environment,
+        ports=ports,
+        read_only=read_only_folders(cloud, job=False),
+        studios=other_studios(cloud, studio.teamspace_id, studio.id),
+    )
 
 
 def machine_for(cloud: Cloud, studio: Studio, name: str) -> str:
@@ -284,6 +293,9 @@ async def delete(cloud: Cloud, studio: Studio) -> None:
         for folder in ("commands", "snapshots"):
             cloud.discard(cloud.root / folder / studio.id)
         cloud.discard(cloud.studio_folder(studio))
+        with suppress(OSError):
+            # The place where other machines see its files; files of the drive that have its name stay.
+            (drive_folder(cloud, studio.teamspace_id) / "studios" / studio.name).rmdir()
 
 
 async def start(cloud: Cloud, studio: Studio, machine: str, interruptible: bool) -> None:

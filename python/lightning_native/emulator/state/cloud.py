@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Collection, Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -161,10 +161,12 @@ class Cloud:
         mounts: Mapping[str, Path] | None = None,
         network: str = "",
         ports: Mapping[int, int] | None = None,
+        read_only: Collection[str] = (),
+        studios: Mapping[str, Path] | None = None,
     ) -> Namespace | None:
         """Return the namespace of a studio or job, created on first use; None where there are none.
 
-        The keyword arguments are for strict mode, see `StrictMachines.create`.
+        The first keyword arguments are for strict mode, see `StrictMachines.create`; the last ones are for any.
 
         Raises:
             OSError: it cannot be created in strict mode.
@@ -182,12 +184,17 @@ class Cloud:
                     mounts=mounts,
                     network=network,
                     ports=ports,
+                    read_only=read_only,
+                    studios=studios,
+                    owns_storage=not self.settings.profile.mount_seconds,
                 )
             if marker not in self._namespaces:
                 try:
                     trash = self.root / "trash"
                     trash.mkdir(exist_ok=True)
-                    self._namespaces[marker] = await create_namespace(home, drive, trash)
+                    self._namespaces[marker] = await create_namespace(
+                        home, drive, trash, read_only=read_only, studios=studios
+                    )
                 except OSError as error:
                     logger.warning("%s; code finds its files in ~ only", error)
                     self.settings.namespaces = False

@@ -30,7 +30,10 @@ class Profile:
     ready_seconds: float = _part(0.0, 80.0, "how long python, pip and uv of a studio that runs refuse to work")
     restore_seconds: float = _part(0.0, 20.0, "how long the start of a studio that runs already goes on")
     switch_refused: bool = _part(False, True, "whether a switch of machines is refused, and happens all the same")
-    session_seconds: float = _part(0.0, 0.0, "after which time a studio is restarted; 0: never")
+    utf8_output: bool = _part(False, True, "whether a command whose output is not UTF-8 is answered with an error")
+    session_seconds: float = _part(
+        0.0, 4 * 3600.0, "after which time a studio is restarted, on a plan only one with A100, H100 or H200; 0: never"
+    )
     # Machines.
     accounts: bool = _part(False, True, "whether machines differ by cloud account, with the waits of the list")
     missing_gpu_is_cpu: bool = _part(False, True, "whether a studio gets a CPU if its cloud account lacks the GPU")

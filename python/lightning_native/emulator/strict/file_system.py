@@ -5,12 +5,12 @@ read-only.
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lightning_native.emulator.host.namespaces import HOME
+from lightning_native.emulator.host.namespaces import DRIVE_FOLDERS, HOME
 from lightning_native.emulator.strict import shims
 
 PREFIX = "/system/conda/miniconda3/envs/cloudspace"
@@ -20,24 +20,6 @@ COMMANDS = "/commands"
 SETTING_UP = "/system/status/setting-up"
 HOSTNAME = "studio"
 USER = "zeus"
-# Folders of the drive: those of the platform that code in a studio may expect.
-DRIVE_FOLDERS = (
-    "jobs",
-    "studios",
-    "studios/this_studio",
-    "uploads",
-    "artifacts",
-    "datasets",
-    "s3_connections",
-    "gcs_connections",
-    "s3_folders",
-    "gcs_folders",
-    "efs_connections",
-    "efs_folders",
-    "filestore_folders",
-    "lightning_storage",
-    "scratch",
-)
 _SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32")
 # The files that programs of the operating system need; none that the owner of this computer wrote.
 _ETC = (
@@ -82,6 +64,9 @@ class Places:
         caches: the folder with the downloads of installers; None without a package index.
         visible: read-only files and folders of this computer, by their path in the machine.
         mounts: further folders, by their path in the machine.
+        read_only: folders of the drive that nobody can write to.
+        studios: the files of other studios, by their folders' names.
+        owns_storage: whether code may create folders beside the connections of `lightning_storage`.
 
     """
 
@@ -93,6 +78,9 @@ class Places:
     caches: Path | None = None
     visible: Mapping[str, str] = field(default_factory=dict)
     mounts: Mapping[str, Path] = field(default_factory=dict)
+    read_only: Collection[str] = ()
+    studios: Mapping[str, Path] = field(default_factory=dict)
+    owns_storage: bool = True
 
 
 Step = tuple[Any, ...]
@@ -157,7 +145,10 @@ def _folders(places: Places) -> Iterator[Step]:
     yield ("bind", "/tmp", str(places.scratch / "tmp"), True)  # noqa: S108 - the machine's own
     yield ("link", "/var/tmp", "/tmp")  # noqa: S108 - as above
     yield ("bind", "/teamspace", str(places.drive), True)
-    yield ("bind", "/teamspace/jobs", str(places.drive / "jobs"), False)
+    for name in dict.fromkeys(("jobs", *places.read_only)):
+        yield ("bind", f"/teamspace/{name}", str(places.drive / name), False)
+    for name, home in places.studios.items():
+        yield ("bind", f"/teamspace/studios/{name}", str(home), True)
     yield ("bind", HOME, str(places.home), True)
     if places.environment is None:
         # The code of a container is unpacked into a folder in `/`.
@@ -201,7 +192,8 @@ def prepare(places: Places, owner: int | None) -> None:
         path = places.scratch / "home" / name
         if not path.is_symlink():
             path.symlink_to(text)
-    made = [places.drive, *(places.drive / name for name in DRIVE_FOLDERS)]
+    studios = [f"studios/{name}" for name in places.studios]
+    made = [places.drive, *(places.drive / name for name in (*DRIVE_FOLDERS, *studios))]
     for folder in made:
         if folder.is_symlink():
             raise OSError(f"{folder} is a link")
@@ -212,5 +204,7 @@ def prepare(places: Places, owner: int | None) -> None:
             folder.mkdir(parents=True, exist_ok=True)
     if owner is not None:
         made += [places.scratch / name for name in ("tmp", "cache", "uv", "uv/cache", "uv/pip", "home", "app")]
+        if not places.owns_storage:
+            made.remove(places.drive / "lightning_storage")
         for folder in made:
             os.chown(folder, owner, owner, follow_symlinks=False)

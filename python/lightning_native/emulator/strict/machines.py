@@ -100,6 +100,9 @@ class StrictMachines:
         mounts: Mapping[str, Path] | None = None,
         network: str = "",
         ports: Mapping[int, int] | None = None,
+        read_only: Collection[str] = (),
+        studios: Mapping[str, Path] | None = None,
+        owns_storage: bool = True,
     ) -> Machine:
         """Return the machine of a studio or job, created on first use.
 
@@ -111,6 +114,9 @@ class StrictMachines:
             mounts: further folders, by their path in the machine.
             network: the name of a network that it shares with others.
             ports: ports of this computer that are forwarded to it, by the ports of the machine.
+            read_only: folders of the drive that nobody can write to.
+            studios: the files of other studios, by their folders' names on the drive.
+            owns_storage: whether code may create folders beside the connections of `lightning_storage`.
 
         Raises:
             OSError: it cannot be created.
@@ -134,6 +140,9 @@ class StrictMachines:
                 **(files_of_the_index() if self._index else {}),
             },
             mounts=mounts or {},
+            read_only=read_only,
+            studios=studios or {},
+            owns_storage=owns_storage,
         )
         places.scratch.mkdir(parents=True, exist_ok=True)
         network = (network or marker) if self.has_network else ""

@@ -52,7 +52,8 @@ def place_in_drive(cloud: Cloud, teamspace_id: str, path: str) -> Place:
     if top != _STUDIOS or not name:
         return Place(f"projects/{teamspace_id}", drive_folder(cloud, teamspace_id), path)
     for studio in _studios(cloud, teamspace_id):
-        if studio.name == name:
+        # As on the platform, which finds a studio without regard to case.
+        if name.lower() in (studio.name.lower(), studio.display_name.lower()):
             return Place(f"cloudspaces/{studio.id}", cloud.studio_home(studio), inner)
     raise ApiError(404, f"no studio {name!r} in this teamspace")
 

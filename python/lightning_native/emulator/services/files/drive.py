@@ -25,6 +25,20 @@ def drive_folder(cloud: Cloud, teamspace_id: str) -> Path:
     return folder
 
 
+def read_only_folders(cloud: Cloud, *, job: bool) -> list[str]:
+    """Return the folders of a drive that a studio or a job cannot write to."""
+    if not cloud.settings.profile.read_only_drive:
+        return []
+    return ["jobs", "uploads"] if job else ["jobs"]
+
+
+def other_studios(cloud: Cloud, teamspace_id: str, studio_id: str = "") -> dict[str, Path]:
+    """Return the files of the other studios of a teamspace, by the names of their folders on the drive."""
+    others = [studio for studio in cloud.studios if studio.teamspace_id == teamspace_id and studio.id != studio_id]
+    homes = {studio.name: cloud.studio_home(studio) for studio in others}
+    return {name: home for name, home in homes.items() if "=" not in name and home.is_dir() and not home.is_symlink()}
+
+
 def inside(folder: Path, path: str) -> Path:
     """Return a path below a folder of the root, which has no links above it; 400 when it would lead outside."""
     relative = path.strip("/")

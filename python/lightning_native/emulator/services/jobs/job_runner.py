@@ -12,7 +12,7 @@ from typing import Any
 
 from lightning_native.emulator.host import processes
 from lightning_native.emulator.host.log_file import record_times
-from lightning_native.emulator.services.files.drive import drive_folder
+from lightning_native.emulator.services.files.drive import drive_folder, other_studios, read_only_folders
 from lightning_native.emulator.services.jobs import artifacts, billing, mounts
 from lightning_native.emulator.services.jobs.snapshots import Snapshots, run_of
 from lightning_native.emulator.services.jobs.states import (
@@ -148,6 +148,8 @@ class JobRunner:
             environment=self.environment if self.environment.exists() else None,
             mounts=mounted,
             network=job.multi_machine_id or "",
+            read_only=read_only_folders(cloud, job=True),
+            studios=other_studios(cloud, job.teamspace_id),
         )
         (self.folder / "command").write_text(self._script(), encoding="utf-8", errors="surrogateescape")
         return processes.start(
@@ -309,6 +311,9 @@ class JobRunner:
             job.restarts += 1
             job.state, job.pid, job.billed_at, job.started_at, job.message = RESTARTING, 0, None, None, ""
             self._cloud.jobs.save(job)
+            if self._cloud.strict is not None:
+                # The next attempt has another machine, with nothing of this one outside of home.
+                self._cloud.forget_namespace(job.marker)
             return ""
         job.message = reason
         return FAILED
