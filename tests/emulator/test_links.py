@@ -31,7 +31,7 @@ links["one of several"] = several.machines[0].link
 printed = io.StringIO()
 with contextlib.redirect_stdout(printed):
     pipeline = Pipeline("linked-pipeline")
-    pipeline.run(steps=[JobStep("step", Machine.CPU, "true", studio=studio)])
+    pipeline.run(steps=[JobStep(name="step", machine=Machine.CPU, command="true", studio=studio)])
 links["pipeline"] = next(word for word in printed.getvalue().split() if "/pipelines/" in word)
 print(json.dumps(links))
 """

@@ -42,10 +42,10 @@ def test_the_teamspace_drive_is_a_folder(at_home: Any, tmp_path: Path) -> None:
 
 
 def test_jobs_are_at_home_too(at_home: Any, sdk: Any) -> None:
-    command = f"cd {HOME} && pwd; echo ~; ls /teamspace/studios"
+    command = f"cd {HOME} && pwd; echo ~; ls /teamspace/studios | grep -e this_studio -e {at_home.name}"
     job = sdk.Job.run(name=f"home-{uuid4().hex[:6]}", machine="CPU", command=command, studio=at_home)
     job.wait(interval=0.02)
-    assert str(job.logs).splitlines() == [HOME, HOME, "this_studio"]
+    assert str(job.logs).splitlines() == [HOME, HOME, at_home.name, "this_studio"]
 
 
 def test_a_process_that_wiped_its_environment_dies_with_the_studio(at_home: Any) -> None:

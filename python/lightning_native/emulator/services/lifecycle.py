@@ -7,6 +7,7 @@ from pathlib import Path
 from lightning_native.emulator.host import processes
 from lightning_native.emulator.host.copies import is_discarded, put_aside
 from lightning_native.emulator.services import commands, pipelines, schedules, studios
+from lightning_native.emulator.services.files.drive import mount_now
 from lightning_native.emulator.services.jobs import multi_machine
 from lightning_native.emulator.services.jobs.job_runner import runner_of
 from lightning_native.emulator.services.jobs.states import is_final
@@ -34,6 +35,8 @@ async def recover(cloud: Cloud) -> list[str]:
         if command.exit_code is None:
             process = processes.Process(command.pid, command.process)
             cloud.start_task(commands.follow(cloud, command, process))
+    for teamspace in cloud.teamspaces:
+        mount_now(cloud, teamspace.id)
     _recover_studios(cloud)
     await _recover_jobs(cloud)
     for pipeline in cloud.pipelines:

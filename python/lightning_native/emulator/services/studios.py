@@ -13,7 +13,13 @@ from lightning_native.emulator.cloud_accounts import DEFAULT_CLUSTER, hourly, ma
 from lightning_native.emulator.host import processes
 from lightning_native.emulator.host.copies import copy_folders
 from lightning_native.emulator.host.namespaces import Namespace
-from lightning_native.emulator.services.files.drive import drive_folder, inside, other_studios, read_only_folders
+from lightning_native.emulator.services.files.drive import (
+    drive_folder,
+    inside,
+    mount_now,
+    other_studios,
+    read_only_folders,
+)
 from lightning_native.emulator.services.jobs.job_runner import JobRunners
 from lightning_native.emulator.services.names import free_name
 from lightning_native.emulator.services.ports import ports_of
@@ -196,6 +202,7 @@ async def _run_stop_action(cloud: Cloud, studio: Studio) -> None:
 async def _prepare_machine(cloud: Cloud, studio: Studio) -> OSError | None:
     """Create the environment and namespace of a studio; return the error if that fails."""
     await cloud.service(JobRunners).wait_for_copies(studio.id)
+    mount_now(cloud, studio.teamspace_id)
     try:
         await asyncio.to_thread(cloud.environments.create, cloud.studio_environment(studio), cloud.root / "templates")
         await namespace_of(cloud, studio)

@@ -8,7 +8,7 @@ from lightning_native.emulator.api import body_of, cloud_of, reply
 from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.endpoints.accounts import teamspace_of
 from lightning_native.emulator.services import recorded
-from lightning_native.emulator.services.files.drive import CONNECTION_FOLDERS, drive_folder, inside
+from lightning_native.emulator.services.files.drive import CONNECTION_FOLDERS, base_of, inside, mount_later
 from lightning_native.emulator.services.names import check_name
 from lightning_native.emulator.state.records import Document
 
@@ -25,9 +25,12 @@ async def _create(request: Request) -> Response:
     kind = next((kind for kind in CONNECTION_FOLDERS if kind in body), None)
     if kind is None:
         raise ApiError(400, f"{name!r}: the local cloud has folders and EFS connections, with a name of one word")
-    folder = inside(drive_folder(cloud, teamspace.id), f"{CONNECTION_FOLDERS[kind]}/{name}")
+    path = f"{CONNECTION_FOLDERS[kind]}/{name}"
+    mount_later(cloud, teamspace.id, path)
+    base = base_of(cloud, teamspace.id, path)
+    folder = inside(base, path)
     folder.mkdir(parents=True, exist_ok=True)
-    cloud.give(folder, drive_folder(cloud, teamspace.id))
+    cloud.give(folder, base)
     known = recorded.of_teamspace(cloud, _CONNECTION, teamspace.id)
     same = [item for item in known if item.content["name"] == name]
     content = {**recorded.without_credentials(body), "name": name, "accessible": True}

@@ -10,7 +10,7 @@ from typing import Any
 from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.cloud_accounts import DEFAULT_CLUSTER
-from lightning_native.emulator.services.files.drive import drive_folder, inside
+from lightning_native.emulator.services.files.drive import base_of, drive_folder, inside
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Studio
 
@@ -50,7 +50,7 @@ def place_in_drive(cloud: Cloud, teamspace_id: str, path: str) -> Place:
     top, _, rest = path.strip("/").partition("/")
     name, _, inner = rest.partition("/")
     if top != _STUDIOS or not name:
-        return Place(f"projects/{teamspace_id}", drive_folder(cloud, teamspace_id), path)
+        return Place(f"projects/{teamspace_id}", base_of(cloud, teamspace_id, path), path)
     for studio in _studios(cloud, teamspace_id):
         # As on the platform, which finds a studio without regard to case.
         if name.lower() in (studio.name.lower(), studio.display_name.lower()):
@@ -68,11 +68,11 @@ def _studios(cloud: Cloud, teamspace_id: str) -> list[Studio]:
     return sorted(studios, key=lambda studio: studio.name)
 
 
-def folder_of_scope(cloud: Cloud, scope: str) -> Path:
-    """Return the folder that holds the files of a scope; 404 when its studio is gone."""
+def folder_of_scope(cloud: Cloud, scope: str, path: str) -> Path:
+    """Return the folder that holds a path of a scope's files; 404 when its studio is gone."""
     kind, _, key = scope.partition("/")
     if kind == "projects":
-        return drive_folder(cloud, key)
+        return base_of(cloud, key, path)
     studio = cloud.studios.get(key)
     if studio is None:
         raise ApiError(404, f"studio {key} not found")
@@ -135,6 +135,7 @@ def _entries_of_drive(cloud: Cloud, teamspace_id: str, path: str, recursive: boo
     folder = drive_folder(cloud, teamspace_id)
     path = path.strip("/")
     if path not in ("", _STUDIOS):
+        folder = base_of(cloud, teamspace_id, path)
         yield from _entries(folder, inside(folder, path), "", recursive)
         return
     above = "" if path else f"{_STUDIOS}/"

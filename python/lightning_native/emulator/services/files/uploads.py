@@ -11,7 +11,7 @@ from uuid import uuid4
 
 from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.services.files.artifacts import Place, folder_of_scope
-from lightning_native.emulator.services.files.drive import inside
+from lightning_native.emulator.services.files.drive import inside, mount_later
 from lightning_native.emulator.services.signatures import sign
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.store import new_id
@@ -23,6 +23,9 @@ _UPLOAD = re.compile(r"[0-9a-z]{26}")
 def begin(cloud: Cloud, place: Place, blob: dict[str, Any], address: str) -> dict[str, Any]:
     """Return the signed addresses for the upload of a file; they begin with an address of this server."""
     _file_at(place)
+    kind, _, key = place.scope.partition("/")
+    if kind == "projects":
+        mount_later(cloud, key, place.path)
     if isinstance(blob.get("parts"), list):
         raise ApiError(400, "`parts` is the number of parts")
     parts = int(blob.get("parts") or 1)
@@ -79,7 +82,7 @@ async def receive(cloud: Cloud, payload: dict[str, Any], chunks: AsyncIterator[b
             raise ApiError(404, "this upload was finished or given up")
         target = folder / str(payload["part"])
     else:
-        folder = folder_of_scope(cloud, payload["scope"])
+        folder = folder_of_scope(cloud, payload["scope"], payload["path"])
         target = inside(folder, payload["path"])
     return await _write(cloud, chunks, target, folder)
 
@@ -87,7 +90,7 @@ async def receive(cloud: Cloud, payload: dict[str, Any], chunks: AsyncIterator[b
 async def receive_at(cloud: Cloud, place: Place, chunks: AsyncIterator[bytes]) -> str:
     """Write a file to its place; return a digest of it."""
     target = _file_at(place)
-    return await _write(cloud, chunks, target, folder_of_scope(cloud, place.scope))
+    return await _write(cloud, chunks, target, folder_of_scope(cloud, place.scope, place.path))
 
 
 async def _write(cloud: Cloud, chunks: AsyncIterator[bytes], target: Path, folder: Path) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lightning_native.emulator.api_error import ApiError
-from lightning_native.emulator.services.files.drive import CONNECTION_FOLDERS, drive_folder, inside
+from lightning_native.emulator.services.files.drive import CONNECTION_FOLDERS, drive_folder, inside, mount_now
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Job
 
@@ -60,6 +60,7 @@ def _mounts(cloud: Cloud, teamspace_id: str, specification: dict[str, Any]) -> I
             raise ApiError(400, f"nothing can be mounted at {path!r}: in the local cloud only right below {_PLACE}")
         if cloud.strict is None and os.path.lexists(path) and not _is_ours(cloud, Path(path)):
             raise ApiError(400, f"nothing can be mounted at {path!r}: there is something else; take another name")
+        mount_now(cloud, teamspace_id)
         drive = drive_folder(cloud, teamspace_id)
         connections = (inside(drive, f"{kind}/{name}") for kind in CONNECTION_FOLDERS.values())
         connection = next((folder for folder in connections if folder.is_dir()), None)
