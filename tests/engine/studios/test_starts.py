@@ -71,6 +71,31 @@ def test_a_run_waits_for_a_studio_that_is_not_ready(cloud: LocalCloud, tmp_path:
     assert any("is still being set up by Lightning; waiting until it is ready" in event for event in events(folder))
 
 
+def test_a_set_up_waits_for_uv_that_refuses_to_work_with_exit_code_0(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIGHTNING_NATIVE_HOME", str(tmp_path / "home"))
+    # Python works already, and uv answers the first two calls as it does in a studio that is not ready.
+    prepare = r"""
+    import json
+    from lightning_sdk import Studio
+    studio = Studio("half-ready")
+    studio.start()
+    refusal = 'echo >> ~/n; [ $(wc -l < ~/n) -gt 2 ] || { echo "Error: We are still setting things up"; exit 0; }'
+    lines = f"'#!/bin/sh' '{refusal}' 'exec true'"
+    studio.run(f"printf '%s\n' {lines} > new; chmod +x new; mv new $VIRTUAL_ENV/bin/uv")
+    print(json.dumps(studio.run_with_exit_code("cat $VIRTUAL_ENV/bin/uv")[1]))
+    """
+    with LocalCloud(tmp_path / "root") as cloud:
+        assert answer_of(cloud, prepare) == 0
+        runner = Runner(cloud, tmp_path)
+        setup = Setup(commands=(f"uv help; wc -l < ~/n > {runner.results / 'calls'}",))
+        folder = runner.make("studio", StepPlan("one", ("true",), setup=setup), main_studio="half-ready")
+        assert runner.drive(folder) == 0
+        # Two refusals and one answer to the set-up's own check, then the call of the user's command.
+        assert runner.lines("calls") == ["4"]
+
+
 def test_a_run_gets_its_machine_although_the_switch_is_refused(cloud: LocalCloud, tmp_path: Path) -> None:
     started = """
     import json
