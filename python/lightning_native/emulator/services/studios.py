@@ -20,10 +20,11 @@ from lightning_native.emulator.services.files.drive import (
     other_studios,
     read_only_folders,
 )
+from lightning_native.emulator.services.jobs import limits
 from lightning_native.emulator.services.jobs.job_runner import JobRunners
 from lightning_native.emulator.services.names import free_name
 from lightning_native.emulator.services.ports import ports_of
-from lightning_native.emulator.services.sessions import actions, limits, readiness
+from lightning_native.emulator.services.sessions import actions, readiness
 from lightning_native.emulator.services.variables import STUDIORC
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Instance, Studio

@@ -10,7 +10,6 @@ from lightning_native.emulator.host import namespaces, processes
 from lightning_native.emulator.host.namespaces import Namespace
 from lightning_native.emulator.host.package_index import INDEX_VARIABLES
 from lightning_native.emulator.host.proxies import without_proxy
-from lightning_native.emulator.services.sessions.readiness import aliases_of
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import GENERIC_SECRET, Job, Studio
 from lightning_native.emulator.strict import variables
@@ -64,8 +63,8 @@ def command_variables(cloud: Cloud, studio: Studio, namespace: Namespace | None)
     base = base_variables(cloud, home=home, environment=cloud.studio_environment(studio), marker=studio.marker)
     if cloud.strict is not None:
         base = _strict(cloud, namespace, studio.marker)
-    if (aliases := aliases_of(cloud, studio)) is not None:
-        base["PATH"] = f"{aliases}{os.pathsep}{base['PATH']}"
+    if cloud.strict is None and cloud.setting_up(studio).exists():
+        base["PATH"] = f"{cloud.aliases(studio)}{os.pathsep}{base['PATH']}"
     return {
         **base,
         **_secrets(cloud, studio.teamspace_id, studio),

@@ -151,6 +151,16 @@ class Cloud:
         """Return the folder with a studio's Python environment."""
         return self.studio_folder(studio) / "environment"
 
+    def setting_up(self, studio: records.Studio) -> Path:
+        """Return the file that is there while a studio runs and is not ready."""
+        if self.strict is not None:
+            return self.strict.setting_up(studio.marker)
+        return self.root / "commands" / studio.id / "setting-up"
+
+    def aliases(self, studio: records.Studio) -> Path:
+        """Return the folder with the aliases of a studio that is not ready; a strict machine has its own."""
+        return self.root / "commands" / studio.id / "aliases"
+
     async def namespace_of(
         self,
         marker: str,

@@ -8,10 +8,10 @@ from lightning_native.emulator.catalog import DEFAULT_MACHINE, MachineType
 from lightning_native.emulator.cloud_accounts import DEFAULT_CLUSTER, check_cluster, machine_on
 from lightning_native.emulator.services.jobs.artifacts import artifacts_folder
 from lightning_native.emulator.services.jobs.job_runner import JobRunners, runner_of
+from lightning_native.emulator.services.jobs.limits import check_gpus
 from lightning_native.emulator.services.jobs.mounts import check_mounts
 from lightning_native.emulator.services.jobs.snapshots import Snapshots
 from lightning_native.emulator.services.names import free_name, slug
-from lightning_native.emulator.services.sessions.limits import check_gpus
 from lightning_native.emulator.services.variables import check_variable
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Job

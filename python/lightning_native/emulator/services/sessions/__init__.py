@@ -1,1 +1,1 @@
-"""A studio from the moment its machine runs: what begins then, what is refused, and what ends by itself."""
+"""A studio from the moment its machine runs: when it is ready, and the actions that it runs."""

@@ -1,6 +1,5 @@
 """The time in which a studio runs but is not ready: its files are being restored, its aliases refuse to work."""
 
-from pathlib import Path
 from typing import Any
 
 from lightning_native.emulator.host import aliases
@@ -24,38 +23,25 @@ def resume(cloud: Cloud, studio: Studio, instance: dict[str, Any], fault: Fault 
     if not instance.get("restored", True):
         cloud.start_task(_restore(cloud, studio, instance, fault))
     if cloud.settings.profile.ready_seconds:
-        marker = _marker(cloud, studio)
+        marker = cloud.setting_up(studio)
         marker.parent.mkdir(parents=True, exist_ok=True)
         marker.touch()
         if cloud.strict is None:
-            aliases.write(_aliases(cloud, studio), marker)
+            aliases.write(cloud.aliases(studio), marker)
         cloud.start_task(_become_ready(cloud, studio, instance))
-
-
-def aliases_of(cloud: Cloud, studio: Studio) -> Path | None:
-    """Return the folder with the aliases of a studio that is not ready; a strict machine has its own."""
-    return _aliases(cloud, studio) if cloud.strict is None and _marker(cloud, studio).exists() else None
-
-
-def _aliases(cloud: Cloud, studio: Studio) -> Path:
-    return cloud.root / "commands" / studio.id / "aliases"
-
-
-def _marker(cloud: Cloud, studio: Studio) -> Path:
-    """Return the file that is there while a studio is not ready."""
-    if cloud.strict is not None:
-        return cloud.strict.setting_up(studio.marker)
-    return cloud.root / "commands" / studio.id / "setting-up"
+    else:
+        # An earlier server may have had another profile.
+        cloud.setting_up(studio).unlink(missing_ok=True)
 
 
 async def _become_ready(cloud: Cloud, studio: Studio, instance: dict[str, Any]) -> None:
-    await cloud.clock.sleep(_since(cloud, instance) + cloud.settings.profile.ready_seconds)
+    await cloud.clock.sleep(_begun(cloud, instance) + cloud.settings.profile.ready_seconds)
     if studio.instance is instance:
-        _marker(cloud, studio).unlink(missing_ok=True)
+        cloud.setting_up(studio).unlink(missing_ok=True)
 
 
 async def _restore(cloud: Cloud, studio: Studio, instance: dict[str, Any], fault: Fault | None) -> None:
-    await cloud.clock.sleep(_since(cloud, instance) + cloud.settings.profile.restore_seconds)
+    await cloud.clock.sleep(_begun(cloud, instance) + cloud.settings.profile.restore_seconds)
     while fault is not None and cloud.faults.has(fault) and studio.instance is instance:
         await cloud.clock.sleep(_POLL_SECONDS * cloud.clock.rate)
     instance["restored"] = True
@@ -63,6 +49,6 @@ async def _restore(cloud: Cloud, studio: Studio, instance: dict[str, Any], fault
         cloud.studios.save(studio)
 
 
-def _since(cloud: Cloud, instance: dict[str, Any]) -> float:
-    """Return the time since a machine began to run, as seconds to subtract."""
+def _begun(cloud: Cloud, instance: dict[str, Any]) -> float:
+    """Return the time at which a machine began to run, in seconds from now."""
     return float(instance["in_use_at"]) - cloud.clock.now()
