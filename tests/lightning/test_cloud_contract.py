@@ -38,6 +38,7 @@ from lightning_native.lightning.cloud import (
     PipelineRequest,
     PipelineStatus,
     PipelineStepRequest,
+    PipelineStepStatus,
     ScheduleHandle,
     StudioHandle,
 )
@@ -220,7 +221,7 @@ def things(cloud: Cloud, template: Template) -> Iterator[dict[type, list[object]
             cloud.find_studio(template.studio.name),
             *cloud.find_studios(template.studio.name),
         ],
-        JobHandle: [job, *cloud.find_jobs(name), pipeline.job(pipeline.status().steps["greet"].job or "")],
+        JobHandle: [job, *cloud.find_jobs(name), pipeline.job(pipeline.status().steps["greet"])],
         PipelineHandle: [pipeline, cloud.find_pipeline(pipeline.name)],
         ScheduleHandle: [schedule, *cloud.schedules()],
     }
@@ -663,7 +664,7 @@ def test_a_step_of_a_pipeline_waits_for_others_and_knows_the_pipeline(
     assert set(states(pipeline.status())) == {"greet", "show"}
     status = end_of_pipeline(pipeline)
     assert (status.state, states(status)) == ("completed", {"greet": "completed", "show": "completed"})
-    greet, show = (pipeline.job(status.steps[step].job or "") for step in ("greet", "show"))
+    greet, show = (pipeline.job(status.steps[step]) for step in ("greet", "show"))
     assert (greet.name, printed(greet)) == (f"{name}-greet", ("hello", 0))
     assert printed(show) == (f"{show.name} {pipeline.id}", 0)
     assert [job.state() for job in cloud.find_jobs(show.name)] == ["completed"]
@@ -677,7 +678,7 @@ def test_a_pipeline_has_no_other_jobs_and_there_is_none_of_another_name(
 ) -> None:
     pipeline = pipelines(template.pipeline(name, ("greet", ())))
     with pytest.raises(CloudError):
-        pipeline.job(f"{name}-nonsense")
+        pipeline.job(PipelineStepStatus("running", f"{name}-nonsense"))
     assert cloud.find_pipeline(new_name()) is None
 
 
@@ -707,7 +708,7 @@ def test_steps_that_do_not_wait_for_a_stopped_one_run_unless_failures_stop_them(
 
     def stop(step: str) -> None:
         until(lambda: pipeline.status().steps[step].state == "running")
-        pipeline.job(pipeline.status().steps[step].job or "").stop()
+        pipeline.job(pipeline.status().steps[step]).stop()
         until(lambda: pipeline.status().steps[step].state == "stopped")
 
     stop("wait-stopped")
@@ -728,7 +729,7 @@ def test_a_running_pipeline_is_stopped_with_its_steps_and_that_can_be_repeated(
         status = end_of_pipeline(pipeline)
         assert status.state == "stopped"
         assert states(status) == {"greet": "completed", "wait": "stopped", "show": "stopped"}
-    assert end_of(pipeline.job(status.steps["wait"].job or "")) == "stopped"
+    assert end_of(pipeline.job(status.steps["wait"])) == "stopped"
 
 
 @pytest.mark.parametrize(("command", "state"), [("greet", "completed"), ("fail", "failed")])

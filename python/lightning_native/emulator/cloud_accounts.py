@@ -59,7 +59,8 @@ def _each(supply: Supply, *prefixes: str) -> dict[str, Supply]:
 # An environment is set up on a CPU of the account on which it will be used.
 _CPUS = _each(Supply(30), "cpu-")
 _NEVER = 1_500_000
-# Waits, flags and the prices that differ from the list's follow what the vendor's notes report of single machines.
+# A few values are from the vendor's notes about single machines; the rest, which machine is where among it, is invented
+# in their manner, because no public list has it.
 SUPPLIES: dict[str, dict[str, Supply]] = {
     DEFAULT_CLUSTER: {
         **_CPUS,

@@ -26,6 +26,8 @@ class RunContext:
     cancellation: Cancellation
     abandoned: dict[str, str] = field(default_factory=dict)
     """The steps whose running attempt is abandoned, each with the reason."""
+    told_on_demand: set[tuple[str, str]] = field(default_factory=set)
+    """The steps and machines about which the journal says that they are not interruptible."""
 
     @cached_property
     def accounts(self) -> AccountChoice:
@@ -43,6 +45,9 @@ class RunContext:
         offer = self.accounts.offer(machine, self.account_of(step, machine), interruptible=True)
         if offer is None or offer.is_cheaper_interruptible:
             return True
+        if (step.name, machine) in self.told_on_demand:
+            return False
+        self.told_on_demand.add((step.name, machine))
         spot = offer.interruptible_hourly_cost
         why = "is not offered as an interruptible machine" if spot is None else f"costs ${spot:.2f} an hour so"
         self.journal.event(f"{machine} {why}; it is asked for on demand, at ${offer.hourly_cost:.2f}", step.name)

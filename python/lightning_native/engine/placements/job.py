@@ -96,7 +96,7 @@ class JobPlacement:
             patience = None if machine == machines[-1] else plan.pending_timeout
             try:
                 job = job or self._submit_or_find(step, attempt, name, machine)
-                return self._watch(job, step, attempt, name, patience)
+                return self._watch(job, step, attempt, name, machine, patience)
             except OutOfCapacityError as error:
                 if patience is None:
                     raise
@@ -107,7 +107,9 @@ class JobPlacement:
                 job = None
         raise CloudError(f"step {step.name!r} has no machine to run on")
 
-    def _watch(self, job: JobHandle, step: StepPlan, attempt: int, name: str, patience: float | None) -> StepResult:
+    def _watch(
+        self, job: JobHandle, step: StepPlan, attempt: int, name: str, machine: str, patience: float | None
+    ) -> StepResult:
         self._jobs[step.name] = job
         self._submitted.setdefault(step.name, []).append((step, name, job))
         if self._context.cancellation.requested:
@@ -123,7 +125,7 @@ class JobPlacement:
         if outcome is None and ended.state == "completed":
             self._context.journal.event("its job completed; Lightning has not published its whole log", step.name)
             return StepResult("succeeded", 0, cost=cost)
-        verdict = verdict_of(ended.state, ended.end, interruptible=step.interruptible)
+        verdict = verdict_of(ended.state, ended.end, interruptible=self._context.is_interruptible(step, machine))
         if outcome is not None and verdict.state == "failed" and not verdict.interrupted and not verdict.is_final:
             # It ended by a signal of its own making.
             return result_of(step, outcome, cost)

@@ -372,7 +372,8 @@ class _Follower:
             return StepResult("succeeded", 0, cost=cost)
         state: JobState = "stopped" if status.state == "stopped" else "failed"
         end = ended.end if ended else JobEnd(status.message)
-        verdict = verdict_of(state, end, interruptible=step.interruptible)
+        interruptible = self._context.is_interruptible(step, step_machines(self._context, step)[0])
+        verdict = verdict_of(state, end, interruptible=interruptible)
         return verdict.result(exit_code, cost)
 
 
