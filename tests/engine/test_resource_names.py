@@ -44,3 +44,7 @@ def test_log_names() -> None:
 
 def test_the_drives_folders() -> None:
     assert names.drive_folder("some-job") == "jobs/some-job"
+
+
+def test_things_of_the_conformance_suite() -> None:
+    assert names.conformance_name("cafe0123", "job") == "conformance-cafe0123-job-4mhyxubf2q6d7bv"

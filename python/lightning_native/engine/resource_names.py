@@ -76,6 +76,11 @@ def jobs_studio_name(home_id: str) -> str:
     return unique_studio_name("jobs", home_id)
 
 
+def conformance_name(token: str, thing: str) -> str:
+    """Return the name of a thing that one run of the conformance suite creates; `token` is that run's own."""
+    return unique_studio_name("conformance", token, thing)
+
+
 def operation_id(run_id: str, step: str, attempt: int) -> str:
     """Return the id by which the agent knows an attempt at a step."""
     return f"{run_id}.{unique_studio_name(step)}.{attempt}"

@@ -64,6 +64,11 @@ class LightningJob:
         self._job = job
 
     @property
+    def sdk_job(self) -> "Job":
+        """The SDK's own object."""
+        return self._job
+
+    @property
     def name(self) -> str:
         """The job's name."""
         return str(self._job.name)

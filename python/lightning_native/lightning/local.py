@@ -5,10 +5,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from lightning_native.emulator.client.attach import attach, default_root
+from lightning_native.emulator.client.attach import attach, default_root, is_strict
+from lightning_native.emulator.client.local_cloud import LocalCloud
 from lightning_native.emulator.host.keep_alive import keeping
+from lightning_native.lightning.sdk.internals import silence_keep_alives
 
-__all__ = ["attach", "cloud_environ", "default_root", "keeping"]
+__all__ = ["attach", "cloud_environ", "default_root", "keeping", "own_cloud", "with_variables"]
 
 # Variables of an account that the local cloud does not know. The SDK would ask it for the organization, and would
 # prefer the token to the local cloud's key.
@@ -27,6 +29,19 @@ def cloud_environ(local_cloud: Path | None) -> Iterator[dict[str, str]]:
         return
     with attach(local_cloud) as environ, with_variables({**dict.fromkeys(_ACCOUNT), **environ}):
         yield environ
+
+
+@contextmanager
+def own_cloud(*, profile: str, clock_rate: float) -> Iterator[LocalCloud]:
+    """Run a local cloud that nobody shares for the length of the block, with this process's variables set to it."""
+    with (
+        LocalCloud(profile=profile, clock_rate=clock_rate, strict=is_strict()) as cloud,
+        with_variables({**dict.fromkeys(_ACCOUNT), **cloud.environ}),
+    ):
+        try:
+            yield cloud
+        finally:
+            silence_keep_alives()
 
 
 @contextmanager

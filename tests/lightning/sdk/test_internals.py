@@ -1,5 +1,7 @@
 """Renamed names of the SDK: a rename in its next version costs speed, or one clear error, and nothing else."""
 
+import logging
+import threading
 import types
 import webbrowser
 from importlib.metadata import version
@@ -134,8 +136,13 @@ def test_a_studio_and_a_job_without_their_private_parts(monkeypatch: pytest.Monk
         job.state()
         with pytest.raises(LightningNativeError, match="_guaranteed_job"):
             job.details()
+        patch.delattr(Job, "_latest_job")
+        with pytest.raises(LightningNativeError, match="_latest_job"):
+            sdk_internals.latest_job(job._job)
         patch.setattr(studio.sdk_studio, "_studio_api", types.SimpleNamespace())
         sdk_internals.end_keep_alive(studio.sdk_studio)
+        with pytest.raises(LightningNativeError, match="get_studio_status"):
+            sdk_internals.studio_instances(studio.sdk_studio)
     job.release()
     studio.release(delete=False)
     with monkeypatch.context() as patch:
@@ -143,6 +150,27 @@ def test_a_studio_and_a_job_without_their_private_parts(monkeypatch: pytest.Monk
         with pytest.raises(LightningNativeError, match="remove_file"):
             studio.remove("it's here")
     studio.release(delete=True)
+
+
+def test_reports_of_a_studios_use_fail_silently_and_other_threads_do_not(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    failed: list[str] = []
+    monkeypatch.setattr(threading, "excepthook", lambda failure: failed.append(failure.thread.name))
+    log = logging.getLogger("urllib3.connectionpool")
+    filters = list(log.filters)
+    sdk_internals.silence_keep_alives()
+    try:
+        for name in ("Thread-3 (_send_keepalives)", "another"):
+            thread = threading.Thread(target=lambda: 1 / 0, name=name)
+            thread.start()
+            thread.join()
+        log.warning("Retrying: %s", "/v1/cloudspaces/x/keep-alive")
+        log.warning("Retrying: %s", "/v1/cloudspaces/x")
+    finally:
+        log.filters[:] = filters
+    assert failed == ["another"]
+    assert caplog.messages == ["Retrying: /v1/cloudspaces/x"]
 
 
 def test_requests_are_sent_without_the_clients_own_sender(teamspace: Any) -> None:

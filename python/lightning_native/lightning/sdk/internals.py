@@ -9,8 +9,10 @@ The SDK does not document these variables either, and reads none of ours if it r
 
 import importlib
 import json
+import logging
 import subprocess
 import sys
+import threading
 import webbrowser
 import zoneinfo
 from collections.abc import Callable
@@ -31,6 +33,8 @@ warnings.simplefilter("ignore")
 from lightning_sdk import Machine
 print(json.dumps({name: value.slug for name, value in vars(Machine).items() if isinstance(value, Machine)}))
 """
+# Part of the name of a thread that reports about a studio's use: Python names a thread after its function.
+_KEEP_ALIVE = "_send_keepalives"
 # The first address of this process, for an SDK that does not report its own.
 _first_address: list[str] = []
 
@@ -176,6 +180,21 @@ def end_keep_alive(studio: "Studio") -> None:
             events[key].set()
 
 
+def silence_keep_alives() -> None:
+    """Let the SDK's reports about a studio's use fail silently from now on, because their cloud ends before they do.
+
+    Fallback: their threads print tracebacks.
+    """
+    before = threading.excepthook
+
+    def ignore(failure: threading.ExceptHookArgs) -> None:
+        if failure.thread is None or _KEEP_ALIVE not in failure.thread.name:
+            before(failure)
+
+    threading.excepthook = ignore
+    logging.getLogger("urllib3.connectionpool").addFilter(lambda record: "/keep-alive" not in record.getMessage())
+
+
 def job_specification(job: "Job") -> Any:
     """Return the values with which a job was submitted, because the SDK shows only image and command.
 
@@ -236,6 +255,30 @@ def share_snapshot(studio: "Studio", key: str) -> None:
     store = getattr(_find("constants", "__GLOBAL_LIGHTNING_UNIQUE_IDS_STORE__"), "_d", None)
     if isinstance(store, dict):
         store[studio.id] = key
+
+
+def latest_job(job: "Job") -> Any:
+    """Return the platform's present record of a job, because the SDK shows neither its raw state nor its message.
+
+    Raises:
+        LightningNativeError: the SDK does not have it, and there is no other way.
+    """
+    latest = getattr(job, "_latest_job", None)
+    if latest is None:
+        raise lacking("Job._latest_job", "read the record of a job")
+    return latest
+
+
+def studio_instances(studio: "Studio") -> Any:
+    """Return the platform's record of a studio's machines, because the SDK shows neither message nor readiness.
+
+    Raises:
+        LightningNativeError: the SDK does not have it, and there is no other way.
+    """
+    read = getattr(getattr(studio, "_studio_api", None), "get_studio_status", None)
+    if read is None:
+        raise lacking("StudioApi.get_studio_status", "read how the machines of a studio stand")
+    return read(studio.id, studio.teamspace.id)
 
 
 def drive_client() -> Any:
