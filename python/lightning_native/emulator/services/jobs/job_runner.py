@@ -259,7 +259,8 @@ class JobRunner:
         cloud, job = self._cloud, self._job
         job.pid, job.process = process.pid, process.identity
         job.started_at = cloud.clock.now()
-        self._report(f"Machine available after {job.started_at - job.created_at:.0f}s")
+        # Counted from the end of the snapshot, whose time the platform does not call that of the machine.
+        self._report(f"Machine available after {job.started_at - (job.billed_at or job.created_at):.0f}s")
         job.state = RUNNING
         process.go()
         cloud.jobs.save(job)
