@@ -11,7 +11,7 @@ export LIGHTNING_DISABLE_VERSION_CHECK := 1
 export ZENML_ANALYTICS_OPT_IN := false
 unexport VIRTUAL_ENV
 
-.PHONY: help setup demo test test-rust test-python readers test-repeat test-strict test-oldest test-readme test-moving \
+.PHONY: help setup demo conformance test test-rust test-python readers test-repeat test-strict test-oldest test-readme test-moving \
 	test-sdk-range test-python-range test-browser test-images lint format bench \
 	fuzz fuzz-smoke fuzz-smoke-rust fuzz-smoke-python fuzz-build audit clean
 
@@ -32,6 +32,9 @@ setup: .venv/.built ## Create .venv and build the Rust core into it
 
 demo: setup ## Run a real pipeline on a Lightning cloud on this machine
 	@$(BIN)/python -m lightning_native demo
+
+conformance: setup ## Compare a local cloud with what is assumed about the platform
+	@$(BIN)/python -m lightning_native conformance --local
 
 test: setup test-rust test-python ## Run every test
 

@@ -30,6 +30,7 @@ COMMANDS = {
     "schedules": "list, change, pause and delete what Lightning runs again and again",
     "environments": "list and delete the template studios that runs start from",
     "gc": "release what dead runs left over",
+    "conformance": "check what this package assumes about Lightning, and report what differs",
     "doctor": "find what keeps runs from working here, and what to do about it",
 }
 
