@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from lightning_native.emulator import Faults, read_environ, stop_server
 from lightning_native.emulator.state.faults import FORMER_KINDS, KINDS
 from lightning_native.emulator.state.profile import PARTS, PROFILES, option_of, profile_of
+from lightning_native.emulator.state.reported import Reported, read_report
 from lightning_native.emulator.state.root import root_folder
 from lightning_native.emulator.state.server_file import exports
 from lightning_native.errors import EmulatorError
@@ -126,8 +127,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--profile",
         choices=list(PROFILES),
-        default="quick",
-        help="how much of the platform's behaviour to model (default: quick)",
+        help="how much of the platform's behaviour to model (default: quick, with --as-reported platform)",
+    )
+    parser.add_argument(
+        "--as-reported",
+        type=Path,
+        metavar="FILE.json",
+        help="behave as a conformance report has seen it: its measured values become parts of the profile",
     )
     parts = parser.add_argument_group("parts of the profile", "values instead of those of the profile")
     for part in PARTS:
@@ -253,6 +259,8 @@ def _serve(args: argparse.Namespace) -> None:
         from lightning_native.emulator.state.settings import Settings
     except ModuleNotFoundError as error:
         raise EmulatorError(f"the local cloud needs {error.name}: pip install 'lightning-native[emulator]'") from error
+    reported = read_report(args.as_reported) if args.as_reported else Reported()
+    given = {part.name: vars(args)[part.name] for part in PARTS if part.name in args}
     level = logging.DEBUG if args.verbose else logging.INFO
     logging.basicConfig(level=level, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     settings = Settings(
@@ -266,7 +274,8 @@ def _serve(args: argparse.Namespace) -> None:
         python=args.python,
         index=not args.no_index,
         preinstalled=None if args.preinstalled is None else tuple(args.preinstalled.split()),
-        profile=profile_of(args.profile, {part.name: vars(args)[part.name] for part in PARTS if part.name in args}),
+        profile=profile_of(args.profile or ("platform" if args.as_reported else "quick"), {**reported.parts, **given}),
+        machines=reported.machines,
     )
     options = Options(port=args.port, stop_with_stdin=args.stop_with_stdin)
     root = Path(tempfile.mkdtemp(prefix="lightning-native-cloud-")) if args.ephemeral else _root(args)

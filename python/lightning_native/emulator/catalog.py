@@ -4,7 +4,7 @@ Prices are for arithmetic and not for budgets. Nothing here provides a GPU: a co
 machine it is for. `cloud_accounts.py` has the accounts, and the machines of each.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lightning_native.emulator.api_error import ApiError
 
@@ -157,3 +157,14 @@ def machine_type(name: str) -> MachineType:
     if machine is None:
         raise ApiError(400, f"the local cloud has no machine {name}; it has {', '.join(MACHINES)}")
     return machine
+
+
+def slug_of(name: str) -> str | None:
+    """Return the slug of a machine by any of its names; None if there is no such machine."""
+    slug = _NAMES.get(name, name)
+    return slug if slug in MACHINES else None
+
+
+def use_prices(slug: str, price: float, spot_price: float) -> None:
+    """Let a machine have other prices in this process."""
+    MACHINES[slug] = replace(MACHINES[slug], price=price, spot_price=spot_price)

@@ -4,10 +4,12 @@ An account is a cluster in the API. A profile without `accounts` has every machi
 waits and some prices differ as on the platform, where an account is fixed for a studio and for the jobs from it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lightning_native.emulator.api_error import ApiError
-from lightning_native.emulator.catalog import MACHINES, MachineType, machine_type
+from lightning_native.emulator.catalog import MACHINES, MachineType, machine_type, slug_of, use_prices
+from lightning_native.emulator.state.reported import ReportedMachine
 
 DEFAULT_CLUSTER = "lightning-public-prod"
 _GCP, _LAMBDA, _NEBIUS = "gcp-lightning-public-prod", "lightning-lambda-prod", "lightning-nebius-prod"
@@ -124,3 +126,21 @@ def hourly(cluster: str, slug: str, *, interruptible: bool, accounts: bool) -> f
         return machine.spot_price
     supply = SUPPLIES[cluster].get(slug, _AS_LISTED) if accounts else _AS_LISTED
     return supply.hourly(machine)
+
+
+def use_list(machines: Sequence[ReportedMachine]) -> None:
+    """Let this process's cloud accounts have what a reported list has of them; the others keep their machines.
+
+    Machines and accounts that the local cloud does not know are left out.
+    """
+    known = [(slug, each) for each in machines if (slug := slug_of(each.slug)) and each.account in CLUSTERS]
+    for account in dict.fromkeys(each.account for _, each in known):
+        SUPPLIES[account] = {
+            slug: Supply(round(each.wait), price=each.cost, full=each.full)
+            for slug, each in known
+            if each.account == account
+        }
+    for slug in dict.fromkeys(slug for slug, _ in known):
+        # Of all accounts: what is not asked by account costs the least that was seen.
+        cheapest = min((each for other, each in known if other == slug), key=lambda each: each.cost)
+        use_prices(slug, cheapest.cost, cheapest.spot)

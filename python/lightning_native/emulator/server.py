@@ -16,6 +16,7 @@ from pathlib import Path
 import uvicorn
 
 from lightning_native.emulator.app import create_app
+from lightning_native.emulator.cloud_accounts import use_list
 from lightning_native.emulator.connection_limits import Connection
 from lightning_native.emulator.host import processes
 from lightning_native.emulator.host.keep_alive import is_kept
@@ -131,6 +132,7 @@ def _listen(root: Path, cloud: Cloud, port: int) -> socket.socket:
 
 async def _serve(root: Path, settings: Settings, options: Options) -> None:
     key = read_or_create_key(root / KEY_FILE)
+    use_list(settings.machines)
     with _of_the_records(root):
         cloud = Cloud(root, settings, key)
         listener = _listen(root, cloud, options.port)

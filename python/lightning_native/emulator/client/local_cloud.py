@@ -53,9 +53,12 @@ class LocalCloud:
         python: the version of Python that strict machines have, such as 3.12; the platform's when None.
         index: whether strict machines reach the package index, or nothing but this computer.
         preinstalled: the requirements of what strict machines have; what the platform has when None.
-        profile: how much of the platform's behaviour over time it models: `quick`, `platform` or `free-plan`.
+        profile: how much of the platform's behaviour over time it models: `quick` (by default), `platform` or
+            `free-plan`.
         parts: values of single parts of the profile, such as `{"snapshot_seconds": 300}`; see
             `lightning_native.emulator.state.profile.Profile`.
+        as_reported: a conformance report (JSON) whose measured values become parts; the profile is then `platform`
+            unless another one is named.
 
     Attributes:
         root: the folder.
@@ -83,10 +86,14 @@ class LocalCloud:
         python: str | None = None,
         index: bool = True,
         preinstalled: Sequence[str] | None = None,
-        profile: str = "quick",
+        profile: str | None = None,
         parts: Mapping[str, float] | None = None,
+        as_reported: str | os.PathLike[str] | None = None,
     ) -> None:
-        profiled = profile_arguments(profile, dict(parts or {}))
+        named = profile or ("quick" if as_reported is None else "platform")
+        profiled = profile_arguments(named, dict(parts or {}))
+        if as_reported is not None:
+            profiled.append(f"--as-reported={Path(as_reported).absolute()}")
         self._temporary = Path(tempfile.mkdtemp(prefix="lightning-native-cloud-")) if root is None else None
         self.root = self._temporary or root_folder(root or "").absolute()
         self._arguments = [

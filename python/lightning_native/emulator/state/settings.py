@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from lightning_native.emulator.state.profile import QUICK, Profile
+from lightning_native.emulator.state.reported import ReportedMachine
 
 
 @dataclass
@@ -22,6 +23,7 @@ class Settings:
         index: whether they reach the package index, in strict mode.
         preinstalled: the requirements of what they have, in strict mode; what the platform has when None.
         profile: how much of the platform's behaviour over time it models.
+        machines: the price lists of cloud accounts that have others than the local cloud's own.
 
     """
 
@@ -37,6 +39,7 @@ class Settings:
     index: bool = True
     preinstalled: tuple[str, ...] | None = None
     profile: Profile = QUICK
+    machines: tuple[ReportedMachine, ...] = ()
 
     def boot_seconds_of(self, machine: str) -> float:
         """Return the boot time of a studio's machine."""
