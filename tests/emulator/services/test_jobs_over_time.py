@@ -1,6 +1,7 @@
 """Jobs over time, as on the platform: what they begin with, when they end, and when their logs and costs are there."""
 
 import time
+import urllib.error
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,26 @@ def test_artifacts_are_all_that_changed_below_home_caches_and_links_too(cloud: S
     files = {".cache/models/weights", ".hidden", "__pycache__/x.pyc", "kept", "out/data"}
     assert found == files | {"link", "out/up"}
     assert (folder / "link").resolve() == folder / "out" / "data"
+
+
+def test_submissions_beyond_those_of_a_minute_are_refused_until_it_is_over(tmp_path: Path) -> None:
+    parts = {"submissions_per_minute": 2}
+    with LocalCloud(tmp_path / "cloud", parts=parts, clock_rate=RATE / 4) as local:
+        cloud = StrictCloud(local)
+        studio = studio_with(cloud)
+        refused: list[int] = []
+
+        def submitted() -> bool:
+            try:
+                cloud.submit("true", cloudspaceId=studio)
+            except urllib.error.HTTPError as error:
+                refused.append(error.code)
+                return False
+            return True
+
+        assert [submitted(), submitted(), submitted()] == [True, True, False]
+        until(submitted)
+        assert set(refused) == {429}
 
 
 def test_a_job_of_a_killed_server_saves_its_outputs_with_the_next(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ class Profile:
     balance: float = _part(float("inf"), float("inf"), "the dollars of the account, which its work spends")
     settle_seconds: float = _part(0.0, 180.0, "how long after its end the reported cost of a job still grows")
     # Requests.
-    submissions_per_minute: int = _part(0, 0, "how many jobs may be submitted in a minute; 0: any number")
+    submissions_per_minute: int = _part(0, 60, "how many jobs may be submitted in a minute; 0: any number")
     # Files.
     mount_seconds: float = _part(0.0, 60.0, "after which time running machines see a new folder of the drive")
     read_only_drive: bool = _part(False, True, "whether jobs cannot write to /teamspace/jobs and /teamspace/uploads")

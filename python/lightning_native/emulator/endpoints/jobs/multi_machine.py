@@ -12,6 +12,7 @@ from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.endpoints.accounts import teamspace_of
 from lightning_native.emulator.endpoints.jobs import tags
 from lightning_native.emulator.services.jobs import multi_machine
+from lightning_native.emulator.services.jobs.limits import Submissions
 from lightning_native.emulator.services.jobs.states import COMPLETED, FAILED, PENDING, RUNNING, STOPPED, STOPPING, shown
 from lightning_native.emulator.services.jobs.tags import ensure
 from lightning_native.emulator.state.cloud import Cloud
@@ -75,6 +76,7 @@ def to_api(cloud: Cloud, several: MultiMachineJob) -> dict[str, Any]:
 
 async def _create(request: Request) -> Response:
     cloud, teamspace, body = cloud_of(request), teamspace_of(request), await body_of(request)
+    cloud.service(Submissions).check()
     marks = ensure(cloud, teamspace.id, body.get("tags") or [])
     return reply(to_api(cloud, await multi_machine.create(cloud, teamspace.id, body, tags=marks)))
 

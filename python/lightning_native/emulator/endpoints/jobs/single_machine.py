@@ -13,6 +13,7 @@ from lightning_native.emulator.endpoints.accounts import teamspace_of
 from lightning_native.emulator.endpoints.jobs import tags
 from lightning_native.emulator.services.jobs import billing, single_machine
 from lightning_native.emulator.services.jobs.job_runner import runner_of
+from lightning_native.emulator.services.jobs.limits import Submissions
 from lightning_native.emulator.services.jobs.states import shown
 from lightning_native.emulator.services.jobs.tags import ensure
 from lightning_native.emulator.state.cloud import Cloud
@@ -64,6 +65,7 @@ def to_api(cloud: Cloud, job: Job) -> dict[str, Any]:
 
 async def _create(request: Request) -> Response:
     cloud, teamspace, body = cloud_of(request), teamspace_of(request), await body_of(request)
+    cloud.service(Submissions).check()
     marks = ensure(cloud, teamspace.id, body.get("tags") or [])
     job = await single_machine.create(
         cloud, teamspace.id, str(body.get("name") or ""), body.get("spec") or {}, tags=marks

@@ -1,5 +1,6 @@
-"""The limits of an account's plan: how many studios and GPUs may run at once, and for how long."""
+"""The limits of an account: how many studios and GPUs may run at once, for how long, and how often it may submit."""
 
+from collections import deque
 from typing import Any
 
 from lightning_native.emulator.api_error import ApiError
@@ -36,6 +37,23 @@ def check_gpus(cloud: Cloud, machine: str, *, besides: Studio | None = None) -> 
     if used + wanted > most:
         allowed = _count(int(most), "GPU")
         raise ApiError(400, f"your plan allows {allowed} at a time, and {used} are in use; upgrade your plan for more")
+
+
+class Submissions:
+    """The times of the last submissions of jobs to one cloud; those of pipelines are Lightning's own."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self._cloud = cloud
+        self._times: deque[float] = deque()
+
+    def check(self) -> None:
+        """Count a submission; 429 if there were too many in the last minute."""
+        most, now = self._cloud.settings.profile.submissions_per_minute, self._cloud.clock.now()
+        while self._times and self._times[0] < now - 60:
+            self._times.popleft()
+        if most and len(self._times) >= most:
+            raise ApiError(429, f"too many requests: at most {most:g} jobs a minute; try again later")
+        self._times.append(now)
 
 
 def session_seconds(cloud: Cloud, machine: str) -> float:
