@@ -16,7 +16,9 @@ pytestmark = pytest.mark.strict
 HEADER = """
 import os, time
 from zenml import pipeline, step
+from zenml.client import Client
 from zenml.config.retry_config import StepRetryConfig
+from zenml.io import fileio
 """
 
 
@@ -108,15 +110,15 @@ def test_a_job_whose_machine_is_taken_away_goes_on_as_the_same_step(workbench: W
         + """
 @step(enable_cache=False)
 def save() -> str:
-    # On the drive, which outlives the machine.
-    mark = "/teamspace/uploads/taken-away"
-    if os.path.exists(mark):
+    # In the artifact store, which outlives the machine.
+    mark = Client().active_stack.artifact_store.path + "/taken-away"
+    if fileio.exists(mark):
         return "went on"
     try:
         time.sleep(900)
     finally:
-        os.makedirs(os.path.dirname(mark), exist_ok=True)
-        open(mark, "w").close()
+        with fileio.open(mark, "w") as file:
+            file.write("x")
     return "was never told"
 
 @pipeline(settings={"orchestrator": {"placement": "job", "interruptible": True}})
