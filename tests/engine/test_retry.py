@@ -6,7 +6,7 @@ import pytest
 
 from lightning_native.engine import retry as module
 from lightning_native.engine.retry import BRIEFLY, Backoff, Patience, RetryPolicy, best_effort, retry
-from lightning_native.errors import CloudError, OutOfCapacityError
+from lightning_native.errors import CloudError, OutOfCapacityError, RateLimitedError
 
 
 class Failing:
@@ -104,3 +104,11 @@ def test_polls_slow_down_while_nothing_happens_and_begin_anew():
 def test_what_may_fail_without_harm_tells_whether_it_did():
     assert best_effort(Failing(0))
     assert not best_effort(Failing(1, ValueError("anything")))
+
+
+def test_a_call_beyond_a_limit_is_no_failure_and_is_repeated_until_lightning_takes_it():
+    call = Failing(20, RateLimitedError("slow down"))
+    pauses: list[float] = []
+    policy = RetryPolicy(shortest=1.0, longest=60.0, tries=2, limit_seconds=None)
+    assert retry(call, policy, pause=pauses.append) == "done"
+    assert pauses[:7] == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0]

@@ -25,16 +25,20 @@ class RetryPolicy:
         longest: seconds that no pause exceeds.
         tries: the most calls; None: no limit.
         seconds: the time after which no call is repeated; None: no limit.
+        limit_seconds: the same for calls that Lightning takes too many of, which fail only for now.
     """
 
     shortest: float = 0.5
     longest: float = 15.0
     tries: int | None = None
     seconds: float | None = None
+    limit_seconds: float | None = PATIENCE_SECONDS
 
 
 # For calls whose failure can be reported at once.
 BRIEFLY = RetryPolicy(tries=4)
+# For submissions, of which a large run may have more than Lightning takes in minutes.
+AS_LIGHTNING_TAKES_THEM = RetryPolicy(longest=60.0, tries=4, limit_seconds=None)
 # For calls that a whole run depends on.
 THROUGH_AN_OUTAGE = RetryPolicy(seconds=PATIENCE_SECONDS)
 
@@ -56,7 +60,7 @@ def retry(
 
     Raises:
         CloudError: the last failure. RefusedError is never repeated, because the answer would be the same;
-            RateLimitedError is repeated for five minutes, because it ends by itself.
+            RateLimitedError is repeated for longer, because it ends by itself.
     """
     begun = time.monotonic()
     delay, failures = policy.shortest, 0
@@ -68,7 +72,7 @@ def retry(
         except CloudError as error:
             is_limit = isinstance(error, RateLimitedError)
             failures += not is_limit
-            seconds = PATIENCE_SECONDS if is_limit else policy.seconds
+            seconds = policy.limit_seconds if is_limit else policy.seconds
             too_late = seconds is not None and time.monotonic() + delay > begun + seconds
             if (failures == policy.tries and not is_limit) or too_late or not goes_on():
                 raise

@@ -23,7 +23,7 @@ from lightning_native.engine.plan import StepPlan
 from lightning_native.engine.planning import account_choice
 from lightning_native.engine.resource_names import drive_folder, job_name
 from lightning_native.engine.result import StepResult, result_of
-from lightning_native.engine.retry import best_effort, retry
+from lightning_native.engine.retry import AS_LIGHTNING_TAKES_THEM, best_effort, retry
 from lightning_native.engine.studios.agent_client import unpacking, upload_specification
 from lightning_native.engine.studios.batching import Batcher
 from lightning_native.engine.studios.interpreter import Interpreter
@@ -149,7 +149,12 @@ class JobPlacement:
             tried = True
             return found or self._submit(step, attempt, name, machine)
 
-        return retry(submit, pause=self._context.cancellation.wait)
+        return retry(
+            submit,
+            AS_LIGHTNING_TAKES_THEM,
+            pause=self._context.cancellation.wait,
+            goes_on=lambda: not self._context.cancellation.requested,
+        )
 
     def _submit(self, step: StepPlan, attempt: int, name: str, machine: str) -> JobHandle:
         self._context.journal.step_preparing(step.name, attempt, name, machine)
