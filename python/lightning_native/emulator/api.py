@@ -56,9 +56,10 @@ def reply(value: Any, status: int = 200) -> Response:
     return Response(json.dumps(value), status, media_type="application/json")
 
 
-def failure(status: int, message: str) -> Response:
+def failure(status: int, message: str, code: int | None = None) -> Response:
     """Answer with an error body."""
-    return reply({"code": _CODES.get(status, 2), "message": message, "details": []}, status)
+    code = _CODES.get(status, 2) if code is None else code
+    return reply({"code": code, "message": message, "details": []}, status)
 
 
 def status_of(error: OSError) -> int:

@@ -2,8 +2,9 @@
 
 
 class ApiError(Exception):
-    """A refused request: the HTTP status and the reason."""
+    """A refused request: the HTTP status, the reason, and gRPC's code if it is not the one of the status."""
 
-    def __init__(self, status: int, message: str) -> None:
+    def __init__(self, status: int, message: str, *, code: int | None = None) -> None:
         super().__init__(message)
         self.status = status
+        self.code = code

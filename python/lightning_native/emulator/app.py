@@ -19,6 +19,7 @@ from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.endpoints import (
     accounts,
     assistants,
+    billing,
     commands,
     faults,
     links,
@@ -42,6 +43,8 @@ from lightning_native.errors import EmulatorError
 logger = logging.getLogger("lightning_native.emulator")
 
 _ROUTES = [
+    # Before the organizations, whose route takes any path below it.
+    *billing.ROUTES,
     *accounts.ROUTES,
     *machines.ROUTES,
     *studios.ROUTES,
@@ -164,7 +167,7 @@ def create_app(cloud: Cloud) -> ASGIApp:
 
     async def api_error(_request: Request, error: Exception) -> Response:
         status = error.status if isinstance(error, ApiError) else 507 if isinstance(error, StorageError) else 500
-        return failure(status, str(error))
+        return failure(status, str(error), error.code if isinstance(error, ApiError) else None)
 
     async def refused_by_the_files(_request: Request, error: Exception) -> Response:
         assert isinstance(error, OSError)  # noqa: S101 - registered for it only

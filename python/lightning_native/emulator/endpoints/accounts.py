@@ -10,7 +10,7 @@ from lightning_native.emulator.api import body_of, cloud_of, reply
 from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.clock import timestamp
 from lightning_native.emulator.cloud_accounts import DEFAULT_CLUSTER
-from lightning_native.emulator.services import accounts
+from lightning_native.emulator.services import accounts, spending
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Organization, Teamspace, User
 
@@ -63,6 +63,7 @@ def _membership(cloud: Cloud, teamspace: Teamspace) -> dict[str, Any]:
         "ownerType": teamspace.owner_type,
         "userId": cloud.user.id,
         "creatorId": cloud.user.id,
+        "balance": spending.look(cloud).left,
         "roles": [],
         "createdAt": timestamp(teamspace.created_at),
     }

@@ -86,6 +86,7 @@ def to_api(studio: Studio) -> dict[str, Any]:
         "state": "CLOUD_SPACE_STATE_READY",
         "codeStatus": _status(studio),
         "codeConfig": _config(studio),
+        "message": studio.message,
         "env": studio.env,
         "createdAt": timestamp(studio.created_at),
         "updatedAt": timestamp(studio.updated_at),

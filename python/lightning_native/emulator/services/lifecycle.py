@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lightning_native.emulator.host import processes
 from lightning_native.emulator.host.copies import is_discarded, put_aside
-from lightning_native.emulator.services import commands, pipelines, schedules, studios
+from lightning_native.emulator.services import commands, pipelines, schedules, spending, studios
 from lightning_native.emulator.services.files.drive import mount_now
 from lightning_native.emulator.services.jobs import multi_machine
 from lightning_native.emulator.services.jobs.job_runner import runner_of
@@ -45,6 +45,7 @@ async def recover(cloud: Cloud) -> list[str]:
     for schedule in cloud.schedules:
         cloud.start_task(schedules.run(cloud, schedule))
     cloud.start_task(_tick(cloud))
+    cloud.start_task(spending.watch(cloud))
     return kept
 
 

@@ -14,6 +14,7 @@ from lightning_native.emulator.services.files.drive import drive_folder, inside
 from lightning_native.emulator.services.jobs import multi_machine, single_machine, states
 from lightning_native.emulator.services.jobs.job_runner import runner_of
 from lightning_native.emulator.services.jobs.mounts import check_mounts
+from lightning_native.emulator.services.money import require_funds
 from lightning_native.emulator.services.names import slug
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Job, MultiMachineJob, Pipeline
@@ -27,6 +28,7 @@ SKIPPED = "skipped"
 
 def create(cloud: Cloud, teamspace_id: str, name: str, steps: list[dict[str, Any]], **fields: Any) -> Pipeline:
     """Create a pipeline and start it."""
+    require_funds(cloud)
     _check(cloud, teamspace_id, name, steps)
     pipeline = Pipeline(
         id=f"pip_{new_id()}",
@@ -141,7 +143,12 @@ def _status(pipeline: Pipeline, name: str) -> dict[str, Any]:
 async def _run_step(cloud: Cloud, pipeline: Pipeline, step: dict[str, Any]) -> None:
     status = _status(pipeline, step["name"])
     while True:
-        resource = _resource(cloud, pipeline, step["name"]) or await _start_step(cloud, pipeline, step)
+        try:
+            resource = _resource(cloud, pipeline, step["name"]) or await _start_step(cloud, pipeline, step)
+        except ApiError as error:
+            # Such as without money.
+            status.update(state=states.FAILED, message=str(error))
+            return
         status.update(resourceId=resource.id, resourceName=resource.name, state=states.RUNNING)
         cloud.pipelines.save(pipeline)
         if pipeline.state != RUNNING:

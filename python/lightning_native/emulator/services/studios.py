@@ -22,6 +22,7 @@ from lightning_native.emulator.services.files.drive import (
 )
 from lightning_native.emulator.services.jobs import limits
 from lightning_native.emulator.services.jobs.job_runner import JobRunners
+from lightning_native.emulator.services.money import keep_cost, require_funds
 from lightning_native.emulator.services.names import free_name
 from lightning_native.emulator.services.ports import ports_of
 from lightning_native.emulator.services.sessions import actions, readiness
@@ -268,9 +269,10 @@ def hourly_cost(cloud: Cloud, studio: Studio, instance: dict[str, Any]) -> float
 
 
 def _cost_of_instance(cloud: Cloud, studio: Studio, instance: dict[str, Any] | None) -> float:
-    if instance is None or instance["started_at"] is None:
+    # Billed from its request, so also while it is made ready; one that was never to be had is not.
+    if instance is None or instance["phase"] == FAILED:
         return 0.0
-    hours: float = (cloud.clock.now() - instance["started_at"]) / 3600
+    hours: float = (cloud.clock.now() - instance["created_at"]) / 3600
     return hours * hourly_cost(cloud, studio, instance)
 
 
@@ -293,6 +295,8 @@ async def delete(cloud: Cloud, studio: Studio) -> None:
     with cloud.folder_in_work(studio.id):
         cloud.studios.delete(studio.id)
         await stop(cloud, studio)
+        keep_cost(cloud, studio.cost)
+        studio.cost = 0.0
         await cloud.service(JobRunners).wait_for_copies(studio.id)
         cloud.forget_namespace(studio.marker)
         for command in cloud.commands:
@@ -308,11 +312,13 @@ async def delete(cloud: Cloud, studio: Studio) -> None:
 
 async def start(cloud: Cloud, studio: Studio, machine: str, interruptible: bool) -> None:
     """Request a machine and wait until it runs, at most for a limited time."""
+    require_funds(cloud)
     instance = studio.instance
     if instance is None or instance["phase"] == FAILED:
         limits.check_studio(cloud, studio, machine)
         instance = new_instance(cloud, machine, interruptible)
         studio.instance, studio.machine, studio.interruptible = instance, machine, interruptible
+        studio.message = ""
         save(cloud, studio)
         await cloud.start_and_wait(boot(cloud, studio, instance), _PATIENCE_SECONDS)
     elif instance["phase"] == STOPPING:
@@ -326,6 +332,7 @@ async def switch(cloud: Cloud, studio: Studio) -> None:
 
     Some switches are refused, and happen all the same.
     """
+    require_funds(cloud)
     if studio.instance is not None and studio.instance["phase"] == RUNNING:
         limits.check_gpus(cloud, studio.machine, besides=studio)
         studio.requested = new_instance(cloud, studio.machine, studio.interruptible)

@@ -21,6 +21,7 @@ KINDS = {
     "full-disk": "an upload is refused: no space is left",
     "expired-key": "a request is answered as if the key had expired",
     "out-of-capacity": "a machine is not to be had: studios do not start on it, jobs stay pending",
+    "out-of-funds": "the account has no money: what runs is stopped, and nothing starts, until the fault is removed",
     "boot-fails": "the machine of a studio fails to start",
     "boot-hangs": "the machine of a studio stays pending",
     "start-blocks": "the start of a studio that runs goes on until it is stopped, or this fault is removed",
@@ -143,3 +144,8 @@ class FaultList:
     def is_out_of_capacity(self, machine: str) -> bool:
         """Whether a machine is unavailable now."""
         return any(fault.kind == "out-of-capacity" and fault.machine in ("", machine) for fault in self)
+
+    @property
+    def is_out_of_funds(self) -> bool:
+        """Whether the account counts as having no money."""
+        return any(fault.kind == "out-of-funds" for fault in self)

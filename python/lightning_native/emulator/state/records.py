@@ -87,6 +87,7 @@ class Studio:
     idle_shutdown_seconds: int = 600
     active_at: float = 0.0
     cost: float = 0.0
+    message: str = ""
     recorded: dict[str, Any] = field(default_factory=dict)
     # The machine of the last request, which an account without it answers with another.
     asked_for: str = ""

@@ -366,8 +366,12 @@ class JobRunner:
             async with self._interrupting:
                 await self._cloud.end_processes(self._job.marker)
 
-    async def stop(self, *, message: str = "") -> None:
-        """End the job and wait until it is in a final state; nothing to do for one that is."""
+    async def run_out_of_funds(self, message: str) -> None:
+        """End the job because no money is left for its machine; one that has no machine yet fails."""
+        await self.stop(message=message, waiting=STOPPED if self._job.billed_at is not None else FAILED)
+
+    async def stop(self, *, message: str = "", waiting: str = STOPPED) -> None:
+        """End the job and wait until it is in a final state, `waiting` before it runs; nothing to do for one that is."""
         job = self._job
         if is_final(job.state):
             return
@@ -385,7 +389,7 @@ class JobRunner:
             if was_waiting:
                 if self._files_ready.is_set():
                     await self.machine_created()
-                await self._finish(STOPPED)
+                await self._finish(waiting)
                 return
         while not self.finished.is_set():
             # Repeated, because a process that starts during a search is missed by it.

@@ -18,6 +18,7 @@ from lightning_native.emulator.services.jobs.states import (
     STOPPING,
     is_final,
 )
+from lightning_native.emulator.services.money import require_funds
 from lightning_native.emulator.services.names import free_name, slug
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.records import Job, MultiMachineJob
@@ -53,6 +54,7 @@ def _outcome(states: list[str]) -> str:
 
 async def create(cloud: Cloud, teamspace_id: str, body: dict[str, Any], **fields: Any) -> MultiMachineJob:
     """Create a job on several machines and start it."""
+    require_funds(cloud)
     specification = body.get("spec") or {}
     single_machine.check_source(cloud, specification)
     machine, _ = single_machine.machine_for(cloud, specification)
@@ -122,8 +124,9 @@ def _free_port() -> int:
 
 
 def message_of(cloud: Cloud, several: MultiMachineJob) -> str:
-    """Return the reason of the first machine that failed; empty when none did."""
-    return next((job.message for job in machines_of(cloud, several) if job.state == FAILED), "")
+    """Return the reason of the first machine that failed, or else that was stopped; empty when none was."""
+    machines = machines_of(cloud, several)
+    return next((job.message for state in (FAILED, STOPPED) for job in machines if job.state == state), "")
 
 
 def cost(cloud: Cloud, several: MultiMachineJob) -> float:
@@ -167,13 +170,13 @@ async def watch(cloud: Cloud, several: MultiMachineJob) -> None:
     cloud.end_of(several.id).set()
 
 
-async def stop(cloud: Cloud, several: MultiMachineJob) -> None:
+async def stop(cloud: Cloud, several: MultiMachineJob, *, message: str = "") -> None:
     """End all machines and wait until they have ended; does nothing when they have."""
     if several.has_ended:
         return
     several.is_stopping = True
     cloud.multi_machine_jobs.save(several)
-    await asyncio.gather(*(runner_of(cloud, job).stop() for job in machines_of(cloud, several)))
+    await asyncio.gather(*(runner_of(cloud, job).stop(message=message) for job in machines_of(cloud, several)))
     await cloud.end_of(several.id).wait()
 
 

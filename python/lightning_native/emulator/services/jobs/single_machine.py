@@ -6,11 +6,13 @@ from typing import Any
 from lightning_native.emulator.api_error import ApiError
 from lightning_native.emulator.catalog import DEFAULT_MACHINE, MachineType
 from lightning_native.emulator.cloud_accounts import DEFAULT_CLUSTER, check_cluster, machine_on
+from lightning_native.emulator.services.jobs import billing
 from lightning_native.emulator.services.jobs.artifacts import artifacts_folder
 from lightning_native.emulator.services.jobs.job_runner import JobRunners, runner_of
 from lightning_native.emulator.services.jobs.limits import check_gpus
 from lightning_native.emulator.services.jobs.mounts import check_mounts
 from lightning_native.emulator.services.jobs.snapshots import Snapshots
+from lightning_native.emulator.services.money import keep_cost, require_funds
 from lightning_native.emulator.services.names import free_name, slug
 from lightning_native.emulator.services.variables import check_variable
 from lightning_native.emulator.state.cloud import Cloud
@@ -26,6 +28,7 @@ def job_names(cloud: Cloud, teamspace_id: str) -> list[str]:
 
 async def create(cloud: Cloud, teamspace_id: str, name: str, specification: dict[str, Any], **fields: Any) -> Job:
     """Create a job with a snapshot of its studio's files, and start it."""
+    require_funds(cloud)
     check_source(cloud, specification)
     machine, cluster = machine_for(cloud, specification)
     check_mounts(cloud, teamspace_id, specification)
@@ -91,6 +94,8 @@ async def delete(cloud: Cloud, job: Job) -> None:
     runner = runner_of(cloud, job)
     await runner.stop()
     with cloud.folder_in_work(job.id):
+        if cloud.jobs.get(job.id) is job:
+            keep_cost(cloud, billing.cost(cloud, job))
         cloud.jobs.delete(job.id)
         cloud.service(JobRunners).forget(job)
         cloud.service(Snapshots).forget_run(job)
