@@ -10,6 +10,7 @@ from lightning_native.engine.planning.account_choice import AccountChoice, step_
 from lightning_native.engine.record.run_folder import RunFolder, StepLog
 from lightning_native.engine.record.run_journal import RunJournal
 from lightning_native.engine.resource_names import operation_id
+from lightning_native.engine.spending import Spending
 from lightning_native.lightning.cloud import Cloud
 
 
@@ -52,6 +53,11 @@ class RunContext:
         why = "is not offered as an interruptible machine" if spot is None else f"costs ${spot:.2f} an hour so"
         self.journal.event(f"{machine} {why}; it is asked for on demand, at ${offer.hourly_cost:.2f}", step.name)
         return False
+
+    @cached_property
+    def spending(self) -> Spending:
+        """The costs of the run's machines."""
+        return Spending(self.journal, self.cloud)
 
     def operation_id(self, name: str, attempt: int) -> str:
         """Return the id of an attempt's operation, which is the same after a restart of the controller."""

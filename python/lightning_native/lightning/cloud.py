@@ -47,6 +47,9 @@ class StudioHandle(Protocol):
     def machine_id(self) -> str:
         """Return the id of the machine that the studio has now, which a restart changes; empty if it is not known."""
 
+    def message(self) -> str:
+        """Return Lightning's words about the studio's end, such as that there is no money; empty without any."""
+
     def run(self, argv: Sequence[str]) -> tuple[str, int]:
         """Run a command; return its merged output, stripped, and its exit code."""
 
@@ -96,11 +99,13 @@ class JobEnd:
         message: the reason, empty without one.
         interrupted: whether the machine was interrupted; None: Lightning does not tell.
         has_begun: whether its command has begun; None: Lightning does not tell.
+        seconds: the seconds from its begin to its end, by Lightning's clock; None before, or if they are not known.
     """
 
     message: str = ""
     interrupted: bool | None = None
     has_begun: bool | None = None
+    seconds: float | None = None
 
 
 class JobHandle(Protocol):
@@ -272,14 +277,23 @@ class Cloud(Protocol):
     def default_cloud_account(self) -> str | None:
         """The id of the cloud account on which Lightning creates what names none; None if it is unknown."""
 
+    @property
+    def clock_rate(self) -> float:
+        """The seconds that are billed for each second: 1, or the clock rate of a local cloud."""
+
     def offers(self) -> "Sequence[MachineOffer]":
         """Return the price list, as it was when it was first read; none if there are no prices."""
 
-    def hourly_cost(self, machine: str, cloud_account: str | None = None) -> float | None:
+    def hourly_cost(
+        self, machine: str, cloud_account: str | None = None, *, interruptible: bool = False
+    ) -> float | None:
         """Return the cost of a machine in dollars an hour; None if the price list does not have it.
 
         `cloud_account`: the account of the machine; None: the default one.
         """
+
+    def balance(self) -> float | None:
+        """Return the dollars that are left, as Lightning tells, which is not reliable; None if it does not."""
 
     def find_jobs(self, name: str) -> Sequence[JobHandle]:
         """Return the jobs submitted under a name: none, one, or more if a submission was delivered twice."""

@@ -8,7 +8,7 @@ from lightning_native.errors import CloudError, LogUnavailableError
 from lightning_native.lightning.cloud import JobEnd, JobRequest, JobState
 from lightning_native.lightning.errors import cloud_errors, is_gone
 from lightning_native.lightning.machines import canonical_machine, sdk_name
-from lightning_native.lightning.sdk.internals import job_end, job_specification, raw_job_state
+from lightning_native.lightning.sdk.internals import job_end, job_seconds, job_specification, raw_job_state
 
 if TYPE_CHECKING:
     from lightning_sdk import Job
@@ -108,7 +108,7 @@ class LightningJob:
         """Return what Lightning tells about the job's end; before it, as much as is known."""
         with cloud_errors(f"read the end of job {self.name!r}"):
             message, interrupted, has_begun = job_end(self._job)
-            return JobEnd(message, interrupted, has_begun)
+            return JobEnd(message, interrupted, has_begun, job_seconds(self._job))
 
     def output(self) -> str:
         """Return the job's output so far; that of an ended job may appear minutes after its end."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from lightning_native.errors import CloudError
 from lightning_native.lightning.errors import cloud_errors, is_gone, reason_of
 from lightning_native.lightning.machines import canonical_machine, sdk_name
-from lightning_native.lightning.sdk.internals import end_keep_alive, machine_in_use, remove_file
+from lightning_native.lightning.sdk.internals import end_keep_alive, machine_in_use, remove_file, studio_message
 
 if TYPE_CHECKING:
     from lightning_sdk import Machine, Studio
@@ -164,6 +164,11 @@ class LightningStudio:
         with cloud_errors(f"see what studio {self.name!r} runs on"):
             now = self._studio.machine
             return None if now is None else sdk_name(str(now.slug)) or str(now.slug)
+
+    def message(self) -> str:
+        """Return Lightning's words about the studio's end, such as that there is no money; empty without any."""
+        with cloud_errors(f"read why studio {self.name!r} does not run"):
+            return studio_message(self._studio)
 
     def run(self, argv: Sequence[str]) -> tuple[str, int]:
         """Run a command; return its merged output, stripped, and its exit code."""

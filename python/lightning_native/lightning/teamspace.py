@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from lightning_native.errors import CloudError
 from lightning_native.lightning import pipelines
+from lightning_native.lightning.clock import clock_rate
 from lightning_native.lightning.cloud import JobRequest, PipelineRequest
 from lightning_native.lightning.copies import came_together, is_name_of_copy
 from lightning_native.lightning.errors import cloud_errors, is_gone
@@ -15,7 +16,13 @@ from lightning_native.lightning.jobs import DRIVE_CONNECTION, LightningJob, job_
 from lightning_native.lightning.machine_python import machine_python
 from lightning_native.lightning.machines import canonical_machine
 from lightning_native.lightning.offers import MachineOffer, best_offer, default_account, fetch_offers
-from lightning_native.lightning.sdk.internals import believe_list, drive_client, share_log_client, share_snapshot
+from lightning_native.lightning.sdk.internals import (
+    account_balance,
+    believe_list,
+    drive_client,
+    share_log_client,
+    share_snapshot,
+)
 from lightning_native.lightning.sdk.options import fitting_options
 from lightning_native.lightning.studios import LightningStudio
 
@@ -162,12 +169,21 @@ class LightningCloud:
                 raise self._offers
             return self._offers
 
-    def hourly_cost(self, machine: str, cloud_account: str | None = None) -> float | None:
+    @property
+    def clock_rate(self) -> float:
+        """The seconds that are billed for each second: 1, or the clock rate of a local cloud."""
+        return clock_rate(os.environ)
+
+    def hourly_cost(
+        self, machine: str, cloud_account: str | None = None, *, interruptible: bool = False
+    ) -> float | None:
         """Return the cost of a machine in dollars an hour; None if the price list does not have it."""
         name, offers = canonical_machine(machine), self.offers()
         account = cloud_account or self.default_cloud_account
-        offer = best_offer(offers, name, cloud_account=account) or best_offer(offers, name)
-        return None if offer is None else offer.hourly_cost
+        offer = best_offer(offers, name, interruptible=interruptible, cloud_account=account) or best_offer(
+            offers, name, interruptible=interruptible
+        )
+        return None if offer is None else offer.cost(interruptible=interruptible)
 
     def find_jobs(self, name: str) -> list[LightningJob]:
         """Return the jobs submitted under a name: none, one, or more if a submission was delivered twice."""

@@ -113,6 +113,9 @@ class Cloud:
             # The Python of a machine whose version is not known yet.
             "LIGHTNING_NATIVE_MACHINE_PYTHON": self.environments.python,
         }
+        if self.clock.rate != 1:
+            # For those who calculate costs from times of their own clock.
+            environ["LIGHTNING_NATIVE_CLOCK_RATE"] = f"{self.clock.rate:g}"
         if reads_keep_alive_frequency():
             # The SDK's stop() and delete() wait for the thread that sends these, which sleeps this long.
             environ["LIGHTNING_KEEPALIVE_FREQUENCY"] = "0.2"

@@ -100,6 +100,7 @@ def run_plan(
     finally:
         alarm.cancel()
     left = release_leases(run_journal, cloud)
+    context.spending.close()
     folder.discard_secrets()
     state, message = verdict
     if left:

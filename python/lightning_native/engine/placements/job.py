@@ -16,6 +16,7 @@ from lightning_native.engine.context import RunContext
 from lightning_native.engine.placements.base import run_safely
 from lightning_native.engine.placements.batch import Batch
 from lightning_native.engine.placements.container import container_job, remove_folder
+from lightning_native.engine.placements.costs import JobCosts
 from lightning_native.engine.placements.job_end import verdict_of
 from lightning_native.engine.placements.job_follower import Ended, JobFollower
 from lightning_native.engine.placements.job_output import JobOutput
@@ -65,6 +66,7 @@ class JobPlacement:
         # The batches of each job: more than one if only the answer to a submission was lost.
         self._batches: dict[str, list[Batch]] = {}
         self._releasing = ThreadPoolExecutor(max_workers=_RELEASES_AT_ONCE, thread_name_prefix="release")
+        self._costs = JobCosts(context, self._release_soon)
         self._submissions = {
             template: Batcher(
                 partial(self._submit_all, template),
@@ -114,8 +116,8 @@ class JobPlacement:
         self._submitted.setdefault(step.name, []).append((step, name, job))
         if self._context.cancellation.requested:
             raise Cancelled
-        ended = self._follow(job, step, attempt, name, patience)
-        outcome, cost = ended.outcome, job_cost(job)
+        ended = self._follow(job, step, attempt, name, machine, patience)
+        outcome, cost = ended.outcome, self._costs.ended(step, name, job, machine)
         if step.name in self._stopped and (outcome is None or outcome.exit_code != 0):
             # The agent may not know why its command ended, because Lightning signals all processes of a job at once.
             exit_code = outcome.exit_code if outcome else None
@@ -239,7 +241,9 @@ class JobPlacement:
         for batch in self._batches.get(name, ()):
             batch.begun(name)
 
-    def _follow(self, job: JobHandle, step: StepPlan, attempt: int, name: str, patience: float | None) -> Ended:
+    def _follow(
+        self, job: JobHandle, step: StepPlan, attempt: int, name: str, machine: str, patience: float | None
+    ) -> Ended:
         """Copy the job's output to the step's log until it ends, and return its end.
 
         Raises:
@@ -254,10 +258,14 @@ class JobPlacement:
             on_begin=partial(self._begun, name),
             is_end=lambda outcome: step.name in self._stopped or not _was_told_to_end(outcome),
         )
+        followed_since, begun = time.monotonic(), False
         while True:
             ended = follower.poll()
             if ended is not None:
                 return ended
+            if follower.state == "running" and not begun:
+                begun = True
+                self._costs.begun(step, name, job, machine, time.monotonic() - followed_since)
             if follower.state == "pending" and patience is not None and batch.has_waited(patience):
                 raise OutOfCapacityError(f"job {job.name!r} still waits for its machine after {patience:g} s")
             if follower.state == "running":
@@ -278,7 +286,10 @@ class JobPlacement:
     def step_ended(self, step: str) -> None:
         """Release the jobs of all attempts at a step; until its end is recorded, they prove it."""
         for submitted in self._submitted.pop(step, ()):
-            self._releasing.submit(self._release, *submitted)
+            self._costs.settle(*submitted)
+
+    def _release_soon(self, step: StepPlan, name: str, job: JobHandle) -> None:
+        self._releasing.submit(self._release, step, name, job)
 
     def _release(self, step: StepPlan, name: str, job: JobHandle) -> None:
         self._ended(name)
@@ -302,6 +313,7 @@ class JobPlacement:
 
     def close(self) -> None:
         """Wait for the releases that have begun; everything else is in the journal's leases."""
+        self._costs.close()
         self._releasing.shutdown()
 
 
@@ -330,12 +342,3 @@ def job_spec(context: RunContext, step: StepPlan, operation: str, interpreter: I
         pythonpath=[destination for *_, destination in package],
         word=context.folder.word(operation),
     )
-
-
-def job_cost(job: JobHandle) -> float | None:
-    """Return the dollars that a job has cost; None if Lightning does not answer."""
-    try:
-        return job.cost()
-    except CloudError:
-        # An unknown cost must not fail a step that succeeded.
-        return None

@@ -130,14 +130,6 @@ class JobFollower:
         """The seconds to wait at least until the next poll, which grow while calls fail."""
         return self._errors.delay if self._errors.delay > 1.0 else 0.0
 
-    def cost(self) -> float | None:
-        """Return the dollars that the job has cost so far; None if Lightning does not answer."""
-        try:
-            return self._job.cost()
-        except CloudError:
-            # An unknown cost must not fail a step that succeeded.
-            return None
-
     def _poll(self) -> Ended | None:
         before, state = self.state, self._job.state()
         if state == "pending" and (before == "running" or self._job.end().has_begun):

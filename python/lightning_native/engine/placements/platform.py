@@ -10,6 +10,7 @@ from functools import partial
 from lightning_native.agent_protocol import Outcome
 from lightning_native.engine.cancellation import Cancelled
 from lightning_native.engine.context import RunContext
+from lightning_native.engine.placements.costs import JobCosts
 from lightning_native.engine.placements.job import step_machines
 from lightning_native.engine.placements.job_end import verdict_of
 from lightning_native.engine.placements.job_follower import Ended, JobFollower
@@ -22,7 +23,14 @@ from lightning_native.engine.resource_names import pipeline_name, pipeline_opera
 from lightning_native.engine.result import StepResult, result_of
 from lightning_native.engine.retry import Backoff, Patience, best_effort, retry
 from lightning_native.errors import CloudError, StaleControllerError
-from lightning_native.lightning.cloud import JobEnd, JobState, PipelineHandle, PipelineStatus, PipelineStepStatus
+from lightning_native.lightning.cloud import (
+    JobEnd,
+    JobHandle,
+    JobState,
+    PipelineHandle,
+    PipelineStatus,
+    PipelineStepStatus,
+)
 
 # The longest that failing calls for the last output of an ended step are repeated.
 _LAST_OUTPUT_SECONDS = 60.0
@@ -151,8 +159,11 @@ class _Followed:
     job: str
     known: PipelineStepStatus
     begun: bool = False
+    billed: bool = False
+    since: float = field(default_factory=time.monotonic)
     ended: threading.Event = field(default_factory=threading.Event)
     status: PipelineStepStatus | None = None
+    handle: JobHandle | None = None
 
     @property
     def interruptions(self) -> int:
@@ -185,6 +196,8 @@ class _Follower:
         self._results: queue.SimpleQueue[tuple[str, StepResult | StaleControllerError]] = queue.SimpleQueue()
         self._stopping = False
         self._backoff = Backoff()
+        # The pipeline has its jobs until the run's end.
+        self._costs = JobCosts(context, lambda _step, _name, _job: None)
 
     def run(self) -> None:
         """Settle every step, skipped ones only with `settle_skipped`.
@@ -192,6 +205,12 @@ class _Follower:
         Raises:
             CloudError: no call has got through for five minutes.
         """
+        try:
+            self._run()
+        finally:
+            self._costs.close()
+
+    def _run(self) -> None:
         patience = Patience()
         seen: PipelineStatus | None = None
         while self._open:
@@ -235,6 +254,9 @@ class _Follower:
                 followed.status = status
                 followed.ended.set()
 
+    def _machine(self, step: StepPlan) -> str:
+        return step_machines(self._context, step)[0]
+
     def _has_ended(self, step: StepPlan, status: PipelineStepStatus, pipeline: PipelineStatus) -> bool:
         if pipeline.state in _FINAL:
             # The last jobs of an ended pipeline may still be running.
@@ -272,6 +294,11 @@ class _Follower:
             raise result
         step = self._open.pop(name)
         self._settle(step.name, result)
+        followed = self._followed[name]
+        if followed.handle is not None:
+            # That of jobs that were interrupted before counts, too.
+            self._context.journal.cost_corrected(step.name)
+            self._costs.settle(step, followed.job, followed.handle)
         if result.state == "failed" and self._context.plan.on_failure == "fail_fast":
             self._stop()
 
@@ -314,10 +341,15 @@ class _Follower:
             known = len(output.outcomes)
             try:
                 if follower is None:
-                    job = self._pipeline.job(followed.known)
+                    followed.handle = job = self._pipeline.job(followed.known)
                     follower = JobFollower(job, output, is_end=partial(_is_last, followed, output))
                 ended = follower.poll()
                 patience.succeeded()
+                if follower.state == "running" and not followed.billed and followed.handle is not None:
+                    followed.billed = True
+                    waited = time.monotonic() - followed.since
+                    machine = self._machine(followed.step)
+                    self._costs.begun(followed.step, followed.job, followed.handle, machine, waited)
             except CloudError:
                 if patience.failed() and has_ended:
                     break
@@ -332,9 +364,12 @@ class _Follower:
                 time.sleep(backoff.delay)
             else:
                 followed.ended.wait(backoff.delay)
+        handle, cost = followed.handle, None
+        if handle is not None:
+            cost = self._costs.ended(followed.step, followed.job, handle, self._machine(followed.step))
         if followed.status is None:
             return None
-        return self._result(followed, followed.status, output, ended, follower.cost() if follower else None)
+        return self._result(followed, followed.status, output, ended, cost)
 
     def _note_attempts(self, followed: _Followed, output: JobOutput, known: int) -> None:
         """Record the failed attempts in a job that another attempt follows."""

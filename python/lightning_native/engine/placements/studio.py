@@ -13,6 +13,7 @@ from lightning_native.engine import retry
 from lightning_native.engine.cancellation import Cancelled
 from lightning_native.engine.context import RunContext
 from lightning_native.engine.placements.base import run_safely
+from lightning_native.engine.placements.studio_costs import StudioCosts
 from lightning_native.engine.plan import StepPlan
 from lightning_native.engine.planning.layout import StudioPlan, studio_layout
 from lightning_native.engine.record.run_folder import StepLog
@@ -23,7 +24,7 @@ from lightning_native.engine.studios.machine_check import start_on
 from lightning_native.engine.studios.setup import ReadyStudio, set_up
 from lightning_native.engine.studios.sharing import is_used_by_others, join, leave
 from lightning_native.engine.studios.single_flight import SingleFlight
-from lightning_native.errors import CloudError, LightningNativeError, OutOfCapacityError, RefusedError
+from lightning_native.errors import CloudError, OutOfCapacityError, RefusedError
 from lightning_native.lightning.cloud import StudioHandle
 
 # A command that a machine's end has ended may be reported before the studio has its next machine.
@@ -50,7 +51,10 @@ class StudioPlacement:
 
     def run_attempt(self, step: StepPlan, attempt: int) -> StepResult:
         """Run one attempt at a step to its end. Never raises: any error becomes the step's result."""
-        return run_safely(self._context, step, attempt, self._run_in_studio)
+        costs = self._studio_of[step.name].costs
+        costs.enter(step.name)
+        result = run_safely(self._context, step, attempt, self._run_in_studio)
+        return replace(result, cost=costs.leave(step.name))
 
     def _run_in_studio(self, step: StepPlan, attempt: int) -> StepResult:
         studio = self._studio_of[step.name]
@@ -83,7 +87,7 @@ class StudioPlacement:
                 offset=log.size(),
                 started=lambda: self._context.journal.step_running(step.name),
             )
-            result = result_of(step, outcome, self._cost(studio, outcome.seconds))
+            result = result_of(step, outcome)
             if result.state != "failed" or outcome.timed_out:
                 return result
             if not studio.was_restarted(machine_id, _RESTART_SECONDS if outcome.exit_code in _ENDED_BY_SIGNAL else 0):
@@ -101,15 +105,6 @@ class StudioPlacement:
         message = f"studio {studio.plan.name} was restarted by Lightning, which ended the step's command"
         self._context.note(step.name, attempt, message)
         return message
-
-    def _cost(self, studio: "_RunStudio", seconds: float) -> float | None:
-        """Return the cost of a studio's machine for so many seconds; steps that share it at one time each bear all."""
-        try:
-            hourly = self._context.cloud.hourly_cost(studio.machine or DEFAULT_MACHINE, studio.account)
-        except LightningNativeError:
-            # An unknown cost must not fail a step that succeeded.
-            return None
-        return None if hourly is None else hourly * seconds / 3600
 
     def step_ended(self, step: str) -> None:
         """Release a studio as soon as its last step has ended."""
@@ -162,6 +157,7 @@ class _RunStudio:
         # The id of its machine when it was last known to run; a restart gives it another.
         self.machine_id = ""
         self._open_steps = set(studio.steps)
+        self.costs = StudioCosts(context, studio.name, studio.steps[0] if len(studio.steps) == 1 else None)
 
     def _prepare(self) -> ReadyStudio:
         handle = self._start(self._create(self._account_of(self.machine)))
@@ -264,6 +260,7 @@ class _RunStudio:
         """Start the studio on the first of its machines that is available, and return it."""
         if self.plan.keep and self.plan.machines:
             self._check_machine(handle, self.plan.machines[0])
+        self.costs.begin(self.plan.machines[0] if self.plan.machines else DEFAULT_MACHINE)
         if not self.plan.machines:
             handle.start(None)
             return handle
@@ -277,6 +274,7 @@ class _RunStudio:
                 if machine == self.plan.machines[-1]:
                     raise
                 self._context.journal.event(f"studio {self.plan.name}: {error}; trying the next machine")
+                self.costs.begin(self.plan.machines[self.plan.machines.index(machine) + 1])
                 continue
             self.machine = machine
             return handle
@@ -315,6 +313,7 @@ class _RunStudio:
                 return
             if self._leased and best_effort(self._release):
                 self._leased = False
+                best_effort(self.costs.close)
 
     def _kept_for_inspection(self) -> bool:
         policy = self._context.plan.keep_studios

@@ -17,6 +17,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from lightning_native.engine.record.costs import SCHEMA as COSTS_SCHEMA
 from lightning_native.engine.record.records import (
     Environment,
     Event,
@@ -90,7 +91,7 @@ class Journal:
         )
         self._write_ahead()
         self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.executescript(_SCHEMA)
+        self._connection.executescript(_SCHEMA + COSTS_SCHEMA)
 
     def _write_ahead(self) -> None:
         deadline = time.monotonic() + _PATIENCE_SECONDS

@@ -7,6 +7,7 @@ RunState = Literal["running", "completed", "failed", "stopped"]
 StepState = Literal["pending", "preparing", "running", "succeeded", "failed", "skipped", "stopped"]
 # A file is named "STUDIO:PATH"; a folder is one of the drive's.
 LeaseKind = Literal["studio", "job", "pipeline", "file", "folder"]
+BilledKind = Literal["studio", "job"]
 
 
 @dataclass(frozen=True)

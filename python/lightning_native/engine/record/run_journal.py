@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from lightning_native.engine.record.costs import ADD, CORRECT, WRITE, CostRecord, values
 from lightning_native.engine.record.records import LeaseKind, RunState, StepState
 from lightning_native.errors import StaleControllerError
 
@@ -85,6 +86,18 @@ class RunJournal:
             f"WHERE run_id = ? AND name = ? AND state IN {_OPEN}",
             (state, started, started, now, exit_code, message, cost, self.run_id, step),
         )
+
+    def cost(self, record: CostRecord) -> None:
+        """Record the cost of a machine as it is now."""
+        self._write_soon(WRITE, values(record))
+
+    def cost_corrected(self, step: str) -> None:
+        """Set a step's cost to that of all its jobs, because costs settle minutes after the end."""
+        self._write_soon(CORRECT, (self.run_id, step))
+
+    def cost_added(self, step: str, dollars: float) -> None:
+        """Add dollars to a step's cost."""
+        self._write_soon(ADD, (dollars, self.run_id, step))
 
     def lease(
         self, kind: LeaseKind, *names: str, on_release: Literal["delete", "stop"] = "delete", file: str = ""

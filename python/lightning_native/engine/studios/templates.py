@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from lightning_native.agent import KEPT_CODE_SECONDS, KEPT_CODES
 from lightning_native.agent_protocol import AGENT_FILE, CODE, PACKAGE
+from lightning_native.defaults import DEFAULT_MACHINE
 from lightning_native.engine.context import RunContext
 from lightning_native.engine.packed import Packed
 from lightning_native.engine.plan import Setup, StepPlan
@@ -151,6 +152,9 @@ class TemplateStudio:
         self._record(ready=False)
         self._context.journal.lease("studio", self.studio_name, on_release="stop" if self._shared else "delete")
         handle = self._context.cloud.create_studio(self.studio_name, cloud_account=self._account)
+        machine = self._context.plan.main_machine or DEFAULT_MACHINE
+        meter = self._context.spending.meter("studio", self.studio_name, machine, account=self._account)
+        meter.begin()
         self._start(handle)
         try:
             interpreter = set_up(
@@ -165,10 +169,12 @@ class TemplateStudio:
             ).interpreter
         except OtherPython:
             handle.release(delete=True)
+            meter.end()
             self._context.journal.journal.forget_studio(self._context.cloud_name, self.studio_name)
             self._context.journal.released("studio", self.studio_name)
             raise
         handle.release(delete=False)
+        meter.end()
         if self._shared:
             self._context.journal.released("studio", self.studio_name)
             where = self._context.cloud_name, self.studio_name

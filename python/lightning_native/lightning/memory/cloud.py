@@ -76,14 +76,25 @@ class MemoryCloud:
     def default_cloud_account(self) -> None:
         """None, because there are no accounts."""
 
+    @property
+    def clock_rate(self) -> float:
+        """One, because there is no clock."""
+        return 1.0
+
     def offers(self) -> list[MachineOffer]:
         """Return nothing, because there are no machines."""
         return []
 
-    def hourly_cost(self, machine: str, cloud_account: str | None = None) -> float | None:
+    def hourly_cost(
+        self, machine: str, cloud_account: str | None = None, *, interruptible: bool = False
+    ) -> float | None:
         """Return None, because there are no machines."""
-        del cloud_account
+        del cloud_account, interruptible
         canonical_machine(machine)
+        return None
+
+    def balance(self) -> float | None:
+        """Return None, because nothing costs anything here."""
         return None
 
     def find_jobs(self, name: str) -> list[MemoryJob]:

@@ -230,6 +230,52 @@ def job_end(job: "Job") -> tuple[str, bool | None, bool | None]:
     return message, known("interruption_notice_received"), known("started_at")
 
 
+def job_seconds(job: "Job") -> float | None:
+    """Return the seconds from a job's begin to its end, by the platform's clock; None before, or if they are unknown.
+
+    The SDK before 2026.9 shows neither time. Fallback: None.
+    """
+    record = getattr(job, "_guaranteed_job", None)
+    times = getattr(record, "status", None) if getattr(job, "is_multi_machine", False) else record
+    started, stopped = getattr(times, "started_at", None), getattr(times, "stopped_at", None)
+    try:
+        return max(0.0, (stopped - started).total_seconds()) if started and stopped else None
+    except (AttributeError, TypeError):
+        return None
+
+
+def studio_message(studio: "Studio") -> str:
+    """Return the platform's message about a studio, which the SDK does not show.
+
+    Fallback: an empty text.
+    """
+    get = getattr(getattr(studio, "_studio_api", None), "get_studio_by_id", None)
+    if get is None:
+        return ""
+    record = get(studio.id, studio.teamspace.id)
+    return str(getattr(record, "message", "") or "")
+
+
+def account_balance(teamspace: "Teamspace") -> float | None:
+    """Return the balance of a teamspace's account, which the SDK does not show.
+
+    It is that of the membership where there is one, because the one of the billing service is wrong for some accounts.
+    Fallback: None.
+    """
+    client = _find("api.utils", "cached_lightning_client")
+    if client is None:
+        return None
+    requests = client(retry=False)
+    memberships = getattr(requests, "projects_service_list_memberships", None)
+    if memberships is not None:
+        for member in memberships().memberships or []:
+            if member.project_id == teamspace.id and getattr(member, "balance", None) is not None:
+                return float(member.balance)
+    balance = getattr(requests, "billing_service_get_project_balance", None)
+    found = getattr(balance(teamspace.id), "balance", None) if balance is not None else None
+    return None if found is None else float(found)
+
+
 def job_of_id(teamspace: "Teamspace", name: str, key: str) -> "Job":
     """Return a job by its id, as the SDK's command line does for the steps of pipelines, which no list has.
 

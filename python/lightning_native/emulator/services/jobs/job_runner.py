@@ -371,7 +371,7 @@ class JobRunner:
         await self.stop(message=message, waiting=STOPPED if self._job.billed_at is not None else FAILED)
 
     async def stop(self, *, message: str = "", waiting: str = STOPPED) -> None:
-        """End the job and wait until it is in a final state, `waiting` before it runs; nothing to do for one that is."""
+        """End the job and wait for its final state, `waiting` before it runs; does nothing if it has one."""
         job = self._job
         if is_final(job.state):
             return

@@ -1,0 +1,90 @@
+"""The records of costs: one of each machine that was billed for a run, by the name of its studio or job."""
+
+import time
+from dataclasses import astuple, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from lightning_native.engine.record.records import BilledKind
+
+if TYPE_CHECKING:
+    from lightning_native.engine.record.journal import Journal
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS costs (
+    run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, kind TEXT NOT NULL, name TEXT NOT NULL, step TEXT,
+    machine TEXT NOT NULL, hourly REAL, began REAL NOT NULL, ended REAL, dollars REAL NOT NULL,
+    PRIMARY KEY (run_id, kind, name)
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True)
+class CostRecord:
+    """The cost of a studio's or a job's machine. Times are seconds since the epoch.
+
+    Attributes:
+        step: the step that it is for; None: several, or none.
+        hourly: dollars for an hour of this computer's clock; None without a price.
+        began: the time from which it is billed.
+        ended: the time of its end; None: it is billed now.
+        dollars: the cost when the record was written.
+    """
+
+    run_id: str
+    kind: BilledKind
+    name: str
+    step: str | None
+    machine: str
+    hourly: float | None
+    began: float
+    ended: float | None
+    dollars: float
+
+    def changed(self, **changes: Any) -> "CostRecord":
+        """Return the record with other values."""
+        return replace(self, **changes)
+
+    def estimate(self) -> float:
+        """Return the dollars so far; a machine whose end was not recorded counts until now."""
+        if self.ended is not None:
+            return self.dollars
+        return max(self.dollars, max(0.0, time.time() - self.began) * (self.hourly or 0.0) / 3600)
+
+
+_COLUMNS = ", ".join(field.name for field in fields(CostRecord))
+WRITE = f"INSERT OR REPLACE INTO costs ({_COLUMNS}) VALUES ({', '.join('?' for _ in fields(CostRecord))})"  # noqa: S608
+# The cost of a step is that of all its jobs.
+CORRECT = (
+    "UPDATE steps SET cost = (SELECT sum(dollars) FROM costs WHERE costs.run_id = steps.run_id "
+    "AND costs.step = steps.name) WHERE run_id = ? AND name = ?"
+)
+ADD = "UPDATE steps SET cost = coalesce(cost, 0) + ? WHERE run_id = ? AND name = ?"
+
+
+def values(record: CostRecord) -> tuple[object, ...]:
+    """Return a record as the parameters of `WRITE`."""
+    return astuple(record)
+
+
+def costs_of(journal: "Journal", run_id: str) -> list[CostRecord]:
+    """Return the costs of a run, oldest first."""
+    sql = f"SELECT {_COLUMNS} FROM costs WHERE run_id = ? ORDER BY began"  # noqa: S608
+    return [CostRecord(**row) for row in journal.query(sql, (run_id,))]
+
+
+def spent_since(journal: "Journal", cloud: str, since: float, *, without: str = "") -> float:
+    """Return the dollars of all runs on a cloud for machines that ended since a time or run now, except for one run.
+
+    A machine that runs across that time counts from there on.
+    """
+    sql = (
+        f"SELECT {_COLUMNS} FROM costs WHERE (ended IS NULL OR ended >= ?) AND run_id != ? "  # noqa: S608
+        "AND run_id IN (SELECT run_id FROM runs WHERE cloud = ?)"
+    )
+    total = 0.0
+    for row in journal.query(sql, (since, without, cloud)):
+        record = CostRecord(**row)
+        seconds = (record.ended or time.time()) - record.began
+        share = 1.0 if record.began >= since or seconds <= 0 else ((record.ended or time.time()) - since) / seconds
+        total += record.estimate() * share
+    return total
