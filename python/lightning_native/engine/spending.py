@@ -16,7 +16,7 @@ PROVISION_SECONDS = 60.0
 
 
 class Meter:
-    """The cost of one machine: the larger of time times price and of what Lightning reports, which is too low at first."""
+    """The cost of one machine: the larger of time times price and of what Lightning reports, which is late."""
 
     def __init__(self, record: CostRecord, clock_rate: float, write: Callable[[CostRecord], object]) -> None:
         """Create the meter of a recorded machine; it goes on if the record has no end."""
@@ -60,7 +60,7 @@ class Meter:
             self._save(began=time.time() - seconds_ago, ended=None)
 
     def end(self, seconds: float | None = None) -> None:
-        """Record that the machine is not billed any more; `seconds`: its time by Lightning's clock, if that is known."""
+        """Record that the machine is not billed any more; `seconds`: its time by Lightning's clock, if known."""
         if seconds is not None:
             self._begun, self._seconds = self._begun or time.monotonic(), seconds / self._clock_rate
         elif self.is_running and self._begun is not None:
@@ -109,7 +109,7 @@ class Spending:
     def meter(
         self, kind: BilledKind, name: str, machine: str, *, step: str | None = None, interruptible: bool = False
     ) -> Meter:
-        """Return the meter of a studio's or job's machine, which has not begun unless an earlier controller began it."""
+        """Return the meter of a studio's or job's machine; one that an earlier controller began goes on."""
         with self._lock:
             found = self._meters.get((kind, name))
         if found is not None and found.machine == machine:

@@ -59,7 +59,7 @@ class JobCosts:
         self._second = 1.0 / context.cloud.clock_rate
 
     def begun(self, step: StepPlan, name: str, job: JobHandle, machine: str, waited: float) -> None:
-        """Record that a job runs, `waited` seconds after its submission; it is billed since its machine is made ready."""
+        """Record that a job runs, `waited` seconds after its submission; it is billed since somewhat earlier."""
         meter = self._meter(step, name, machine)
         if not meter.is_running:
             meter.begin(min(PROVISION_SECONDS * self._second, waited))

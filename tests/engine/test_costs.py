@@ -1,0 +1,128 @@
+"""The costs of runs: what is recorded agrees with what the local cloud's account was billed."""
+
+import shlex
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.support.runner import Runner
+from tests.support.servers.strict_cloud import StrictCloud
+
+from lightning_native.emulator import LocalCloud
+from lightning_native.engine.plan import Retry, StepPlan
+from lightning_native.engine.record.costs import costs_of
+from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.records import StepRecord
+from lightning_native.placement import PlacementName
+
+RATE = 60.0
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
+    with LocalCloud(tmp_path_factory.mktemp("cloud"), profile="platform", clock_rate=RATE) as cloud:
+        yield cloud
+
+
+@pytest.fixture
+def runner(cloud: LocalCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
+    monkeypatch.setenv("LIGHTNING_NATIVE_HOME", str(tmp_path / "home"))
+    yield Runner(cloud, tmp_path)
+    with Journal() as journal:
+        assert journal.open_leases() == []
+
+
+def spent(cloud: LocalCloud) -> float:
+    dollars: float = StrictCloud(cloud).call("GET", "/v1/users/billing/balance")["totalSpent"]
+    return dollars
+
+
+def price(cloud: LocalCloud) -> float:
+    machines = StrictCloud(cloud).call("GET", "/v1/core/accelerators")["accelerator"]
+    return float(next(item["cost"] for item in machines if item["slugMultiCloud"] == "cpu-4"))
+
+
+def steps_of(folder: Any) -> dict[str, StepRecord]:
+    with Journal() as journal:
+        return {step.name: step for step in journal.steps(folder.path.name)}
+
+
+def sleep(name: str, seconds: float, **options: Any) -> StepPlan:
+    return StepPlan(name, ("sleep", str(seconds)), **options)
+
+
+def test_the_cost_of_a_job_is_read_until_it_has_settled(runner: Runner, cloud: LocalCloud) -> None:
+    folder = runner.make("job", sleep("first", 2), sleep("second", 12, upstream=("first",)))
+    before = spent(cloud)
+    assert runner.drive(folder) == 0
+    steps = steps_of(folder)
+    with Journal() as journal:
+        records = {record.name: record for record in costs_of(journal, folder.path.name)}
+    template = [record for record in records.values() if record.kind == "studio"]
+    by_step = {record.step: record for record in records.values() if record.kind == "job"}
+    # The time before and after the command is billed: 28 s to make the machine ready, 30 s to save.
+    true_cost = (2 * RATE + 58) / 3600 * price(cloud)
+    assert steps["first"].cost == pytest.approx(true_cost, rel=0.2)
+    assert steps["first"].cost == by_step["first"].dollars
+    # The run does not wait for the last one, whose cost is that of its time at least.
+    assert (steps["second"].cost or 0) >= 12 * RATE / 3600 * price(cloud)
+    total = sum(record.dollars for record in (*template, *by_step.values()))
+    assert total == pytest.approx(spent(cloud) - before, rel=0.1)
+
+
+def test_the_costs_of_all_attempts_are_the_steps(runner: Runner, cloud: LocalCloud) -> None:
+    mark = runner.results / "mark"
+    script = f"sleep 2; [ -e {shlex.quote(str(mark))} ] || {{ touch {shlex.quote(str(mark))}; exit 1; }}"
+    step = StepPlan("twice", ("sh", "-c", script), retry=Retry(1))
+    folder = runner.make("job", step, sleep("later", 10, upstream=("twice",)))
+    assert runner.drive(folder) == 0
+    with Journal() as journal:
+        jobs = [record for record in costs_of(journal, folder.path.name) if record.step == "twice"]
+    assert len(jobs) == 2
+    assert steps_of(folder)["twice"].cost == pytest.approx(sum(job.dollars for job in jobs))
+    assert sum(job.dollars for job in jobs) > 2 * (2 * RATE + 50) / 3600 * price(cloud)
+
+
+@pytest.mark.parametrize("placement", ["platform"])
+def test_a_pipelines_steps_have_their_costs(runner: Runner, cloud: LocalCloud, placement: PlacementName) -> None:
+    folder = runner.make(placement, sleep("only", 2))
+    assert runner.drive(folder) == 0
+    assert (steps_of(folder)["only"].cost or 0) >= 2 * RATE / 3600 * price(cloud)
+
+
+def test_a_studio_is_paid_from_its_request_to_its_release_and_once(runner: Runner, cloud: LocalCloud) -> None:
+    folder = runner.make("studio", sleep("a", 3), sleep("b", 3), sleep("c", 1, upstream=("a", "b")))
+    before = spent(cloud)
+    assert runner.drive(folder) == 0
+    costs = [step.cost or 0.0 for step in steps_of(folder).values()]
+    assert sum(costs) == pytest.approx(spent(cloud) - before, rel=0.1)
+    # The two that ran together share.
+    assert min(costs) > 0
+
+
+def until(found: Callable[[], Any], seconds: float = 240) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return value
+
+
+def test_a_studio_that_a_dead_controller_began_is_paid_from_there(
+    runner: Runner, cloud: LocalCloud, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    go.parent.mkdir(exist_ok=True)
+    step = StepPlan("wait", ("sh", "-c", f"until [ -e {shlex.quote(str(go))} ]; do sleep 0.1; done"))
+    folder = runner.make("studio", step)
+    before = spent(cloud)
+    controller = runner.start(folder)
+    until(lambda: steps_of(folder).get("wait") and steps_of(folder)["wait"].state == "running")
+    controller.kill()
+    controller.wait()
+    time.sleep(3)
+    go.touch()
+    assert runner.drive(folder) == 0
+    assert steps_of(folder)["wait"].cost == pytest.approx(spent(cloud) - before, rel=0.1)
