@@ -14,6 +14,8 @@ The engine uploads this file and calls it with `COMMAND` through the studio's sh
                                                               whether RUN must stop the studio (`owes`: a run started
                                                               it, so the last run to leave stops it)
     python agent.py leave RUN --stay                          report only the other runs with running operations
+    python agent.py budget RUN SECONDS [--stop-studio]        end the run's operations after so many seconds, and then
+                                                              stop the studio; each call replaces the earlier one
     python agent.py python                                    the machine's interpreter: its path, version and folder
     python agent.py job OPID --spec-sha256 HEX --job-name N   run the operation here and now, as the command of a job
     python agent.py job ID --spec-sha256 HEX --step NAME      the same for one step of a pipeline
@@ -25,9 +27,10 @@ before `start` and removed as soon as it is claimed, because it carries the step
 "bin": the folder of the machine's interpreter, which comes first on PATH, "pythonpath": [folders that its Python
 imports from first]}`,
 and for a job `"unpack": [[archive, SHA-256, destination], ...]`, which are unpacked before the command runs,
-`"retry": {"count", "delay", "backoff"}`, and `"mounted": true` where this file's folder is a mount that outlives the
-job, as in a container; there, relative destinations and import folders are below a private folder that is removed at
-the end. Operations that start in one call share one file `ops/ID.json`, `{OPID: specification}`; an exchange request is
+`"retry": {"count", "delay", "backoff"}`, `"budget"`: the seconds that the run's budget pays for, and `"mounted": true`
+where this file's folder is a mount that outlives the job, as in a container; there, relative destinations and import
+folders are below a private folder that is removed at the end. Operations that start in one call share one file
+`ops/ID.json`, `{OPID: specification}`; an exchange request is
 `{"start": {"file": ID, "sha256": HEX, "operations": {OPID: offset}}, "poll": {OPID: offset}}`, both parts optional, and
 its answer `{"answers": {OPID: answer}}`. The jobs of a pipeline share one file `ops/ID.json`,
 `{"steps": {name: specification}}`. A job prints a line that it has begun, the command's output, and after each attempt
@@ -94,6 +97,12 @@ DUPLICATE_PATIENCE = 60.0
 CLAIM_PATIENCE = 10.0
 # Larger than any sensible number of seconds or bytes.
 FOR_EVER = 1 << 53
+# Seconds that a command has when the run's budget is used.
+BUDGET_GRACE = 5.0
+# Seconds: a guard of a budget that has nothing to guard ends, so that the studio can go to sleep.
+IDLE_GUARD_SECONDS = 600.0
+GUARD_SECONDS = 0.5
+BUDGET_FILE = ".budget"
 # While a command is being stopped, how long its output is held back so that it arrives together with the result.
 STOP_PATIENCE = 1.0
 
@@ -182,6 +191,7 @@ def check_specification(spec: Any) -> dict[str, Any]:
             "env": isinstance(env, dict) and texts(list(env.values())),
             "scratch": texts(spec.get("scratch") or []),
             "timeout": timeout is None or number(timeout),
+            "budget": spec.get("budget") is None or number(spec["budget"]),
             "retry": not retry
             or (isinstance(retry, dict) and all(number(retry.get(key)) for key in ("count", "delay", "backoff"))),
             "unpack": archives(spec.get("unpack") or []),
@@ -337,9 +347,22 @@ def is_duplicate(job_name: str) -> bool:
 
 def job_exists(name: str) -> bool | None:
     """Return whether Lightning has a job of this name; None if it does not answer, or this machine may not ask."""
+    import urllib.parse
+
+    status = ask_lightning("jobs/find?" + urllib.parse.urlencode({"name": name}))
+    return {200: True, 404: False}.get(status or 0)
+
+
+def stop_studio() -> bool:
+    """Ask Lightning to stop this studio, and return whether it has agreed."""
+    studio = os.environ.get("LIGHTNING_CLOUD_SPACE_ID", "")
+    return bool(studio) and ask_lightning("cloudspaces/%s/stop" % studio, b"{}") == 200
+
+
+def ask_lightning(path: str, body: bytes | None = None) -> int | None:
+    """Return the status of Lightning's answer to a request about the teamspace; None without one."""
     import base64
     import urllib.error
-    import urllib.parse
     import urllib.request
 
     address, project, user, key = (
@@ -347,16 +370,16 @@ def job_exists(name: str) -> bool | None:
     )
     if not (address.startswith(("http://", "https://")) and project and key):
         return None
-    query = urllib.parse.urlencode({"name": name})
-    url = "%s/v1/projects/%s/jobs/find?%s" % (address.rstrip("/"), project, query)
-    request = urllib.request.Request(url)  # noqa: S310  checked above
+    url = "%s/v1/projects/%s/%s" % (address.rstrip("/"), project, path)
+    request = urllib.request.Request(url, data=body, method="GET" if body is None else "POST")  # noqa: S310  as checked
     basic = base64.b64encode(("%s:%s" % (user, key)).encode()).decode()
     request.add_header("Authorization", "Basic " + basic if user else "Bearer " + key)
+    request.add_header("Content-Type", "application/json")
     try:
-        with urllib.request.urlopen(request, timeout=30):  # noqa: S310  checked above
-            return True
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310  checked above
+            return int(answer.status)
     except urllib.error.HTTPError as error:
-        return False if error.code == 404 else None
+        return error.code
     except (OSError, ValueError):
         return None
 
@@ -394,12 +417,15 @@ def run_attempts(spec: dict[str, Any], private: str, output: FileIO, stopping: t
     here = os.getcwd() if os.access(".", os.W_OK) else None
     work = here if spec.get("mounted") else private
     attempt = 1
+    budget, begun = spec.get("budget"), time.monotonic()
     while True:
+        if budget is not None:
+            spec = dict(spec, budget=max(0.0, begun + budget - time.monotonic()))
         result = run_command(work, None, spec, output, stopping)
         # One write that begins with a line break, because the command's last line may have none.
         output.write(("\n%s%s\n" % (result_mark(spec["word"], attempt), json.dumps(result))).encode())
         code = int(result["exit_code"])
-        if code == 0 or stopping.is_set() or attempt > retry["count"]:
+        if code == 0 or stopping.is_set() or attempt > retry["count"] or result.get("over_budget"):
             return code if code >= 0 else 128 - code
         if stopping.wait(pause(retry, attempt)):
             return 128 + signal.SIGTERM
@@ -502,7 +528,7 @@ def spawn_and_supervise(
         # A stop request from before runner.json existed could only leave this file.
         if os.path.exists(os.path.join(folder, "stop")):
             stopping.set()
-    return supervise(child, output, log, spec.get("timeout"), stopping, folder)
+    return supervise(child, output, log, spec, stopping, folder)
 
 
 def spawn(argv: list[str], environment: dict[str, str]) -> tuple[int, int]:
@@ -572,13 +598,15 @@ def find_program(name: str, environment: dict[str, str]) -> str:
 
 
 def supervise(
-    child: int, output: int, log: FileIO, timeout: float | None, stopping: threading.Event, folder: str | None
+    child: int, output: int, log: FileIO, spec: dict[str, Any], stopping: threading.Event, folder: str | None
 ) -> dict[str, Any]:
-    """Copy a child's output to the log until it ends; stop it on request or at its time limit."""
+    """Copy a child's output to the log until it ends; stop it on request, at its time limit, or without a budget."""
     copier = threading.Thread(target=copy_output, args=(output, log), daemon=True)
     copier.start()
     begun = time.monotonic()
+    timeout, budget = spec.get("timeout"), spec.get("budget")
     deadline = begun + timeout if timeout else None
+    spent = begun + budget if budget is not None else None
     kill_at = None
     outcome: dict[str, Any] = {"timed_out": False, "stopped": False}
     while True:
@@ -589,7 +617,13 @@ def supervise(
         if kill_at is None and (stopping.is_set() or (deadline and now > deadline)):
             outcome["stopped" if stopping.is_set() else "timed_out"] = True
             wish = read_json(os.path.join(folder, "stop")) if folder is not None else None
+            if (wish or {}).get("over_budget"):
+                outcome.update(stopped=False, over_budget=True)
             kill_at = now + float((wish or {}).get("grace", 10))
+            signal_group(child, signal.SIGTERM)
+        elif kill_at is None and spent is not None and now > spent:
+            outcome["over_budget"] = True
+            kill_at = now + BUDGET_GRACE
             signal_group(child, signal.SIGTERM)
         elif kill_at is not None and now > kill_at:
             signal_group(child, signal.SIGKILL)
@@ -597,7 +631,7 @@ def supervise(
         copier.join(0.005 if now - begun < 1 else 0.05)
         if not copier.is_alive():
             time.sleep(0.005)
-    if outcome["stopped"] or outcome["timed_out"]:
+    if kill_at is not None:
         signal_group(child, signal.SIGKILL)
     # A leftover process of the command may hold the pipe open for ever.
     copier.join(1.0)
@@ -701,7 +735,7 @@ def read_log(folder: str, offset: int, most: int) -> bytes:
         return b""
 
 
-def stop(operation: str, grace: float) -> dict[str, Any]:
+def stop(operation: str, grace: float, over_budget: bool = False) -> dict[str, Any]:
     import contextlib
 
     folder = operation_folder(operation)
@@ -712,13 +746,63 @@ def stop(operation: str, grace: float) -> dict[str, Any]:
         never_ran = {"exit_code": -signal.SIGTERM, "timed_out": False, "stopped": True, "peak_memory": 0}
         write_json(os.path.join(folder, "result.json"), dict(never_ran, started=time.time(), ended=time.time()))
     except FileExistsError:
-        write_json(os.path.join(folder, "stop"), {"grace": grace})
+        write_json(os.path.join(folder, "stop"), {"grace": grace, "over_budget": over_budget})
     if state_of(folder) == "running":
         runner = read_json(os.path.join(folder, "runner.json"))
         if runner:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(runner["runner"], signal.SIGTERM)
     return {"state": state_of(folder)}
+
+
+def give_budget(run: str, lasts: float, stops: bool) -> dict[str, Any]:
+    """Let a guard end a run's operations after some seconds, and then stop the studio; without a controller, too."""
+    operation_folder(run)
+    os.makedirs(OPERATIONS, mode=0o700, exist_ok=True)
+    # Its name begins as those of the run's operations do, so that it is removed with them.
+    path = os.path.join(OPERATIONS, run + BUDGET_FILE)
+    write_json(path, {"given": time.time(), "until": time.time() + lasts, "stop_studio": stops})
+    detach(lambda: guard(run, path))
+    return {"state": "done"}
+
+
+def guard(run: str, path: str) -> None:
+    """Wait until a run's budget is used, unless another guard does; end when the run has left the studio."""
+    with open(os.path.join(HOME, "%s.guard" % run), "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        used = time.time()
+        while True:
+            given = read_json(path)
+            if given is None:
+                break
+            if time.time() > given["until"]:
+                end_operations(run)
+                if given["stop_studio"]:
+                    stop_studio()
+                break
+            if running_operations(run):
+                used = time.time()
+            if time.time() - max(used, given["given"]) > IDLE_GUARD_SECONDS:
+                break
+            time.sleep(GUARD_SECONDS)
+        remove_quietly(lock.name)
+
+
+def end_operations(run: str) -> None:
+    """End a run's operations because its budget is used, and wait for their ends."""
+    for name in running_operations(run):
+        stop(name, BUDGET_GRACE, over_budget=True)
+    deadline = time.monotonic() + BUDGET_GRACE + 1
+    while running_operations(run) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def running_operations(run: str) -> list[str]:
+    names = [name for name in os.listdir(OPERATIONS) if name.startswith(run + ".")]
+    return [name for name in names if state_of(os.path.join(OPERATIONS, name)) == "running"]
 
 
 def unpack_tar(archive: str, folder: str) -> None:
@@ -923,7 +1007,7 @@ def seconds(text: str) -> float:
     return value
 
 
-def main() -> None:  # noqa: PLR0915  one line for each argument of each call
+def main() -> None:  # noqa: PLR0912, PLR0915  one line for each argument of each call
     if sys.argv[1:2] == ["job"]:
         # Parsed by hand, and ended by `_exit`: argparse and the interpreter's clean-up would delay every job.
         options = dict(zip(sys.argv[3::2], sys.argv[4::2]))  # noqa: B905  Python 3.8 has no strict=
@@ -959,6 +1043,10 @@ def main() -> None:  # noqa: PLR0915  one line for each argument of each call
     command.add_argument("run")
     command.add_argument("--owes", action="store_true")
     command.add_argument("--stay", action="store_true")
+    command = commands.add_parser("budget")
+    command.add_argument("run")
+    command.add_argument("seconds", type=seconds)
+    command.add_argument("--stop-studio", action="store_true")
     commands.add_parser("python")
     arguments = parser.parse_args()
     if arguments.command == "start":
@@ -980,6 +1068,8 @@ def main() -> None:  # noqa: PLR0915  one line for each argument of each call
             os.unlink(os.path.expanduser(arguments.archive))
     elif arguments.command == "python":
         answer = find_interpreter()
+    elif arguments.command == "budget":
+        answer = give_budget(arguments.run, arguments.seconds, arguments.stop_studio)
     elif arguments.command == "forget":
         operation_folder(arguments.operation)
         answer = {"forgotten": forget(arguments.operation)}

@@ -30,6 +30,7 @@ class OperationSpec:
         env: its variables besides the machine's.
         scratch: variables that get a private folder, which is removed at the end.
         timeout: seconds that it may take; None: no limit.
+        budget: for a job, the seconds that the run's budget pays for; None: no limit.
         bin: the folder of the machine's interpreter, which comes first on PATH; None: the machine's own PATH.
         pythonpath: folders from which its Python imports first.
         unpack: for a job, the (archive, SHA-256, destination) that are unpacked before.
@@ -43,6 +44,7 @@ class OperationSpec:
     env: Mapping[str, str] = field(default_factory=dict, repr=False)
     scratch: Sequence[str] = ()
     timeout: float | None = None
+    budget: float | None = None
     bin: str | None = None
     pythonpath: Sequence[str] = ()
     unpack: Sequence[tuple[str, str, str]] = ()
@@ -57,20 +59,27 @@ class OperationSpec:
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of a command; `exit_code` is negative for the signal that ended it; `peak_memory` is in bytes."""
+    """The end of a command; `exit_code` is negative for the signal that ended it; `peak_memory` is in bytes.
+
+    `over_budget`: it was ended because the run's budget does not pay for more.
+    """
 
     exit_code: int
     timed_out: bool
     stopped: bool
     seconds: float
     peak_memory: int
+    over_budget: bool = False
 
     @classmethod
     def from_agent(cls, result: Mapping[str, Any]) -> "Outcome":
         """Read a result of `agent.py`."""
         # Both times are of one machine's clock, so that their difference is a duration.
         seconds = result["ended"] - result["started"]
-        return cls(result["exit_code"], result["timed_out"], result["stopped"], seconds, result["peak_memory"])
+        over_budget = bool(result.get("over_budget"))
+        return cls(
+            result["exit_code"], result["timed_out"], result["stopped"], seconds, result["peak_memory"], over_budget
+        )
 
 
 def read_answer(output: str, code: int) -> dict[str, Any] | None:

@@ -4,6 +4,9 @@ import threading
 import time
 from collections.abc import Callable
 
+# The reason of a stop that a person asked for.
+STOPPED = "the run was stopped"
+
 
 class Cancelled(Exception):  # noqa: N818  not an error: the user's wish
     """The run was stopped while a step or a studio was being prepared."""
@@ -20,7 +23,7 @@ class Cancellation:
         # The seconds that stopped steps have to save their work.
         self.grace = 10.0
 
-    def drain(self, reason: str = "the run was stopped") -> None:
+    def drain(self, reason: str = STOPPED) -> None:
         """Request that no further step starts; the running steps go on to their end."""
         self.reason = self.reason or reason
         self._draining = True
@@ -30,7 +33,7 @@ class Cancellation:
         """Whether no step, and no further attempt at one, may start any more."""
         return self._draining or self._event.is_set()
 
-    def request(self, reason: str = "the run was stopped") -> None:
+    def request(self, reason: str = STOPPED) -> None:
         """Request that everything stops. Safe to repeat; the first reason stays. Not for signal handlers."""
         self.reason = self.reason or reason
         self._event.set()

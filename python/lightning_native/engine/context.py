@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from lightning_native.engine.budget import RunBudget
 from lightning_native.engine.cancellation import Cancellation
 from lightning_native.engine.plan import RunPlan, StepPlan
 from lightning_native.engine.planning.account_choice import AccountChoice, step_machines
@@ -58,6 +59,11 @@ class RunContext:
     def spending(self) -> Spending:
         """The costs of the run's machines."""
         return Spending(self.journal, self.cloud)
+
+    @cached_property
+    def budget(self) -> RunBudget:
+        """The dollars that the run may still cost."""
+        return RunBudget(self.plan, self.journal, self.cloud_name, self.spending)
 
     def operation_id(self, name: str, attempt: int) -> str:
         """Return the id of an attempt's operation, which is the same after a restart of the controller."""

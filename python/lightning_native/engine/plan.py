@@ -140,6 +140,7 @@ class RunPlan:
         machine_limits: the most steps at the same time for single machines, by the SDK's name.
         on_failure: the effect of a failed step on the others.
         timeout: seconds that the whole run may take; None: no limit.
+        budget: the most dollars that the whole run may cost; None: no limit.
         pending_timeout: seconds that a job may wait for a machine before the next of its step's machines is tried.
         keep_studios: whether studios created for the run are stopped and kept at its end rather than deleted:
             `on_failure` keeps those in which a step failed.
@@ -160,6 +161,7 @@ class RunPlan:
     machine_limits: tuple[tuple[str, int], ...] = ()
     on_failure: FailureMode = "continue"
     timeout: float | None = None
+    budget: float | None = None
     pending_timeout: float = 600.0
     keep_studios: KeepPolicy = "never"
     reuse_environments: bool = True

@@ -6,6 +6,8 @@ from lightning_native.agent_protocol import Outcome
 from lightning_native.engine.plan import StepPlan
 from lightning_native.engine.record.records import StepState
 
+OVER_BUDGET = "it has used the part of the run's budget that was left for it"
+
 
 @dataclass(frozen=True)
 class StepResult:
@@ -34,6 +36,8 @@ def result_of(step: StepPlan, outcome: Outcome, cost: float | None = None) -> St
     """Return the result of a step from the outcome of its command and its cost in dollars."""
     state: StepState = "failed"
     message = ""
+    if outcome.over_budget:
+        return StepResult("failed", outcome.exit_code, OVER_BUDGET, cost, outcome.seconds, is_final=True)
     if outcome.stopped:
         state, message = "stopped", "the step was stopped"
     elif outcome.timed_out:

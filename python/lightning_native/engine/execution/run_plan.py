@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from lightning_native.engine.cancellation import Cancellation, Cancelled
 from lightning_native.engine.context import RunContext
 from lightning_native.engine.execution.attempts import run_attempts
+from lightning_native.engine.execution.budget_watch import budget_watched
 from lightning_native.engine.execution.executor import execute
 from lightning_native.engine.leases import release_leases
 from lightning_native.engine.placements import PLACEMENTS
@@ -89,7 +90,8 @@ def run_plan(
         if plan.schedule:
             results, verdict = {}, _schedule(context, plan.schedule)
         else:
-            results = _run_steps(context, step_ended, on_start)
+            with budget_watched(context):
+                results = _run_steps(context, step_ended, on_start)
             verdict = _verdict(results, cancellation)
     except StaleControllerError:
         # The run's leases belong to the controller that has taken the run over.

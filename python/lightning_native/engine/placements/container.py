@@ -7,6 +7,7 @@ the specification stays as long as the pipeline, because Lightning starts a pipe
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from shlex import join as shell_join
 
@@ -88,9 +89,18 @@ class ContainerFolder:
 
 
 def container_job(
-    context: RunContext, step: StepPlan, image: ContainerImage, attempt: int, *, name: str, machine: str
+    context: RunContext,
+    step: StepPlan,
+    image: ContainerImage,
+    attempt: int,
+    *,
+    name: str,
+    machine: str,
+    budget: float | None = None,
 ) -> JobRequest:
     """Upload the agent and a step's specification to the drive, and return the request for the job that runs them.
+
+    `budget`: the seconds that the run's budget pays for.
 
     Raises:
         CloudError: an upload failed.
@@ -99,7 +109,7 @@ def container_job(
     context.journal.lease("folder", drive_folder(name))
     folder = ContainerFolder(context, name)
     folder.upload_agent(package=step.package)
-    sha256 = folder.upload(operation, folder.spec(step, operation).to_json())
+    sha256 = folder.upload(operation, replace(folder.spec(step, operation), budget=budget).to_json())
     arguments = (operation, "--spec-sha256", sha256, "--job-name", name)
     return folder.job(step, image, arguments, name=name, machine=machine)
 

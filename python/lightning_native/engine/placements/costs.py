@@ -2,9 +2,11 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
+from lightning_native.engine.budget import Share
 from lightning_native.engine.context import RunContext
 from lightning_native.engine.plan import StepPlan
 from lightning_native.engine.spending import PROVISION_SECONDS, Meter
@@ -15,6 +17,8 @@ from lightning_native.lightning.cloud import JobHandle
 # A cost was 0.0 for up to 85 s after the end, and rose for 3 min.
 _READ_SECONDS = 10.0
 _SETTLE_SECONDS = 300.0
+# A step that has not run before counts as long as others, or so many seconds.
+_ASSUMED_SECONDS = 60.0
 # A reported cost below this share of time and price is not all of it yet …
 _LEAST_SHARE = 0.95
 # … and one that agrees with it to this share is.
@@ -47,16 +51,43 @@ class JobCosts:
     costs of its step are corrected then.
     """
 
-    def __init__(self, context: RunContext, release: Callable[[StepPlan, str, JobHandle], object]) -> None:
+    def __init__(
+        self,
+        context: RunContext,
+        release: Callable[[StepPlan, str, JobHandle], object] = lambda _step, _name, _job: None,
+    ) -> None:
         """Measure the jobs of a run; `release` is called with each ended job that is not needed any more."""
         self._context = context
         self._release = release
         self._lock = threading.Lock()
         self._ended: dict[str, _Ended] = {}
+        self._shares: dict[str, Share] = {}
         self._kept: list[_Kept] = []
         self._reader: threading.Thread | None = None
         self._closing = threading.Event()
         self._second = 1.0 / context.cloud.clock_rate
+
+    def budgets(self, new: Sequence[tuple[StepPlan, str, str]]) -> list[float | None]:
+        """Return the seconds that the run's budget pays for, for each of some jobs that are submitted together.
+
+        `new`: the step, the job's name and the machine of each.
+        """
+        if not self._context.budget.is_limited:
+            return [None] * len(new)
+        shares = [self._share(step, machine) for step, _, machine in new]
+        with self._lock:
+            others = [share for name, share in self._shares.items() if name not in {name for _, name, _ in new}]
+            self._shares.update({name: share for (_, name, _), share in zip(new, shares, strict=True)})
+        return self._context.budget.seconds_of_jobs(shares, others)
+
+    def _share(self, step: StepPlan, machine: str) -> Share:
+        known = self._durations
+        seconds = known.get(step.name, sum(known.values()) / len(known) if known else _ASSUMED_SECONDS)
+        return Share(self._context.spending.price(machine, interruptible=step.interruptible), max(seconds, 1.0))
+
+    @cached_property
+    def _durations(self) -> dict[str, float]:
+        return self._context.journal.journal.step_durations(self._context.plan.name)
 
     def begun(self, step: StepPlan, name: str, job: JobHandle, machine: str, waited: float) -> None:
         """Record that a job runs, `waited` seconds after its submission; it is billed since somewhat earlier."""
@@ -89,6 +120,7 @@ class JobCosts:
             seconds is None or meter.by_time is None or abs(reported - meter.by_time) <= exact
         )
         with self._lock:
+            self._shares.pop(name, None)
             self._ended[name] = _Ended(meter, reported, settled)
         return meter.cost()
 

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from shlex import join as shell_join
 from typing import NamedTuple
@@ -163,7 +164,8 @@ class JobPlacement:
         answer: JobHandle | CloudError
         if step.image:
             self._context.journal.lease("job", name)
-            request = container_job(self._context, step, step.image, attempt, name=name, machine=machine)
+            (budget,) = self._costs.budgets([(step, name, machine)])
+            request = container_job(self._context, step, step.image, attempt, name=name, machine=machine, budget=budget)
             answer = self._context.cloud.run_job(request)
         else:
             template = self._templates.of(step, machine)
@@ -188,9 +190,10 @@ class JobPlacement:
         path = specification_path(bundle)
         file = f"{template.studio_name}:{path}"
         self._context.journal.lease("job", *(each.name for each in submissions), on_release="delete", file=file)
+        budgets = self._costs.budgets([(each.step, each.name, each.machine) for each in submissions])
         steps = {
-            operation: job_spec(self._context, each.step, operation, interpreter).to_json()
-            for operation, each in zip(operations, submissions, strict=True)
+            operation: replace(job_spec(self._context, each.step, operation, interpreter), budget=budget).to_json()
+            for operation, each, budget in zip(operations, submissions, budgets, strict=True)
         }
         sha256 = upload_specification(studio.upload, bundle, {"steps": steps})
 

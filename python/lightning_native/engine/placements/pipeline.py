@@ -10,6 +10,7 @@ from lightning_native.agent import COMMAND
 from lightning_native.agent_protocol import specification_path
 from lightning_native.engine.context import RunContext
 from lightning_native.engine.placements.container import ContainerFolder
+from lightning_native.engine.placements.costs import JobCosts
 from lightning_native.engine.placements.job import job_spec, step_machines
 from lightning_native.engine.plan import MAX_INTERRUPTIONS, StepPlan
 from lightning_native.engine.resource_names import drive_folder, pipeline_operation_id, pipeline_step_name
@@ -90,6 +91,9 @@ class PipelinePlan:
         }
         self._in_studios: dict[str, dict[str, dict[str, object]]] = {studio: {"steps": {}} for studio in self._studios}
         self._in_folders: dict[str, dict[str, dict[str, object]]] = {step: {"steps": {}} for step in self._folders}
+        # Shared once for all, because Lightning drives the pipeline.
+        known = JobCosts(context).budgets([(step, step.name, step_machines(context, step)[0]) for step in steps])
+        budgets = dict(zip(self._steps, known, strict=True))
         for step in steps:
             operation = pipeline_operation_id(name, step.name)
             folder = self._folders.get(step.name)
@@ -99,7 +103,8 @@ class PipelinePlan:
                 else job_spec(context, step, operation, studios[step.name].interpreter)
             )
             file = self._in_folders[step.name] if step.image else self._in_studios[self._studio_of[step.name]]
-            file["steps"][pipeline_step_name(step.name)] = replace(spec, retry=asdict(step.retry)).to_json()
+            spec = replace(spec, retry=asdict(step.retry), budget=budgets[step.name])
+            file["steps"][pipeline_step_name(step.name)] = spec.to_json()
         self._sha256 = {studio: specification_sha256(file) for studio, file in self._in_studios.items()}
         self._request = PipelineRequest(
             name,

@@ -197,7 +197,7 @@ class _Follower:
         self._stopping = False
         self._backoff = Backoff()
         # The pipeline has its jobs until the run's end.
-        self._costs = JobCosts(context, lambda _step, _name, _job: None)
+        self._costs = JobCosts(context)
 
     def run(self) -> None:
         """Settle every step, skipped ones only with `settle_skipped`.

@@ -13,6 +13,7 @@ from lightning_native.engine import retry
 from lightning_native.engine.cancellation import Cancelled
 from lightning_native.engine.context import RunContext
 from lightning_native.engine.placements.base import run_safely
+from lightning_native.engine.placements.studio_budget import StudioBudgets
 from lightning_native.engine.placements.studio_costs import StudioCosts
 from lightning_native.engine.plan import StepPlan
 from lightning_native.engine.planning.layout import StudioPlan, studio_layout
@@ -42,6 +43,7 @@ class StudioPlacement:
         self._studio_of = {step: studio for studio in self._studios for step in studio.plan.steps}
         self._operations: dict[str, Operation] = {}
         self._operations_lock = threading.Lock()
+        self._budgets = StudioBudgets(context)
 
     def prepare(self) -> None:
         """Start preparing the studios that several steps share, without waiting for them."""
@@ -65,6 +67,7 @@ class StudioPlacement:
         if studio.machine != asked_for:
             self._context.journal.step_preparing(step.name, attempt, studio.plan.name, studio.machine)
         machine_id = studio.machine_id
+        self._budgets.add(studio.plan.name, ready, ours=not studio.plan.keep)
         operation = ready.operation(self._context.operation_id(step.name, attempt))
         with self._operations_lock:
             self._operations[step.name] = operation
@@ -88,7 +91,7 @@ class StudioPlacement:
                 started=lambda: self._context.journal.step_running(step.name),
             )
             result = result_of(step, outcome)
-            if result.state != "failed" or outcome.timed_out:
+            if result.state != "failed" or outcome.timed_out or outcome.over_budget:
                 return result
             if not studio.was_restarted(machine_id, _RESTART_SECONDS if outcome.exit_code in _ENDED_BY_SIGNAL else 0):
                 return result
@@ -110,6 +113,7 @@ class StudioPlacement:
         """Release a studio as soon as its last step has ended."""
         studio = self._studio_of[step]
         if studio.step_ended(step):
+            self._budgets.remove(studio.plan.name)
             threading.Thread(target=studio.close, name=f"release {studio.plan.name}").start()
 
     def stop_running(self) -> None:
@@ -133,6 +137,7 @@ class StudioPlacement:
 
     def close(self) -> None:
         """Release every studio at once, also while it is in use."""
+        self._budgets.close()
         threads = [threading.Thread(target=studio.close) for studio in self._studios]
         for thread in threads:
             thread.start()

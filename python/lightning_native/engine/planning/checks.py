@@ -55,6 +55,8 @@ def check_plan(plan: RunPlan) -> None:
             raise PlanError(f"the limit for machine {machine} is {limit}; it must be at least 1")
     if plan.timeout is not None and plan.timeout <= 0:
         raise PlanError(f"the run's timeout is {plan.timeout} s; it must be positive")
+    if plan.budget is not None and not 0 < plan.budget < float("inf"):
+        raise PlanError(f"the run's budget is {plan.budget}; it is an amount of dollars above 0, such as 5.00")
     if plan.main_machine:
         canonical_machine(plan.main_machine)
     if plan.schedule:
@@ -75,6 +77,11 @@ def _check_limits_on_schedule(plan: RunPlan, schedule: Schedule) -> None:
     if plan.timeout is not None:
         raise PlanError(
             f"schedule {schedule.name!r} cannot keep the run's timeout of {plan.timeout} s: nobody watches its runs; "
+            "give the steps timeouts, which their jobs keep themselves"
+        )
+    if plan.budget is not None:
+        raise PlanError(
+            f"schedule {schedule.name!r} cannot keep the run's budget: nobody counts what its runs cost; "
             "give the steps timeouts, which their jobs keep themselves"
         )
     if plan.on_failure == "continue" and (plan.max_parallelism is not None or plan.machine_limits):

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from lightning_native.engine.cancellation import STOPPED
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.process.credentialed import start
 from lightning_native.engine.process.follow_logs import LogFollower
@@ -130,8 +131,12 @@ class ControllerProcess:
         if record.state == "failed":
             raise RunFailedError(f"{clean(record.message)}; the logs are in {self._folder.logs}")
         if record.state == "stopped":
-            by = "by Ctrl-C" if self._interrupted else "on request"
+            by = "by Ctrl-C" if self._interrupted else _why(record.message)
             raise RunStoppedError(f"run {self._plan.run_id} was stopped {by}; none of its studios is left")
+
+
+def _why(message: str) -> str:
+    return "on request" if message in ("", STOPPED) else f"because {clean(message)}"
 
 
 @contextmanager
