@@ -27,6 +27,7 @@ COMMANDS = {
     "run": "run a workflow file on Lightning",
     "job": "run, convert, extract, plan, watch and list jobs as Oracle ADS describes them",
     "runs": "list, show, follow, stop and resume runs",
+    "budget": "limit what runs may cost in a month",
     "schedules": "list, change, pause and delete what Lightning runs again and again",
     "environments": "list and delete the template studios that runs start from",
     "gc": "release what dead runs left over",

@@ -7,23 +7,26 @@ from typing import Any
 
 from lightning_native import select_files
 from lightning_native.cli.options.workflow_file import (
+    BOOT_SECONDS,
+    PREPARE_SECONDS,
+    Money,
     add_workflow_arguments,
+    check_money,
+    expected_cost,
     python_difference,
+    read_money,
     read_offers,
     read_workflow,
 )
 from lightning_native.cli.text.table import format_table
 from lightning_native.cli.text.units import human_dollars, human_seconds
-from lightning_native.engine.planning.estimate import Estimate, estimate
+from lightning_native.engine.planning.budget_check import balance_warning
+from lightning_native.engine.planning.estimate import Estimate
 from lightning_native.engine.planning.machine_choice import MachineOffer
-from lightning_native.engine.record.journal import Journal
 from lightning_native.errors import CloudError, CredentialsError
 from lightning_native.workflow.loader import Workflow, resolve_machines
 
 EXAMPLE = "lightning-native plan workflow.yaml --local"
-
-_PREPARE_SECONDS = 60.0
-_BOOT_SECONDS = 30.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,16 +35,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--prepare-seconds",
         type=float,
-        default=_PREPARE_SECONDS,
+        default=PREPARE_SECONDS,
         metavar="S",
-        help=f"what setting up an environment takes; 0 if it is there already (default: {_PREPARE_SECONDS:g})",
+        help=f"what setting up an environment takes; 0 if it is there already (default: {PREPARE_SECONDS:g})",
     )
     parser.add_argument(
         "--boot-seconds",
         type=float,
-        default=_BOOT_SECONDS,
+        default=BOOT_SECONDS,
         metavar="S",
-        help=f"what a machine takes to start, where the price list does not say (default: {_BOOT_SECONDS:g})",
+        help=f"what a machine takes to start, where the price list does not say (default: {BOOT_SECONDS:g})",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
 
@@ -54,22 +57,17 @@ def run(args: argparse.Namespace) -> int:
     requests = workflow.requests
     if offers:
         workflow = resolve_machines(workflow, offers)
-    with Journal() as journal:
-        durations = journal.step_durations(workflow.plan.name)
-    result = estimate(
-        workflow.plan,
-        durations=durations,
-        offers=offers,
-        prepare_seconds=args.prepare_seconds,
-        boot_seconds=args.boot_seconds,
-    )
+    result = expected_cost(workflow.plan, offers, prepare_seconds=args.prepare_seconds, boot_seconds=args.boot_seconds)
     notes = [*([no_prices] if no_prices else []), *workflow.warnings, *_notes(result, prices=bool(offers))]
     notes += filter(None, [python_difference(workflow.plan, local=args.local)])
     requested = {step: str(request) for step, request in requests.items()}
+    money = read_money(local=args.local) if offers else Money()
+    notes += filter(None, [balance_warning(money.balance, result)])
     if args.json:
         print(json.dumps(_described(workflow, result, files, requested, notes), indent=1))
     else:
         print(_shown(workflow, result, files, requested, notes))
+    check_money(workflow.plan, result, money)
     return 0
 
 
@@ -119,6 +117,7 @@ def _described(
         "placement": plan.placement,
         "root": str(workflow.root),
         "files": files,
+        "budget": plan.budget,
         **asdict(result),
         "steps": steps,
         "notes": notes,
@@ -150,6 +149,8 @@ def _shown(workflow: Workflow, result: Estimate, files: int, requested: dict[str
         f"up to {result.most_at_once} at once; {files} files from {workflow.root}"
     )
     ending = f"about {human_seconds(result.makespan)} {total}; the longest path is {' → '.join(result.critical_path)}"
+    if plan.budget is not None:
+        ending += f"; its budget is {human_dollars(plan.budget)}"
     lines = [headline, "", format_table(rows, right=(2, 3, 4, 5)), "", ending, *notes]
     return "\n".join(lines)
 

@@ -8,14 +8,19 @@ import sys
 import time
 
 from lightning_native.cli.options.workflow_file import (
+    Money,
     add_workflow_arguments,
+    check_money,
+    expected_cost,
     python_difference,
+    read_money,
     read_offers,
     read_workflow,
 )
 from lightning_native.cli.text.table import format_table
 from lightning_native.cli.text.units import human_bytes
 from lightning_native.engine.process.controller_process import ControllerProcess
+from lightning_native.engine.record.budgets import has_monthly_budgets
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.records import RunRecord, StepRecord
 from lightning_native.engine.record.run_folder import RunFolder
@@ -42,8 +47,12 @@ def run(args: argparse.Namespace) -> int:
     environ = {} if args.local else Credentials.from_environment(os.environ).environ()
     if difference := python_difference(workflow.plan, local=args.local):
         print(f"warning: {difference}", file=sys.stderr)
-    if workflow.needs_offers:
-        workflow = resolve_machines(workflow, read_offers(local=args.local))
+    money = read_money(local=args.local) if _may_be_limited(workflow) else Money()
+    if workflow.needs_offers or workflow.plan.budget is not None or money.monthly_left is not None:
+        offers = read_offers(local=args.local)
+        workflow = resolve_machines(workflow, offers)
+        if warning := check_money(workflow.plan, expected_cost(workflow.plan, offers), money):
+            print(f"warning: {warning}", file=sys.stderr)
     controller = _start(workflow, environ, args)
     run_id = workflow.plan.run_id
     if args.detach:
@@ -70,6 +79,14 @@ def run(args: argparse.Namespace) -> int:
         print(f"error: {message}", file=sys.stderr)
     print(f"see it again with: lightning-native runs show {run_id[:12]}", file=sys.stderr)
     return 1 if message else 0
+
+
+def _may_be_limited(workflow: Workflow) -> bool:
+    """Return whether the run has a budget, or any teamspace of this home has."""
+    if workflow.plan.budget is not None:
+        return True
+    with Journal() as journal:
+        return has_monthly_budgets(journal)
 
 
 def _start(workflow: Workflow, environ: dict[str, str], args: argparse.Namespace) -> ControllerProcess:

@@ -202,6 +202,7 @@ class _Loader:
             ),
             on_failure=described.on_failure,
             timeout=described.timeout,
+            budget=described.budget,
             placement=described.placement,
             pending_timeout=described.pending_timeout,
             schedule=self._schedule(),

@@ -258,6 +258,7 @@ class WorkflowDocument(_Model):
     machine_limits: dict[Text, Annotated[Count, Field(ge=1)]] = {}
     on_failure: FailureMode = "continue"
     timeout: Limit | None = None
+    budget: Annotated[Number, Field(gt=0)] | None = None
     pending_timeout: Limit = 600.0
     schedule: ScheduleDocument | None = None
     env: Environment = {}

@@ -131,6 +131,11 @@ class LightningNativeOrchestratorSettings(LightningNativeStepSettings):
         default=None, description="The most steps at the same time for single machines, such as {'H100': 2}."
     )
     run_timeout: float | None = Field(default=None, gt=0, description="Seconds the whole run may take.")
+    budget: float | None = Field(
+        default=None,
+        gt=0,
+        description="The most dollars that the whole run may cost; then it is stopped. Refused if more is expected.",
+    )
     timezone: str = Field(default="UTC", description="Time zone of a schedule's cron expression.")
     runtime: dict[str, Any] | None = Field(
         default=None,

@@ -2,21 +2,30 @@
 
 import argparse
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import get_args
 
 from lightning_native.cli.options.cloud import add_cloud_option, chosen_cloud
 from lightning_native.emulator import read_environ
 from lightning_native.engine.plan import RunPlan
+from lightning_native.engine.planning.budget_check import balance_warning, check_budget
 from lightning_native.engine.planning.checks import check_plan
+from lightning_native.engine.planning.estimate import Estimate, estimate
 from lightning_native.engine.planning.machine_choice import MachineOffer
 from lightning_native.engine.process.credentialed import controller_environment
+from lightning_native.engine.record.budgets import month_begin, monthly_budget
+from lightning_native.engine.record.costs import spent_since
+from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.studios.interpreter import difference_at_submission
+from lightning_native.errors import CloudError
 from lightning_native.jobs.step import step_command
 from lightning_native.lightning.local import default_root
 from lightning_native.placement import PlacementName
 from lightning_native.workflow.loader import Workflow, load_workflow
+
+PREPARE_SECONDS = 60.0
+BOOT_SECONDS = 30.0
 
 
 def add_workflow_arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +34,7 @@ def add_workflow_arguments(parser: argparse.ArgumentParser) -> None:
     add_cloud_option(parser)
     parser.add_argument("--placement", choices=get_args(PlacementName), help="instead of the file's")
     parser.add_argument("--max-parallelism", type=_positive, metavar="N", help="instead of the file's")
+    parser.add_argument("--budget", type=_dollars, metavar="DOLLARS", help="instead of the file's")
 
 
 def read_workflow(args: argparse.Namespace) -> Workflow:
@@ -38,6 +48,7 @@ def read_workflow(args: argparse.Namespace) -> Workflow:
         workflow.plan,
         placement=args.placement or workflow.plan.placement,
         max_parallelism=args.max_parallelism or workflow.plan.max_parallelism,
+        budget=args.budget or workflow.plan.budget,
     )
     check_plan(plan)
     return replace(workflow, plan=plan)
@@ -72,6 +83,67 @@ def python_difference(plan: RunPlan, *, local: bool) -> str:
         # No cloud runs yet; it will be started with this process's Python.
         return ""
     return difference_at_submission(plan, controller_environment({**environ, "LIGHTNING_NATIVE_CLOUD_ROOT": str(root)}))
+
+
+@dataclass(frozen=True)
+class Money:
+    """What limits the cost of a run: the account's balance, and what is left of the teamspace's monthly budget."""
+
+    balance: float | None = None
+    monthly_left: float | None = None
+
+
+def read_money(*, local: bool) -> Money:
+    """Read what limits the cost of a run on the cloud that the command line names.
+
+    Raises:
+        CredentialsError: credentials are missing.
+        LightningNativeError: lightning-sdk is not installed.
+    """
+    with chosen_cloud(local=local), Journal() as journal:
+        from lightning_native.lightning.session import cloud_name, connect
+
+        cloud = cloud_name()
+        monthly = monthly_budget(journal, cloud)
+        left = None if monthly is None else monthly - spent_since(journal, cloud, month_begin())
+        try:
+            return Money(connect().balance(), left)
+        except CloudError:
+            # The balance is a warning only.
+            return Money(None, left)
+
+
+def check_money(plan: RunPlan, expected: Estimate, money: Money) -> str:
+    """Refuse a run that is expected to cost more than its budget, and return a warning about the balance.
+
+    Raises:
+        PlanError: the run is, or more than is left of the teamspace's budget.
+    """
+    check_budget(plan.budget, expected)
+    check_budget(money.monthly_left, expected, whose="what is left of the teamspace's budget for this month,")
+    return balance_warning(money.balance, expected)
+
+
+def expected_cost(
+    plan: RunPlan,
+    offers: list[MachineOffer],
+    *,
+    prepare_seconds: float = PREPARE_SECONDS,
+    boot_seconds: float = BOOT_SECONDS,
+) -> Estimate:
+    """Return the estimate of a run, with the durations of earlier ones."""
+    with Journal() as journal:
+        durations = journal.step_durations(plan.name)
+    return estimate(
+        plan, durations=durations, offers=offers, prepare_seconds=prepare_seconds, boot_seconds=boot_seconds
+    )
+
+
+def _dollars(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError(text)
+    return value
 
 
 def _positive(text: str) -> int:

@@ -16,6 +16,11 @@ def monthly_budget(journal: "Journal", cloud: str) -> float | None:
     return float(rows[0]["value"]) if rows else None
 
 
+def has_monthly_budgets(journal: "Journal") -> bool:
+    """Return whether any teamspace has a budget."""
+    return bool(journal.query("SELECT 1 FROM facts WHERE substr(name, 1, ?) = ?", (len(_FACT), _FACT)))
+
+
 def set_monthly_budget(journal: "Journal", cloud: str, dollars: float) -> None:
     """Record the budget of a teamspace."""
     with journal.transaction() as connection:

@@ -101,6 +101,7 @@ def compile_pipeline(
         machine_limits=tuple((settings.machine_limits or {}).items()),
         on_failure=FAILURE_MODES[configuration.execution_mode],
         timeout=settings.run_timeout,
+        budget=settings.budget,
     )
     check_plan(plan)
     schedule = snapshot.schedule
@@ -176,6 +177,11 @@ def check_dynamic(orchestrator: "ContainerizedOrchestrator", snapshot: "Pipeline
     Raises:
         PlanError: names the setting and the remedy.
     """
+    if orchestrator_settings(orchestrator, snapshot).budget is not None:
+        raise PlanError(
+            "a dynamic pipeline cannot keep a budget, because each of its isolated steps is a run of its own; limit "
+            "the teamspace with: lightning-native budget set 50/month"
+        )
     if orchestrator_settings(orchestrator, snapshot).packaging != "image":
         check_docker_settings("of the pipeline itself", snapshot.pipeline_configuration.docker_settings)
     for name, step in snapshot.step_configurations.items():

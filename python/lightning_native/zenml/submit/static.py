@@ -9,7 +9,8 @@ from zenml.metadata.metadata_types import Uri
 from zenml.orchestrators import SubmissionResult
 
 from lightning_native.engine.plan import RunPlan
-from lightning_native.engine.planning.estimate import estimate
+from lightning_native.engine.planning.budget_check import check_budget
+from lightning_native.engine.planning.estimate import Estimate, estimate
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.errors import CloudError
@@ -68,6 +69,8 @@ def submit_static(
         warn_of_python(run.plan, context.environ)
         if snapshot.schedule:
             return submit_schedule(orchestrator, settings, run, snapshot.schedule, context.environ)
+        expected = _estimate(run.plan, context)
+        check_budget(run.plan.budget, expected)
         if settings.synchronous:
             report = write_folder(folder, run)
         else:
@@ -85,7 +88,7 @@ def submit_static(
         if report is not None:
             logger.info("Packed %d files (%.1f MB) of %s.", report.files, report.bytes_out / 1e6, run.plan.name)
         announce(placeholder_run, run_id)
-        metadata = run_metadata(run.plan, folder, report, context.environ, _estimated_cost(run.plan, context))
+        metadata = run_metadata(run.plan, folder, report, context.environ, expected.total_cost)
         if settings.synchronous:
             process = drive(orchestrator, settings, folder, pipeline_run)
             logger.info("Run %s is driven by process %d; its logs are in %s.", run_id, process.pid, folder.path)
@@ -101,8 +104,8 @@ def submit_static(
         return SubmissionResult(metadata=metadata)
 
 
-def _estimated_cost(plan: RunPlan, context: CompilerContext) -> float | None:
-    """Return the dollars that a run is expected to cost; None when a machine has no price."""
+def _estimate(plan: RunPlan, context: CompilerContext) -> Estimate:
+    """Return what a run is expected to take and to cost."""
     try:
         offers = context.price_list()
     except CloudError as error:
@@ -112,4 +115,4 @@ def _estimated_cost(plan: RunPlan, context: CompilerContext) -> float | None:
         durations = journal.step_durations(plan.name)
     return estimate(
         plan, durations=durations, offers=offers, prepare_seconds=_PREPARE_SECONDS, boot_seconds=_BOOT_SECONDS
-    ).total_cost
+    )
