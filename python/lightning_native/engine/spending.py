@@ -107,14 +107,21 @@ class Spending:
         self._known = {(record.kind, record.name): record for record in costs_of(journal.journal, journal.run_id)}
 
     def meter(
-        self, kind: BilledKind, name: str, machine: str, *, step: str | None = None, interruptible: bool = False
+        self,
+        kind: BilledKind,
+        name: str,
+        machine: str,
+        *,
+        step: str | None = None,
+        interruptible: bool = False,
+        account: str | None = None,
     ) -> Meter:
         """Return the meter of a studio's or job's machine; one that an earlier controller began goes on."""
         with self._lock:
             found = self._meters.get((kind, name))
         if found is not None and found.machine == machine:
             return found
-        hourly = self._hourly(machine, interruptible=interruptible)
+        hourly = self._hourly(machine, account, interruptible=interruptible)
         with self._lock:
             if found is not None:
                 found.move(machine, hourly)
@@ -127,18 +134,18 @@ class Spending:
                 self._meters[kind, name] = Meter(record, self._cloud.clock_rate, self._journal.cost)
             return self._meters[kind, name]
 
-    def _hourly(self, machine: str, *, interruptible: bool) -> float | None:
+    def _hourly(self, machine: str, account: str | None, *, interruptible: bool) -> float | None:
         """Return dollars for an hour of this computer's clock."""
         try:
-            hourly = self._cloud.hourly_cost(machine, interruptible=interruptible)
+            hourly = self._cloud.hourly_cost(machine, account, interruptible=interruptible)
         except LightningNativeError:
             # An unknown price must not fail a step.
             return None
         return None if hourly is None else hourly * self._cloud.clock_rate
 
-    def price(self, machine: str, *, interruptible: bool = False) -> float:
+    def price(self, machine: str, *, interruptible: bool = False, account: str | None = None) -> float:
         """Return the dollars for each second of this computer's clock; none without a price."""
-        return (self._hourly(machine, interruptible=interruptible) or 0.0) / 3600
+        return (self._hourly(machine, account, interruptible=interruptible) or 0.0) / 3600
 
     @property
     def clock_rate(self) -> float:

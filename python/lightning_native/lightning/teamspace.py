@@ -17,7 +17,6 @@ from lightning_native.lightning.machine_python import machine_python
 from lightning_native.lightning.machines import canonical_machine
 from lightning_native.lightning.offers import MachineOffer, best_offer, default_account, fetch_offers
 from lightning_native.lightning.sdk.internals import (
-    account_balance,
     believe_list,
     drive_client,
     share_log_client,

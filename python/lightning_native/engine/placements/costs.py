@@ -83,7 +83,9 @@ class JobCosts:
     def _share(self, step: StepPlan, machine: str) -> Share:
         known = self._durations
         seconds = known.get(step.name, sum(known.values()) / len(known) if known else _ASSUMED_SECONDS)
-        return Share(self._context.spending.price(machine, interruptible=step.interruptible), max(seconds, 1.0))
+        account = self._context.account_of(step, machine)
+        price = self._context.spending.price(machine, interruptible=step.interruptible, account=account)
+        return Share(price, max(seconds, 1.0))
 
     @cached_property
     def _durations(self) -> dict[str, float]:
@@ -125,8 +127,10 @@ class JobCosts:
         return meter.cost()
 
     def _meter(self, step: StepPlan, name: str, machine: str) -> Meter:
-        spending = self._context.spending
-        return spending.meter("job", name, machine, step=step.name, interruptible=step.interruptible)
+        account = self._context.account_of(step, machine)
+        return self._context.spending.meter(
+            "job", name, machine, step=step.name, interruptible=step.interruptible, account=account
+        )
 
     def settle(self, step: StepPlan, name: str, job: JobHandle) -> None:
         """Release the job of an ended step when its cost has settled, without waiting for that."""

@@ -265,7 +265,7 @@ class _RunStudio:
         """Start the studio on the first of its machines that is available, and return it."""
         if self.plan.keep and self.plan.machines:
             self._check_machine(handle, self.plan.machines[0])
-        self.costs.begin(self.plan.machines[0] if self.plan.machines else DEFAULT_MACHINE)
+        self.costs.begin(self.plan.machines[0] if self.plan.machines else DEFAULT_MACHINE, self.account)
         if not self.plan.machines:
             handle.start(None)
             return handle
@@ -279,7 +279,8 @@ class _RunStudio:
                 if machine == self.plan.machines[-1]:
                     raise
                 self._context.journal.event(f"studio {self.plan.name}: {error}; trying the next machine")
-                self.costs.begin(self.plan.machines[self.plan.machines.index(machine) + 1])
+                following = self.plan.machines[self.plan.machines.index(machine) + 1]
+                self.costs.begin(following, self._account_of(following))
                 continue
             self.machine = machine
             return handle

@@ -22,9 +22,9 @@ class StudioCosts:
         self._idle = 0.0
         self._last: str | None = None
 
-    def begin(self, machine: str) -> None:
-        """Record that a machine is requested."""
-        meter = self._context.spending.meter("studio", self._name, machine, step=self._step)
+    def begin(self, machine: str, account: str | None = None) -> None:
+        """Record that a machine is requested on a cloud account; None: the default one."""
+        meter = self._context.spending.meter("studio", self._name, machine, step=self._step, account=account)
         with self._lock:
             if self._meter is None:
                 # Earlier machines, also those of a dead controller, have their place in its steps' costs.
