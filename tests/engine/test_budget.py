@@ -10,7 +10,7 @@ from tests.support.runner import Runner
 from tests.support.servers.strict_cloud import StrictCloud
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.engine.plan import StepPlan
+from lightning_native.engine.plan import Retry, StepPlan
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.placement import PlacementName
@@ -102,3 +102,35 @@ def test_a_run_ends_at_its_budget_without_its_controller(
     assert spent(cloud) - before <= BUDGET * 1.05
     with Journal() as journal:
         assert journal.open_leases() == []
+
+
+@pytest.mark.parametrize("placement", ["job", "studio"])
+def test_a_run_out_of_funds_repeats_nothing_and_goes_on_after_a_top_up(
+    runner: Runner, cloud: LocalCloud, placement: PlacementName
+) -> None:
+    mark = runner.results / "topped-up"
+    script = f"echo x >> {runner.results}/tries; [ -e {mark} ] || sleep 100000"
+    done = StepPlan("done", ("sh", "-c", f"echo x >> {runner.results}/done"))
+    long = StepPlan("long", ("sh", "-c", script), upstream=("done",), interruptible=placement == "job", retry=Retry(2))
+    after = StepPlan("after", ("sh", "-c", f"echo $KEY >> {runner.results}/after"), upstream=("long",))
+    folder = runner.make(placement, done, long, after, variables={"after": {"KEY": "kept"}})
+    controller = runner.start(folder)
+    runner.wait_for("tries")
+    fault = cloud.faults.add("out-of-funds")
+    try:
+        assert controller.wait(300) == 1
+        assert runner.states(folder)["long"] == "failed"
+        assert "out of funds" in message(folder)
+        assert "USER_STOP_WORKLOAD_REASON_OUT_OF_FUNDS" in message(folder)
+        # Nothing starts as long as there is no money, and one refusal is enough.
+        assert runner.drive(folder) == 1
+        assert "insufficient balance" in message(folder)
+    finally:
+        cloud.faults.remove(fault.id)
+    mark.touch()
+    assert runner.drive(folder) == 0
+    assert runner.states(folder) == dict.fromkeys(("done", "long", "after"), "succeeded")
+    assert (runner.lines("done"), runner.lines("tries"), runner.lines("after")) == (["x"], ["x", "x"], ["kept"])
+    with Journal() as journal:
+        assert journal.open_leases() == []
+    assert not folder.has_secrets()

@@ -17,6 +17,7 @@ from lightning_native.lightning.machine_python import machine_python
 from lightning_native.lightning.machines import canonical_machine
 from lightning_native.lightning.offers import MachineOffer, best_offer, default_account, fetch_offers
 from lightning_native.lightning.sdk.internals import (
+    account_balance,
     believe_list,
     drive_client,
     share_log_client,
@@ -183,6 +184,11 @@ class LightningCloud:
             offers, name, interruptible=interruptible
         )
         return None if offer is None else offer.cost(interruptible=interruptible)
+
+    def balance(self) -> float | None:
+        """Return the dollars that are left, as Lightning tells, which is not reliable; None if it does not."""
+        with cloud_errors("read the balance"):
+            return account_balance(self._teamspace)
 
     def find_jobs(self, name: str) -> list[LightningJob]:
         """Return the jobs submitted under a name: none, one, or more if a submission was delivered twice."""

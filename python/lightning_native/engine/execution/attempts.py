@@ -23,6 +23,7 @@ def run_attempts(
     run_attempt: Callable[[StepPlan, int], StepResult],
     journal: RunJournal,
     cancellation: Cancellation,
+    cost: float | None = None,
 ) -> StepResult:
     """Run a step until it succeeds, is stopped, or may not be tried again, and return its last result.
 
@@ -32,9 +33,9 @@ def run_attempts(
         run_attempt: runs one attempt to its end; never raises.
         journal: records new attempts.
         cancellation: ends the wait between attempts.
+        cost: the dollars of earlier attempts.
     """
     attempt, failures, interruptions = first_attempt, first_attempt - 1, 0
-    cost: float | None = None
     while True:
         result = run_attempt(step, attempt)
         if result.cost is not None:

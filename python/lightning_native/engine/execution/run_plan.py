@@ -13,6 +13,7 @@ from lightning_native.engine.execution.executor import execute
 from lightning_native.engine.leases import release_leases
 from lightning_native.engine.placements import PLACEMENTS
 from lightning_native.engine.placements.base import Placement, Results, Settle
+from lightning_native.engine.placements.job_end import is_about_funds
 from lightning_native.engine.plan import RunPlan, Schedule, StepPlan
 from lightning_native.engine.planning.checks import check_plan
 from lightning_native.engine.record.journal import Journal
@@ -83,6 +84,8 @@ def run_plan(
     check_plan(plan)
     steps = [] if plan.schedule else [step.name for step in plan.steps]
     run_journal = journal.drive(plan.run_id, plan.name, cloud_name, os.getpid(), steps)
+    if run_journal.reopen(is_about_funds):
+        run_journal.event("the run goes on after it was out of funds")
     context = RunContext(plan, cloud, cloud_name, run_journal, folder, folder.variables(), cancellation)
     report_difference(context)
     alarm = _alarm(plan, cancellation)
@@ -103,7 +106,9 @@ def run_plan(
         alarm.cancel()
     left = release_leases(run_journal, cloud)
     context.spending.close()
-    folder.discard_secrets()
+    if not any(result.state == "failed" and is_about_funds(result.message) for result in results.values()):
+        # After a top-up, `runs resume` needs them.
+        folder.discard_secrets()
     state, message = verdict
     if left:
         message = f"{message}; not released: {', '.join(left)} (release them with: lightning-native gc)".lstrip("; ")
@@ -184,6 +189,7 @@ def _execute(
             run_attempt=placement.run_attempt,
             journal=context.journal,
             cancellation=context.cancellation,
+            cost=before[step.name].cost,
         )
 
     try:

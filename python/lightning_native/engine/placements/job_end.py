@@ -31,13 +31,19 @@ class Verdict(NamedTuple):
         )
 
 
-def verdict_of(state: JobState, end: JobEnd, *, interruptible: bool) -> Verdict:
-    """Return the meaning of a job's end that its agent has not reported, and that this run has not asked for.
+def is_about_funds(message: str) -> bool:
+    """Return whether a reason is that the account has no money."""
+    return bool(_FUNDS.search(message))
+
+
+def verdict_of(state: JobState, end: JobEnd, *, interruptible: bool, what: str = "job") -> Verdict:
+    """Return the meaning of a job's or studio's end that its agent has not reported, and that this run did not ask for.
 
     Args:
         state: the job's final state, or `running` while its machine is being interrupted.
         end: the words of Lightning.
         interruptible: whether the step asked for an interruptible machine.
+        what: `job` or `studio`.
     """
     words = f" (Lightning: {end.message})" if end.message else ""
     if _FUNDS.search(end.message):
@@ -48,9 +54,9 @@ def verdict_of(state: JobState, end: JobEnd, *, interruptible: bool) -> Verdict:
     if end.interrupted or untold or (interruptible and _INTERRUPTED.search(end.message)):
         return Verdict(f"its machine was interrupted{words}", interrupted=interruptible)
     if _PLAN.search(end.message):
-        return Verdict(f"the account's plan does not allow its job{words}", is_final=True)
+        return Verdict(f"the account's plan does not allow its {what}{words}", is_final=True)
     if state == "stopped":
-        return Verdict(f"its job was stopped at Lightning, and not by this run{words}", state="stopped")
+        return Verdict(f"its {what} was stopped at Lightning, and not by this run{words}", state="stopped")
     if end.has_begun is False:
-        return Verdict(f"its job ended before it began{words}")
-    return Verdict(f"its job ended without a result{words}")
+        return Verdict(f"its {what} ended before it began{words}")
+    return Verdict(f"its {what} ended without a result{words}")

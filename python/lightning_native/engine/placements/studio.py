@@ -13,6 +13,7 @@ from lightning_native.engine import retry
 from lightning_native.engine.cancellation import Cancelled
 from lightning_native.engine.context import RunContext
 from lightning_native.engine.placements.base import run_safely
+from lightning_native.engine.placements.job_end import Verdict, verdict_of
 from lightning_native.engine.placements.studio_budget import StudioBudgets
 from lightning_native.engine.placements.studio_costs import StudioCosts
 from lightning_native.engine.plan import StepPlan
@@ -26,7 +27,7 @@ from lightning_native.engine.studios.setup import ReadyStudio, set_up
 from lightning_native.engine.studios.sharing import is_used_by_others, join, leave
 from lightning_native.engine.studios.single_flight import SingleFlight
 from lightning_native.errors import CloudError, OutOfCapacityError, RefusedError
-from lightning_native.lightning.cloud import StudioHandle
+from lightning_native.lightning.cloud import JobEnd, StudioHandle
 
 # A command that a machine's end has ended may be reported before the studio has its next machine.
 _ENDED_BY_SIGNAL = (-signal.SIGTERM, -signal.SIGKILL, 128 + signal.SIGTERM, 128 + signal.SIGKILL)
@@ -59,6 +60,28 @@ class StudioPlacement:
         return replace(result, cost=costs.leave(step.name))
 
     def _run_in_studio(self, step: StepPlan, attempt: int) -> StepResult:
+        try:
+            result = self._run_command(step, attempt)
+        except RefusedError:
+            raise
+        except CloudError:
+            verdict = self._verdict(step)
+            if verdict is None:
+                raise
+            return verdict.result(None, None)
+        # A stop that this run has not asked for is Lightning's, or a person's there.
+        verdict = self._verdict(step) if result.state == "stopped" else None
+        return verdict.result(result.exit_code, None) if verdict else result
+
+    def _verdict(self, step: StepPlan) -> Verdict | None:
+        """Return the meaning of the end of a step's studio; None if it runs, or nobody has said why it does not."""
+        studio = self._studio_of[step.name]
+        if self._context.cancellation.requested or step.name in self._context.abandoned:
+            return None
+        message = studio.end_message()
+        return verdict_of("stopped", JobEnd(message), interruptible=False, what="studio") if message else None
+
+    def _run_command(self, step: StepPlan, attempt: int) -> StepResult:
         studio = self._studio_of[step.name]
         asked_for = studio.machine
         self._context.journal.step_preparing(step.name, attempt, studio.plan.name, asked_for)
@@ -260,6 +283,13 @@ class _RunStudio:
             if time.monotonic() > deadline or self._context.cancellation.requested:
                 return False
             time.sleep(_POLL_SECONDS)
+
+    def end_message(self) -> str:
+        """Return Lightning's words about the end of the studio; empty if it runs, or without any."""
+        try:
+            return "" if self._handle is None or self._handle.is_up() else self._handle.message()
+        except CloudError:
+            return ""
 
     def _start(self, handle: StudioHandle) -> StudioHandle:
         """Start the studio on the first of its machines that is available, and return it."""

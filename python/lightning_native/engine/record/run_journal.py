@@ -1,6 +1,7 @@
 """The part of the journal that one controller writes: its own run, until another controller takes the run over."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -50,6 +51,34 @@ class RunJournal:
                 (state, time.time(), message, self.run_id),
             )
             connection.execute("DELETE FROM uses WHERE run_id = ?", (self.run_id,))
+
+    def reopen(self, is_resumable: Callable[[str], bool]) -> bool:
+        """Let a run that ended because of a passing reason go on, and return whether it does.
+
+        `is_resumable` tells that of the message of a failed step. Its next attempt follows, and steps that did not run
+        because of it are open again.
+        """
+        failed = [
+            step.name
+            for step in self.journal.steps(self.run_id)
+            if step.state == "failed" and is_resumable(step.message)
+        ]
+        record = self.journal.run(self.run_id)
+        if record is None or record.state == "running" or not failed:
+            return False
+        names = ", ".join("?" for _ in failed)
+        with self.journal.transaction() as connection:
+            self._check()
+            connection.execute(
+                "UPDATE steps SET state = 'pending', attempt = attempt + (place IS NOT NULL), started = NULL, "
+                "ended = NULL, exit_code = NULL, message = '' "
+                f"WHERE run_id = ? AND (name IN ({names}) OR state IN ('stopped', 'skipped'))",
+                (self.run_id, *failed),
+            )
+            connection.execute(
+                "UPDATE runs SET state = 'running', ended = NULL, message = '' WHERE run_id = ?", (self.run_id,)
+            )
+        return True
 
     def step_preparing(self, step: str, attempt: int, place: str, machine: str | None) -> None:
         """Record that an attempt at a step waits for its studio or job."""
