@@ -8,17 +8,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import yaml
 
 from lightning_native import select_files
 from lightning_native.cli.options.cloud import add_cloud_option, chosen_cloud
+from lightning_native.cli.options.dollars import dollars
 from lightning_native.cli.text.table import format_table
 from lightning_native.cli.text.units import human_bytes, human_dollars
 from lightning_native.errors import JobError
 from lightning_native.jobs import Job, Lightning, lightning, load_job, oci
+from lightning_native.jobs.budget import JobBudget
 from lightning_native.jobs.code import PackedCode, check_source, local_path
 from lightning_native.jobs.lightning import LightningJobSpec, Substitutes
 from lightning_native.jobs.submission import JobResult, find_job, follow, new_name, submit
@@ -54,6 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         command.add_argument(
             "--secret", action="append", default=[], metavar="OCID=NAME", help="the teamspace's secret for a vault's"
         )
+    for command in (run_, plan):
+        command.add_argument("--budget", type=dollars, metavar="DOLLARS", help="the most that the job may cost")
     for command in (extract, watch):
         command.add_argument("name", metavar="NAME", help="a job's name, or the beginning of one before a -")
     add_cloud_option(run_, extract, watch, listing)
@@ -76,8 +81,12 @@ def _read(path: Path) -> Job:
         raise JobError(f"{path}: {' '.join(str(error).split())}") from error
 
 
-def _translated(args: argparse.Namespace, job: Job, name: str | None = None) -> LightningJobSpec:
+def _translated(
+    args: argparse.Namespace, job: Job, name: str | None = None, seconds: float | None = None
+) -> LightningJobSpec:
     substitutes = Substitutes(
+        budget=getattr(args, "budget", None),
+        seconds=seconds,
         machine=args.machine,
         studio=args.studio,
         conda=_pairs("--conda", args.conda),
@@ -146,6 +155,7 @@ def _described(job: Job, spec: LightningJobSpec) -> dict[str, Any]:
         "env": sorted(spec.env),
         "tags": list(spec.tags),
         "time_limit": spec.time_limit,
+        "budget": spec.budget,
         "warnings": list(spec.warnings),
     }
 
@@ -165,19 +175,26 @@ def _run(args: argparse.Namespace) -> int:
         print(f"warning: {warning}", file=sys.stderr)
     with chosen_cloud(local=args.local), _ending_on_sigterm():
         cloud = connect()
+        budget = JobBudget(spec, spec.budget, cloud) if spec.budget else None
+        if budget is not None:
+            spec = _translated(args, job, spec.name, budget.seconds)
         live = submit(spec, cloud, cloud_name(), packed=_tell_code)
         print(f"job {live.name} on {spec.num_machines} x {spec.machine}", file=sys.stderr)
         if args.detach:
             print(json.dumps({"name": live.name}) if args.json else live.name)
             return 0
         try:
-            result = follow(live, lambda line: show_output(sys.stderr, f"{line}\n"), time_limit=_own_limit(spec))
+            result = follow(live, partial(_show_line, sys.stderr), time_limit=_own_limit(spec), budget=budget)
         except BaseException:
             live.stop()
             raise
         finally:
             discard_used(cloud, cloud_name())
         return _ended(args, live, result)
+
+
+def _show_line(stream: TextIO, line: str) -> None:
+    show_output(stream, f"{line}\n")
 
 
 @contextmanager

@@ -63,6 +63,7 @@ class Meter:
         """Record that the machine is not billed any more; `seconds`: its time by Lightning's clock, if known."""
         if seconds is not None:
             self._begun, self._seconds = self._begun or time.monotonic(), seconds / self._clock_rate
+            self._record = self._record.changed(began=time.time() - self._seconds)
         elif self.is_running and self._begun is not None:
             self._seconds = time.monotonic() - self._begun
         self.read = None

@@ -76,6 +76,7 @@ class Lightning(Infrastructure):
         studio: the studio with whose files and environment the job starts; a new one if None.
         image: the container image with which the job starts, instead of a studio.
         interruptible: whether the machine may be interrupted, which costs less.
+        budget: the most dollars that the job may cost.
     """
 
     type: ClassVar[str] = "lightning"
@@ -84,6 +85,7 @@ class Lightning(Infrastructure):
     studio: Any = None
     image: Any = None
     interruptible: Any = None
+    budget: Any = None
 
 
 _INFRASTRUCTURES: dict[str, type[Infrastructure]] = {

@@ -16,6 +16,7 @@ from lightning_native.engine.resource_names import jobs_studio_name
 from lightning_native.engine.retry import Backoff, Patience
 from lightning_native.errors import CloudError, JobError
 from lightning_native.home import locked
+from lightning_native.jobs.budget import JobBudget
 from lightning_native.jobs.code import PackedCode, packed_code
 from lightning_native.jobs.lightning.exit_code import find_exit_code, with_word
 from lightning_native.jobs.lightning.program import PROGRAM, driver_program
@@ -150,13 +151,20 @@ def find_job(cloud: LightningCloud, name: str) -> LightningJob:
     raise JobError(f"{len(found)} jobs are called so: {', '.join(job.name for job in found)}; name one of them")
 
 
-def follow(job: LightningJob, show: Callable[[str], object], *, time_limit: float | None = None) -> JobResult:
+def follow(
+    job: LightningJob,
+    show: Callable[[str], object],
+    *,
+    time_limit: float | None = None,
+    budget: JobBudget | None = None,
+) -> JobResult:
     """Wait for a job's end, and show each line of its output as it arrives.
 
     Args:
         job: the job.
         show: called with each line.
         time_limit: seconds after which the job is stopped, for a job that has no limit of its own.
+        budget: what the job may cost; then it is stopped.
 
     Raises:
         CloudError: every call has failed for five minutes.
@@ -194,6 +202,10 @@ def follow(job: LightningJob, show: Callable[[str], object], *, time_limit: floa
         if time_limit is not None and running_since is not None and time.monotonic() - running_since > time_limit:
             show(f"lightning-native: stopped at its time limit of {time_limit:g} s")
             job.stop()
+        elif budget is not None and late is None and budget.is_used(job, running_since):
+            show(f"lightning-native: {budget.reason}")
+            job.stop()
+            budget = None
         time.sleep(backoff.delay)
         backoff.grow()
 

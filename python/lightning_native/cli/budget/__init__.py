@@ -30,8 +30,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     set_.add_argument("amount", metavar="DOLLARS/month", help="such as 50/month")
     show = commands.add_parser("show", help="show the budget, and what the month has cost (also without an action)")
     clear = commands.add_parser("clear", help="remove the budget")
-    add_cloud_option(set_, show, clear)
-    for command in (set_, show, clear):
+    add_cloud_option(parser, set_, show, clear)
+    for command in (parser, set_, show, clear):
         command.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -40,7 +40,7 @@ def run(args: argparse.Namespace) -> int:
     amount = _AMOUNT.fullmatch(args.amount) if args.action == "set" else None
     if args.action == "set" and (amount is None or not 0 < float(amount[1]) < float("inf")):
         raise UsageError(f"{args.amount!r} is no budget; write dollars above 0 for a month, such as 50/month")
-    with chosen_cloud(local=getattr(args, "local", False)), Journal() as journal:
+    with chosen_cloud(local=args.local), Journal() as journal:
         cloud = cloud_name()
         if amount is not None:
             set_monthly_budget(journal, cloud, float(amount[1]))
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
             clear_monthly_budget(journal, cloud)
         budget, spent = monthly_budget(journal, cloud), spent_since(journal, cloud, month_begin())
         balance = _balance() if args.action == "show" else None
-    if getattr(args, "json", False):
+    if args.json:
         print(json.dumps({"cloud": cloud, "monthly_budget": budget, "spent": spent, "balance": balance}))
         return 0
     limit = "no budget" if budget is None else f"{human_dollars(budget)} a month"

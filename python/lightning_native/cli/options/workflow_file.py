@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import get_args
 
 from lightning_native.cli.options.cloud import add_cloud_option, chosen_cloud
+from lightning_native.cli.options.dollars import dollars
 from lightning_native.emulator import read_environ
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.planning.budget_check import balance_warning, check_budget
@@ -34,7 +35,7 @@ def add_workflow_arguments(parser: argparse.ArgumentParser) -> None:
     add_cloud_option(parser)
     parser.add_argument("--placement", choices=get_args(PlacementName), help="instead of the file's")
     parser.add_argument("--max-parallelism", type=_positive, metavar="N", help="instead of the file's")
-    parser.add_argument("--budget", type=_dollars, metavar="DOLLARS", help="instead of the file's")
+    parser.add_argument("--budget", type=dollars, metavar="DOLLARS", help="instead of the file's")
 
 
 def read_workflow(args: argparse.Namespace) -> Workflow:
@@ -137,13 +138,6 @@ def expected_cost(
     return estimate(
         plan, durations=durations, offers=offers, prepare_seconds=prepare_seconds, boot_seconds=boot_seconds
     )
-
-
-def _dollars(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise ValueError(text)
-    return value
 
 
 def _positive(text: str) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from lightning_native.cli.options.cloud import add_cloud_option
 from lightning_native.cli.options.confirmation import add_yes_option, confirmed
+from lightning_native.cli.runs.costs import GROUPS, show_costs
 from lightning_native.cli.runs.here import RunHere
 from lightning_native.cli.runs.place import cloud_of, find_run, location_of, reach_run
 from lightning_native.cli.text.output import write_output
@@ -16,7 +17,7 @@ from lightning_native.engine.record.controller_location import ControllerLocatio
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.records import RunRecord
 from lightning_native.engine.record.run_folder import RunFolder
-from lightning_native.errors import LightningNativeError, PlanError
+from lightning_native.errors import LightningNativeError, PlanError, UsageError
 from lightning_native.terminal import one_line
 
 __all__ = ["EXAMPLE", "add_arguments", "find_run", "run"]
@@ -44,12 +45,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     stop = commands.add_parser("stop", help="stop a run and wait until it has released what it held")
     stop.add_argument("--graceful", action="store_true", help="let the steps that run end first")
     resume = commands.add_parser("resume", help="drive a run on whose controlling process died; repeats nothing")
+    costs = commands.add_parser("costs", help="show what runs have cost, by day, machine and pipeline")
+    costs.add_argument("--days", type=float, metavar="N", help="only the last N days (default: all)")
+    costs.add_argument("--by", action="append", choices=GROUPS, help="repeatable (default: all of them)")
+    costs.add_argument("--csv", action="store_true", help="print CSV")
     report = commands.add_parser("report", help="write a self-contained HTML page about a run")
     report.add_argument("--output", type=Path, metavar="FILE", help="where to (default: RUN.html in this folder)")
     add_yes_option(stop)
     for command in (parser, listing):
         command.add_argument("--limit", type=int, default=20, metavar="N", help="how many (default: 20)")
-    for command in (parser, listing, show, wait, stop, resume):
+    for command in (parser, listing, show, wait, stop, resume, costs):
         command.add_argument("--json", action="store_true", help="print JSON")
     one_run = (show, wait, logs, stop, resume, report)
     add_cloud_option(*one_run, about="look for a run that this machine does not know on the local cloud")
@@ -67,9 +72,18 @@ def run(args: argparse.Namespace) -> int:
         "stop": _stop,
         "resume": _resume,
         "report": _report,
+        "costs": _costs,
     }
     with Journal() as journal:
         return actions[args.action](journal, args)
+
+
+def _costs(journal: Journal, args: argparse.Namespace) -> int:
+    if args.days is not None and not 0 < args.days < float("inf"):
+        raise UsageError(f"--days {args.days:g} is no number of days above 0")
+    if args.csv and args.json:
+        raise UsageError("--csv and --json are two forms; take one")
+    return show_costs(journal, days=args.days, by=args.by or GROUPS, as_json=args.json, as_csv=args.csv)
 
 
 def _list(journal: Journal, args: argparse.Namespace) -> int:

@@ -44,6 +44,10 @@ class CostRecord:
         """Return the record with other values."""
         return replace(self, **changes)
 
+    def seconds(self) -> float:
+        """Return the seconds for which the machine was billed, by this computer's clock; until now if it is."""
+        return max(0.0, (self.ended or time.time()) - self.began)
+
     def estimate(self) -> float:
         """Return the dollars so far; a machine whose end was not recorded counts until now."""
         if self.ended is not None:
@@ -52,6 +56,7 @@ class CostRecord:
 
 
 _COLUMNS = ", ".join(field.name for field in fields(CostRecord))
+_COLUMNS_OF_COSTS = ", ".join(f"costs.{field.name} AS {field.name}" for field in fields(CostRecord))
 WRITE = f"INSERT OR REPLACE INTO costs ({_COLUMNS}) VALUES ({', '.join('?' for _ in fields(CostRecord))})"  # noqa: S608
 # The cost of a step is that of all its jobs.
 CORRECT = (
@@ -70,6 +75,25 @@ def costs_of(journal: "Journal", run_id: str) -> list[CostRecord]:
     """Return the costs of a run, oldest first."""
     sql = f"SELECT {_COLUMNS} FROM costs WHERE run_id = ? ORDER BY began"  # noqa: S608
     return [CostRecord(**row) for row in journal.query(sql, (run_id,))]
+
+
+@dataclass(frozen=True)
+class RunCost:
+    """The cost of a machine, with the id and the name of its run."""
+
+    run_id: str
+    run_name: str
+    record: CostRecord
+
+
+def costs_since(journal: "Journal", since: float) -> list[RunCost]:
+    """Return the costs of all runs for machines that ended since a time, or run now, oldest first."""
+    sql = (
+        f"SELECT {_COLUMNS_OF_COSTS}, runs.name AS run_name FROM costs JOIN runs USING (run_id) "  # noqa: S608
+        "WHERE costs.ended IS NULL OR costs.ended >= ? ORDER BY costs.began"
+    )
+    rows = journal.query(sql, (since,))
+    return [RunCost(row["run_id"], row.pop("run_name"), CostRecord(**row)) for row in rows]
 
 
 def spent_since(journal: "Journal", cloud: str, since: float, *, without: str = "") -> float:

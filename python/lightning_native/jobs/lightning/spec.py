@@ -12,11 +12,15 @@ class Substitutes:
         machine: a machine instead of the job's machine or shape.
         studio: the studio with whose files and environment the job starts, instead of the job's.
         conda: studios, by the slug or URI of a conda environment.
+        budget: the most dollars that the job may cost, instead of the job's.
+        seconds: a time limit of the command besides the job's own, that its budget pays for.
         secrets: names of secrets of the teamspace, by the identifier of a vault's secret.
     """
 
     machine: str | None = None
     studio: str | None = None
+    budget: float | None = None
+    seconds: float | None = None
     conda: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict)
 
@@ -41,6 +45,7 @@ class LightningJobSpec:
         single_file: whether the source itself runs, so that it cannot be a folder or an archive.
         folder: the folder for driver and code, relative to the studio's home.
         time_limit: the time limit in seconds.
+        budget: the most dollars that the job may cost.
         warnings: the differences on Lightning, for people.
     """
 
@@ -59,6 +64,7 @@ class LightningJobSpec:
     single_file: bool = False
     folder: str = ""
     time_limit: float | None = None
+    budget: float | None = None
     warnings: tuple[str, ...] = ()
 
     @property

@@ -112,7 +112,8 @@ class _Translation:
             "interruptible": interruptible,
             "num_machines": getattr(checked, "replicas", 1),
             "tags": self._tags(),
-            "time_limit": checked.minutes * 60 if checked.minutes else None,
+            "time_limit": self._time_limit(),
+            "budget": self._budget(self._job.infrastructure),
         }
         if isinstance(checked, CheckedContainer):
             entrypoint, command = container_command(checked)
@@ -281,8 +282,20 @@ class _Translation:
             raise JobError(f"{source} cannot be read from here; copy it to this computer, and name its path")
         return source, entry
 
+    def _budget(self, infrastructure: Infrastructure | None) -> float | None:
+        given = infrastructure.budget if isinstance(infrastructure, Lightning) else None
+        if given is not None and (
+            isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < float("inf")
+        ):
+            raise JobError(f"infrastructure.spec.budget is {given!r}; write dollars above 0, such as 5.00")
+        return self._substitutes.budget or given
+
+    def _time_limit(self) -> float | None:
+        """Return the seconds that the job may take, by its own limit or by its budget."""
+        own = self._checked.minutes * 60 if self._checked.minutes else None
+        return min((limit for limit in (own, self._substitutes.seconds) if limit), default=None)
+
     def _command(self, run: str) -> str:
-        limit = ""
-        if self._checked.minutes:
-            limit = f"timeout --kill-after={_GRACE_SECONDS} {self._checked.minutes * 60:g} "
+        seconds = self._time_limit()
+        limit = f"timeout --kill-after={_GRACE_SECONDS} {seconds:g} " if seconds else ""
         return f'code=0\n{limit}{run} || code=$?\n[ "$code" -eq 0 ] || {PRINT_EXIT_CODE}\nexit $code'
