@@ -44,7 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     wait.add_argument("--here", action="store_true", help=argparse.SUPPRESS)
     stop = commands.add_parser("stop", help="stop a run and wait until it has released what it held")
     stop.add_argument("--graceful", action="store_true", help="let the steps that run end first")
-    resume = commands.add_parser("resume", help="drive a run on whose controlling process died; repeats nothing")
+    resume = commands.add_parser(
+        "resume", help="drive on a run whose controlling process died, or that was out of funds; repeats nothing"
+    )
     costs = commands.add_parser("costs", help="show what runs have cost, by day, machine and pipeline")
     costs.add_argument("--days", type=float, metavar="N", help="only the last N days (default: all)")
     costs.add_argument("--by", action="append", choices=GROUPS, help="repeatable (default: all of them)")
