@@ -12,6 +12,7 @@ import sys
 import tarfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
 from urllib.parse import parse_qs, urlsplit
@@ -512,3 +513,66 @@ def _is_running(pid: int) -> bool:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except FileNotFoundError:
         return False
+
+
+def test_a_guard_ends_a_runs_operations_when_its_budget_is_used_and_no_others(studio: Studio) -> None:
+    for operation in ("run.a", "run.b", "other.a"):
+        studio.start(operation, argv=["sleep", "100"])
+    studio.call("budget", "run", "1000")
+    # A later call replaces the earlier one.
+    studio.call("budget", "run", "0.2")
+    for operation in ("run.a", "run.b"):
+        _, answer = studio.finish(operation)
+        result = answer["result"]
+        assert (result["over_budget"], result["stopped"], result["exit_code"]) == (True, False, -15)
+    assert studio.call("poll", "other.a")["state"] == "running"
+    assert studio.call("forget", "other.a")["forgotten"] >= 1
+
+
+def test_a_guard_ends_when_its_run_has_left(studio: Studio) -> None:
+    studio.call("budget", "run", "1000")
+    lock = studio.agent.parent / "run.guard"
+    until(lock.exists)
+    studio.call("leave", "run")
+    until(lambda: not lock.exists())
+
+
+def until(found: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not found():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_guard_stops_the_studio_through_lightning(studio: Studio, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+
+    class Lightning(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked.append((self.path, self.headers["Authorization"].split()[0]))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Lightning) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("LIGHTNING_CLOUD_URL", f"http://127.0.0.1:{server.server_port}")
+        for name, value in (("CLOUD_PROJECT_ID", "p"), ("USER_ID", "u"), ("API_KEY", "k"), ("CLOUD_SPACE_ID", "s")):
+            monkeypatch.setenv(f"LIGHTNING_{name}", value)
+        studio.call("budget", "run", "0.1", "--stop-studio")
+        until(lambda: bool(asked))
+        server.shutdown()
+    assert asked == [("/v1/projects/p/cloudspaces/s/stop", "Basic")]
+
+
+def test_a_job_ends_at_its_budget_and_is_not_tried_again(studio: Studio) -> None:
+    retry = {"count": 3, "delay": 0, "backoff": 1}
+    sha256 = studio.upload("run.job", argv=["sleep", "100"], budget=0.3, word="w", retry=retry)
+    argv = [sys.executable, str(studio.agent), "job", "run.job", "--spec-sha256", sha256]
+    result = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=60)
+    lines = [line for line in result.stdout.splitlines() if line.startswith(agent.result_mark("w", 1))]
+    assert len(lines) == 1
+    assert json.loads(lines[0].partition(": ")[2])["over_budget"] is True
+    assert agent.result_mark("w", 2) not in result.stdout

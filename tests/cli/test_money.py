@@ -52,7 +52,8 @@ def folder(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_monthly_budget_is_set_shown_and_removed(runner: Runner, lightning_cloud: LocalCloud) -> None:
+@pytest.mark.usefixtures("runner")
+def test_a_monthly_budget_is_set_shown_and_removed(lightning_cloud: LocalCloud) -> None:
     environ = lightning_cloud.environ
     assert answer(command("budget", "--json", environ=environ))["monthly_budget"] is None
     assert "$50.00 a month" in command("budget", "set", "50/month", environ=environ).stdout
@@ -64,9 +65,8 @@ def test_a_monthly_budget_is_set_shown_and_removed(runner: Runner, lightning_clo
     assert answer(command("budget", "clear", "--json", environ=environ))["monthly_budget"] is None
 
 
-def test_a_run_that_would_cost_more_than_its_budget_is_refused(
-    runner: Runner, lightning_cloud: LocalCloud, folder: Path
-) -> None:
+@pytest.mark.usefixtures("runner")
+def test_a_run_that_would_cost_more_than_its_budget_is_refused(lightning_cloud: LocalCloud, folder: Path) -> None:
     environ = lightning_cloud.environ
     shown = command("plan", "workflow.yaml", "--budget", "0.0001", folder=folder, environ=environ)
     assert shown.returncode == 1
@@ -79,8 +79,9 @@ def test_a_run_that_would_cost_more_than_its_budget_is_refused(
     assert answer(fits)["budget"] == 5.0
 
 
+@pytest.mark.usefixtures("runner")
 def test_a_run_that_would_cost_more_than_is_left_this_month_is_refused(
-    runner: Runner, lightning_cloud: LocalCloud, folder: Path
+    lightning_cloud: LocalCloud, folder: Path
 ) -> None:
     environ = lightning_cloud.environ
     assert command("budget", "set", "0.0001/month", environ=environ).returncode == 0

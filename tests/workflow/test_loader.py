@@ -28,6 +28,7 @@ max_parallelism: 4
 machine_limits: {l4: 2}
 on_failure: stop
 timeout: 2h
+budget: 7.5
 env: {VERSION: 1.10, COUNTRY: no, TOKEN: "${SECRET}"}
 requirements: requirements.txt
 setup: [apt-get install -y jq]
@@ -71,6 +72,7 @@ def test_every_key_of_the_format_reaches_the_plan(tmp_path: Path) -> None:
     plan = workflow.plan
     assert (plan.name, plan.placement, plan.main_machine, plan.main_studio) == ("digits", "studio", "CPU_X_8", "mine")
     assert (plan.max_parallelism, plan.machine_limits, plan.on_failure) == (4, (("L4", 2),), "stop")
+    assert plan.budget == 7.5
     assert (plan.timeout, plan.custom_commands) == (7200.0, ("apt-get install -y jq",))
     assert workflow.root == tmp_path / "code"
     loading, training, evaluating = plan.steps
@@ -149,6 +151,8 @@ def test_a_secret_is_in_neither_the_plan_nor_the_repr(tmp_path: Path) -> None:
         ("steps: {a: {command: x, timeout: 1:30}}", 'such as "90s", "15m" or "1h30m"; it is \'1:30\''),
         ("steps: {a: {command: x, timeout: 0}}", "steps.a.timeout: must be greater than 0; it is 0"),
         ("steps: {a: {command: x, timeout: .inf}}", "must be seconds"),
+        ("budget: 0\nsteps: {a: {command: x}}", "budget: must be greater than 0; it is 0"),
+        ("budget: much\nsteps: {a: {command: x}}", "budget: must be a number; it is"),
         ("steps: {a: {command: x, retries: -1}}", "steps.a.retries: must be greater than or equal to 0"),
         ("steps: {a: {command: x, retries: {count: 1, backof: 2}}}", "did you mean 'backoff'?"),
         ("steps: {a: {command: x, interruptible: yes}}", "must be true or false; it is 'yes'"),

@@ -133,6 +133,7 @@ def test_a_studio_and_a_job_without_their_private_parts(monkeypatch: pytest.Monk
         assert studio.run(["ls", "it's here"])[1] != 0
         patch.delattr(Job, "_guaranteed_job")
         assert sdk_internals.raw_job_state(job._job) == ""
+        assert sdk_internals.job_seconds(job._job) is None
         job.state()
         with pytest.raises(LightningNativeError, match="_guaranteed_job"):
             job.details()
@@ -140,6 +141,7 @@ def test_a_studio_and_a_job_without_their_private_parts(monkeypatch: pytest.Monk
         with pytest.raises(LightningNativeError, match="_latest_job"):
             sdk_internals.latest_job(job._job)
         patch.setattr(studio.sdk_studio, "_studio_api", types.SimpleNamespace())
+        assert studio.message() == ""
         sdk_internals.end_keep_alive(studio.sdk_studio)
         with pytest.raises(LightningNativeError, match="get_studio_status"):
             sdk_internals.studio_instances(studio.sdk_studio)
@@ -171,6 +173,25 @@ def test_reports_of_a_studios_use_fail_silently_and_other_threads_do_not(
         log.filters[:] = filters
     assert failed == ["another"]
     assert caplog.messages == ["Retrying: /v1/cloudspaces/x"]
+
+
+def test_a_balance_is_unknown_without_the_clients(teamspace: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("lightning_sdk.api.utils.cached_lightning_client")
+    assert sdk_internals.account_balance(teamspace) is None
+
+
+def test_a_balance_is_that_of_the_membership_or_else_of_the_teamspace(
+    teamspace: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    member = types.SimpleNamespace(project_id=teamspace.id, balance=3.5)
+    others = types.SimpleNamespace(project_id="other", balance=9.0)
+    lists = [[others, member], [others]]
+    client = types.SimpleNamespace(
+        projects_service_list_memberships=lambda: types.SimpleNamespace(memberships=lists.pop(0)),
+        billing_service_get_project_balance=lambda _id: types.SimpleNamespace(balance=2.0),
+    )
+    monkeypatch.setattr("lightning_sdk.api.utils.cached_lightning_client", lambda **_: client)
+    assert [sdk_internals.account_balance(teamspace) for _ in range(2)] == [3.5, 2.0]
 
 
 def test_requests_are_sent_without_the_clients_own_sender(teamspace: Any) -> None:
