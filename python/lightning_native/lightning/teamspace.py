@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from lightning_native.errors import CloudError
 from lightning_native.lightning import pipelines
-from lightning_native.lightning.clock import clock_rate
 from lightning_native.lightning.cloud import JobRequest, PipelineRequest
 from lightning_native.lightning.copies import came_together, is_name_of_copy
 from lightning_native.lightning.errors import cloud_errors, is_gone
@@ -29,6 +28,8 @@ from lightning_native.lightning.studios import LightningStudio
 if TYPE_CHECKING:
     from lightning_sdk import Teamspace
 
+# Set by a local cloud whose clock is not this computer's.
+_CLOCK_RATE = "LIGHTNING_NATIVE_CLOCK_RATE"
 # Our folder of a teamspace's drive.
 _DRIVE = f"lightning_storage/{DRIVE_CONNECTION}"
 
@@ -172,7 +173,7 @@ class LightningCloud:
     @property
     def clock_rate(self) -> float:
         """The seconds that are billed for each second: 1, or the clock rate of a local cloud."""
-        return clock_rate(os.environ)
+        return _clock_rate(os.environ.get(_CLOCK_RATE, ""))
 
     def hourly_cost(
         self, machine: str, cloud_account: str | None = None, *, interruptible: bool = False
@@ -238,3 +239,11 @@ class LightningCloud:
     def schedules(self) -> list[pipelines.LightningSchedule]:
         """Return the schedules of pipelines."""
         return pipelines.list_schedules(self._teamspace)
+
+
+def _clock_rate(text: str) -> float:
+    try:
+        rate = float(text or 1.0)
+    except ValueError:
+        return 1.0
+    return rate if 0 < rate < float("inf") else 1.0

@@ -10,10 +10,19 @@ from lightning_native.errors import CloudError
 from lightning_native.lightning.machine_python import ENV_MACHINE_PYTHON
 from lightning_native.terminal import one_line
 
+# Of a local cloud whose variables the user has exported.
+_CLOCK_RATE = "LIGHTNING_NATIVE_CLOCK_RATE"
+
 
 def controller_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables of a process that calls Lightning: ours without credentials, and `environ` with them."""
-    kept = ("LIGHTNING_CLOUD_URL", "LIGHTNING_CREDENTIAL_PATH", "LIGHTNING_NATIVE_HOME", ENV_MACHINE_PYTHON)
+    kept = (
+        "LIGHTNING_CLOUD_URL",
+        "LIGHTNING_CREDENTIAL_PATH",
+        "LIGHTNING_NATIVE_HOME",
+        ENV_MACHINE_PYTHON,
+        _CLOCK_RATE,
+    )
     ours = {name: value for name, value in os.environ.items() if name in kept or not name.startswith("LIGHTNING_")}
     return {**ours, **environ}
 
