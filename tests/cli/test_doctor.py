@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +10,12 @@ from typing import Any
 
 import pytest
 
-from lightning_native.cli import diagnosis
+from lightning_native.cli.doctor import diagnosis
+from lightning_native.cli.doctor.account import account_findings
 from lightning_native.emulator import LocalCloud
 from lightning_native.engine.record.journal import Journal
+from lightning_native.lightning.inspection.account import Account
+from lightning_native.lightning.offers import MachineOffer
 
 
 def doctor(home: Path, *arguments: str, **environ: str) -> tuple[int, dict[str, dict[str, Any]]]:
@@ -61,3 +65,30 @@ def test_a_version_that_was_not_tested_is_wrong(installed: str, ok: bool, monkey
     monkeypatch.setattr(diagnosis, "version", lambda _name: installed)
     finding = {found.check: found for found in diagnosis.diagnose()}["lightning-sdk"]
     assert finding.ok is ok
+
+
+def test_the_account_is_shown_with_what_is_assumed(lightning_cloud: LocalCloud, tmp_path: Path) -> None:
+    _, findings = doctor(tmp_path, **lightning_cloud.environ)
+    assert re.fullmatch(r"local-teamspace \(id \S+\) of user local-user \(id \S+\)", findings["account"]["found"])
+    machines = findings["machines of lightning-public-prod"]["found"].splitlines()
+    assert machines[0].startswith("CPU_SMALL ($")
+    assert any(line.startswith("H100 ($") for line in machines[1:])
+    assert (findings["plan"]["found"], "four hours" in findings["assumed"]["found"]) == ("Pro", True)
+
+
+def test_machines_that_cannot_be_had_now_are_counted_apart() -> None:
+    offers = [
+        MachineOffer("L4", 0.79, cloud_account="here", wait_seconds=120.0),
+        MachineOffer("A100", 2.19, cloud_account="here", needs_plan=True),
+        MachineOffer("H100", 5.68, cloud_account="here", wait_seconds=1e6),
+        MachineOffer("H200", 4.5, cloud_account="there", available=False),
+    ]
+    account = Account("me", "user", "u1", "mine", "t1", 2, None, 0.0, offers)
+    found = {finding.check: finding for finding in account_findings(account)}
+    assert (
+        found["machines of here"].found.splitlines()[0]
+        == "L4 ($0.79/h, 2 min), A100 ($2.19/h, with a plan); not now: 1"
+    )
+    assert found["machines of there"].found.splitlines()[0] == "none; not now: 1"
+    assert "2 teamspaces are called so" in found["account"].found
+    assert (found["balance"].ok, found["plan"].found) == (False, "Lightning does not tell")

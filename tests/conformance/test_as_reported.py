@@ -20,7 +20,7 @@ from lightning_native.emulator import LocalCloud
 from lightning_native.emulator.state.profile import PARTS
 from lightning_native.emulator.state.reported import read_report
 from lightning_native.errors import EmulatorError
-from lightning_native.lightning.observed import ListedMachine
+from lightning_native.lightning.inspection.records import ListedMachine
 
 RATE = 60.0
 

@@ -14,7 +14,7 @@ from lightning_native.errors import CloudError, LightningNativeError
 if TYPE_CHECKING:
     from lightning_native.engine.record.records import LeaseKind
     from lightning_native.engine.record.run_journal import RunJournal
-    from lightning_native.lightning.observed import Teamspace
+    from lightning_native.lightning.inspection.records import Teamspace
     from lightning_native.lightning.teamspace import LightningCloud
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.engine.record.run_journal import RunJournal
 from lightning_native.errors import CloudError, LightningNativeError, UsageError
-from lightning_native.lightning.observed import ListedMachine, private_words
+from lightning_native.lightning.inspection.records import ListedMachine, private_words
 from lightning_native.lightning.session import cloud_name, open_teamspace
 from lightning_native.lightning.teamspace import LightningCloud
 

@@ -4,8 +4,8 @@ from lightning_native.conformance.check import Outcome, Topic, holds, not_checka
 from lightning_native.conformance.experiment import Seen
 from lightning_native.conformance.experiments.account import ACCOUNT
 from lightning_native.conformance.experiments.studio import STUDIO
+from lightning_native.lightning.inspection.records import ListedMachine
 from lightning_native.lightning.machines import machine_slugs
-from lightning_native.lightning.observed import ListedMachine
 
 TOPIC = Topic("Machines")
 # A wait of nearly three hours: nobody calls such a machine available.

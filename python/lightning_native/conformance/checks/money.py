@@ -5,7 +5,7 @@ from lightning_native.conformance.experiment import Seen
 from lightning_native.conformance.experiments.account import ACCOUNT
 from lightning_native.conformance.experiments.jobs import JOB
 from lightning_native.conformance.experiments.studio import STUDIO
-from lightning_native.lightning.observed import ListedMachine
+from lightning_native.lightning.inspection.records import ListedMachine
 
 TOPIC = Topic("Money")
 # The list of 2026-09-30.

@@ -1,7 +1,7 @@
 """The look at the account: its teamspace, cloud accounts and price lists. It uses no machine."""
 
 from lightning_native.conformance.experiment import Bench, Experiment, Seen, stage
-from lightning_native.lightning.observed import (
+from lightning_native.lightning.inspection.records import (
     cloud_accounts,
     listed_machines,
     status_of_missing_job,

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from lightning_native.conformance.experiment import Bench
+from lightning_native.lightning.inspection.records import JobRecord, job_record
 from lightning_native.lightning.jobs import LightningJob
-from lightning_native.lightning.observed import JobRecord, job_record
 from lightning_native.lightning.studios import LightningStudio
 
 # The folder of the suite below a studio's home.

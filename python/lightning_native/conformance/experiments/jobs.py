@@ -15,8 +15,8 @@ from lightning_native.conformance.experiments.common import (
 )
 from lightning_native.conformance.experiments.studio import STUDIO
 from lightning_native.errors import CloudError
+from lightning_native.lightning.inspection.records import job_record, submit, timed_log
 from lightning_native.lightning.jobs import LightningJob
-from lightning_native.lightning.observed import job_record, submit, timed_log
 from lightning_native.lightning.studios import LightningStudio
 
 MACHINE = "CPU"

@@ -9,7 +9,7 @@ from lightning_native.conformance.experiments.jobs import ENDS, JOB
 from lightning_native.conformance.experiments.others import PIPELINE, REFUSALS, TWO
 from lightning_native.conformance.experiments.studio import STUDIO
 from lightning_native.errors import LightningNativeError
-from lightning_native.lightning.observed import studio_record, switch_blocking
+from lightning_native.lightning.inspection.records import studio_record, switch_blocking
 from lightning_native.lightning.studios import LightningStudio
 
 OTHER_MACHINE, OTHER_SLUG = "CPU_X_8", "cpu-8"

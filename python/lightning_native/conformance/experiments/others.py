@@ -16,8 +16,8 @@ from lightning_native.conformance.experiments.common import (
 from lightning_native.conformance.experiments.studio import STUDIO
 from lightning_native.errors import CloudError
 from lightning_native.lightning.cloud import JobRequest, PipelineRequest, PipelineStepRequest
+from lightning_native.lightning.inspection.records import find_job_by_id, keeps_artifacts, pipeline_steps, submit
 from lightning_native.lightning.jobs import LightningJob
-from lightning_native.lightning.observed import find_job_by_id, keeps_artifacts, pipeline_steps, submit
 from lightning_native.lightning.studios import LightningStudio
 
 MACHINE = "CPU"

@@ -15,8 +15,8 @@ from lightning_native.conformance.experiments.common import (
     upload,
 )
 from lightning_native.errors import LightningNativeError
+from lightning_native.lightning.inspection.records import start_blocking, studio_account, studio_record
 from lightning_native.lightning.jobs import DRIVE_CONNECTION
-from lightning_native.lightning.observed import start_blocking, studio_account, studio_record
 from lightning_native.lightning.studios import LightningStudio
 
 MACHINE = "CPU"

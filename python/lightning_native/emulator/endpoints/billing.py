@@ -32,7 +32,13 @@ async def _of_project(request: Request) -> Response:
     return _balance(request, projectId=teamspace_of(request).id)
 
 
+async def _subscription(request: Request) -> Response:
+    profile = cloud_of(request).settings.profile
+    return reply({"name": "Free" if profile.max_studios or profile.max_gpus else "Pro", "status": "active"})
+
+
 ROUTES = [
+    Route("/v1/billing/subscription", _subscription),
     Route("/v1/users/billing/balance", _of_user),
     Route("/v1/billing/account-balance", _of_account),
     Route("/v1/orgs/{id}/billing/balance", _of_organization),

@@ -292,6 +292,34 @@ def job_of_id(teamspace: "Teamspace", name: str, key: str) -> "Job":
     return job
 
 
+def plan_name(organization: str | None) -> str | None:
+    """Return the name of the plan of this user, or of an organization by its id, as the SDK's command line reads it.
+
+    Fallback: None.
+    """
+    client = _find("api.utils", "cached_lightning_client")
+    ask = getattr(client(retry=False), "billing_service_get_billing_subscription", None) if client else None
+    if ask is None:
+        return None
+    try:
+        found = ask(org_id=organization) if organization else ask()
+    except Exception:
+        # The platform may have no subscription for this owner.
+        return None
+    return str(found.name or "Free")
+
+
+def teamspaces_called(name: str) -> int:
+    """Return how many teamspaces of this user have a name, because several owners may have one of it.
+
+    Fallback: one.
+    """
+    client = _find("api.utils", "cached_lightning_client")
+    ask = getattr(client(retry=False), "projects_service_list_memberships", None) if client else None
+    found = ask().memberships if ask else None
+    return max(1, len({member.project_id for member in found or [] if member.name == name}))
+
+
 def share_snapshot(studio: "Studio", key: str) -> None:
     """Let the next job from a studio that reuses a snapshot reuse the one of this key.
 

@@ -4,7 +4,8 @@ import argparse
 import json
 from dataclasses import asdict
 
-from lightning_native.cli.diagnosis import Finding, diagnose
+from lightning_native.cli.doctor.diagnosis import diagnose
+from lightning_native.cli.doctor.finding import Finding
 from lightning_native.cli.options.cloud import add_cloud_option
 from lightning_native.cli.text.table import format_table
 from lightning_native.lightning.local import cloud_environ, default_root

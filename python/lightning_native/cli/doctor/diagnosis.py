@@ -5,33 +5,25 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 from lightning_native import merge_requirements
+from lightning_native.cli.doctor.account import account_findings
+from lightning_native.cli.doctor.finding import Finding
 from lightning_native.engine.leases import dead_leases
 from lightning_native.engine.own.wheel import own_wheel
 from lightning_native.engine.record.journal import Journal
 from lightning_native.errors import ConflictError, CredentialsError, LightningNativeError, PlanError
 from lightning_native.home import home
 from lightning_native.lightning.credentials import Credentials
+from lightning_native.lightning.inspection.account import read_account
 from lightning_native.lightning.sdk.version import how_to_install
 from lightning_native.lightning.session import cloud_name, open_teamspace
 
 _OLDEST_PYTHON, _FIRST_UNTESTED_PYTHON = (3, 10), (3, 14)
 # Room for archives, logs, and studios of the local cloud.
 _LEAST_FREE_BYTES = 2 * 10**9
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The result of one check; `remedy` is empty if nothing is wrong."""
-
-    check: str
-    ok: bool
-    found: str
-    remedy: str = ""
 
 
 def diagnose() -> list[Finding]:
@@ -48,7 +40,17 @@ def diagnose() -> list[Finding]:
         "teamspace": _teamspace,
         "leftovers": _leftovers,
     }
-    return [_safely(name, check) for name, check in checks.items()]
+    findings = [_safely(name, check) for name, check in checks.items()]
+    if all(finding.ok for finding in findings if finding.check in ("credentials", "teamspace")):
+        findings += _account()
+    return findings
+
+
+def _account() -> list[Finding]:
+    try:
+        return list(account_findings(read_account(open_teamspace())))
+    except LightningNativeError as error:
+        return [Finding("account", False, f"cannot be read: {error}", "try again later")]
 
 
 def _safely(name: str, check: Callable[[str], Finding]) -> Finding:
