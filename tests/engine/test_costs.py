@@ -1,6 +1,9 @@
 """The costs of runs: what is recorded agrees with what the local cloud's account was billed."""
 
+import os
 import shlex
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -108,6 +111,24 @@ def until(found: Callable[[], Any], seconds: float = 240) -> Any:
         assert time.monotonic() < deadline
         time.sleep(0.05)
     return value
+
+
+def test_gc_records_what_a_dead_run_has_cost(runner: Runner, cloud: LocalCloud) -> None:
+    folder = runner.make("job", sleep("short", 3))
+    before = spent(cloud)
+    controller = runner.start(folder)
+    until(lambda: steps_of(folder).get("short") and steps_of(folder)["short"].state == "running")
+    controller.kill()
+    controller.wait()
+    api = StrictCloud(cloud)
+    until(lambda: all(job["state"] == "completed" for job in api.of_project("GET", "/jobs")["jobs"]))
+    time.sleep(2)
+    argv = [sys.executable, "-m", "lightning_native", "gc", "--yes"]
+    subprocess.run(argv, env={**os.environ, **cloud.environ}, check=True, capture_output=True)
+    with Journal() as journal:
+        records = costs_of(journal, folder.path.name)
+    assert [record for record in records if record.ended is None] == []
+    assert sum(record.dollars for record in records) == pytest.approx(spent(cloud) - before, rel=0.3)
 
 
 def test_a_studio_that_a_dead_controller_began_is_paid_from_there(

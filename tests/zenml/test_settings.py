@@ -163,7 +163,9 @@ def test_retries_are_zenmls(config: StepRetryConfig | None, retry: Retry) -> Non
     assert retry_of(config) == retry
 
 
-@pytest.mark.parametrize("wrong", [{"machines": []}, {"step_timeout": 0}, {"max_parallelism": 0}, {"keep_alive": "x"}])
+@pytest.mark.parametrize(
+    "wrong", [{"machines": []}, {"step_timeout": 0}, {"max_parallelism": 0}, {"budget": 0}, {"keep_alive": "x"}]
+)
 def test_settings_that_make_no_sense_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match=next(iter(wrong))):
         Settings(**wrong)

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 
+from lightning_native.engine.record.costs import costs_of
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.records import Lease
 from lightning_native.engine.record.run_folder import RunFolder
@@ -85,6 +86,7 @@ def collect_garbage(journal: Journal, cloud: Cloud, leases: list[Lease]) -> tupl
         if record is None:
             continue
         run_journal = journal.drive(run_id, record.name, record.cloud, os.getpid(), [])
+        _end_costs(run_journal, cloud)
         failed_names |= {(run_id, name) for name in release_leases(run_journal, cloud)}
         with suppress(PlanError):
             RunFolder.of(run_id).discard_secrets()
@@ -92,6 +94,29 @@ def collect_garbage(journal: Journal, cloud: Cloud, leases: list[Lease]) -> tupl
     released = [lease for lease in leases if (lease.run_id, lease.name) not in failed_names]
     failed = [lease for lease in leases if (lease.run_id, lease.name) in failed_names]
     return released, failed
+
+
+def _end_costs(journal: RunJournal, cloud: Cloud) -> None:
+    """Record the costs of the machines of a dead run: what its jobs have cost, and the most possible for its studios."""
+    budget: float | None = None
+    with suppress(PlanError):
+        budget = RunFolder.of(journal.run_id).plan().budget
+    for record in costs_of(journal.journal, journal.run_id):
+        if record.ended is not None:
+            continue
+        dollars = record.estimate()
+        if record.kind == "job":
+            with suppress(LightningNativeError):
+                jobs = cloud.find_jobs(record.name)
+                seconds = [job.end().seconds for job in jobs]
+                reported = sum(job.cost() for job in jobs)
+                if jobs and None not in seconds:
+                    hours = sum(each or 0.0 for each in seconds) / cloud.clock_rate / 3600
+                    dollars = max(reported, hours * (record.hourly or 0.0))
+        # A guard has stopped what would have cost more.
+        journal.cost(record.changed(dollars=min(dollars, budget or dollars), ended=time.time()))
+        if record.step is not None and record.kind == "job":
+            journal.cost_corrected(record.step)
 
 
 def _end(journal: Journal, run_id: str) -> None:

@@ -101,6 +101,7 @@ def run_plan(
         raise
     except BaseException:
         release_leases(run_journal, cloud)
+        context.spending.close()
         raise
     finally:
         alarm.cancel()
