@@ -97,7 +97,7 @@ def collect_garbage(journal: Journal, cloud: Cloud, leases: list[Lease]) -> tupl
 
 
 def _end_costs(journal: RunJournal, cloud: Cloud) -> None:
-    """Record the costs of the machines of a dead run: what its jobs have cost, and the most possible for its studios."""
+    """Record what the machines of a dead run have cost: for its jobs as far as is known, for studios the most possible."""
     budget: float | None = None
     with suppress(PlanError):
         budget = RunFolder.of(journal.run_id).plan().budget
