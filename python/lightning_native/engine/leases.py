@@ -97,7 +97,7 @@ def collect_garbage(journal: Journal, cloud: Cloud, leases: list[Lease]) -> tupl
 
 
 def _end_costs(journal: RunJournal, cloud: Cloud) -> None:
-    """Record what the machines of a dead run have cost: for its jobs as far as is known, for studios the most possible."""
+    """Record what the machines of a dead run have cost: its jobs as far as is known, studios the most possible."""
     budget: float | None = None
     with suppress(PlanError):
         budget = RunFolder.of(journal.run_id).plan().budget
