@@ -373,7 +373,7 @@ def test_what_a_container_unpacks_is_private_and_gone_with_the_job(studio: Studi
     with tarfile.open(archive, "w:gz") as members:
         members.addfile(tarfile.TarInfo("ours.py"), io.BytesIO())
     sha256 = hashlib.sha256(archive.read_bytes()).hexdigest()
-    show = "import ours, os; print(ours.__file__, oct(os.stat(os.environ['PYTHONPATH'] + '/..').st_mode))"
+    show = "import ours, os; print(ours.__file__, oct(os.stat(os.environ['PYTHONPATH'].split(':')[0] + '/..').st_mode))"
     spec = {"argv": [sys.executable, "-c", show], "word": "w", "mounted": True, "pythonpath": ["package"]}
     sha256 = studio.upload("run", **spec, unpack=[[str(archive), sha256, "package"]])
     argv = [sys.executable, str(studio.agent), "job", "run", "--spec-sha256", sha256]

@@ -90,6 +90,13 @@ class Workbench:
                 return "".join(lines)
         raise AssertionError(f"the script ended without {words!r}:\n" + "".join(lines))
 
+    def wait_for_file(self, name: str) -> None:
+        """Wait until a step has created a file in the folder of code."""
+        deadline = time.monotonic() + 240
+        while not (self.folder / name).exists():
+            assert time.monotonic() < deadline, name
+            time.sleep(0.05)
+
     def command(self, *arguments: str) -> str:
         """Run a command of our command line, and return its output."""
         result = subprocess.run(

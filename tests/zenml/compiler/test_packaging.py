@@ -13,7 +13,7 @@ from lightning_native.engine.record.journal import Journal
 SECRET = "correct-horse-battery-staple"  # noqa: S105  of this test only
 
 IMAGES = r"""
-import os, signal, sys, time
+import os, sys, time
 from pathlib import Path
 from zenml import pipeline, step
 from zenml.config import DockerSettings
@@ -40,9 +40,8 @@ def flaky() -> int:
         stream.write("x")
     tries = len((FOLDER / "tries").read_text())
     if tries <= 2:
-        # As everything that runs on it is told when the machine is taken away.
         try:
-            os.kill(os.getpid(), signal.SIGTERM)
+            (FOLDER / f"waits{tries}").touch()
             time.sleep(600)
         finally:
             (FOLDER / f"saved{tries}").touch()
@@ -81,6 +80,14 @@ if __name__ == "__main__":
 """
 
 
+def flaky(workbench: Workbench) -> str:
+    """Return the name of the running job of the step `flaky`."""
+    (name,) = [
+        each["name"] for each in workbench.job_records() if "-flaky-" in each["name"] and each["state"] == "running"
+    ]
+    return str(name)
+
+
 def test_steps_run_as_jobs_in_their_images_and_their_secrets_are_in_no_record(workbench: Workbench) -> None:
     workbench.write("helper.py", "ANSWER = 'from the code'\n")
     workbench.write("data with blank.txt", "data")
@@ -97,6 +104,12 @@ def test_steps_run_as_jobs_in_their_images_and_their_secrets_are_in_no_record(wo
     assert {path.name for path in files_with(SECRET, home)} <= {"environments.json"}
     arguments = subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True, check=True).stdout
     assert SECRET not in arguments
+    for number in (1, 2):
+        workbench.wait_for_file(f"waits{number}")
+        # The machine is taken away at once.
+        root = str(home / "cloud")
+        workbench.command("emulator", "fault", "add", "interrupt", "--name", flaky(workbench), "--root", root)
+        workbench.wait_for_file(f"saved{number}")
     (workbench.folder / "go").touch()
     output, _ = process.communicate(timeout=400)
     output = before + output

@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lightning_native.emulator.api import body_of, cloud_of, failure, reply
 from lightning_native.emulator.api_error import ApiError
+from lightning_native.emulator.services.jobs.job_runner import runner_of
 from lightning_native.emulator.state.cloud import Cloud
 from lightning_native.emulator.state.faults import REQUEST_KINDS, Fault
 from lightning_native.errors import EmulatorError
@@ -117,6 +118,9 @@ async def _add(request: Request) -> Response:
     except (TypeError, EmulatorError) as error:
         raise ApiError(400, str(error)) from None
     cloud.faults.add(fault)
+    # It is for jobs that have begun, too.
+    for job in cloud.jobs:
+        runner_of(cloud, job).take_interruption()
     return reply(asdict(fault))
 
 

@@ -27,7 +27,7 @@ KINDS = {
     "start-blocks": "the start of a studio that runs goes on until it is stopped, or this fault is removed",
     "switch-refused": "a switch of machines is refused, and happens all the same",
     "studio-dies": "a studio loses its machine so many seconds after a command began",
-    "interrupt": "an interruptible job loses its machine so many seconds after it began",
+    "interrupt": "an interruptible job loses its machine so many seconds after it began, at once if it has run longer",
 }
 # Former names of kinds.
 FORMER_KINDS = {"reclaim": "interrupt"}

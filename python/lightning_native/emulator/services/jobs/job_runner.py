@@ -264,10 +264,15 @@ class JobRunner:
         job.state = RUNNING
         process.go()
         cloud.jobs.save(job)
-        if job.specification.get("spot") and (
-            fault := cloud.faults.take("interrupt", machine=job.machine, name=job.name)
-        ):
-            cloud.start_task(self._interrupt_later(fault.seconds))
+        self.take_interruption()
+
+    def take_interruption(self) -> None:
+        """Let the fault that is due for an interruptible machine, if there is one, interrupt it in its time."""
+        cloud, job = self._cloud, self._job
+        if job.state != RUNNING or job.started_at is None or not job.specification.get("spot"):
+            return
+        if fault := cloud.faults.take("interrupt", machine=job.machine, name=job.name):
+            cloud.start_task(self._interrupt_later(job.started_at + fault.seconds - cloud.clock.now()))
 
     async def _interrupt_later(self, seconds: float) -> None:
         attempt = self._job.attempt
