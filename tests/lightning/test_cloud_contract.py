@@ -601,6 +601,30 @@ def test_a_job_waits_for_what_it_is_to_run_and_can_be_stopped_meanwhile(
     assert end_of(job) == "stopped"
 
 
+# Files that come back
+
+
+def test_files_of_a_studio_and_of_the_drive_are_downloaded_and_missing_ones_are_no_error(
+    cloud: Cloud, tmp_path: Path
+) -> None:
+    (tmp_path / "there").write_bytes(b"content")
+    studio = cloud.create_studio(f"download-{uuid.uuid4().hex[:8]}")
+    name = f"download-{uuid.uuid4().hex[:8]}"
+    try:
+        studio.upload(tmp_path / "there", "folder/file")
+        cloud.upload_to_drive(tmp_path / "there", f"{name}/file")
+        assert studio.download("folder/file", tmp_path / "from studio")
+        assert cloud.download_from_drive(f"{name}/file", tmp_path / "from drive")
+        assert (tmp_path / "from studio").read_bytes() == (tmp_path / "from drive").read_bytes() == b"content"
+        assert not studio.download("folder/missing", tmp_path / "missing")
+        assert not cloud.download_from_drive(f"{name}/missing", tmp_path / "missing")
+        assert not cloud.download_from_drive("nowhere/missing", tmp_path / "missing")
+    finally:
+        studio.release(delete=True)
+        cloud.remove_from_drive(name)
+    assert not studio.download("folder/file", tmp_path / "gone")
+
+
 # The drive
 
 

@@ -56,6 +56,9 @@ class StudioHandle(Protocol):
     def upload(self, path: Path, remote_path: str) -> None:
         """Upload a file to a path relative to the studio's home."""
 
+    def download(self, remote_path: str, path: Path) -> bool:
+        """Download a file below the studio's home, whether or not it runs; return whether there is such a file."""
+
     def remove(self, remote_path: str) -> None:
         """Remove a file below the studio's home. It is no error if the file is gone."""
 
@@ -120,6 +123,12 @@ class JobHandle(Protocol):
 
     def end(self) -> JobEnd:
         """Return what Lightning tells about the job's end; before it, as much as is known."""
+
+    def download(self, remote_path: str, path: Path) -> bool:
+        """Download one of the job's artifacts; return whether there is such a file, which may appear minutes later.
+
+        `remote_path`: relative to the job's home.
+        """
 
     def output(self) -> str:
         """Return the job's output so far; that of an ended job may appear minutes after its end."""
@@ -269,6 +278,9 @@ class Cloud(Protocol):
 
     def upload_to_drive(self, path: Path, remote_path: str) -> None:
         """Upload a file to a path in our folder of the teamspace's drive, whose folders containers can mount."""
+
+    def download_from_drive(self, remote_path: str, path: Path) -> bool:
+        """Download a file of our folder of the drive; return whether there is such a file."""
 
     def remove_from_drive(self, remote_path: str) -> None:
         """Remove a folder in our folder of the drive. It is no error if the folder is gone."""

@@ -21,6 +21,7 @@ _MACHINE = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 _PLAN = re.compile(r"tier.?restricted|upgrade|your (current )?(plan|tier)|(plan|tier) does not", re.IGNORECASE)
+_MISSING = re.compile(r"\b(HTTP|status( code)?:?) 404\b|\bFileNotFound", re.IGNORECASE)
 _LONGEST = 500
 
 
@@ -49,6 +50,11 @@ def is_gone(error: BaseException) -> bool:
     The text "does not exist" proves nothing, because the SDK reports it about a job whenever a status call fails.
     """
     return _status_of(error) == 404
+
+
+def is_missing(error: BaseException) -> bool:
+    """Return whether a download failed because there is no such file; the SDK has the status in its text only."""
+    return is_gone(error) or isinstance(error, FileNotFoundError) or _MISSING.search(str(error)) is not None
 
 
 def _kind_of(error: BaseException) -> type[CloudError]:

@@ -2,13 +2,20 @@
 
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightning_native.errors import CloudError, LogUnavailableError
 from lightning_native.lightning.cloud import JobEnd, JobRequest, JobState
-from lightning_native.lightning.errors import cloud_errors, is_gone
+from lightning_native.lightning.errors import cloud_errors, is_gone, is_missing
 from lightning_native.lightning.machines import canonical_machine, sdk_name
-from lightning_native.lightning.sdk.internals import job_end, job_seconds, job_specification, raw_job_state
+from lightning_native.lightning.sdk.internals import (
+    drive_client,
+    job_end,
+    job_seconds,
+    job_specification,
+    raw_job_state,
+)
 
 if TYPE_CHECKING:
     from lightning_sdk import Job
@@ -55,6 +62,21 @@ def job_options(request: JobRequest) -> dict[str, Any]:
         # Without an entrypoint, both run the command in a shell.
         **({} if request.entrypoint is None else {"entrypoint": request.entrypoint}),
     }
+
+
+def download_from_drive(teamspace_id: str, remote_path: str, path: Path) -> bool:
+    """Download a file of a teamspace's drive, or a job's artifact; return whether there is such a file.
+
+    Raises:
+        Exception: the SDK's own, for any other failure.
+    """
+    try:
+        drive_client().download_file(remote_path, str(path), teamspace_id, progress_bar=False)
+    except Exception as error:
+        if is_missing(error):
+            return False
+        raise
+    return True
 
 
 class LightningJob:
@@ -109,6 +131,15 @@ class LightningJob:
         with cloud_errors(f"read the end of job {self.name!r}"):
             message, interrupted, has_begun = job_end(self._job)
             return JobEnd(message, interrupted, has_begun, job_seconds(self._job))
+
+    def download(self, remote_path: str, path: Path) -> bool:
+        """Download one of the job's artifacts; return whether there is such a file, which may appear minutes later."""
+        with cloud_errors(f"download {remote_path} of job {self.name!r}"):
+            # Artifacts were below `artifacts` until 2026.
+            return any(
+                download_from_drive(self._job.teamspace.id, f"jobs/{self.name}/{folder}{remote_path}", path)
+                for folder in ("", "artifacts/")
+            )
 
     def output(self) -> str:
         """Return the job's output so far; that of an ended job may appear minutes after its end."""

@@ -10,9 +10,15 @@ from shlex import join as shell_join
 from typing import TYPE_CHECKING
 
 from lightning_native.errors import CloudError
-from lightning_native.lightning.errors import cloud_errors, is_gone, reason_of
+from lightning_native.lightning.errors import cloud_errors, is_gone, is_missing, reason_of
 from lightning_native.lightning.machines import canonical_machine, sdk_name
-from lightning_native.lightning.sdk.internals import end_keep_alive, machine_in_use, remove_file, studio_message
+from lightning_native.lightning.sdk.internals import (
+    download_file,
+    end_keep_alive,
+    machine_in_use,
+    remove_file,
+    studio_message,
+)
 
 if TYPE_CHECKING:
     from lightning_sdk import Machine, Studio
@@ -180,6 +186,17 @@ class LightningStudio:
         """Upload a file to a path relative to the studio's home."""
         with cloud_errors(f"upload {remote_path} to studio {self.name!r}"):
             self._studio.upload_file(str(path), remote_path, progress_bar=False)
+
+    def download(self, remote_path: str, path: Path) -> bool:
+        """Download a file below the studio's home, whether or not it runs; return whether there is such a file."""
+        with cloud_errors(f"download {remote_path} from studio {self.name!r}"):
+            try:
+                download_file(self._studio, remote_path, str(path))
+            except Exception as error:
+                if is_missing(error):
+                    return False
+                raise
+            return True
 
     def remove(self, remote_path: str) -> None:
         """Remove a file below the studio's home. It is no error if the file is gone."""

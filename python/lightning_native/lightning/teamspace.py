@@ -11,7 +11,7 @@ from lightning_native.lightning import pipelines
 from lightning_native.lightning.cloud import JobRequest, PipelineRequest
 from lightning_native.lightning.copies import came_together, is_name_of_copy
 from lightning_native.lightning.errors import cloud_errors, is_gone
-from lightning_native.lightning.jobs import DRIVE_CONNECTION, LightningJob, job_options
+from lightning_native.lightning.jobs import DRIVE_CONNECTION, LightningJob, download_from_drive, job_options
 from lightning_native.lightning.machine_python import machine_python
 from lightning_native.lightning.machines import canonical_machine
 from lightning_native.lightning.offers import MachineOffer, best_offer, default_account, fetch_offers
@@ -141,6 +141,11 @@ class LightningCloud:
         with cloud_errors(f"upload {remote_path} to the drive"):
             # The first upload creates the folder as a connection of its name, so that jobs can mount it.
             drive_client().upload_file(self._teamspace.id, str(path), f"{_DRIVE}/{remote_path}", progress_bar=False)
+
+    def download_from_drive(self, remote_path: str, path: Path) -> bool:
+        """Download a file of our folder of the drive; return whether there is such a file."""
+        with cloud_errors(f"download {remote_path} from the drive"):
+            return download_from_drive(self._teamspace.id, f"{_DRIVE}/{remote_path}", path)
 
     def remove_from_drive(self, remote_path: str) -> None:
         """Remove a folder in our folder of the drive. It is no error if the folder is gone."""

@@ -118,7 +118,7 @@ def test_accounts_are_the_teamspaces_own(teamspace: Any, monkeypatch: pytest.Mon
     assert any(offer.name == "L4" for offer in fetch_offers(teamspace))
 
 
-def test_a_studio_and_a_job_without_their_private_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_studio_and_a_job_without_their_private_parts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from lightning_sdk import Job
     from lightning_sdk.api.studio_api import StudioApi
 
@@ -143,6 +143,10 @@ def test_a_studio_and_a_job_without_their_private_parts(monkeypatch: pytest.Monk
         patch.setattr(studio.sdk_studio, "_studio_api", types.SimpleNamespace())
         assert studio.message() == ""
         sdk_internals.end_keep_alive(studio.sdk_studio)
+        shown = tmp_path / "shown"
+        patch.setattr(type(studio.sdk_studio), "download_file", lambda _studio, path, to: Path(to).write_text(path))
+        assert studio.download("file", shown)
+        assert shown.read_text() == "file"
         with pytest.raises(LightningNativeError, match="get_studio_status"):
             sdk_internals.studio_instances(studio.sdk_studio)
     job.release()

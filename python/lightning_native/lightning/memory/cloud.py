@@ -66,6 +66,12 @@ class MemoryCloud:
         with self.lock:
             self.drive[remote_path] = content
 
+    def download_from_drive(self, remote_path: str, path: Path) -> bool:
+        """Write a file's content, if there is one."""
+        with self.lock:
+            content = self.drive.get(remote_path)
+        return content is not None and path.write_bytes(content) >= 0
+
     def remove_from_drive(self, remote_path: str) -> None:
         """Remove a folder."""
         with self.lock:

@@ -3,6 +3,7 @@
 import json
 import shlex
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lightning_native.agent import result_mark
@@ -111,6 +112,12 @@ class MemoryJob:
         """Return that the job was never interrupted, and has begun."""
         self._check_there()
         return JobEnd("", interrupted=False, has_begun=True)
+
+    def download(self, remote_path: str, path: Path) -> bool:
+        """Return False, because commands in memory write no files."""
+        del remote_path, path
+        self._check_there()
+        return False
 
     def output(self) -> str:
         """Return the job's output so far."""

@@ -81,6 +81,12 @@ class MemoryStudio:
             self._check_there()
             self.files[remote_path] = content
 
+    def download(self, remote_path: str, path: Path) -> bool:
+        """Write a file's content, if there is one."""
+        with self._cloud.lock:
+            content = self.files.get(remote_path) if self._is_there() else None
+        return content is not None and path.write_bytes(content) >= 0
+
     def remove(self, remote_path: str) -> None:
         """Remove a file."""
         with self._cloud.lock:

@@ -157,6 +157,19 @@ def remove_file(studio: "Studio", path: str) -> None:
         raise OSError(output)
 
 
+def download_file(studio: "Studio", path: str, target: str) -> None:
+    """Download a file of a studio without a progress bar, which `Studio.download_file` always shows.
+
+    Fallback: that method.
+    """
+    download = getattr(getattr(studio, "_studio_api", None), "download_file", None)
+    if download is None:
+        studio.download_file(path, target)
+        return
+    ids = {"studio_id": studio.id, "teamspace_id": studio.teamspace.id, "cloud_account": studio.cloud_account}
+    download(path=path, target_path=target, progress_bar=False, **ids)
+
+
 def machine_in_use(studio: "Studio") -> str:
     """Return the id of the machine that a studio has now, because the SDK's `machine` is the one that was asked for.
 
