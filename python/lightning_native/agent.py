@@ -17,6 +17,7 @@ The engine uploads this file and calls it with `COMMAND` through the studio's sh
     python agent.py budget RUN SECONDS [--stop-studio]        end the run's operations after so many seconds, and then
                                                               stop the studio; each call replaces the earlier one
     python agent.py python                                    the machine's interpreter: its path, version and folder
+    python agent.py outputs WISH                              pack the outputs of an attempt that died with the machine
     python agent.py job OPID --spec-sha256 HEX --job-name N   run the operation here and now, as the command of a job
     python agent.py job ID --spec-sha256 HEX --step NAME      the same for one step of a pipeline
 
@@ -25,7 +26,7 @@ is the claim: however often `start` is delivered, the command runs once. Its spe
 before `start` and removed as soon as it is claimed, because it carries the step's secrets:
 `{"argv": [...], "cwd": ..., "env": {...}, "scratch": [names of variables that get a private folder], "timeout": s,
 "bin": the folder of the machine's interpreter, which comes first on PATH, "pythonpath": [folders that its Python
-imports from first]}`,
+imports from first], "outputs": the wish of `Outputs`}`,
 and for a job `"unpack": [[archive, SHA-256, destination], ...]`, which are unpacked before the command runs,
 `"retry": {"count", "delay", "backoff"}`, `"budget"`: the seconds that the run's budget pays for, and `"mounted": true`
 where this file's folder is a mount that outlives the job, as in a container; there, relative destinations and import
@@ -105,6 +106,16 @@ GUARD_SECONDS = 0.5
 BUDGET_FILE = ".budget"
 # While a command is being stopped, how long its output is held back so that it arrives together with the result.
 STOP_PATIENCE = 1.0
+# The variable with the folder of an earlier attempt's outputs.
+RESUME = "LIGHTNING_NATIVE_RESUME"
+OUTPUTS = os.path.join(HOME, "outputs")
+# The folder, in an archive of outputs, of those whose patterns begin with `~/`.
+OUTPUTS_OF_HOME = "_home"
+# So many of the files that an archive lacks are named.
+MOST_NAMED = 20
+CHANGED = "it changed while it was packed"
+# Seconds: a new folder of the drive is mounted within a minute, as a rule.
+MOUNT_PATIENCE = 180.0
 
 
 def operation_folder(operation: str) -> str:
@@ -197,6 +208,7 @@ def check_specification(spec: Any) -> dict[str, Any]:
             "unpack": archives(spec.get("unpack") or []),
             "pythonpath": texts(spec.get("pythonpath") or []),
             "word": isinstance(spec.get("word", ""), str),
+            "outputs": not spec.get("outputs") or is_wish(spec["outputs"]),
             "bin": not spec.get("bin") or (isinstance(spec["bin"], str) and os.path.isabs(spec["bin"])),
         }
         wrong = next(("has a wrong %s" % key for key, right in is_right.items() if not right), "")
@@ -223,8 +235,12 @@ def file_sha256(path: str) -> str:
     return digest.hexdigest()
 
 
-def wait_for_upload(path: str, sha256: str, needless: Callable[[], bool] = lambda: False) -> None:
-    deadline = time.monotonic() + UPLOAD_PATIENCE
+def wait_for_upload(
+    path: str, sha256: str, needless: Callable[[], bool] = lambda: False, patience: float | None = None
+) -> None:
+    if patience is None:
+        patience = UPLOAD_PATIENCE
+    deadline = time.monotonic() + patience
     while not needless():
         try:
             if file_sha256(path) == sha256:
@@ -232,7 +248,7 @@ def wait_for_upload(path: str, sha256: str, needless: Callable[[], bool] = lambd
         except FileNotFoundError:
             pass
         if time.monotonic() > deadline:
-            raise SystemExit("the upload of %s did not arrive intact within %d s" % (path, UPLOAD_PATIENCE))
+            raise SystemExit("the upload of %s did not arrive intact within %d s" % (path, patience))
         time.sleep(0.05)
 
 
@@ -421,7 +437,7 @@ def run_attempts(spec: dict[str, Any], private: str, output: FileIO, stopping: t
     while True:
         if budget is not None:
             spec = dict(spec, budget=max(0.0, begun + budget - time.monotonic()))
-        result = run_command(work, None, spec, output, stopping)
+        result = run_command(work, None, spec, output, stopping, private)
         # One write that begins with a line break, because the command's last line may have none.
         output.write(("\n%s%s\n" % (result_mark(spec["word"], attempt), json.dumps(result))).encode())
         code = int(result["exit_code"])
@@ -470,10 +486,405 @@ def run(folder: str, spec: dict[str, Any]) -> None:
         write_json(os.path.join(folder, "result.json"), run_command(folder, folder, spec, log, stopping))
 
 
+def is_wish(wish: Any) -> bool:
+    """Return whether a value is the wish of `Outputs`."""
+
+    def count(value: Any, least: int) -> bool:
+        return type(value) is int and least <= value < FOR_EVER
+
+    if not isinstance(wish, dict) or not isinstance(wish.get("store"), str):
+        return False
+    patterns, every, attempt = wish.get("patterns"), wish.get("every"), wish.get("attempt")
+    return (
+        isinstance(patterns, (list, tuple))
+        and all(isinstance(pattern, str) and pattern.strip("/.~") for pattern in patterns)
+        and (every is None or (isinstance(every, (int, float)) and 0 < every < FOR_EVER))
+        and (attempt is None or count(attempt, 1))
+        and count(wish.get("most_bytes"), 1)
+        and count(wish.get("most_files"), 1)
+    )
+
+
+class Outputs:
+    """The outputs of one attempt, which it packs into a store, at its end and while it runs.
+
+    A store is a folder that outlives the attempt, so that the next one finds the outputs. It has records
+    `N.json`, numbered without a gap, and archives `N.tar.gz`. Neither is ever replaced, and a record is written after
+    its archive, because object storage that is mounted as a folder knows neither renames nor locks. A record is
+    `{"attempt": number, "files": number in the archive, "archive": N, "sha256": HEX, "final": whether the attempt has
+    ended, "left_out": [[file, reason], ...], "left_out_count": number}`. Each attempt begins with a record without
+    files, so that attempts are counted also where one leaves nothing. Record 0 is the engine's; with `"seeded"`, record
+    1 is, too, and has the outputs of an earlier attempt.
+
+    The wish is `{"patterns": [globs, relative to the working folder or `~/...`], "store": folder, "attempt": number,
+    or None where only the store knows it, "every": seconds between two archives, or None, "most_bytes", "most_files"}`.
+    """
+
+    def __init__(self, wish: dict[str, Any], cwd: str, work: str | None, scratch: str | None = None) -> None:
+        self._wish = wish
+        self._root = os.path.realpath(os.path.expanduser(cwd))
+        self._work = work
+        self._skipped = {os.path.realpath(path) for path in (HOME, work, scratch) if path}
+        self._store = ""
+        self._in_home = False
+        self._attempt = wish.get("attempt") or 1
+        self._number = 0
+        self._newest: dict[str, Any] = {"files": 0}
+        self._packed: list[tuple[Any, ...]] = []
+        self._problem = self._resumed = ""
+        self._ended = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def begin(self, environment: dict[str, str]) -> None:
+        """Open the store, let the command know an earlier attempt's outputs, and begin to pack its own."""
+        environment.pop(RESUME, None)
+        try:
+            records = self.open()
+            resumed = self._unpack_newest(records)
+        except (OSError, ValueError, SystemExit) as error:
+            self._problem = str(error)
+            return
+        if resumed is not None:
+            environment[RESUME] = self._resumed = resumed
+        if self._wish.get("every"):
+            self._thread = threading.Thread(target=self._pack_again_and_again, daemon=True)
+            self._thread.start()
+
+    def open(self) -> list[dict[str, Any]]:
+        """Return the records of the store, and add the one that this attempt has begun."""
+        self._store, self._in_home = find_store(self._wish["store"])
+        records = read_records(self._store)
+        if records and records[0].get("seeded") is True and len(records) == 1:
+            deadline = time.monotonic() + UPLOAD_PATIENCE
+            while len(records) == 1 and time.monotonic() < deadline:
+                time.sleep(0.2)
+                records = read_records(self._store)
+        self._attempt = self._wish.get("attempt") or 1 + max([record["attempt"] for record in records] or [0])
+        self._number = max(1, len(records))
+        last = records[-1] if records else {}
+        if (
+            self._wish["store"].startswith("~/")
+            and 0 < last.get("attempt", 0) < self._attempt
+            and not last.get("final")
+        ):
+            # The machine died with that attempt, and a studio still has its files.
+            attempt, self._attempt = self._attempt, last["attempt"]
+            self._pack(final=True)
+            self._attempt, self._packed, self._newest = attempt, [], {"files": 0}
+            records = read_records(self._store)
+        self._record({"files": 0})
+        return records
+
+    def _record(self, values: dict[str, Any]) -> None:
+        while True:
+            self._number += 1
+            try:
+                with open(os.path.join(self._store, "%d.json" % (self._number - 1)), "x") as stream:
+                    json.dump(dict(values, attempt=self._attempt), stream)
+                return
+            except FileExistsError:
+                # Another process, such as a duplicate that has not ended yet, writes there, too.
+                continue
+
+    def _unpack_newest(self, records: list[dict[str, Any]]) -> str | None:
+        """Unpack the newest archive of an earlier attempt; return its folder, None without one."""
+        import tempfile
+        import zlib
+
+        for record in reversed(records):
+            if not record["files"]:
+                continue
+            archive = os.path.join(self._store, "%d.tar.gz" % record["archive"])
+            folder = tempfile.mkdtemp(prefix="resume-", dir=self._work)
+            try:
+                wait_for_upload(archive, record["sha256"], patience=UPLOAD_PATIENCE if os.path.exists(archive) else 5.0)
+                unpack_tar(archive, folder)
+            except (OSError, EOFError, ValueError, SystemExit, zlib.error):
+                # An older archive is better than none.
+                remove_folder(folder)
+                continue
+            return folder
+        return None
+
+    def _pack_again_and_again(self) -> None:
+        while not self._ended.wait(self._wish["every"]):
+            try:
+                self._pack(final=False)
+            except (OSError, ValueError) as error:
+                self._problem = str(error)
+
+    def finish(self) -> dict[str, Any]:
+        """Pack the outputs at the attempt's end, and return what the result of its command tells of them."""
+        self._ended.set()
+        if self._thread is not None:
+            self._thread.join()
+        if self._store:
+            try:
+                self._pack(final=True)
+                self._problem = ""
+            except (OSError, ValueError) as error:
+                self._problem = str(error)
+        if self._resumed:
+            remove_folder(self._resumed)
+        return {"number": self._number - 1, "in_home": self._in_home, "problem": self._problem}
+
+    def _pack(self, *, final: bool) -> None:
+        import tempfile
+
+        found, left_out = select_outputs(self._root, self._wish["patterns"], self._skipped)
+        found, left_out = bounded_outputs(found, left_out, self._wish)
+        packed = [(name, status.st_ino, status.st_size, status.st_mtime_ns) for name, _, status in found]
+        if packed == self._packed or not packed:
+            # Unchanged: another record is enough.
+            if final:
+                self._record(dict(self._newest if packed else {"files": 0}, final=True, **names_of(left_out)))
+            return
+        with tempfile.TemporaryFile(prefix="outputs-", dir=self._work) as stream:
+            lost = write_tar(found, stream)
+            stream.seek(0)
+            archive = os.path.join(self._store, "%d.tar.gz" % self._number)
+            sha256 = copy_compressed(stream, archive)
+        values = {"files": len(found) - len(lost), "archive": self._number, "sha256": sha256}
+        earlier, self._newest = self._newest, dict(values)
+        self._record(dict(values, final=final, **names_of(left_out + lost)))
+        # A file that was being written is tried again.
+        self._packed = [] if any(reason == CHANGED for _, reason in lost) else packed
+        # The engine may be reading the last but one.
+        self._remove_older_than(earlier)
+
+    def _remove_older_than(self, kept: dict[str, Any]) -> None:
+        for number in range(max(1, self._number - 20), kept.get("archive", 0)):
+            record = read_json(os.path.join(self._store, "%d.json" % number))
+            if record and record.get("attempt") == self._attempt and record.get("archive") == number:
+                remove_quietly(os.path.join(self._store, "%d.tar.gz" % number))
+
+
+def find_store(path: str) -> tuple[str, bool]:
+    """Return the folder of a store, and whether it is below this machine's home, because the drive is not mounted."""
+    if not path.startswith("~/"):
+        # Never created here: it is the engine's, and its place is mounted or is none of ours.
+        deadline = time.monotonic() + (MOUNT_PATIENCE if os.path.isdir(os.path.dirname(os.path.dirname(path))) else 0)
+        while True:
+            if os.path.isdir(path) and os.access(path, os.W_OK):
+                return path, False
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.5)
+    folder = os.path.expanduser(path) if path.startswith("~/") else os.path.join(OUTPUTS, os.path.basename(path))
+    os.makedirs(folder, mode=0o700, exist_ok=True)
+    return folder, not path.startswith("~/")
+
+
+def read_records(store: str) -> list[dict[str, Any]]:
+    records: list[dict[str, Any]] = []
+    while True:
+        path = os.path.join(store, "%d.json" % len(records))
+        if not os.path.exists(path) and (records or not os.path.exists(os.path.join(store, "1.json"))):
+            return records
+        record = read_json(path) or {}
+        is_right = all(type(record.get(key, 0)) is int for key in ("attempt", "files", "archive"))
+        if not is_right or not isinstance(record.get("sha256", ""), str):
+            record = {}
+        records.append(dict({"attempt": 0, "files": 0, "archive": 0, "sha256": ""}, **record))
+
+
+def select_outputs(
+    root: str, patterns: list[str], skipped: set[str]
+) -> tuple[list[tuple[str, str, os.stat_result]], list[tuple[str, str]]]:
+    """Return the files that match, as (name in the archive, path, status), and the others as (name, reason)."""
+    paths: dict[str, str] = {}
+    for pattern in patterns:
+        is_home = pattern.startswith("~/")
+        top = os.path.realpath(os.path.expanduser("~")) if is_home else root
+        parts = [part for part in pattern.split("/")[is_home:] if part not in ("", ".")]
+        for path in matching(top, parts, skipped):
+            name = os.path.relpath(path, top)
+            paths[OUTPUTS_OF_HOME + "/" + name if is_home else name] = path
+    found: list[tuple[str, str, os.stat_result]] = []
+    left_out: list[tuple[str, str]] = []
+    links: list[tuple[str, str, os.stat_result]] = []
+    folded: dict[str, str] = {}
+    for name, path in sorted(paths.items()):
+        try:
+            status = os.lstat(path)
+        except OSError:
+            # Deleted since.
+            continue
+        other = folded.setdefault(name.lower(), name)
+        if other != name:
+            left_out.append((name, "its name differs from %s in case only" % other))
+        elif os.path.islink(path):
+            links.append((name, path, status))
+        elif os.path.isfile(path):
+            found.append((name, path, status))
+        else:
+            left_out.append((name, "it is neither a file nor a link"))
+    names = {name for name, _, _ in found}
+    for name, path, status in links:
+        target = os.path.normpath(os.path.join(os.path.dirname(name), os.readlink(path)))
+        if target in names and not os.path.isabs(os.readlink(path)):
+            found.append((name, path, status))
+        else:
+            left_out.append((name, "it is a link to something that is no output"))
+    return found, left_out
+
+
+def matching(top: str, parts: list[str], skipped: set[str]) -> list[str]:
+    """Return the files and links below a folder whose path matches; a folder that matches counts with all below it."""
+    from fnmatch import fnmatchcase
+
+    found = []
+    todo, seen = [(top, 0)], {(top, 0)}
+
+    def visit(folder: str, index: int) -> None:
+        if (folder, index) not in seen and folder not in skipped:
+            seen.add((folder, index))
+            todo.append((folder, index))
+
+    while todo:
+        folder, index = todo.pop()
+        part = parts[index] if index < len(parts) else "**"
+        is_last = index >= len(parts) - 1
+        if part == "**" and not is_last:
+            visit(folder, index + 1)
+        try:
+            entries = list(os.scandir(folder))
+        except OSError:
+            continue
+        for entry in entries:
+            if part != "**" and not fnmatchcase(entry.name, part):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                visit(entry.path, index if part == "**" else index + 1)
+            elif is_last:
+                found.append(entry.path)
+    return found
+
+
+def bounded_outputs(
+    found: list[tuple[str, str, os.stat_result]], left_out: list[tuple[str, str]], wish: dict[str, Any]
+) -> tuple[list[tuple[str, str, os.stat_result]], list[tuple[str, str]]]:
+    """Leave out the files beyond the bounds, the oldest first: of many checkpoints, the last ones matter."""
+    left = int(wish["most_bytes"])
+    kept: list[tuple[str, str, os.stat_result]] = []
+    lost = list(left_out)
+    for item in sorted(found, key=lambda each: (-each[2].st_mtime_ns, each[0])):
+        if len(kept) >= wish["most_files"]:
+            lost.append((item[0], "there are more than %d files" % wish["most_files"]))
+        elif item[2].st_size > left:
+            lost.append((item[0], "the outputs are larger than %d bytes" % wish["most_bytes"]))
+        else:
+            left -= item[2].st_size
+            kept.append(item)
+    return sorted(kept, key=lambda each: each[0]), lost
+
+
+def names_of(left_out: list[tuple[str, str]]) -> dict[str, Any]:
+    shown = [
+        [name.encode(errors="surrogateescape").decode(errors="backslashreplace"), reason] for name, reason in left_out
+    ]
+    return {"left_out": shown[:MOST_NAMED], "left_out_count": len(shown)}
+
+
+def write_tar(found: list[tuple[str, str, os.stat_result]], stream: Any) -> list[tuple[str, str]]:
+    """Write files into a tar; return those that cannot be read, or change meanwhile, with the reasons."""
+    import tarfile
+
+    lost = []
+    # GNU's format has names of any bytes.
+    with tarfile.open(fileobj=stream, mode="w", format=tarfile.GNU_FORMAT) as tar:
+        for name, path, status in found:
+            entry = tarfile.TarInfo(name)
+            entry.mode = 0o755 if status.st_mode & 0o100 else 0o644
+            entry.mtime = int(status.st_mtime)
+            if os.path.islink(path):
+                entry.type, entry.linkname = tarfile.SYMTYPE, os.readlink(path)
+                tar.addfile(entry)
+                continue
+            entry.size = status.st_size
+            begin = tar.offset
+            try:
+                # O_NONBLOCK: a pipe that has taken the file's place must not hold us up.
+                source = open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")  # noqa: SIM115
+            except OSError as error:
+                lost.append((name, error.strerror or str(error)))
+                continue
+            with source:
+                try:
+                    tar.addfile(entry, source)
+                    after = os.fstat(source.fileno())
+                except OSError as error:
+                    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                        raise
+                    after = None
+            if after is None or (after.st_size, after.st_mtime_ns) != (status.st_size, status.st_mtime_ns):
+                lost.append((name, CHANGED))
+                stream.seek(begin)
+                stream.truncate()
+                tar.offset = begin
+            # The library remembers each entry, and would hold them all in memory.
+            tar.members = []  # type: ignore[attr-defined]  # typeshed lacks it
+    return lost
+
+
+def copy_compressed(stream: Any, path: str) -> str:
+    """Copy a stream into a new compressed file, of which nothing is left if that fails; return its SHA-256."""
+    import zlib
+
+    # Left by a runner that was killed: a file without a record.
+    remove_quietly(path)
+    digest, compressor = hashlib.sha256(), zlib.compressobj(1, zlib.DEFLATED, 31)
+    try:
+        with open(path, "xb") as target:
+
+            def write(data: bytes) -> None:
+                digest.update(data)
+                target.write(data)
+
+            for block in iter(lambda: stream.read(1 << 20), b""):
+                write(compressor.compress(block))
+            write(compressor.flush())
+            target.flush()
+            os.fsync(target.fileno())
+    except BaseException:
+        remove_quietly(path)
+        raise
+    return digest.hexdigest()
+
+
+def remove_folder(path: str) -> None:
+    import shutil
+
+    shutil.rmtree(path, ignore_errors=True)
+
+
+def pack_left_outputs(wish: Any) -> dict[str, Any]:
+    """Pack the outputs of an attempt that died with the machine, whose files are still in the studio."""
+    import tempfile
+
+    if not isinstance(wish, dict) or not isinstance(wish.get("cwd"), str) or not is_wish(wish.get("outputs")):
+        raise SystemExit("no wish for outputs: %.80r" % (wish,))
+    work = tempfile.mkdtemp(prefix="lightning-native-")
+    try:
+        outputs = Outputs(wish["outputs"], wish["cwd"], work)
+        outputs.open()
+        return outputs.finish()
+    finally:
+        remove_folder(work)
+
+
 def run_command(
-    work: str | None, folder: str | None, spec: dict[str, Any], log: FileIO, stopping: threading.Event
+    work: str | None,
+    folder: str | None,
+    spec: dict[str, Any],
+    log: FileIO,
+    stopping: threading.Event,
+    private: str | None = None,
 ) -> dict[str, Any]:
-    """Run a command to its end and return its result; `work` has its scratch folder, `folder` is its operation's."""
+    """Run a command to its end and return its result; `work` has its scratch folder, `folder` is its operation's.
+
+    `private` has the outputs while they are packed, and those of an earlier attempt; without it, `folder` has them.
+    """
     environment = command_environment(spec)
     scratch = None
     if spec.get("scratch"):
@@ -482,9 +893,15 @@ def run_command(
 
         scratch = tempfile.mkdtemp(prefix="scratch-", dir=work)
         environment.update(dict.fromkeys(spec["scratch"], scratch))
+    outputs = None
+    if spec.get("outputs"):
+        outputs = Outputs(spec["outputs"], spec.get("cwd") or "~", private or folder, scratch)
+        outputs.begin(environment)
     result: dict[str, Any] = {"started": time.time()}
     result.update(spawn_and_supervise(folder, spec, environment, log, stopping))
     result["ended"] = time.time()
+    if outputs is not None:
+        result["outputs"] = outputs.finish()
     if scratch is not None:
         shutil.rmtree(scratch, ignore_errors=True)
     return result
@@ -899,6 +1316,7 @@ def leave(run: str, owes: bool) -> dict[str, Any]:
         # Under a lock, one of two runs that leave at once finds the other, or is the last.
         fcntl.flock(lock, fcntl.LOCK_EX)
         forgotten = forget(run + ".")
+        forget_outputs(run + ".")
         others = other_runs(run)
         owes = owes or run in (read_json(note) or {}).get("runs", [])
         if owes and others:
@@ -937,6 +1355,14 @@ def forget(prefix: str) -> int:
         elif os.path.lexists(path):
             os.unlink(path)
     return len(mine)
+
+
+def forget_outputs(prefix: str) -> None:
+    import shutil
+
+    for name in os.listdir(OUTPUTS) if os.path.isdir(OUTPUTS) else []:
+        if name.startswith(prefix):
+            shutil.rmtree(os.path.join(OUTPUTS, name), ignore_errors=True)
 
 
 def find_interpreter() -> dict[str, Any]:
@@ -1048,6 +1474,8 @@ def main() -> None:  # noqa: PLR0912, PLR0915  one line for each argument of eac
     command.add_argument("seconds", type=seconds)
     command.add_argument("--stop-studio", action="store_true")
     commands.add_parser("python")
+    command = commands.add_parser("outputs")
+    command.add_argument("wish", type=parse)
     arguments = parser.parse_args()
     if arguments.command == "start":
         start(arguments.operation, arguments.spec_sha256, [arguments.operation], together=False)
@@ -1070,6 +1498,8 @@ def main() -> None:  # noqa: PLR0912, PLR0915  one line for each argument of eac
         answer = find_interpreter()
     elif arguments.command == "budget":
         answer = give_budget(arguments.run, arguments.seconds, arguments.stop_studio)
+    elif arguments.command == "outputs":
+        answer = pack_left_outputs(arguments.wish)
     elif arguments.command == "forget":
         operation_folder(arguments.operation)
         answer = {"forgotten": forget(arguments.operation)}

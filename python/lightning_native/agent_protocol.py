@@ -35,6 +35,7 @@ class OperationSpec:
         pythonpath: folders from which its Python imports first.
         unpack: for a job, the (archive, SHA-256, destination) that are unpacked before.
         retry: for a job of a pipeline, the `count`, `delay` and `backoff` of further attempts.
+        outputs: the wish of the agent's `Outputs`: the files that it packs, and the folder in which it keeps them.
         mounted: whether the agent's folder is a mount that outlives the job, as in a container.
         word: for a job, the secret that proves its results.
     """
@@ -49,6 +50,7 @@ class OperationSpec:
     pythonpath: Sequence[str] = ()
     unpack: Sequence[tuple[str, str, str]] = ()
     retry: Mapping[str, float] | None = None
+    outputs: Mapping[str, Any] | None = None
     mounted: bool = False
     word: str | None = field(default=None, repr=False)
 
@@ -57,11 +59,18 @@ class OperationSpec:
         return {name: value for name, value in asdict(self).items() if value or name in ("argv", "env")}
 
 
+def outputs_request(cwd: str, wish: Mapping[str, Any]) -> str:
+    """Return the request to pack the outputs that a lost command has left in its working folder."""
+    return json.dumps({"cwd": cwd, "outputs": dict(wish)})
+
+
 @dataclass(frozen=True)
 class Outcome:
     """The end of a command; `exit_code` is negative for the signal that ended it; `peak_memory` is in bytes.
 
-    `over_budget`: it was ended because the run's budget does not pay for more.
+    `over_budget`: it was ended because the run's budget does not pay for more. `outputs` is what the agent tells of the
+    outputs: the `number` of its last record, whether they are `in_home`, and the `problem` that it had; None if the
+    step has none.
     """
 
     exit_code: int
@@ -70,15 +79,22 @@ class Outcome:
     seconds: float
     peak_memory: int
     over_budget: bool = False
+    outputs: Mapping[str, Any] | None = field(default=None, compare=False)
 
     @classmethod
     def from_agent(cls, result: Mapping[str, Any]) -> "Outcome":
         """Read a result of `agent.py`."""
         # Both times are of one machine's clock, so that their difference is a duration.
         seconds = result["ended"] - result["started"]
-        over_budget = bool(result.get("over_budget"))
+        outputs = result.get("outputs")
         return cls(
-            result["exit_code"], result["timed_out"], result["stopped"], seconds, result["peak_memory"], over_budget
+            result["exit_code"],
+            result["timed_out"],
+            result["stopped"],
+            seconds,
+            result["peak_memory"],
+            bool(result.get("over_budget")),
+            outputs if isinstance(outputs, dict) else None,
         )
 
 
