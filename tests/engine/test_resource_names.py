@@ -42,6 +42,15 @@ def test_log_names() -> None:
     assert names.log_name("train model", 2) == "train-model-x2c2pe4cqxf37wg.2.log"
 
 
+def test_places_of_outputs() -> None:
+    assert (
+        names.outputs_folder(PLAN, "train model") == "outputs/digits-nightly-train-model-0123456789ab-cfdjrkxqapvmojb"
+    )
+    assert (
+        names.studio_outputs_name("0123456789abcdef", "train model") == "0123456789abcdef.train-model-x2c2pe4cqxf37wg"
+    )
+
+
 def test_the_drives_folders() -> None:
     assert names.drive_folder("some-job") == "jobs/some-job"
 

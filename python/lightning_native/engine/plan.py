@@ -100,6 +100,8 @@ class StepPlan:
         scratch: names of variables that get a fresh private folder, which is removed when the step ends.
         setup: the set-up of its environment besides the requirements.
         image: the image of the container that it runs in, in the image's working folder; not with placement `studio`.
+        outputs: patterns of the files that come back to the run's folder; relative to the working folder, or `~/…`.
+        outputs_every: seconds between two copies of the outputs while it runs; None: only at its end.
         package: whether it imports lightning_native, whose Python part its machine then gets.
     """
 
@@ -115,6 +117,8 @@ class StepPlan:
     setup: Setup = Setup()
     image: ContainerImage | None = None
     package: bool = False
+    outputs: tuple[str, ...] = ()
+    outputs_every: float | None = None
 
     @property
     def machine(self) -> str | None:

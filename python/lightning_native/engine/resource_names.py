@@ -102,5 +102,20 @@ def drive_folder(name: str) -> str:
     return f"jobs/{name}"
 
 
+def outputs_name(step: str) -> str:
+    """Return the name of the folder, in a run's, that keeps the outputs of a step."""
+    return unique_studio_name(step)
+
+
+def outputs_folder(plan: RunPlan, step: str) -> str:
+    """Return the folder of the drive in which the jobs of a step keep their outputs."""
+    return f"outputs/{unique_studio_name(plan.name, step, _short(plan.run_id))}"
+
+
+def studio_outputs_name(run_id: str, step: str) -> str:
+    """Return the name of the agent's folder in a studio in which a step keeps its outputs."""
+    return f"{run_id}.{unique_studio_name(step)}"
+
+
 def _short(name: str) -> str:
     return name[:_SHOWN_CHARACTERS]

@@ -13,6 +13,7 @@ from shlex import join as shell_join
 
 from lightning_native.agent_protocol import ARCHIVE_SUFFIX, PACKAGE, REMOTE_HOME, OperationSpec
 from lightning_native.engine.context import RunContext
+from lightning_native.engine.outputs.step_outputs import StepOutputs
 from lightning_native.engine.plan import ContainerImage, StepPlan
 from lightning_native.engine.resource_names import drive_folder
 from lightning_native.engine.studios.agent_client import AGENT_SOURCE, upload_specification
@@ -70,7 +71,14 @@ class ContainerFolder:
         self._context.cloud.upload_to_drive(path, f"{self._path}/{relative}")
 
     def job(
-        self, step: StepPlan, image: ContainerImage, arguments: Sequence[str], *, name: str, machine: str
+        self,
+        step: StepPlan,
+        image: ContainerImage,
+        arguments: Sequence[str],
+        *,
+        name: str,
+        machine: str,
+        outputs: StepOutputs,
     ) -> JobRequest:
         """Return the request for the job that mounts the folder and calls the agent in it."""
         return JobRequest(
@@ -83,7 +91,7 @@ class ContainerFolder:
             tags=self._context.plan.tags,
             image_credentials=image.credentials,
             cloud_account_auth=image.cloud_account_auth,
-            mounts={self._mount: self._path},
+            mounts={self._mount: self._path, **outputs.mounts},
             cloud_account=self._context.account_of(step, machine),
         )
 
@@ -96,6 +104,7 @@ def container_job(
     *,
     name: str,
     machine: str,
+    outputs: StepOutputs,
     budget: float | None = None,
 ) -> JobRequest:
     """Upload the agent and a step's specification to the drive, and return the request for the job that runs them.
@@ -109,9 +118,10 @@ def container_job(
     context.journal.lease("folder", drive_folder(name))
     folder = ContainerFolder(context, name)
     folder.upload_agent(package=step.package)
-    sha256 = folder.upload(operation, replace(folder.spec(step, operation), budget=budget).to_json())
+    specification = replace(folder.spec(step, operation), outputs=outputs.wish(attempt), budget=budget)
+    sha256 = folder.upload(operation, specification.to_json())
     arguments = (operation, "--spec-sha256", sha256, "--job-name", name)
-    return folder.job(step, image, arguments, name=name, machine=machine)
+    return folder.job(step, image, arguments, name=name, machine=machine, outputs=outputs)
 
 
 def remove_folder(cloud: Cloud, name: str) -> None:

@@ -14,6 +14,8 @@ from lightning_native.agent import COMMAND as AGENT_COMMAND
 from lightning_native.agent_protocol import PACKAGE, OperationSpec, Outcome, specification_path
 from lightning_native.engine.cancellation import Cancelled
 from lightning_native.engine.context import RunContext
+from lightning_native.engine.outputs.step_outputs import StepOutputs
+from lightning_native.engine.outputs.store import DriveStore
 from lightning_native.engine.placements.base import run_safely
 from lightning_native.engine.placements.batch import Batch
 from lightning_native.engine.placements.container import container_job, remove_folder
@@ -23,7 +25,7 @@ from lightning_native.engine.placements.job_follower import Ended, JobFollower
 from lightning_native.engine.placements.job_output import JobOutput
 from lightning_native.engine.plan import StepPlan
 from lightning_native.engine.planning import account_choice
-from lightning_native.engine.resource_names import drive_folder, job_name
+from lightning_native.engine.resource_names import drive_folder, job_name, outputs_folder
 from lightning_native.engine.result import StepResult, result_of
 from lightning_native.engine.retry import AS_LIGHTNING_TAKES_THEM, best_effort, retry
 from lightning_native.engine.studios.agent_client import unpacking, upload_specification
@@ -62,6 +64,7 @@ class JobPlacement:
         # The jobs that a dead controller was about to submit.
         self._leased = {lease.name for lease in context.journal.journal.leases(context.plan.run_id)}
         self._jobs: dict[str, JobHandle] = {}
+        self._outputs: dict[str, StepOutputs] = {}
         self._submitted: dict[str, list[tuple[StepPlan, str, JobHandle]]] = {}
         self._stopped: set[str] = set()
         # The batches of each job: more than one if only the answer to a submission was lost.
@@ -94,6 +97,8 @@ class JobPlacement:
         name = job_name(plan, step.name, attempt)
         machines = step_machines(self._context, step)
         self._context.journal.step_preparing(step.name, attempt, name, machines[0])
+        outputs = self._outputs[step.name] = step_outputs(self._context, step)
+        outputs.prepare(attempt)
         job = retry(lambda: self._find(name), pause=self._context.cancellation.wait) if name in self._leased else None
         for machine in machines:
             patience = None if machine == machines[-1] else plan.pending_timeout
@@ -117,8 +122,11 @@ class JobPlacement:
         self._submitted.setdefault(step.name, []).append((step, name, job))
         if self._context.cancellation.requested:
             raise Cancelled
-        ended = self._follow(job, step, attempt, name, machine, patience)
+        outputs = self._outputs[step.name]
+        with outputs.watched():
+            ended = self._follow(job, step, attempt, name, machine, patience)
         outcome, cost = ended.outcome, self._costs.ended(step, name, job, machine)
+        outputs.finish(outcome, lambda: job)
         if step.name in self._stopped and (outcome is None or outcome.exit_code != 0):
             # The agent may not know why its command ended, because Lightning signals all processes of a job at once.
             exit_code = outcome.exit_code if outcome else None
@@ -165,7 +173,10 @@ class JobPlacement:
         if step.image:
             self._context.journal.lease("job", name)
             (budget,) = self._costs.budgets([(step, name, machine)])
-            request = container_job(self._context, step, step.image, attempt, name=name, machine=machine, budget=budget)
+            outputs = self._outputs[step.name]
+            request = container_job(
+                self._context, step, step.image, attempt, name=name, machine=machine, outputs=outputs, budget=budget
+            )
             answer = self._context.cloud.run_job(request)
         else:
             template = self._templates.of(step, machine)
@@ -192,7 +203,11 @@ class JobPlacement:
         self._context.journal.lease("job", *(each.name for each in submissions), on_release="delete", file=file)
         budgets = self._costs.budgets([(each.step, each.name, each.machine) for each in submissions])
         steps = {
-            operation: replace(job_spec(self._context, each.step, operation, interpreter), budget=budget).to_json()
+            operation: replace(
+                job_spec(self._context, each.step, operation, interpreter),
+                budget=budget,
+                outputs=self._outputs[each.step.name].wish(each.attempt),
+            ).to_json()
             for operation, each, budget in zip(operations, submissions, budgets, strict=True)
         }
         sha256 = upload_specification(studio.upload, bundle, {"steps": steps})
@@ -328,6 +343,14 @@ def _was_told_to_end(outcome: Outcome) -> bool:
 def step_machines(context: RunContext, step: StepPlan) -> tuple[str, ...]:
     """Return the SDK's names of the machines that a step's job may run on, in the order in which they are tried."""
     return account_choice.step_machines(context.plan, step)
+
+
+def step_outputs(context: RunContext, step: StepPlan) -> StepOutputs:
+    """Return the outputs of a step whose attempts are jobs."""
+    folder = outputs_folder(context.plan, step.name)
+    # A container has only the mounts that its job asks for.
+    mount = f"/tmp/lightning-native-{folder.replace('/', '-')}" if step.image else None  # noqa: S108  in a container
+    return StepOutputs(context, step, DriveStore(context.cloud, folder, mount))
 
 
 def job_spec(context: RunContext, step: StepPlan, operation: str, interpreter: Interpreter) -> OperationSpec:

@@ -11,7 +11,7 @@ from lightning_native.agent_protocol import specification_path
 from lightning_native.engine.context import RunContext
 from lightning_native.engine.placements.container import ContainerFolder
 from lightning_native.engine.placements.costs import JobCosts
-from lightning_native.engine.placements.job import job_spec, step_machines
+from lightning_native.engine.placements.job import job_spec, step_machines, step_outputs
 from lightning_native.engine.plan import MAX_INTERRUPTIONS, StepPlan
 from lightning_native.engine.resource_names import drive_folder, pipeline_operation_id, pipeline_step_name
 from lightning_native.engine.retry import retry
@@ -94,6 +94,7 @@ class PipelinePlan:
         # Shared once for all, because Lightning drives the pipeline.
         known = JobCosts(context).budgets([(step, step.name, step_machines(context, step)[0]) for step in steps])
         budgets = dict(zip(self._steps, known, strict=True))
+        self._outputs = {step.name: step_outputs(context, step) for step in steps}
         for step in steps:
             operation = pipeline_operation_id(name, step.name)
             folder = self._folders.get(step.name)
@@ -103,7 +104,8 @@ class PipelinePlan:
                 else job_spec(context, step, operation, studios[step.name].interpreter)
             )
             file = self._in_folders[step.name] if step.image else self._in_studios[self._studio_of[step.name]]
-            spec = replace(spec, retry=asdict(step.retry), budget=budgets[step.name])
+            wish = self._outputs[step.name].wish()
+            spec = replace(spec, retry=asdict(step.retry), budget=budgets[step.name], outputs=wish)
             file["steps"][pipeline_step_name(step.name)] = spec.to_json()
         self._sha256 = {studio: specification_sha256(file) for studio, file in self._in_studios.items()}
         self._request = PipelineRequest(
@@ -121,7 +123,8 @@ class PipelinePlan:
 
         if step.image:
             call = arguments(specification_sha256(self._in_folders[step.name]))
-            job = self._folders[step.name].job(step, step.image, call, name=name, machine=machine)
+            outputs = self._outputs[step.name]
+            job = self._folders[step.name].job(step, step.image, call, name=name, machine=machine, outputs=outputs)
         else:
             studio = self._studio_of[step.name]
             command = shell_join([*COMMAND, "job", *arguments(self._sha256[studio])])
@@ -151,6 +154,7 @@ class PipelinePlan:
                 for studio, file in self._in_studios.items()
             ),
             *(partial(self._folders[step].upload, run_id, file) for step, file in self._in_folders.items()),
+            *(outputs.prepare for outputs in self._outputs.values()),
         )
 
     def _lease_folders(self) -> None:

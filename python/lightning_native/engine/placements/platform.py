@@ -10,8 +10,9 @@ from functools import partial
 from lightning_native.agent_protocol import Outcome
 from lightning_native.engine.cancellation import Cancelled
 from lightning_native.engine.context import RunContext
+from lightning_native.engine.outputs.step_outputs import StepOutputs
 from lightning_native.engine.placements.costs import JobCosts
-from lightning_native.engine.placements.job import step_machines
+from lightning_native.engine.placements.job import step_machines, step_outputs
 from lightning_native.engine.placements.job_end import verdict_of
 from lightning_native.engine.placements.job_follower import Ended, JobFollower
 from lightning_native.engine.placements.job_output import JobOutput
@@ -193,6 +194,7 @@ class _Follower:
         self._open = {pipeline_step_name(step.name): step for step in steps}
         self._settle = settle
         self._followed: dict[str, _Followed] = {}
+        self._outputs: dict[str, StepOutputs] = {}
         self._results: queue.SimpleQueue[tuple[str, StepResult | StaleControllerError]] = queue.SimpleQueue()
         self._stopping = False
         self._backoff = Backoff()
@@ -333,6 +335,8 @@ class _Follower:
         """Copy the output of a step's job until the step has ended, and return its result; None: it runs again."""
         word = self._context.folder.word(pipeline_operation_id(self._pipeline.name, followed.step.name))
         output = JobOutput(self._context.folder, followed.step.name, followed.interruptions + 1, word)
+        outputs = self._outputs.setdefault(followed.step.name, step_outputs(self._context, followed.step))
+        outputs.watch()
         backoff, patience = Backoff(), Patience(_LAST_OUTPUT_SECONDS)
         follower: JobFollower | None = None
         ended: Ended | None = None
@@ -368,7 +372,9 @@ class _Follower:
         if handle is not None:
             cost = self._costs.ended(followed.step, followed.job, handle, self._machine(followed.step))
         if followed.status is None:
+            # Its outputs are fetched with those of the next attempt.
             return None
+        outputs.finish(output.outcomes[-1] if output.outcomes else None, partial(self._pipeline.job, followed.known))
         return self._result(followed, followed.status, output, ended, cost)
 
     def _note_attempts(self, followed: _Followed, output: JobOutput, known: int) -> None:

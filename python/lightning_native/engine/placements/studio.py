@@ -12,6 +12,8 @@ from lightning_native.defaults import DEFAULT_MACHINE
 from lightning_native.engine import retry
 from lightning_native.engine.cancellation import Cancelled
 from lightning_native.engine.context import RunContext
+from lightning_native.engine.outputs.step_outputs import StepOutputs
+from lightning_native.engine.outputs.store import StudioStore
 from lightning_native.engine.placements.base import run_safely
 from lightning_native.engine.placements.job_end import Verdict, verdict_of
 from lightning_native.engine.placements.studio_budget import StudioBudgets
@@ -19,6 +21,7 @@ from lightning_native.engine.placements.studio_costs import StudioCosts
 from lightning_native.engine.plan import StepPlan
 from lightning_native.engine.planning.layout import StudioPlan, studio_layout
 from lightning_native.engine.record.run_folder import StepLog
+from lightning_native.engine.resource_names import studio_outputs_name
 from lightning_native.engine.result import StepResult, result_of
 from lightning_native.engine.retry import best_effort
 from lightning_native.engine.studios.agent_client import LostCommandError, Operation
@@ -94,25 +97,30 @@ class StudioPlacement:
         operation = ready.operation(self._context.operation_id(step.name, attempt))
         with self._operations_lock:
             self._operations[step.name] = operation
+        outputs = studio.outputs_of(step)
         try:
             if self._context.cancellation.requested:
                 raise Cancelled
+            outputs.prepare(attempt)
             log = StepLog(self._context.folder.log(step.name, attempt))
-            outcome = operation.run(
-                OperationSpec(
-                    argv=step.argv,
-                    cwd=f"~/{ready.code}",
-                    env=self._context.variables.get(step.name, {}),
-                    scratch=step.scratch,
-                    timeout=step.timeout,
-                    bin=ready.interpreter.bin,
-                    pythonpath=[f"~/{ready.package}"] if step.package else [],
-                ),
-                output=log.append,
-                # The output that a dead controller has read is not requested again.
-                offset=log.size(),
-                started=lambda: self._context.journal.step_running(step.name),
-            )
+            with outputs.watched():
+                outcome = operation.run(
+                    OperationSpec(
+                        argv=step.argv,
+                        cwd=f"~/{ready.code}",
+                        env=self._context.variables.get(step.name, {}),
+                        scratch=step.scratch,
+                        timeout=step.timeout,
+                        bin=ready.interpreter.bin,
+                        pythonpath=[f"~/{ready.package}"] if step.package else [],
+                        outputs=outputs.wish(attempt),
+                    ),
+                    output=log.append,
+                    # The output that a dead controller has read is not requested again.
+                    offset=log.size(),
+                    started=lambda: self._context.journal.step_running(step.name),
+                )
+            outputs.finish(outcome)
             result = result_of(step, outcome)
             if result.state != "failed" or outcome.timed_out or outcome.over_budget:
                 return result
@@ -126,6 +134,7 @@ class StudioPlacement:
         finally:
             with self._operations_lock:
                 del self._operations[step.name]
+            outputs.rescue(partial(ready.agent.pack_outputs, f"~/{ready.code}"), attempt)
 
     def _note_restart(self, studio: "_RunStudio", step: StepPlan, attempt: int) -> str:
         message = f"studio {studio.plan.name} was restarted by Lightning, which ended the step's command"
@@ -243,6 +252,17 @@ class _RunStudio:
     def account(self) -> str | None:
         """The cloud account of the studio; None: unknown, or the default one."""
         return self._handle.cloud_account if self._handle is not None else self._account
+
+    def outputs_of(self, step: StepPlan) -> StepOutputs:
+        """Return the outputs of a step in the studio."""
+
+        def studio() -> StudioHandle:
+            if self._handle is None:
+                raise CloudError(f"studio {self.plan.name!r} is not there yet")
+            return self._handle
+
+        name = studio_outputs_name(self._context.plan.run_id, step.name)
+        return StepOutputs(self._context, step, StudioStore(studio, name))
 
     def wake(self) -> None:
         """Start a studio of the user's again if it was stopped meanwhile, as by a run of another computer."""

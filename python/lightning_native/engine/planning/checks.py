@@ -8,6 +8,7 @@ from lightning_native.engine.plan import RunPlan, Schedule, Setup, StepPlan
 from lightning_native.engine.planning.bounds import check_bounds, check_credentials
 from lightning_native.engine.planning.layout import check_environments
 from lightning_native.engine.planning.name_checks import check_line, check_names
+from lightning_native.engine.planning.output_checks import check_outputs
 from lightning_native.errors import PlanError
 from lightning_native.lightning.machines import canonical_machine
 from lightning_native.lightning.time_zones import time_zones
@@ -68,6 +69,7 @@ def check_plan(plan: RunPlan) -> None:
             )
         check_schedule(plan.schedule)
         _check_limits_on_schedule(plan, plan.schedule)
+    check_outputs(plan)
     plan.dag().order()
     check_environments(plan)
 

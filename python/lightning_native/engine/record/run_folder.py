@@ -23,6 +23,7 @@ from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.planning.bounds import check_credentials, check_variables
 from lightning_native.engine.planning.name_checks import check_folder_name, check_names
 from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.output_folder import OutputFolder
 from lightning_native.engine.resource_names import log_name
 from lightning_native.errors import PlanError
 from lightning_native.home import home, private, private_folder, write_private
@@ -214,6 +215,10 @@ class RunFolder:
     def _describe_code(self, report: ArchiveReport) -> None:
         code = Packed.of(self._archive, report.digest)
         write_private(self.path / "code.json", json.dumps({"digest": code.digest, "sha256": code.sha256}))
+
+    def outputs(self, step: str, attempt: int) -> Path:
+        """Return the folder of the outputs of an attempt at a step; it exists once they have come back."""
+        return OutputFolder(self.path, step).attempt(attempt)
 
     def write_inner(self, plan: RunPlan, variables: Mapping[str, Mapping[str, str]]) -> None:
         """Write the run that a controller drives on Lightning into the folder of the controller's own run.

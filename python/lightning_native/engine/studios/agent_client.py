@@ -20,6 +20,7 @@ from lightning_native.agent_protocol import (
     REMOTE_HOME,
     OperationSpec,
     Outcome,
+    outputs_request,
     read_answer,
     specification_path,
 )
@@ -193,6 +194,14 @@ class Agent:
         if "problem" in answer:
             raise CloudError(f"studio {self._studio.name!r} has no Python that answers: {answer['problem']}")
         return Interpreter(answer["executable"], answer["version"])
+
+    def pack_outputs(self, code: str, wish: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Pack the outputs that a lost command has left in the studio, and return what the agent tells of them.
+
+        Raises:
+            CloudError: the studio does not run, or the agent fails.
+        """
+        return self.call("outputs", outputs_request(code, wish))
 
     def forget(self, operation_id: str) -> None:
         """Stop and remove an operation with its output; one try."""
