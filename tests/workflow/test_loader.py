@@ -43,6 +43,8 @@ steps:
     env: {VERSION: 2, PRICE: "5 $$", REGION: "${REGION:-eu}"}
     requirements: [torch>=2]
     interruptible: true
+    outputs: [checkpoints/**, "*.csv"]
+    outputs_every: 5m
   evaluate:
     command: python evaluate.py
     machine: {gpu_type: l4, memory: 64GB}
@@ -81,6 +83,7 @@ def test_every_key_of_the_format_reaches_the_plan(tmp_path: Path) -> None:
     assert loading.requirements == (common,)
     assert training.argv == ("python", "train.py", "a b")
     assert (training.machines, training.upstream, training.interruptible) == (("L4", "A100"), ("load",), True)
+    assert (training.outputs, training.outputs_every) == (("checkpoints/**", "*.csv"), 300.0)
     assert (training.retry, training.timeout) == (Retry(2, 5.0, 2.0), 5400.0)
     assert [text.strip() for _, text in training.requirements] == ["numpy>=1", "torch>=2"]
     assert (evaluating.retry, evaluating.timeout, evaluating.upstream) == (Retry(3), 90.0, ("load", "train"))

@@ -9,7 +9,7 @@ from zenml.config import DockerSettings, ResourceSettings
 from zenml.config.retry_config import StepRetryConfig
 from zenml.enums import ExecutionMode
 
-from lightning_native.engine.plan import Retry
+from lightning_native.engine.plan import Retry, StepPlan
 from lightning_native.engine.planning.machine_choice import MachineOffer, ResourceRequest
 from lightning_native.errors import PlanError
 from lightning_native.zenml.compiler.docker_settings import (
@@ -22,8 +22,12 @@ from lightning_native.zenml.compiler.docker_settings import (
 )
 from lightning_native.zenml.compiler.pipeline import FAILURE_MODES
 from lightning_native.zenml.compiler.resources import choose_machines, resource_request, step_machine
-from lightning_native.zenml.compiler.step import retry_of
-from lightning_native.zenml.config import LightningNativeOrchestratorConfig, LightningNativeOrchestratorSettings
+from lightning_native.zenml.compiler.step import StepSource, plan_step, retry_of
+from lightning_native.zenml.config import (
+    STEP_SETTINGS,
+    LightningNativeOrchestratorConfig,
+    LightningNativeOrchestratorSettings,
+)
 from lightning_native.zenml.remote_controller.plan import controller_plan
 from lightning_native.zenml.remote_controller.supervisor_spec import SupervisorSpec
 
@@ -54,6 +58,18 @@ def test_requirements_come_in_zenmls_order_and_as_they_are_written() -> None:
     assert texts[0].splitlines() == own_requirements()
     assert any(line.startswith("zenml==") for line in own_requirements())
     assert texts[-1].splitlines() == docker.requirements
+
+
+def test_outputs_of_a_step_are_in_its_plan() -> None:
+    def planned(settings: Settings) -> StepPlan:
+        config: Any = SimpleNamespace(docker_settings=DockerSettings())
+        return plan_step(StepSource("train", ("true",), config, settings, {}, lambda: ""), (), Stack())
+
+    step = planned(Settings(outputs=["checkpoints/**", "*.csv"], outputs_every=60))
+    assert (step.outputs, step.outputs_every) == (("checkpoints/**", "*.csv"), 60.0)
+    # The pipeline's period is for its steps with outputs.
+    assert planned(Settings(outputs_every=60)).outputs_every is None
+    assert {"outputs", "outputs_every"} <= STEP_SETTINGS
 
 
 def test_a_controller_gets_the_wheel_of_what_runs_and_no_other_version_of_it() -> None:

@@ -259,6 +259,8 @@ class _Loader:
             timeout=step.timeout if step.timeout is not None else limit,
             retry=retry,
             interruptible=step.interruptible,
+            outputs=tuple(step.outputs),
+            outputs_every=step.outputs_every,
         )
 
     def _command(self, name: str, step: StepDocument) -> tuple[tuple[str, ...], float | None]:

@@ -243,6 +243,8 @@ class StepDocument(_Model):
     retries: RetryChoice = 0
     timeout: Limit | None = None
     interruptible: Flag = False
+    outputs: Annotated[list[Text], BeforeValidator(_as_list)] = []
+    outputs_every: Limit | None = None
 
 
 class WorkflowDocument(_Model):

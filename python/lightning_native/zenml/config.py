@@ -79,6 +79,17 @@ class LightningNativeStepSettings(BaseSettings):
     step_timeout: float | None = Field(
         default=None, gt=0, description="Seconds one attempt at a step may run. On the pipeline or on a step."
     )
+    outputs: list[str] | None = Field(
+        default=None,
+        description="Patterns of files that come back to the run's folder and that a later attempt finds, relative to "
+        "the step's working folder or `~/…`, such as checkpoints/**. On the pipeline or on a step.",
+    )
+    outputs_every: float | None = Field(
+        default=None,
+        gt=0,
+        description="Seconds between two copies of the outputs while a step runs; without it, only at its end. On the "
+        "pipeline or on a step.",
+    )
     pending_timeout: float = Field(
         default=600.0,
         gt=0,
@@ -150,7 +161,18 @@ class LightningNativeOrchestratorSettings(LightningNativeStepSettings):
 
 
 # The settings that a step may have for itself; the others are the run's.
-STEP_SETTINGS = frozenset({"machine_type", "machines", "interruptible", "step_timeout", "custom_commands", "runtime"})
+STEP_SETTINGS = frozenset(
+    {
+        "machine_type",
+        "machines",
+        "interruptible",
+        "step_timeout",
+        "custom_commands",
+        "runtime",
+        "outputs",
+        "outputs_every",
+    }
+)
 
 
 class LightningNativeOrchestratorConfig(BaseOrchestratorConfig, LightningNativeOrchestratorSettings):

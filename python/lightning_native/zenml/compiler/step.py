@@ -69,6 +69,8 @@ def plan_step(source: StepSource, machines: tuple[str, ...], stack: "Stack") -> 
         # Steps that share one configuration folder tear each other's files.
         scratch=("ZENML_CONFIG_PATH", ENV_SCRATCH),
         package=True,
+        outputs=tuple(settings.outputs or ()),
+        outputs_every=settings.outputs_every if settings.outputs else None,
     )
     if settings.packaging == "image":
         image = ContainerImage(source.image(), settings.image_credentials, settings.cloud_account_auth)

@@ -71,6 +71,11 @@ def submit_static(
             return submit_schedule(orchestrator, settings, run, snapshot.schedule, context.environ)
         expected = _estimate(run.plan, context)
         check_budget(run.plan.budget, expected)
+        if not settings.synchronous and any(step.outputs for step in run.plan.steps):
+            logger.warning(
+                "Outputs come back to the studio of the run's controller, where later attempts find them, and go with "
+                "it; set synchronous=True to have them on this computer, or let the steps upload them."
+            )
         if settings.synchronous:
             report = write_folder(folder, run)
         else:
