@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from tests.support.person import answer_at_terminal
@@ -137,3 +138,34 @@ def test_a_run_that_was_just_started_is_waited_for_until_it_has_ended(runner: Ru
     waited = command("runs", "wait", run_id)
     assert waited.returncode == code
     assert state in waited.stdout.splitlines()[0]
+
+
+def test_outputs_are_shown_listed_and_copied(runner: Runner, tmp_path: Path) -> None:
+    script = "mkdir -p m; echo x >> m/model; ln -sf model m/last; test $(wc -l < m/model) -ge 2"
+    folder = runner.make(
+        "studio",
+        StepPlan("train", ("sh", "-c", script), retry=Retry(1), outputs=("m",)),
+        StepPlan("other", ("sh", "-c", "echo 1 > table.csv"), outputs=("*.csv",)),
+        StepPlan("none", ("true",)),
+    )
+    assert runner.drive(folder) == 0
+    run_id = folder.path.name
+    assert f"outputs: train  attempt 2  2 files  9 bytes  {folder.outputs('train', 2)}" in (
+        command("runs", "show", run_id).stdout
+    )
+    listed = json.loads(command("runs", "outputs", run_id, "--json").stdout)
+    assert [(each["step"], each["attempt"]) for each in listed] == [("train", "1"), ("train", "2"), ("other", "1")]
+    assert len(json.loads(command("runs", "show", run_id, "--json").stdout)["outputs"]) == 3
+    assert command("runs", "outputs", run_id, "train", "--to", str(tmp_path / "newest")).returncode == 0
+    assert (tmp_path / "newest" / "m" / "last").readlink() == Path("model")
+    assert (tmp_path / "newest" / "m" / "last").read_text() == "x\nx\n"
+    first = ("runs", "outputs", run_id, "train", "--attempt", "1", "--to", str(tmp_path / "first"))
+    assert command(*first).returncode == 0
+    assert (tmp_path / "first" / "m" / "model").read_text() == "x\n"
+    again = command(*first)
+    assert (again.returncode, "is not empty; name a new folder" in again.stderr) == (1, True)
+    assert command("runs", "outputs", run_id, "--to", str(tmp_path / "all")).returncode == 0
+    assert sorted(path.name for path in (tmp_path / "all").rglob("*.csv")) == ["table.csv"]
+    for wrong, words in ((("missing",), "has no step 'missing'"), (("none", "--to", "x"), "has no outputs")):
+        refused = command("runs", "outputs", run_id, *wrong)
+        assert (refused.returncode, words in refused.stderr) == (1, True), refused.stderr

@@ -51,17 +51,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     costs.add_argument("--days", type=float, metavar="N", help="only the last N days (default: all)")
     costs.add_argument("--by", action="append", choices=GROUPS, help="repeatable (default: all of them)")
     costs.add_argument("--csv", action="store_true", help="print CSV")
+    outputs = commands.add_parser("outputs", help="list the outputs of a run's steps, or copy them to a folder")
+    outputs.add_argument("--to", type=Path, metavar="DIR", help="copy the newest ones to this new or empty folder")
+    outputs.add_argument("--attempt", metavar="N", help="only those of this attempt")
     report = commands.add_parser("report", help="write a self-contained HTML page about a run")
     report.add_argument("--output", type=Path, metavar="FILE", help="where to (default: RUN.html in this folder)")
     add_yes_option(stop)
     for command in (parser, listing):
         command.add_argument("--limit", type=int, default=20, metavar="N", help="how many (default: 20)")
-    for command in (parser, listing, show, wait, stop, resume, costs):
+    for command in (parser, listing, show, wait, stop, resume, outputs, costs):
         command.add_argument("--json", action="store_true", help="print JSON")
-    one_run = (show, wait, logs, stop, resume, report)
+    one_run = (show, wait, logs, stop, resume, outputs, report)
     add_cloud_option(*one_run, about="look for a run that this machine does not know on the local cloud")
     for command in one_run:
         command.add_argument("run_id", metavar="RUN", help="a run's id, or the beginning of one")
+    outputs.add_argument("step", nargs="?", metavar="STEP", help="only this step")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -73,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
         "logs": _logs,
         "stop": _stop,
         "resume": _resume,
+        "outputs": _outputs,
         "report": _report,
         "costs": _costs,
     }
@@ -157,6 +162,11 @@ def _wait(journal: Journal, args: argparse.Namespace) -> int:
 def _logs(journal: Journal, args: argparse.Namespace) -> int:
     with reach_run(journal, args.run_id, local=args.local) as found:
         return found.print_logs(args.step, follow=args.follow)
+
+
+def _outputs(journal: Journal, args: argparse.Namespace) -> int:
+    with reach_run(journal, args.run_id, local=args.local) as found:
+        return found.print_outputs(args.step, to=args.to, attempt=args.attempt, as_json=args.json)
 
 
 def _report(journal: Journal, args: argparse.Namespace) -> int:

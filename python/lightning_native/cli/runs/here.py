@@ -4,7 +4,10 @@ import os
 import signal
 import sys
 import time
+from dataclasses import replace
+from pathlib import Path
 
+from lightning_native.cli.runs.outputs import outputs_of, show_outputs
 from lightning_native.cli.runs.view import RunView
 from lightning_native.engine.process.controller_process import ControllerProcess
 from lightning_native.engine.process.follow_logs import LogFollower
@@ -44,7 +47,8 @@ class RunHere:
         record = self._record()
         is_driven = self.is_driven()
         driven = f"driven by process {record.controller}" if is_driven else "not driven by any process"
-        return RunView.of(self._journal, record, driven, str(self._folder.logs), is_driven=is_driven)
+        view = RunView.of(self._journal, record, driven, str(self._folder.logs), is_driven=is_driven)
+        return replace(view, outputs=outputs_of(self._folder, [step.name for step in view.steps]))
 
     def wait(self, deadline: float) -> RunView:
         """Return the run's records when it has ended, is not driven any more, or at a monotonic time."""
@@ -67,6 +71,11 @@ class RunHere:
             time.sleep(_REFRESH_SECONDS)
         follower.finish()
         return 0
+
+    def print_outputs(self, step: str | None, *, to: Path | None, attempt: str | None, as_json: bool) -> int:
+        """List the outputs of the steps, or copy them to a folder."""
+        steps = [record.name for record in self._journal.steps(self.run_id)]
+        return show_outputs(self._folder, steps, step, to=to, attempt=attempt, as_json=as_json)
 
     def stop(self, *, graceful: bool) -> None:
         """Stop the run, and return when it is not driven any more."""

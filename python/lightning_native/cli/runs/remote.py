@@ -4,6 +4,7 @@ import codecs
 import sys
 import time
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, TypeVar
 
 from lightning_native.cli.runs.view import RunView
@@ -130,6 +131,18 @@ class RunElsewhere:
         target.write(Cleaner(colour=shows_colour(target)).feed(_Lines(f"[{step}] ").feed(text) if step else text))
         target.flush()
         return 0
+
+    def print_outputs(self, step: str | None, *, to: Path | None, attempt: str | None, as_json: bool) -> int:
+        """Refuse, because the outputs are in the studio of the controller.
+
+        Raises:
+            PlanError: always.
+        """
+        del step, to, attempt, as_json
+        raise PlanError(
+            f"the outputs of run {self.run_id} are with its controller in studio {self._studio}, and go with it; "
+            "submit the run with synchronous=True to have them come back to this computer"
+        )
 
     def stop(self, *, graceful: bool) -> None:
         """Stop the run, and return when its controller is gone.

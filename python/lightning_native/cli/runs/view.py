@@ -5,6 +5,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
+from lightning_native.cli.runs.outputs import AttemptOutputs
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.records import Event, Lease, RunRecord, StepRecord
 from lightning_native.terminal import one_line
@@ -23,6 +24,7 @@ class RunView:
         events: oldest first.
         logs: the path of its logs, or the command that prints them.
         studio: the studio of its controller; None: the controller is on this machine.
+        outputs: those that have come back to this machine.
     """
 
     run: RunRecord
@@ -33,6 +35,7 @@ class RunView:
     events: Sequence[Event]
     logs: str
     studio: str | None = None
+    outputs: Sequence[AttemptOutputs] = ()
 
     @classmethod
     def of(
@@ -50,6 +53,7 @@ class RunView:
             "leases": [asdict(lease) for lease in self.leases],
             "events": [asdict(event) for event in self.events],
             "controller_studio": self.studio,
+            "outputs": [{**asdict(each), "path": str(each.path)} for each in self.outputs],
         }
         return json.dumps(shown, indent=1)
 
@@ -77,4 +81,5 @@ class RunView:
         for lease in self.leases:
             state = "released" if lease.released else f"NOT RELEASED ({lease.on_release} it with: lightning-native gc)"
             lines.append(f"  {lease.kind} {lease.name}: {state}")
+        lines += [f"  outputs: {each.line()}" for each in self.outputs]
         return [*lines, f"  logs: {self.logs}"]
