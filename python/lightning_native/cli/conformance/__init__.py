@@ -21,6 +21,7 @@ from lightning_native.conformance.plan import plan_of
 from lightning_native.conformance.report import described, markdown
 from lightning_native.conformance.run import check_cost, run_suite
 from lightning_native.errors import UsageError
+from lightning_native.lightning.credentials import Credentials
 from lightning_native.lightning.local import own_cloud, with_variables
 
 EXAMPLE = "lightning-native conformance --plan"
@@ -65,8 +66,11 @@ def run(args: argparse.Namespace) -> int:
         (print_list if args.list else print_plan)(plan, as_json=args.json)
         return 0
     check_cost(plan, args.max_cost)
-    if not args.local and not confirmed(plan_lines(plan), yes=args.yes):
-        return 1
+    if not args.local:
+        # Before the question, which is of no use without them.
+        Credentials.from_environment(os.environ).environ()
+        if not confirmed(plan_lines(plan), yes=args.yes):
+            return 1
     with _cloud(args), _ends_on_sigterm():
         result = run_suite(
             plan,
