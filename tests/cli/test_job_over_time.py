@@ -77,3 +77,21 @@ def test_a_submission_that_is_refused_leaves_no_files(cloud: LocalCloud, tmp_pat
     assert result.returncode == 1
     assert "cannot submit job" in result.stderr
     assert uploads(cloud) == []
+
+
+def test_a_job_runs_on_the_account_that_has_its_machine_and_on_demand_where_that_costs_no_more(
+    cloud: LocalCloud, tmp_path: Path
+) -> None:
+    (tmp_path / "job.yaml").write_text(JOB.replace("machine: CPU", "machine: H100, interruptible: true"))
+    (tmp_path / "count.py").write_text("print('four')")
+    result = call(cloud, tmp_path, "run", "job.yaml", "--json")
+    assert result.returncode == 0, result.stderr
+    jobs = StrictCloud(cloud).of_project("GET", "/jobs")["jobs"]
+    (job,) = [job for job in jobs if job["name"] == json.loads(result.stdout)["name"]]
+    assert job["spec"]["clusterId"] != "lightning-public-prod"
+    (tmp_path / "job.yaml").write_text(
+        JOB.replace("machine: CPU", "machine: H100, cloud_account: lightning-public-prod")
+    )
+    refused = call(cloud, tmp_path, "run", "job.yaml")
+    assert refused.returncode == 1
+    assert "not found for this AWS cluster" in refused.stderr

@@ -22,6 +22,7 @@ def test_studio_names() -> None:
 
 def test_the_studio_of_jobs() -> None:
     assert names.jobs_studio_name("cafe0123") == "jobs-cafe0123-ntr5nxhej65tuhp"
+    assert names.jobs_studio_name("cafe0123", "there").startswith("jobs-cafe0123-there-")
 
 
 def test_pipeline_names() -> None:

@@ -136,7 +136,7 @@ def _plan(args: argparse.Namespace) -> int:
     rows = [[name, _shown(value)] for name, value in report.items() if value not in (None, [], False)]
     print(format_table(rows))
     for warning in warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        _warn(warning)
     return 0
 
 
@@ -172,13 +172,13 @@ def _run(args: argparse.Namespace) -> int:
     job = _read(args.file)
     spec = _translated(args, job, new_name(_translated(args, job).name))
     for warning in spec.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        _warn(warning)
     with chosen_cloud(local=args.local), _ending_on_sigterm():
         cloud = connect()
         budget = JobBudget(spec, spec.budget, cloud) if spec.budget else None
         if budget is not None:
             spec = _translated(args, job, spec.name, budget.seconds)
-        live = submit(spec, cloud, cloud_name(), packed=_tell_code)
+        live = submit(spec, cloud, cloud_name(), packed=_tell_code, warn=_warn)
         print(f"job {live.name} on {spec.num_machines} x {spec.machine}", file=sys.stderr)
         if args.detach:
             print(json.dumps({"name": live.name}) if args.json else live.name)
@@ -212,6 +212,10 @@ def _own_limit(spec: LightningJobSpec) -> float | None:
     return spec.time_limit if spec.image is not None and spec.folder == "" else None
 
 
+def _warn(message: str) -> None:
+    print(f"warning: {message}", file=sys.stderr)
+
+
 def _tell_code(code: PackedCode) -> None:
     left_out = f", {code.excluded} left out by ignore rules" if code.excluded else ""
     print(f"code: {code.files} files ({human_bytes(code.bytes)}){left_out}", file=sys.stderr)
@@ -239,7 +243,7 @@ def _convert(args: argparse.Namespace) -> int:
         return 0
     spec = _translated(args, job)
     for warning in spec.warnings:
-        print(f"warning: {warning}", file=sys.stderr)
+        _warn(warning)
     place = {
         "machine": spec.machine,
         "studio": spec.studio,

@@ -34,7 +34,7 @@ class RunContext:
     @cached_property
     def accounts(self) -> AccountChoice:
         """The cloud accounts of the run's machines."""
-        return AccountChoice(self.plan, self.cloud)
+        return AccountChoice(self.plan.cloud_account, self.cloud)
 
     def account_of(self, step: StepPlan, machine: str) -> str | None:
         """Return the cloud account on which a step's job runs on one of its machines; None: Lightning's own choice."""

@@ -71,9 +71,12 @@ def template_studio_name(fingerprint: str, home_id: str, owner: str | None = Non
     return unique_studio_name(owner or "env", _short(fingerprint), home_id)
 
 
-def jobs_studio_name(home_id: str) -> str:
-    """Return the name of the studio from which the jobs of job files start that name none, one for each home."""
-    return unique_studio_name("jobs", home_id)
+def jobs_studio_name(home_id: str, cloud_account: str | None = None) -> str:
+    """Return the name of the studio from which the jobs of job files start that name none.
+
+    There is one for each home, and for each cloud account but the default one.
+    """
+    return unique_studio_name("jobs", home_id, *([cloud_account] if cloud_account else []))
 
 
 def conformance_name(token: str, thing: str) -> str:

@@ -77,6 +77,7 @@ class Lightning(Infrastructure):
         image: the container image with which the job starts, instead of a studio.
         interruptible: whether the machine may be interrupted, which costs less.
         budget: the most dollars that the job may cost.
+        cloud_account: the id of the cloud account whose machine it is; chosen with the machine if None.
     """
 
     type: ClassVar[str] = "lightning"
@@ -86,6 +87,7 @@ class Lightning(Infrastructure):
     image: Any = None
     interruptible: Any = None
     budget: Any = None
+    cloud_account: Any = None
 
 
 _INFRASTRUCTURES: dict[str, type[Infrastructure]] = {

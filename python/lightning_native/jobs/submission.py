@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from lightning_native.engine.placements.job_follower import FINAL, LateLog, output_so_far
+from lightning_native.engine.planning.account_choice import AccountChoice
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.resource_names import jobs_studio_name
 from lightning_native.engine.retry import Backoff, Patience
@@ -24,6 +25,7 @@ from lightning_native.jobs.lightning.spec import LightningJobSpec
 from lightning_native.jobs.uploads import JobUploads, discard, discard_used, keep
 from lightning_native.lightning.cloud import JobRequest, StudioHandle
 from lightning_native.lightning.jobs import LightningJob
+from lightning_native.lightning.offers import MachineOffer
 from lightning_native.lightning.teamspace import LightningCloud
 
 _LONGEST_NAME = 63
@@ -51,6 +53,7 @@ def submit(
     cloud_name: str,
     *,
     packed: Callable[[PackedCode], object] = lambda _code: None,
+    warn: Callable[[str], object] = lambda _message: None,
 ) -> LightningJob:
     """Upload a job's code and driver, and submit the job.
 
@@ -59,16 +62,23 @@ def submit(
         cloud: the cloud to run it on.
         cloud_name: the cloud's name in the journal.
         packed: called with the code before its upload.
+        warn: called with what is otherwise than the job asks for.
 
     Raises:
         JobError: its code or its studio is missing.
         CloudError: Lightning refused or failed a call; nothing was submitted.
     """
+    accounts = AccountChoice(spec.cloud_account, cloud)
+    named = _named_studio(spec, cloud) if spec.studio is not None else None
+    account = named.cloud_account if named else None
+    if named is None:
+        account = accounts.of((spec.machine,), spec.machine, interruptible=spec.interruptible)
     request = JobRequest(
         name=spec.name,
         machine=spec.machine,
         command=with_word(spec.command) if spec.command else None,
-        interruptible=spec.interruptible,
+        interruptible=spec.interruptible and _is_cheaper_interruptible(accounts.offer, spec, account, warn),
+        cloud_account=account,
         tags=spec.tags,
         image=spec.image,
         entrypoint=spec.entrypoint,
@@ -86,9 +96,10 @@ def submit(
         program = Path(stack.enter_context(tempfile.TemporaryDirectory())) / PROGRAM
         program.write_bytes(driver_program())
         uploads.append((program, f"{spec.folder}/{PROGRAM}"))
+        environment = f"{_ENVIRONMENT}-{account}" if account and named is None else _ENVIRONMENT
         # Locked until the job is submitted, so that the studio is not pruned before.
-        stack.enter_context(locked(_ENVIRONMENT, shared=True))
-        studio = _studio(spec, cloud, cloud_name)
+        stack.enter_context(locked(environment, shared=True))
+        studio = named or _own_studio(cloud, cloud_name, environment, account)
         discard_used(cloud, cloud_name)
         kept = JobUploads(cloud_name, spec.name, studio.name, tuple(remote for _, remote in uploads))
         keep(kept)
@@ -101,17 +112,39 @@ def submit(
             raise
 
 
-def _studio(spec: LightningJobSpec, cloud: LightningCloud, cloud_name: str) -> StudioHandle:
-    """Return the studio from which the job starts; one of our own is never started, so it costs nothing."""
-    if spec.studio is not None:
-        studio = cloud.find_studio(spec.studio)
-        if studio is None:
-            raise JobError(f"there is no studio {spec.studio!r} in the teamspace; name one that is there")
-        return studio
+def _named_studio(spec: LightningJobSpec, cloud: LightningCloud) -> StudioHandle:
+    """Return the studio that a job names; it is on its cloud account for ever."""
+    studio = cloud.find_studio(spec.studio or "")
+    if studio is None:
+        raise JobError(f"there is no studio {spec.studio!r} in the teamspace; name one that is there")
+    if spec.cloud_account and studio.cloud_account not in (None, spec.cloud_account):
+        raise JobError(
+            f"studio {spec.studio!r} is on cloud account {studio.cloud_account}, and the job asks for "
+            f"{spec.cloud_account}; leave one of them out"
+        )
+    return studio
+
+
+def _own_studio(cloud: LightningCloud, cloud_name: str, environment: str, account: str | None) -> StudioHandle:
+    """Return a studio of our own from which jobs start; it is never started, so it costs nothing."""
     with Journal() as journal:
-        name = jobs_studio_name(journal.home_id())
-        journal.environment_used(cloud_name, _ENVIRONMENT, name, ready=True)
-    return cloud.create_studio(name)
+        name = jobs_studio_name(journal.home_id(), account)
+        journal.environment_used(cloud_name, environment, name, ready=True)
+    return cloud.create_studio(name, cloud_account=account)
+
+
+def _is_cheaper_interruptible(
+    offer_of: Callable[..., MachineOffer | None],
+    spec: LightningJobSpec,
+    account: str | None,
+    warn: Callable[[str], object],
+) -> bool:
+    """Return whether an interruptible machine costs less, which it does not everywhere."""
+    offer = offer_of(spec.machine, account, interruptible=True)
+    if offer is None or offer.is_cheaper_interruptible:
+        return True
+    warn(f"{spec.machine} costs no less as an interruptible machine, and is asked for on demand")
+    return False
 
 
 def _run(cloud: LightningCloud, request: JobRequest) -> LightningJob:

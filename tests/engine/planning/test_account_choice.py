@@ -32,7 +32,7 @@ class Cloud(MemoryCloud):
 
 
 def choice(*known: MachineOffer, account: str | None = None) -> AccountChoice:
-    return AccountChoice(RunPlan("run", "plan", PLAN.steps, cloud_account=account), Cloud(known))
+    return AccountChoice(account, Cloud(known))
 
 
 def offer(machine: str, account: str, cost: float = 1.0, wait: float = 60.0, spot: float | None = None) -> MachineOffer:
@@ -99,7 +99,7 @@ def test_small_cpu_machines_and_unreadable_lists_are_left_to_lightning() -> None
     assert choice(offer("CPU", "b")).of(["CPU", "CPU_X_8"], "CPU") is None
     # Large ones are not in every account.
     assert choice(offer("DATA_PREP", "b")).of(["DATA_PREP"], "DATA_PREP") == "b"
-    assert AccountChoice(PLAN, Cloud(None)).of(["L4"], "L4") is None
+    assert AccountChoice(None, Cloud(None)).of(["L4"], "L4") is None
     assert choice().offer("L4", None, interruptible=True) is None
 
 

@@ -23,10 +23,10 @@ def step_machines(plan: RunPlan, step: StepPlan) -> tuple[str, ...]:
 
 
 class AccountChoice:
-    """The accounts of one run's machines: those that the plan names, else those with the best offers."""
+    """The accounts of the machines of one run or job: the one that it names, else those with the best offers."""
 
-    def __init__(self, plan: RunPlan, cloud: Cloud) -> None:
-        self._plan = plan
+    def __init__(self, named: str | None, cloud: Cloud) -> None:
+        self._named = named
         self._cloud = cloud
 
     def of(self, machines: Sequence[str], machine: str, *, interruptible: bool = False) -> str | None:
@@ -34,8 +34,8 @@ class AccountChoice:
 
         A machine to fall back to is on the account of the first one if that has it, because a prepared studio is there.
         """
-        if self._plan.cloud_account or not machines or all(map(_is_everywhere, machines)):
-            return self._plan.cloud_account
+        if self._named or not machines or all(map(_is_everywhere, machines)):
+            return self._named
         default = _known(lambda: self._cloud.default_cloud_account, None)
         first = self._best(machines[0], default, interruptible=interruptible)
         best = first

@@ -46,6 +46,7 @@ class LightningJobSpec:
         folder: the folder for driver and code, relative to the studio's home.
         time_limit: the time limit in seconds.
         budget: the most dollars that the job may cost.
+        cloud_account: the id of the cloud account on which it runs; None: chosen with the machine.
         warnings: the differences on Lightning, for people.
     """
 
@@ -65,6 +66,7 @@ class LightningJobSpec:
     folder: str = ""
     time_limit: float | None = None
     budget: float | None = None
+    cloud_account: str | None = None
     warnings: tuple[str, ...] = ()
 
     @property

@@ -114,6 +114,7 @@ class _Translation:
             "tags": self._tags(),
             "time_limit": self._time_limit(),
             "budget": self._budget(self._job.infrastructure),
+            "cloud_account": self._cloud_account(self._job.infrastructure),
         }
         if isinstance(checked, CheckedContainer):
             entrypoint, command = container_command(checked)
@@ -289,6 +290,13 @@ class _Translation:
         ):
             raise JobError(f"infrastructure.spec.budget is {given!r}; write dollars above 0, such as 5.00")
         return self._substitutes.budget or given
+
+    def _cloud_account(self, infrastructure: Infrastructure | None) -> str | None:
+        given = infrastructure.cloud_account if isinstance(infrastructure, Lightning) else None
+        if given is not None and (not isinstance(given, str) or not given.strip()):
+            hint = "write an id, such as lightning-public-prod"
+            raise JobError(f"infrastructure.spec.cloud_account is {given!r}; {hint}")
+        return given
 
     def _time_limit(self) -> float | None:
         """Return the seconds that the job may take, by its own limit or by its budget."""
