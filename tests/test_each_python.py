@@ -76,7 +76,7 @@ def test_the_agent_unpacks_the_package_and_runs_a_command_that_has_it_on_its_pat
     (place / "ops" / "jobs.json").write_bytes(content)
     sha256 = hashlib.sha256(content).hexdigest()
     printed = run(*call, "job", "jobs", "--spec-sha256", sha256, "--step", "a")
-    assert printed.splitlines()[0] == f"{destination} ['lightning_native']"
+    assert printed.splitlines()[1] == f"{destination} ['lightning_native']"
     start = json.dumps({"argv": [python, "-c", "print(6 * 7)"], "cwd": str(tmp_path)}).encode()
     (place / "ops" / "run.a.json").write_bytes(start)
     answer = run(*call, "start", "run.a", "--spec-sha256", hashlib.sha256(start).hexdigest(), "--wait", "60")
