@@ -72,7 +72,7 @@ def pipelines_are_used(cloud: LightningCloud) -> None:
     while (status := pipeline.status()).state in ("pending", "running"):
         time.sleep(0.1)
     assert {name: step.state for name, step in status.steps.items()} == {"one": "completed", "two": "completed"}
-    assert pipeline.job(status.steps["two"].job or "").output().split() == ["two"]
+    assert pipeline.job(status.steps["two"]).output().split() == ["two"]
     assert pipeline.studio_names() == [STUDIO]
     schedule = pipeline.schedule("range-schedule", "0 0 1 1 *", "Europe/Berlin")
     schedule.update(paused=True, cron="0 0 2 1 *")
