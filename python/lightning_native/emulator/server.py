@@ -43,6 +43,9 @@ from lightning_native.errors import EmulatorError
 
 _HOST = "127.0.0.1"
 _OPEN_FILES = 65_536
+# The SDK cuts `:443` out of the links that it prints, also out of `:44397`. One port in a hundred begins so.
+_CUT_BY_SDK = "443"
+_TRIES = 20
 # The interval at which a cloud without users searches for processes that keep it.
 _KEPT_SECONDS = 0.5
 
@@ -108,7 +111,7 @@ def _announced(root: Path) -> str:
 def _listen(root: Path, cloud: Cloud, port: int) -> socket.socket:
     last = cloud.facts.get("port")
     # The same address as last time, if it is free, so that processes that know it can continue.
-    candidates = [port] if port else [last.value, 0] if last else [0]
+    candidates = [port] if port else [*([last.value] if last else []), *[0] * _TRIES]
     for candidate in candidates:
         listener = socket.socket()
         # Accepted connections inherit it; small answers must not wait for each other.
@@ -121,6 +124,9 @@ def _listen(root: Path, cloud: Cloud, port: int) -> socket.socket:
             if candidate == candidates[-1]:
                 where = f"{_HOST}:{candidate}"
                 raise EmulatorError(f"cannot listen on {where}: {error.strerror}; choose another --port") from error
+            continue
+        if candidate == 0 and str(listener.getsockname()[1]).startswith(_CUT_BY_SDK):
+            listener.close()
             continue
         listener.listen(512)
         break

@@ -122,10 +122,13 @@ def test_nothing_of_this_computer_is_seen(cloud: StrictCloud, studio: str, tmp_p
     assert str(cloud.cloud.root) not in processes
 
 
-def test_files_of_another_studio_are_not_seen(cloud: StrictCloud, studio: str) -> None:
+def test_another_studio_is_seen_by_its_files_under_its_name_only(cloud: StrictCloud, studio: str) -> None:
     cloud.output(studio, "echo secret-of-one > ~/one; (exec -a sleeps-in-one sleep 600) >/dev/null 2>&1 &")
     other = cloud.studio()
-    assert cloud.output(other, "ls ~; ls /teamspace/studios") == "this_studio"
+    assert cloud.output(other, "ls ~") == ""
+    name = cloud.of_project("GET", f"/cloudspaces/{studio}")["name"]
+    assert {"this_studio", name} <= set(cloud.output(other, "ls /teamspace/studios").split())
+    assert cloud.output(other, f"cat /teamspace/studios/{name}/one") == "secret-of-one"
     assert "sleeps-in-one" not in cloud.output(other, "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
     assert "sleeps-in-one" in cloud.output(studio, "cat /proc/[0-9]*/cmdline | tr '\\0' ' '")
 
