@@ -63,8 +63,8 @@ test-repeat: .venv/.built ## Run eight parallel steps with each store of ZenML, 
 
 STRICT ?= tests
 
-test-strict: .venv/.built readers ## Run pipelines, schedules, workflows and jobs on strict machines (asks the package index)
-	$(BIN)/python -m pytest -m strict --numprocesses=$(TEST_PROCESSES) --dist=worksteal $(STRICT)
+test-strict: .venv/.built readers ## Run pipelines, schedules, workflows, jobs and budgets as on the platform (asks the package index)
+	$(BIN)/python -m pytest -m 'strict or platform' --numprocesses=$(TEST_PROCESSES) --dist=worksteal $(STRICT)
 
 OLDEST_ZENML ?= 0.94.0
 

@@ -15,6 +15,8 @@ from lightning_native.engine.plan import Retry
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.output_folder import OutputFolder
 
+pytestmark = pytest.mark.platform
+
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
