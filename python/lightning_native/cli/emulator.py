@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from lightning_native.cli.options.numbers import count, dollars, rate, seconds
 from lightning_native.emulator import Faults, read_environ, stop_server
 from lightning_native.emulator.state.faults import FORMER_KINDS, KINDS
 from lightning_native.emulator.state.profile import PARTS, PROFILES, option_of, profile_of
@@ -28,23 +29,9 @@ FAULT_EXAMPLE = "lightning-native emulator fault add --match 'POST */execute' --
 _POLL_SECONDS = 0.05
 
 
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise ValueError(text)
-    return value
-
-
-def _rate(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise ValueError(text)
-    return value
-
-
 def _machine_seconds(text: str) -> tuple[str, float]:
-    slug, _, seconds = text.partition("=")
-    return slug, _seconds(seconds)
+    slug, _, value = text.partition("=")
+    return slug, seconds(value)
 
 
 def _truth(text: str) -> bool:
@@ -54,18 +41,9 @@ def _truth(text: str) -> bool:
     return known[text.lower()]
 
 
-def _dollars(text: str) -> float:
-    value = float(text)
-    if not value >= 0:
-        raise ValueError(text)
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise ValueError(text)
-    return value
+def _dollars_or_inf(text: str) -> float:
+    """Return dollars; `inf` for no limit."""
+    return float("inf") if text == "inf" else dollars(text)
 
 
 def _kind_of(default: Any) -> Callable[[str], Any]:
@@ -73,8 +51,8 @@ def _kind_of(default: Any) -> Callable[[str], Any]:
     if isinstance(default, bool):
         return _truth
     if isinstance(default, int):
-        return _count
-    return _dollars if default == float("inf") else _seconds
+        return count
+    return _dollars_or_inf if default == float("inf") else seconds
 
 
 def _shown(value: Any) -> str:
@@ -83,8 +61,7 @@ def _shown(value: Any) -> str:
     return "no limit" if value == float("inf") else f"{value:g}"
 
 
-_truth.__name__, _dollars.__name__, _count.__name__ = "yes or no", "dollars", "count"
-_seconds.__name__, _rate.__name__, _machine_seconds.__name__ = "seconds", "rate", "SLUG=SECONDS"
+_truth.__name__, _dollars_or_inf.__name__, _machine_seconds.__name__ = "yes or no", "dollars", "SLUG=SECONDS"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -95,10 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     place.add_argument("--ephemeral", action="store_true", help="keep everything in a temporary folder")
     parser.add_argument("--port", type=int, default=0, help="port on 127.0.0.1 (default: that of last time)")
-    parser.add_argument("--boot-seconds", type=_seconds, default=0.0, metavar="S", help="how long a studio boots")
-    parser.add_argument(
-        "--job-start-seconds", type=_seconds, default=0.0, metavar="S", help="how long a job is pending"
-    )
+    parser.add_argument("--boot-seconds", type=seconds, default=0.0, metavar="S", help="how long a studio boots")
+    parser.add_argument("--job-start-seconds", type=seconds, default=0.0, metavar="S", help="how long a job is pending")
     parser.add_argument(
         "--machine-seconds",
         type=_machine_seconds,
@@ -107,7 +82,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="SLUG=S",
         help="both of these for one machine, such as lit-l4-1=30",
     )
-    parser.add_argument("--clock-rate", type=_rate, default=1.0, metavar="R", help="simulated seconds in a real second")
+    parser.add_argument("--clock-rate", type=rate, default=1.0, metavar="R", help="simulated seconds in a real second")
     parser.add_argument(
         "--strip-home-prefix",
         action="store_true",
@@ -150,7 +125,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(metavar="{env,stop,fault}", title="talk to a server that runs")
     env = actions.add_parser("env", help="print the variables to export", description="Print the variables to export.")
     env.add_argument("--json", action="store_true", help="as JSON")
-    env.add_argument("--wait", type=_seconds, default=0.0, metavar="S", help="wait so many seconds for it to be ready")
+    env.add_argument("--wait", type=seconds, default=0.0, metavar="S", help="wait so many seconds for it to be ready")
     stop = actions.add_parser("stop", help="stop it, with all studios and jobs", description="Stop a server.")
     for verb, action in ((env, _print_environ), (stop, _stop)):
         verb.add_argument("--root", metavar="DIR", default=argparse.SUPPRESS, help="the server's folder")
@@ -174,7 +149,7 @@ def _add_fault_arguments(parser: argparse.ArgumentParser) -> None:
     add.add_argument("--match", default="", metavar="'METHOD PATH'", help="the requests, with * for anything")
     add.add_argument("--times", type=int, default=1, metavar="N", help="how often it fires; 0 for always (default: 1)")
     add.add_argument("--status", type=int, default=503, metavar="CODE", help="the HTTP status (default: 503)")
-    add.add_argument("--seconds", type=_seconds, default=0.0, metavar="S", help="of delay, or until a loss")
+    add.add_argument("--seconds", type=seconds, default=0.0, metavar="S", help="of delay, or until a loss")
     add.add_argument("--after-accept", action="store_true", help="carry the request out all the same")
     add.add_argument("--machine", default="", metavar="SLUG", help="the machine it is about")
     add.add_argument("--name", default="", help="the studio or job it is about")

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from lightning_native.cli.conformance.show import plan_lines, print_list, print_plan, shown
 from lightning_native.cli.options.cloud import add_cloud_option, chosen_cloud
 from lightning_native.cli.options.confirmation import add_yes_option, confirmed
+from lightning_native.cli.options.numbers import dollars, rate
 from lightning_native.cli.text.output import write_output
 from lightning_native.conformance.check import DIFFERENT
 from lightning_native.conformance.checks import CHECKS
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--only", nargs="+", default=[], metavar="ID", help="only these checks")
     parser.add_argument(
         "--max-cost",
-        type=_dollars,
+        type=dollars,
         default=_MAX_COST,
         metavar="$",
         help=f"the most that the checks may cost, in dollars (default: {_MAX_COST:.2f})",
@@ -49,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", type=Path, metavar="FILE", help="write the report to FILE.md or FILE.json")
     parser.add_argument(
         "--clock-rate",
-        type=_rate,
+        type=rate,
         metavar="R",
         help=f"the --clock-rate of the local cloud that is checked (default: {_LOCAL_RATE:g} with --local, else 1)",
     )
@@ -88,23 +89,6 @@ def run(args: argparse.Namespace) -> int:
     if result.is_interrupted:
         return 130
     return 1 if data["counts"][DIFFERENT] or result.left or result.ended else 0
-
-
-def _dollars(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise ValueError(text)
-    return value
-
-
-def _rate(text: str) -> float:
-    value = float(text)
-    if not 0 < value < float("inf"):
-        raise ValueError(text)
-    return value
-
-
-_dollars.__name__, _rate.__name__ = "dollars", "rate"
 
 
 def _is_json(path: Path) -> bool:
