@@ -25,7 +25,7 @@ _POLL_SECONDS = 0.01
 
 _STRICT, _PYTHON = "LIGHTNING_NATIVE_STRICT", "LIGHTNING_NATIVE_PYTHON"
 _NO_INDEX, _PREINSTALLED = "LIGHTNING_NATIVE_NO_INDEX", "LIGHTNING_NATIVE_PREINSTALLED"
-_PROFILE, _CLOCK_RATE = "LIGHTNING_NATIVE_PROFILE", "LIGHTNING_NATIVE_CLOCK_RATE"
+_PROFILE = "LIGHTNING_NATIVE_PROFILE"
 
 
 def is_strict() -> bool:
@@ -130,9 +130,8 @@ def _is_set(name: str) -> bool:
 
 
 def _arguments() -> list[str]:
-    profile, rate = os.environ.get(_PROFILE, ""), os.environ.get(_CLOCK_RATE, "")
-    timed = [*(profile_arguments(profile, {}) if profile else []), *([f"--clock-rate={rate}"] if rate else [])]
-    return [*timed, *_strict_arguments()]
+    profile = os.environ.get(_PROFILE, "")
+    return [*(profile_arguments(profile, {}) if profile else []), *_strict_arguments()]
 
 
 def _strict_arguments() -> list[str]:
