@@ -5,6 +5,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from tests.support.scripts import answer_of
 
 from lightning_native.emulator import LocalCloud
+from lightning_native.emulator.server import breaks_links
 
 LINKS = """
 import contextlib, io, json, sys
@@ -76,6 +78,20 @@ def test_every_link_of_the_sdk_leads_to_the_page_about_its_thing(tmp_path: Path)
             assert get(cloud, link, signed_in=False)[0] == 401
         status, text, _ = get(cloud, links["job"].replace("linked-job", "another"))
         assert (status, "another" in text) == (404, True)
+
+
+@pytest.mark.parametrize("port", [443, 4430, 44397, 54430, 44297, 40443])
+def test_no_port_is_taken_that_the_sdk_cuts_out_of_its_links(port: int) -> None:
+    script = """
+    from types import SimpleNamespace as Any
+    from lightning_sdk.utils.resolve import _get_studio_url
+    one = Any(name="x")
+    print(_get_studio_url(Any(name="x", owner=one, teamspace=one)))
+    """
+    environ = {**os.environ, "LIGHTNING_CLOUD_URL": f"http://127.0.0.1:{port}", "LIGHTNING_DISABLE_VERSION_CHECK": "1"}
+    argv = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(script)]
+    link = subprocess.run(argv, env=environ, check=True, capture_output=True, text=True).stdout
+    assert breaks_links(port) == (f"127.0.0.1:{port}/" not in link)
 
 
 def test_the_links_that_the_command_line_prints_lead_to_a_page(tmp_path: Path) -> None:

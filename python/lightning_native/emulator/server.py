@@ -43,8 +43,6 @@ from lightning_native.errors import EmulatorError
 
 _HOST = "127.0.0.1"
 _OPEN_FILES = 65_536
-# The SDK cuts `:443` out of the links that it prints, also out of `:44397`. One port in a hundred begins so.
-_CUT_BY_SDK = "443"
 _TRIES = 20
 # The interval at which a cloud without users searches for processes that keep it.
 _KEPT_SECONDS = 0.5
@@ -108,6 +106,11 @@ def _announced(root: Path) -> str:
     return f" at {server['url']} by process {server['pid']}" if server else ""
 
 
+def breaks_links(port: int) -> bool:
+    """Return whether the SDK cuts a port: it removes `:443` from the links that it prints, also from `:44397`."""
+    return str(port).startswith("443")
+
+
 def _listen(root: Path, cloud: Cloud, port: int) -> socket.socket:
     last = cloud.facts.get("port")
     # The same address as last time, if it is free, so that processes that know it can continue.
@@ -125,11 +128,13 @@ def _listen(root: Path, cloud: Cloud, port: int) -> socket.socket:
                 where = f"{_HOST}:{candidate}"
                 raise EmulatorError(f"cannot listen on {where}: {error.strerror}; choose another --port") from error
             continue
-        if candidate == 0 and str(listener.getsockname()[1]).startswith(_CUT_BY_SDK):
+        if candidate == 0 and breaks_links(listener.getsockname()[1]):
             listener.close()
             continue
         listener.listen(512)
         break
+    else:
+        raise EmulatorError(f"no port on {_HOST} is free; choose one with --port")
     cloud.facts.save(Fact("port", listener.getsockname()[1]))
     cloud.url = f"http://{_HOST}:{listener.getsockname()[1]}"
     logger.info("serving %s at %s", root, cloud.url)

@@ -53,7 +53,7 @@ PARTS = fields(Profile)
 QUICK = Profile()
 PLATFORM = Profile(**{part.name: part.metadata["platform"] for part in PARTS})
 # The limits of an account without a plan.
-FREE_PLAN = replace(PLATFORM, max_studios=1, max_gpus=2, session_seconds=4 * 3600.0)
+FREE_PLAN = replace(PLATFORM, max_studios=1, max_gpus=2)
 PROFILES = {"quick": QUICK, "platform": PLATFORM, "free-plan": FREE_PLAN}
 
 
