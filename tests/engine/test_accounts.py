@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.runner import Runner
+from tests.support.runner import Runner, own_runner
 
 from lightning_native.emulator import LocalCloud
 from lightning_native.engine.plan import StepPlan
@@ -24,12 +24,8 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
 
 @pytest.fixture
 def runner(cloud: LocalCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
-    monkeypatch.setenv("LIGHTNING_NATIVE_HOME", str(tmp_path / "home"))
-    runner = Runner(cloud, tmp_path)
-    yield runner
+    yield from own_runner(cloud, tmp_path, monkeypatch)
     cloud.faults.clear()
-    with Journal() as journal:
-        assert journal.open_leases() == []
 
 
 def step(runner: Runner, *machines: str) -> StepPlan:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.runner import Runner
+from tests.support.runner import Runner, own_runner
 from tests.support.servers.strict_cloud import StrictCloud
 
 from lightning_native.emulator import LocalCloud
@@ -31,10 +31,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
 
 @pytest.fixture
 def runner(cloud: LocalCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
-    monkeypatch.setenv("LIGHTNING_NATIVE_HOME", str(tmp_path / "home"))
-    yield Runner(cloud, tmp_path)
-    with Journal() as journal:
-        assert journal.open_leases() == []
+    yield from own_runner(cloud, tmp_path, monkeypatch)
 
 
 def spent(cloud: LocalCloud) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.runner import Runner
+from tests.support.runner import Runner, own_runner
 from tests.support.servers.strict_cloud import StrictCloud
 
 from lightning_native.emulator import LocalCloud
@@ -37,10 +37,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
 
 @pytest.fixture
 def runner(cloud: LocalCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
-    monkeypatch.setenv("LIGHTNING_NATIVE_HOME", str(tmp_path / "home"))
-    yield Runner(cloud, tmp_path)
-    with Journal() as journal:
-        assert journal.open_leases() == []
+    yield from own_runner(cloud, tmp_path, monkeypatch)
     api = StrictCloud(cloud)
     assert api.of_project("GET", "/jobs")["jobs"] == []
     assert [path.name for path in cloud.root.glob("studios/*/home/.lightning-native/ops/*.json")] == []

@@ -85,6 +85,14 @@ class Runner:
         return path.read_text().split() if path.exists() else []
 
 
+def own_runner(cloud: LocalCloud, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
+    """Yield a runner on a cloud of the test's own, in a home of its own, whose runs must leave no lease."""
+    monkeypatch.setenv("LIGHTNING_NATIVE_HOME", str(folder / "home"))
+    yield Runner(cloud, folder)
+    with Journal() as journal:
+        assert journal.open_leases() == []
+
+
 @pytest.fixture
 def runner(lightning_cloud: LocalCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
     monkeypatch.setenv("LIGHTNING_NATIVE_HOME", str(tmp_path / "home"))

@@ -7,12 +7,11 @@ from typing import Any
 
 import pytest
 from tests.engine.outputs.test_outputs import TRAIN, events, files, shell
-from tests.support.runner import Runner
+from tests.support.runner import Runner, own_runner
 from tests.support.servers.strict_cloud import StrictCloud
 
 from lightning_native.emulator import LocalCloud
 from lightning_native.engine.plan import Retry
-from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.output_folder import OutputFolder
 
 pytestmark = pytest.mark.platform
@@ -27,10 +26,7 @@ def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCloud]:
 
 @pytest.fixture
 def runner(cloud: LocalCloud, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runner]:
-    monkeypatch.setenv("LIGHTNING_NATIVE_HOME", str(tmp_path / "home"))
-    yield Runner(cloud, tmp_path)
-    with Journal() as journal:
-        assert journal.open_leases() == []
+    yield from own_runner(cloud, tmp_path, monkeypatch)
     assert StrictCloud(cloud).of_project("GET", "/jobs")["jobs"] == []
     assert list(cloud.root.glob("drives/*/lightning_storage/lightning-native/outputs/*")) == []
 
