@@ -805,7 +805,7 @@ def write_tar(found: list[tuple[str, str, os.stat_result]], stream: Any) -> list
             begin = tar.offset
             try:
                 # O_NONBLOCK: a pipe that has taken the file's place must not hold us up.
-                source = open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")  # noqa: SIM115
+                source = open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb")  # noqa: SIM115  closed below
             except OSError as error:
                 lost.append((name, error.strerror or str(error)))
                 continue

@@ -32,7 +32,7 @@ class SuiteEndedError(LightningNativeError):
 
 
 class Seen(dict[str, Any]):
-    """What an experiment saw, by names; a name that is missing is an error with the reason."""
+    """The findings of an experiment, by names; a name that is missing is an error with the reason."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -88,7 +88,7 @@ def python_difference(plan: RunPlan, *, local: bool) -> str:
 
 @dataclass(frozen=True)
 class Money:
-    """What limits the cost of a run: the account's balance, and what is left of the teamspace's monthly budget."""
+    """The limits of a run's cost: the account's balance, and what is left of the teamspace's monthly budget."""
 
     balance: float | None = None
     monthly_left: float | None = None
