@@ -12,8 +12,8 @@ export ZENML_ANALYTICS_OPT_IN := false
 unexport VIRTUAL_ENV
 
 .PHONY: help setup demo conformance test test-rust test-python readers test-repeat test-strict test-oldest test-readme test-moving \
-	test-sdk-range test-python-range test-browser test-images lint format bench \
-	fuzz fuzz-smoke fuzz-smoke-rust fuzz-smoke-python fuzz-build audit clean
+	test-sdk-range test-python-range test-browser test-images faults faults-smoke kills soak lint format bench \
+	docs fuzz fuzz-smoke fuzz-smoke-rust fuzz-smoke-python fuzz-build audit clean
 
 help: ## Show this help
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,7 +36,7 @@ demo: setup ## Run a real pipeline on a Lightning cloud on this machine
 conformance: setup ## Compare a local cloud with what is assumed about the platform
 	@$(BIN)/python -m lightning_native conformance --local
 
-test: setup test-rust test-python ## Run every test
+test: setup test-rust test-python ## Run the tests, of those that take long a share that is another each day; all with SPREAD=all
 
 test-rust:
 	cargo test --workspace --release --quiet
@@ -44,14 +44,19 @@ test-rust:
 # Tests wait for machines more than they compute, so one more than there are cores.
 TEST_PROCESSES ?= $(shell expr $$(nproc) + 1)
 
+SPREAD ?= day
+
 test-python: .venv/.built readers
-	$(BIN)/python -m pytest --numprocesses=$(TEST_PROCESSES) --dist=worksteal
+	SPREAD=$(SPREAD) $(BIN)/python -m pytest --numprocesses=$(TEST_PROCESSES) --dist=worksteal
 
 # Programs with which tests read archives and connect machines; without the right to install them, those tests are skipped.
 readers:
 	@which bsdtar busybox pigz igzip slirp4netns > /dev/null || test $$(id -u) != 0 || \
 	  { apt-get update -qq && apt-get install -y -qq --no-install-recommends libarchive-tools busybox pigz isal slirp4netns; } \
 	    > /dev/null || echo "tests that need bsdtar, busybox, pigz, igzip or slirp4netns are skipped"
+
+kills: .venv/.built ## Kill a process of a run at each named point, and print what brought the run to rest
+	$(BIN)/python -m pytest --numprocesses=$(TEST_PROCESSES) --dist=worksteal tests/kills
 
 REPETITIONS ?= 10
 
@@ -98,6 +103,20 @@ test-python-range: setup ## Run one wheel with the oldest and the newest Python 
 	$(BIN)/maturin build --quiet --release --out .venv-range/wheels
 	$(BIN)/python tests/python_range/run.py $(BIN)/uv .venv-range/wheels/*.whl .venv-range 3.10 3.13
 
+FAULTS ?= --table docs/reliability.md
+
+faults: .venv/.built ## Cross every remote operation with every fault, in real runs, and write docs/reliability.md
+	$(BIN)/python -m tests.faults --at-once $(CELLS_AT_ONCE) $(FAULTS)
+
+# Cells wait more than they compute.
+CELLS_AT_ONCE ?= $(shell expr $$(nproc) '*' 2)
+
+faults-smoke: .venv/.built
+	$(BIN)/python -m tests.faults --at-once $(CELLS_AT_ONCE) --spread 60
+
+soak: .venv/.built ## Run 2,000 times in memory and 50 times on a local cloud with faults, and watch what grows
+	$(BIN)/python -m tests.soak
+
 test-browser: .venv/.built ## Test the local cloud's page in a real browser
 	command -v chromium > /dev/null || (apt-get update -qq && apt-get install -qq --no-install-recommends chromium > /dev/null)
 	$(BIN)/python -m pytest tests/browser
@@ -108,6 +127,9 @@ test-images: .venv/.built ## Have ZenML build the images of a pipeline (as root;
 	rm -rf .images
 	$(BIN)/maturin build --quiet --release --out .images
 	$(BIN)/python -m pytest tests/images
+
+docs: .venv/.built ## Build the documentation's site in .site/; a broken link ends it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir .site
 
 lint: setup ## Check style, types, stubs, layers and Rust lints
 	$(BIN)/ruff check .

@@ -43,6 +43,7 @@ __all__ = [
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    __version__: str
     from lightning_native._native import (
         ArchiveReport,
         Conflict,
@@ -62,7 +63,12 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> object:
-        """Return an object of the native module by its name, and keep it in this module."""
+        """Return an object of the native module by its name, or the version, and keep it in this module."""
+        if name == "__version__":
+            from importlib.metadata import version
+
+            globals()[name] = version("lightning-native")
+            return globals()[name]
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = globals()[name] = getattr(_native_module(name), name)

@@ -355,10 +355,18 @@ def is_duplicate(job_name: str) -> bool:
     """
     if os.environ.get("LIGHTNING_JOB_NAME", job_name).lower() == job_name.lower():
         return False
+    if is_one_of_several():
+        # Each machine has a name of its own; the engine deletes the copies.
+        return False
     found = job_exists(job_name)
     if found is None:
         time.sleep(DUPLICATE_PATIENCE)
     return bool(found)
+
+
+def is_one_of_several() -> bool:
+    """Return whether this machine is one of several that run the same command, each with its rank."""
+    return os.environ.get("NUM_NODES", "1") not in ("", "1") and "NODE_RANK" in os.environ
 
 
 def job_exists(name: str) -> bool | None:
@@ -1026,6 +1034,7 @@ def supervise(
     spent = begun + budget if budget is not None else None
     kill_at = None
     outcome: dict[str, Any] = {"timed_out": False, "stopped": False}
+    out_of_memory = out_of_memory_kills()
     while True:
         pid, status, usage = os.wait4(child, os.WNOHANG)
         if pid:
@@ -1054,7 +1063,38 @@ def supervise(
     copier.join(1.0)
     outcome["exit_code"] = -os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
     outcome["peak_memory"] = usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+    if kill_at is None and outcome["exit_code"] in (-signal.SIGKILL, 128 + signal.SIGKILL):
+        outcome["memory"] = machine_memory()
+        outcome["out_of_memory"] = out_of_memory_kills() > out_of_memory
     return outcome
+
+
+def numbers_of(path: str) -> dict[str, int]:
+    """Return the numbers of a file of the kernel that has one after each name; none if it cannot be read."""
+    try:
+        with open(path) as stream:
+            found = [line.replace(":", " ").split() for line in stream]
+        return {words[0]: int(words[1]) for words in found if len(words) > 1 and words[1].isdigit()}
+    except OSError:
+        return {}
+
+
+def out_of_memory_kills() -> int:
+    """Return the number of processes that the kernel has killed for want of memory, also for a limit of a container."""
+    return numbers_of("/proc/vmstat").get("oom_kill", 0)
+
+
+def machine_memory() -> int:
+    """Return the bytes of memory that this machine has, or a container is limited to; 0 if unknown."""
+    known = [numbers_of("/proc/meminfo").get("MemTotal", 0) * 1024]
+    for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+        try:
+            with open(path) as stream:
+                known.append(int(stream.read()))
+        except (OSError, ValueError):
+            # There is no such file on other systems, and the word for no limit is no number.
+            continue
+    return min(filter(None, known), default=0)
 
 
 def copy_output(source: int, log: FileIO) -> None:

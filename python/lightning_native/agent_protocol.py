@@ -68,6 +68,9 @@ def outputs_request(cwd: str, wish: Mapping[str, Any]) -> str:
 class Outcome:
     """The end of a command; `exit_code` is negative for the signal that ended it; `peak_memory` is in bytes.
 
+    Of a command that was killed, `memory` has the bytes of its machine, 0 if unknown, and `out_of_memory` is whether
+    the kernel has killed a process there for want of memory meanwhile.
+
     `over_budget`: it was ended because the run's budget does not pay for more. `outputs` is what the agent tells of the
     outputs: the `number` of its last record, whether they are `in_home`, and the `problem` that it had; None if the
     step has none.
@@ -80,6 +83,8 @@ class Outcome:
     peak_memory: int
     over_budget: bool = False
     outputs: Mapping[str, Any] | None = field(default=None, compare=False)
+    memory: int = 0
+    out_of_memory: bool = False
 
     @classmethod
     def from_agent(cls, result: Mapping[str, Any]) -> "Outcome":
@@ -95,6 +100,8 @@ class Outcome:
             result["peak_memory"],
             bool(result.get("over_budget")),
             outputs if isinstance(outputs, dict) else None,
+            int(result.get("memory") or 0),
+            bool(result.get("out_of_memory")),
         )
 
 

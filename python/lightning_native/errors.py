@@ -20,10 +20,14 @@
     │   ├── ControllerGoneError          the studio of a run's controller does not exist any more
     │   ├── LogUnavailableError          a job's log cannot be read in its present state
     │   ├── RateLimitedError             Lightning takes no more requests for a while
+    │   ├── UnreachableError             Lightning does not answer, or fails by itself
+    │   ├── BootError                    a studio's machine failed to start, or did not in time
     │   └── RefusedError                 Lightning refused a call, and would refuse it again
+    │       ├── AccessRefusedError       Lightning refused the API key
     │       ├── OutOfFundsError          the account has no money left
     │       └── OutOfCapacityError       no machine of the requested kind can be had
     │           └── MachineRefusedError  the cloud account or the plan has no such machine
+    ├── JournalError                     the journal is damaged, locked, or of a newer version
     ├── EmulatorError                    the local cloud cannot start or do a requested action
     ├── StaleControllerError             another process has taken over the run
     ├── RunFailedError                   a run ended with failed steps
@@ -109,11 +113,32 @@ class LogUnavailableError(CloudError):
 
 
 class RateLimitedError(CloudError):
-    """Lightning takes no more requests for a while."""
+    """Lightning takes no more requests for a while.
+
+    Attributes:
+        retry_after: the seconds after which Lightning wants to be asked again; 0 if it has not said.
+
+    """
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class UnreachableError(CloudError):
+    """Lightning does not answer, or fails by itself, as in an outage; the call may have been carried out."""
+
+
+class BootError(CloudError):
+    """A studio's machine failed to start, or did not within its time; another studio may get one that does."""
 
 
 class RefusedError(CloudError):
     """Lightning refused a call, and would refuse it again; the message has its reason."""
+
+
+class AccessRefusedError(RefusedError):
+    """Lightning refused the API key: it is wrong, has expired, or was deleted."""
 
 
 class OutOfFundsError(RefusedError):
@@ -126,6 +151,10 @@ class OutOfCapacityError(RefusedError):
 
 class MachineRefusedError(OutOfCapacityError):
     """The cloud account or the plan has no machine of the requested kind."""
+
+
+class JournalError(LightningNativeError):
+    """The journal cannot be used; the message has the way out."""
 
 
 class EmulatorError(LightningNativeError):

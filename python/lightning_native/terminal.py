@@ -152,6 +152,22 @@ def shows_colour(stream: TextIO) -> bool:
     return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
 
+def can_ask() -> bool:
+    """Return whether a person sits at stdin and stderr."""
+    return bool(sys.stdin and sys.stderr and sys.stdin.isatty() and raw(sys.stderr).isatty())
+
+
+def ask(question: str) -> str:
+    """Ask on stderr, and return the answer in small letters; empty at the end of the input."""
+    # Not `input`, which writes to stdout, where the results go.
+    sys.stderr.write(question)
+    sys.stderr.flush()
+    answer = sys.stdin.readline()
+    if not answer:
+        sys.stderr.write("\n")
+    return answer.strip().lower()
+
+
 def show_output(stream: TextIO, text: str) -> None:
     """Write whole lines of a step's or job's output to a stream for people."""
     target = raw(stream)
@@ -187,6 +203,24 @@ class CleanStream:
 def raw(stream: TextIO) -> TextIO:
     """Return the stream below a clean stream; any other stream is returned itself."""
     return stream.raw if isinstance(stream, CleanStream) else stream
+
+
+def open_standard_streams() -> None:
+    """Give this process the standard streams that it was started without, which lead nowhere.
+
+    Otherwise the next file that it opens would be one of them, and get what is written there.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        if getattr(sys, name) is not None:
+            continue
+        try:
+            os.fstat(number)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            if nowhere != number:
+                os.dup2(nowhere, number)
+                os.close(nowhere)
+        setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123  open until the end
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.chromium import Page, open_page
+from tests.browser.chromium import Page, open_page
 
 from lightning_native.emulator import LocalCloud
 

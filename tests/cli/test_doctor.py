@@ -60,6 +60,7 @@ def test_what_is_missing_is_named_with_its_remedy(tmp_path: Path) -> None:
     assert "LIGHTNING_API_KEY" in wrong["credentials"]
 
 
+@pytest.mark.usefixtures("lightning_cloud")
 @pytest.mark.parametrize(("installed", "ok"), [("2026.10.13", True), ("2026.11.1", False), ("2025.1.1", False)])
 def test_a_version_that_was_not_tested_is_wrong(installed: str, ok: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diagnosis, "version", lambda _name: installed)

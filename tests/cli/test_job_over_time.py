@@ -72,8 +72,9 @@ def test_the_files_of_a_detached_job_stay_until_it_has_begun(cloud: LocalCloud, 
 def test_a_submission_that_is_refused_leaves_no_files(cloud: LocalCloud, tmp_path: Path) -> None:
     (tmp_path / "job.yaml").write_text(JOB)
     (tmp_path / "count.py").write_text("print('never')")
-    cloud.faults.add("status", match="POST /v1/projects/*/jobs", status=400)
+    cloud.faults.add("status", match="POST /v1/projects/*/jobs", status=400, times=0)
     result = call(cloud, tmp_path, "run", "job.yaml")
+    cloud.faults.clear()
     assert result.returncode == 1
     assert "cannot submit job" in result.stderr
     assert uploads(cloud) == []

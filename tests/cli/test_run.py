@@ -5,105 +5,22 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
-import textwrap
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from tests.support.person import END_OF_INPUT, answer_at_terminal, run_on_terminal
+from tests.cli.bench import Bench
+from tests.support.person import END_OF_INPUT, run_on_terminal
 from tests.support.search import files_with
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.run_folder import RunFolder
-from lightning_native.lightning.local import attach
 from lightning_native.lightning.session import cloud_name
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "workflow.yaml"
-
-
-@dataclass
-class Bench:
-    """A user's shell, with a local cloud that runs for all tests of this file."""
-
-    environment: dict[str, str]
-    cloud_environment: dict[str, str]
-    folder: Path
-
-    def write(self, text: str) -> Path:
-        path = self.folder / "workflow.yaml"
-        path.write_text(textwrap.dedent(text))
-        return path
-
-    def start(self, *arguments: object, **environment: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            [sys.executable, "-m", "lightning_native", *map(str, arguments)],
-            env={**self.environment, **environment},
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            process_group=0,
-        )
-
-    def answer(self, answer: str, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        """Run a command at a terminal at which a person types this answer."""
-        command = [sys.executable, "-m", "lightning_native", *arguments]
-        return answer_at_terminal(command, answer, env=self.environment, cwd=self.folder)
-
-    def call(self, *arguments: object, **environment: str) -> tuple[int, str, str]:
-        """Run a command; return exit code, stdout and stderr."""
-        process = self.start(*arguments, **environment)
-        output, errors = process.communicate(timeout=400)
-        return process.returncode, output, errors
-
-    def journal(self) -> Journal:
-        return Journal(Path(self.environment["LIGHTNING_NATIVE_HOME"]) / "journal.db")
-
-    def assert_nothing_left(self, run_id: str) -> None:
-        """Check that no open lease, running studio, process or secret of a run is left."""
-        with self.journal() as journal:
-            assert [lease.name for lease in journal.leases(run_id) if lease.released is None] == []
-        script = (
-            "from lightning_native.lightning.session import open_teamspace\n"
-            "teamspace = open_teamspace()\n"
-            "print([s.name for s in teamspace.studios if str(s.status) == 'Running'], [j.name for j in teamspace.jobs])"
-        )
-        left = subprocess.run(
-            [sys.executable, "-c", script],
-            env={**self.environment, **self.cloud_environment},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert left.stdout.strip() == "[] []"
-        home = Path(self.environment["LIGHTNING_NATIVE_HOME"])
-        folder = RunFolder(home / "runs" / run_id)
-        assert not folder.is_driven()
-        assert not list(folder.path.glob("environments.json"))
-        processes = subprocess.run(["ps", "axeww", "-o", "args"], capture_output=True, text=True, check=True).stdout
-        mine = ("engine.process.controller", "agent.main")
-        assert [line for line in processes.splitlines() if str(home) in line and any(m in line for m in mine)] == []
-
-
-@pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, dict[str, str]]]:
-    home = tmp_path_factory.mktemp("home")
-    with attach(home / "cloud") as environ:
-        yield home, environ
-
-
-@pytest.fixture
-def bench(cloud: tuple[Path, dict[str, str]], tmp_path: Path) -> Bench:
-    home, environ = cloud
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("LIGHTNING_")}
-    return Bench({**clean, "LIGHTNING_NATIVE_HOME": str(home), "USER": "alice"}, environ, tmp_path)
 
 
 def printed(errors: str) -> dict[str, list[str]]:
@@ -112,6 +29,8 @@ def printed(errors: str) -> dict[str, list[str]]:
     for line in errors.splitlines():
         if match := re.match(r"\[([^]]+)\] (.*)", line):
             lines.setdefault(match[1], []).append(match[2])
+    # The lines about the run itself.
+    lines.pop("lightning-native", None)
     return lines
 
 
@@ -167,7 +86,7 @@ def test_a_failing_step_fails_the_command_and_is_named(bench: Bench) -> None:
         ["after", "skipped"],
     ]
     assert "error: step bad: its command ended with exit code 3" in errors
-    run_id = re.search(r"see it again with: lightning-native runs show (\w+)", errors)
+    run_id = re.search(r"see it: lightning-native runs show (\w+)", errors)
     assert run_id is not None
     code, shown, _ = bench.call("runs", "show", run_id[1], "--json")
     assert code == 0
@@ -176,8 +95,44 @@ def test_a_failing_step_fails_the_command_and_is_named(bench: Bench) -> None:
     bench.assert_nothing_left(json.loads(shown)["run_id"])
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_whoever_ends_the_command_ends_the_run(bench: Bench, number: signal.Signals) -> None:
+@pytest.mark.parametrize("placement", ["studio", "job", "platform"])
+def test_a_failed_run_is_run_again_without_what_succeeded(bench: Bench, placement: str) -> None:
+    log = bench.folder / "log"
+    workflow = bench.write(
+        f"""\
+        placement: {placement}
+        steps:
+          good: {{command: "echo good >>'{log}'"}}
+          bad: {{command: "echo bad >>'{log}'; test -e '{bench.folder}/mended'", needs: good}}
+          after: {{command: "echo after >>'{log}'", needs: bad}}
+        """
+    )
+    assert bench.call("run", workflow, "--local")[0] == 1
+    with bench.journal() as journal:
+        first = journal.runs(1)[0].run_id
+    code, _, errors = bench.call("runs", "resume", first)
+    assert (code, "it is failed; there is nothing to resume" in errors) == (1, True)
+    assert f"lightning-native runs retry {first[:12]}" in errors
+    (bench.folder / "mended").touch()
+    # Neither the options of then nor the place of the file are given again.
+    code, output, errors = bench.call("runs", "retry", first[:8], "--json")
+    assert code == 0, errors
+    assert "again: bad, after; reused: good" in errors
+    result = json.loads(output)
+    assert {step["state"] for step in result["steps"]} == {"succeeded"}
+    assert [step["message"] for step in result["steps"]] == [f"reused from run {first[:12]}", "", ""]
+    assert log.read_text().split() == ["good", "bad", "bad", "after"]
+    assert ("files that reused steps left" in errors) == (placement == "studio")
+    bench.assert_nothing_left(result["run_id"])
+    if placement == "studio":
+        code, _, errors = bench.call("runs", "retry", result["run_id"])
+        assert (code, "has completed\nhint: name the step" in errors) == (1, True)
+        assert bench.call("runs", "retry", result["run_id"], "--from", "bad")[0] == 0
+        assert log.read_text().split() == ["good", "bad", "bad", "after", "bad", "after"]
+
+
+@pytest.mark.parametrize(("number", "words"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")])
+def test_whoever_ends_the_command_ends_the_run(bench: Bench, number: signal.Signals, words: str) -> None:
     workflow = bench.write(
         "{placement: studio, steps: {long: {command: echo begun; sleep 600}, x: {command: 'true', needs: long}}}"
     )
@@ -192,9 +147,50 @@ def test_whoever_ends_the_command_ends_the_run(bench: Bench, number: signal.Sign
     result = json.loads(output)
     assert result["state"] == "stopped"
     assert {step["state"] for step in result["steps"]} == {"stopped"}
-    assert "was stopped by Ctrl-C" in errors
+    assert f"was stopped by {words}" in errors
     assert "Traceback" not in errors
     bench.assert_nothing_left(result["run_id"])
+
+
+def test_a_closed_terminal_stops_the_run_though_no_word_arrives_any_more(bench: Bench) -> None:
+    workflow = bench.write("{placement: studio, steps: {long: {command: echo begun; sleep 600}}}")
+    with bench.start("run", workflow, "--local") as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "[long] begun" in line:
+                break
+        process.stderr.close()
+        process.send_signal(signal.SIGHUP)
+    with bench.journal() as journal:
+        run_id = journal.runs(1)[0].run_id
+    code, output, _ = bench.call("runs", "wait", run_id, "--json")
+    assert (code, json.loads(output)["state"]) == (1, "stopped")
+    bench.assert_nothing_left(run_id)
+
+
+@pytest.mark.parametrize(("number", "by"), [(signal.SIGTERM, "option"), (signal.SIGHUP, "file")])
+def test_a_command_that_is_ended_leaves_a_run_that_is_to_go_on(bench: Bench, number: signal.Signals, by: str) -> None:
+    key = "on_terminate: detach, " if by == "file" else ""
+    go = bench.folder / "go"
+    command = f"echo begun; until test -e '{go}'; do sleep 0.1; done"
+    workflow = bench.write(f'{{placement: studio, {key}steps: {{long: {{command: "{command}"}}}}}}')
+    process = bench.start("run", workflow, "--local", *(() if key else ("--on-terminate", "detach")))
+    assert process.stderr is not None
+    for line in process.stderr:
+        if "[long] begun" in line:
+            break
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == -number
+    words = re.search(r"(SIG\w+): the run goes on, driven by process \d+; .*stop it with: (.*)", errors)
+    assert words is not None, errors
+    assert words[1] == number.name
+    run_id = words[2].split()[-1]
+    assert "running" in bench.call("runs", "show", run_id)[1]
+    go.touch()
+    code, output, errors = bench.call("runs", "wait", run_id, "--json")
+    assert code == 0, errors
+    bench.assert_nothing_left(json.loads(output)["run_id"])
 
 
 def test_a_detached_run_goes_on_by_itself(bench: Bench) -> None:
@@ -393,8 +389,13 @@ def test_what_a_step_prints_and_a_run_is_called_does_nothing_to_a_terminal(bench
     ours = [sys.executable, "-m", "lightning_native"]
     code, shown = run_on_terminal([*ours, "run", str(workflow), "--local"], env=environment)
     assert code == 0, shown
-    assert b"[a] \x1b[32mgreen\x1b[0m\r\n[a] 100%\r\n[a] plain\r\n" in shown
-    assert b"\x1b" not in shown.replace(b"\x1b[32m", b"").replace(b"\x1b[0m", b"")
+    # The table below the output moves the cursor up, and clears its own lines.
+    text = re.sub(rb"\x1b\[(?:\d+A|2?K|\?25[lh]|[\d;]*m)", b"", shown)
+    for line in (b"[a] green\r\n", b"[a] 100%\r\n", b"[a] plain\r\n"):
+        assert line in text
+    assert b"\x1b[32mgreen" in shown
+    assert b"\x1b" not in text
+    assert b"a title" not in text
     run_id = re.search(r"runs show (\w+)", shown.decode())
     assert run_id is not None
     other = uuid4().hex

@@ -46,6 +46,11 @@ def test_no_folder_shows_more_files_than_a_reader_takes_in() -> None:
     assert crowded == {}
 
 
+def test_the_package_is_modules_only_because_nothing_else_travels_to_machines() -> None:
+    ours = [path for path in files() if path.is_relative_to(PACKAGE.relative_to(ROOT))]
+    assert [path for path in ours if path.suffix not in (".py", ".pyi") and path.name != "py.typed"] == []
+
+
 def test_our_rust_has_no_unsafe_code_and_no_c() -> None:
     ours = [path for path in files() if path.parts[0] == "rust"]
     assert [path for path in ours if path.suffix in (".c", ".h") or path.name == "build.rs"] == []
@@ -123,9 +128,10 @@ CONTRACTS = {
     ),
     "the suffix of archives on machines": (r"[\"'].*(?<!/)\.tar\.gz[\"']", "agent_protocol.py"),
     "the files of a run's folder": (
-        r"[\"'](?:plan|environments|code|controller)\.json[\"']",
+        r"[\"'](?:plan|environments|code)\.json[\"']",
         "engine/record/run_folder.py",
     ),
+    "the file of a run's origin": (r"[\"']controller\.json[\"']", "engine/record/origin.py"),
     "the files that ask a run to stop": (r"[\"']stop-gracefully[\"']", "engine/record/run_folder.py"),
     "the environment of a process with credentials": (r"env=controller_environment", "engine/process/credentialed.py"),
     "the number of interruptions": (r"\b\w*(?:INTERRUPTION|RECLAIM)\w* = \d", "engine/plan.py"),

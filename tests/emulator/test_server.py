@@ -215,7 +215,7 @@ def test_wrong_usage_exits_with_2() -> None:
     argv = [sys.executable, "-m", "lightning_native", "emulator", "--ephemeral", "--clock-rate", "0"]
     result = subprocess.run(argv, check=False, capture_output=True, text=True)
     assert result.returncode == 2
-    assert "argument --clock-rate: invalid rate value: '0'" in result.stderr
+    assert "error: --clock-rate takes a rate above 0, and not '0'\n" in result.stderr
 
 
 def test_a_server_is_asked_for_its_variables_and_stopped_by_its_root(tmp_path: Path) -> None:

@@ -6,10 +6,15 @@ import pytest
 from tests.support.runner import Runner
 
 from lightning_native.emulator import LocalCloud
-from lightning_native.engine.plan import StepPlan
+from lightning_native.engine.leases import collect_garbage, dead_leases
+from lightning_native.engine.plan import Retry, Setup, StepPlan
 from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.left_over import left_over
 from lightning_native.engine.record.run_folder import RunFolder
+from lightning_native.lightning.session import cloud_name, connect
 from lightning_native.placement import PlacementName
+
+pytestmark = pytest.mark.spread(2)
 
 
 @pytest.fixture
@@ -98,10 +103,70 @@ def test_an_interruptible_job_that_is_reclaimed_is_run_again_without_counting(
 
 
 def test_a_studio_that_dies_under_a_step_fails_it_with_the_reason(runner: Runner, cloud: LocalCloud) -> None:
-    cloud.faults.add("studio-dies", seconds=1.0, times=1)
-    folder = runner.make("studio", counting(runner, seconds=30))
-    assert runner.drive(folder) == 1
+    folder = runner.make("studio", counting(runner, seconds=600))
+    process = runner.start(folder)
+    runner.wait_for("count")
+    cloud.faults.add("studio-dies")
+    assert process.wait(timeout=360) == 1
     with Journal() as journal:
         (step,) = journal.steps(folder.path.name)
     assert step.state == "failed"
     assert "studio" in step.message
+
+
+@pytest.mark.parametrize("placement", ["studio", "job"])
+@pytest.mark.parametrize("kind", ["boot-fails", "boot-hangs"])
+def test_a_studio_that_does_not_boot_is_replaced(
+    runner: Runner, cloud: LocalCloud, placement: PlacementName, kind: str
+) -> None:
+    cloud.faults.add(kind)
+    # Requirements of its own, so that the template studio is a new one.
+    step = counting(runner, setup=Setup(commands=(f"echo {kind}",)))
+    folder = runner.make(placement, step, boot_timeout=5.0)
+    assert runner.drive(folder) == 0
+    assert runner.lines("count") == ["x"]
+    assert "another studio replaces it" in events(folder)
+
+
+def test_a_studio_that_dies_under_a_step_is_replaced_for_its_next_attempt(runner: Runner, cloud: LocalCloud) -> None:
+    script = f"echo x >>'{runner.results}/count'; test $(wc -l <'{runner.results}/count') -ge 2 || sleep 600"
+    folder = runner.make("studio", StepPlan("count", ("sh", "-c", script), retry=Retry(1)))
+    process = runner.start(folder)
+    runner.wait_for("count")
+    cloud.faults.add("studio-dies")
+    assert process.wait(timeout=360) == 0
+    assert runner.lines("count") == ["x", "x"]
+    assert "is lost; another one replaces it" in events(folder)
+
+
+def test_a_key_that_is_refused_from_now_on_ends_the_run_and_names_what_is_left(
+    runner: Runner, cloud: LocalCloud
+) -> None:
+    folder = runner.make("job", counting(runner, seconds=600))
+    process = runner.start(folder)
+    runner.wait_for("count")
+    cloud.faults.add("expired-key", times=0)
+    assert process.wait(timeout=200) == 1
+    cloud.faults.clear()
+    with Journal() as journal:
+        (step,) = journal.steps(folder.path.name)
+        left = left_over(journal, folder.path.name)
+        assert step.state == "failed"
+        assert "the API key" in step.message
+        assert left.startswith("job ")
+        assert "release it with: lightning-native gc" in left
+        collect_garbage(journal, connect(), dead_leases(journal, cloud_name()))
+
+
+@pytest.mark.parametrize("placement", ["job", "platform"])
+def test_a_stop_is_asked_for_until_lightning_takes_it(
+    runner: Runner, cloud: LocalCloud, placement: PlacementName
+) -> None:
+    # More often than the SDK repeats a request.
+    cloud.faults.add("status", match=f"PUT */{'jobs' if placement == 'job' else 'pipelines'}/*", times=8)
+    slow = counting(runner, "slow", seconds=600)
+    fails = StepPlan("fails", ("sh", "-c", f"until test -e '{runner.results}/slow'; do sleep 0.1; done; exit 3"))
+    folder = runner.make(placement, slow, fails, on_failure="fail_fast")
+    assert runner.drive(folder) == 1
+    assert runner.states(folder) == {"slow": "stopped", "fails": "failed"}
+    assert "waiting for Lightning to stop" in events(folder)

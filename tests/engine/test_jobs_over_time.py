@@ -14,6 +14,8 @@ from lightning_native.engine.plan import Retry, StepPlan
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.run_folder import RunFolder
 
+pytestmark = pytest.mark.spread(3)
+
 PARTS = {
     "snapshot_seconds": 240,
     "save_seconds": 600,

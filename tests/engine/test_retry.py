@@ -5,8 +5,14 @@ import time
 import pytest
 
 from lightning_native.engine import retry as module
-from lightning_native.engine.retry import BRIEFLY, Backoff, Patience, RetryPolicy, best_effort, retry
-from lightning_native.errors import CloudError, OutOfCapacityError, RateLimitedError
+from lightning_native.engine.retry import PATIENTLY, Backoff, Patience, RetryPolicy, best_effort, retry
+from lightning_native.errors import (
+    AccessRefusedError,
+    CloudError,
+    OutOfCapacityError,
+    RateLimitedError,
+    UnreachableError,
+)
 
 
 class Failing:
@@ -36,7 +42,7 @@ def test_the_last_failure_is_raised_after_as_many_tries_as_the_policy_has():
     call = Failing(9)
 
     with pytest.raises(CloudError, match="network"):
-        retry(call, BRIEFLY, pause=lambda _seconds: None)
+        retry(call, PATIENTLY, pause=lambda _seconds: None)
 
     assert call.calls == 4
 
@@ -48,6 +54,16 @@ def test_no_call_is_repeated_after_the_policys_time():
         retry(call, RetryPolicy(shortest=10.0, seconds=5.0), pause=pytest.fail)
 
     assert call.calls == 1
+
+
+@pytest.mark.parametrize("policy", [RetryPolicy(outage_seconds=-1.0), RetryPolicy(seconds=-1.0)])
+def test_a_call_that_does_not_get_through_is_repeated_once_however_long_it_took(policy):
+    call = Failing(9, UnreachableError("503"))
+
+    with pytest.raises(UnreachableError):
+        retry(call, policy, pause=lambda _seconds: None)
+
+    assert call.calls == 2
 
 
 def test_a_machine_that_cannot_be_had_is_not_asked_for_again():
@@ -78,14 +94,14 @@ def test_only_failures_in_a_row_use_patience_up(monkeypatch):
     patience = Patience(10.0)
 
     now = 5.0
-    assert not patience.failed()
+    assert not patience.failed(CloudError())
     now = 14.0
-    assert not patience.failed()
+    assert not patience.failed(CloudError())
     patience.succeeded()
     now = 20.0
-    assert not patience.failed()
+    assert not patience.failed(CloudError())
     now = 30.5
-    assert patience.failed()
+    assert patience.failed(CloudError())
 
 
 def test_polls_slow_down_while_nothing_happens_and_begin_anew():
@@ -112,3 +128,34 @@ def test_a_call_beyond_a_limit_is_no_failure_and_is_repeated_until_lightning_tak
     policy = RetryPolicy(shortest=1.0, longest=60.0, tries=2, limit_seconds=None)
     assert retry(call, policy, pause=pauses.append) == "done"
     assert pauses[:7] == [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 60.0]
+
+
+def test_a_call_is_repeated_through_an_outage_that_is_shorter_than_the_patience():
+    call = Failing(20, UnreachableError("503"))
+    assert retry(call, PATIENTLY, pause=lambda _seconds: None) == "done"
+
+
+def test_a_pause_is_as_long_as_lightning_asks_for():
+    pauses: list[float] = []
+    assert retry(Failing(1, RateLimitedError("slow down", 17.0)), pause=pauses.append) == "done"
+    assert pauses == [17.0]
+
+
+@pytest.mark.parametrize(("refusals", "calls"), [(1, 2), (2, 2)])
+def test_a_refused_key_is_tried_once_more_and_then_ends_all_patience(refusals: int, calls: int):
+    call = Failing(refusals, AccessRefusedError("the key has expired"))
+    if refusals == 1:
+        assert retry(call, pause=lambda _seconds: None) == "done"
+    else:
+        with pytest.raises(AccessRefusedError):
+            retry(call, pause=lambda _seconds: None)
+    assert call.calls == calls
+
+
+def test_a_second_refusal_of_the_key_in_a_row_ends_the_patience_of_polls():
+    patience = Patience()
+    refusal = AccessRefusedError("the key has expired")
+    assert not patience.failed(refusal)
+    patience.succeeded()
+    assert not patience.failed(refusal)
+    assert patience.failed(refusal)

@@ -4,7 +4,15 @@ import json
 
 import pytest
 
-from lightning_native.errors import CloudError, MachineRefusedError, OutOfFundsError, RateLimitedError, RefusedError
+from lightning_native.errors import (
+    AccessRefusedError,
+    CloudError,
+    MachineRefusedError,
+    OutOfFundsError,
+    RateLimitedError,
+    RefusedError,
+    UnreachableError,
+)
 from lightning_native.lightning.errors import cloud_errors, is_gone
 
 FUNDS = "insufficient balance to start the cloud space, top up and try again"
@@ -59,7 +67,9 @@ def test_the_words_behind_the_sdks_last_try_are_found() -> None:
         (400, "cannot switch to a Studio", CloudError),
         (404, "accelerator of job x not found", CloudError),
         (429, "out of funds", RateLimitedError),
-        (500, FUNDS, CloudError),
+        (500, FUNDS, UnreachableError),
+        (507, "no space is left on the device", RefusedError),
+        (401, "the API key has expired", AccessRefusedError),
     ],
 )
 def test_a_refusal_is_of_the_kind_of_its_reason(status: int, message: str, kind: type[CloudError]) -> None:
@@ -70,3 +80,13 @@ def test_only_a_404_of_the_error_itself_means_gone() -> None:
     assert is_gone(ApiError(404, b""))
     assert not is_gone(ApiError(400, b""))
     assert not is_gone(Exception("does not exist"))
+
+
+def test_a_full_store_is_a_refusal_that_says_so_although_the_sdk_has_the_status_in_its_text() -> None:
+    refusal = raised(RuntimeError("Failed to upload file 'x'. Status code: 507"))
+    assert type(refusal) is RefusedError
+    assert "no space is left for files at Lightning" in str(refusal)
+
+
+def test_an_answer_with_a_status_in_the_text_is_of_its_kind() -> None:
+    assert type(raised(RuntimeError("Failed to download 'x': HTTP 503"))) is UnreachableError

@@ -3,18 +3,15 @@
 import os
 import shutil
 import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from tests.moving.conftest import NOBODY, WHEELS
 
 from lightning_native.emulator.host.proxies import PROXIES
 
-ROOT = Path(__file__).parents[2]
-WHEELS = ROOT / ".moving"
 PIPELINE = """
 import os
 import subprocess
@@ -43,8 +40,6 @@ if __name__ == "__main__":
     print(Client().get_pipeline_run(small().id).steps["best"].output.load())
 """
 DEAD_PROXY = dict.fromkeys(PROXIES, "http://127.0.0.1:9")
-# No account has this number.
-NOBODY = ("setpriv", "--reuid=54321", "--regid=54321", "--clear-groups")
 NO_SYS_ADMIN = ("setpriv", "--bounding-set=-sys_admin", "--inh-caps=-sys_admin")
 
 pytestmark = pytest.mark.skipif(
@@ -76,40 +71,6 @@ PLACES = {
 }
 
 
-@pytest.fixture(scope="session")
-def folder() -> Iterator[Path]:
-    """A folder that every user can read, because those of pytest are for its user only."""
-    with tempfile.TemporaryDirectory(prefix="lightning-native-moving-") as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
-
-
-@pytest.fixture(scope="session")
-def installed(folder: Path) -> Path:
-    """The Python of an environment with our wheel, which every user of this computer can run."""
-    base = next(
-        (each for each in (os.path.realpath(sys.executable), "/usr/bin/python3") if _runs_for_anybody(each)), None
-    )
-    if base is None:
-        pytest.skip("no Python here that an ordinary user can run")
-    uv = Path(sys.executable).with_name("uv")
-    subprocess.run([uv, "venv", "--quiet", "--python", base, folder / "venv"], check=True)
-    python = folder / "venv" / "bin" / "python"
-    (wheel,) = WHEELS.glob("*.whl")
-    requirements = [f"{wheel}[zenml,emulator]"]
-    subprocess.run([uv, "pip", "install", "--quiet", "--python", python, *requirements], check=True)
-    # The code has a folder of its own, because a run packs the folder, and not every user can read the others in it.
-    (folder / "code").mkdir()
-    (folder / "code" / "pipeline.py").write_text(PIPELINE)
-    return python
-
-
-def _runs_for_anybody(python: str) -> bool:
-    # The shell opens the interpreter, because `setpriv` itself would still open it with the rights of root.
-    probe = [*NOBODY, "sh", "-c", '"$0" -c "import sys; sys.exit(sys.version_info < (3, 11))"', python]
-    return subprocess.run(probe, check=False, capture_output=True, cwd="/").returncode == 0
-
-
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("name", PLACES)
 def test_the_demo_runs(installed: Path, folder: Path, name: str) -> None:
@@ -125,7 +86,10 @@ def test_the_demo_runs(installed: Path, folder: Path, name: str) -> None:
     environ |= {"PATH": "/usr/local/bin:/usr/bin:/bin", "TMPDIR": str(folders[place.temporary]), **place.variables}
     if place.home:
         environ["HOME"] = str(folders[place.home])
+    # The code has a folder of its own, because a run packs the folder, and not every user can read the others in it.
+    (folder / "code").mkdir(exist_ok=True)
     script = folder / "code" / "pipeline.py"
+    script.write_text(PIPELINE)
     result = subprocess.run(
         [*place.wrapper, installed, "-m", "lightning_native", "demo", "--script", script],
         cwd=place.cwd or folders["home"],

@@ -12,7 +12,7 @@ from zenml.client import Client
 from zenml.orchestrators import BaseOrchestrator
 from zenml.orchestrators.utils import get_config_environment_vars
 
-from lightning_native.zenml.local_stack import register_local_stack
+from lightning_native.zenml.stacks import register_local_stack
 
 
 @step(enable_cache=False)

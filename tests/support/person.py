@@ -42,6 +42,31 @@ def run_on_terminal(argv: Sequence[str], *, env: Mapping[str, str], cwd: Path | 
         os.close(screen)
 
 
+def talk_at_terminal(
+    argv: Sequence[str], *talk: tuple[str, str], env: Mapping[str, str], cwd: Path | None = None
+) -> tuple[int, str]:
+    """Run a command at a terminal, and type each answer when its words have appeared; return exit code and content.
+
+    The words of each answer are searched for behind those of the one before; `\\x03` is Ctrl-C.
+    """
+    pid, screen = pty.fork()
+    if pid == 0:
+        os.chdir(cwd or ".")
+        os.execvpe(argv[0], list(argv), dict(env))  # noqa: S606  a shell would be another process at the terminal
+    shown, position, left = b"", 0, list(talk)
+    try:
+        while data := _read(screen):
+            shown += data
+            while left and (found := shown.find(left[0][0].encode(), position)) >= 0:
+                position = found + len(left[0][0].encode())
+                os.write(screen, left.pop(0)[1].encode())
+        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    finally:
+        os.close(screen)
+    assert not left, shown
+    return code, shown.decode(errors="replace")
+
+
 def _read(screen: int) -> bytes:
     try:
         return os.read(screen, 65536)

@@ -16,6 +16,7 @@ import lightning_native
 from lightning_native.emulator import LocalCloud
 from lightning_native.engine.plan import RunPlan, StepPlan
 from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.origin import Origin
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.lightning.session import connect
 from lightning_native.placement import PlacementName
@@ -52,7 +53,7 @@ class Runner:
     ) -> RunFolder:
         plan = RunPlan(uuid.uuid4().hex, "engine test", steps, placement=placement, **options)
         folder = RunFolder.of(plan.run_id)
-        folder.write(plan, self.code, variables or {}, own_extra=own_extra)
+        folder.write(plan, self.code, variables or {}, origin=Origin(own_extra=own_extra))
         # The submission ends, because another process drives the run.
         folder.end_submission()
         return folder

@@ -30,7 +30,7 @@ def _zygote() -> Zygote:
 
 def register_stack(environment: dict[str, str], folder: Path) -> None:
     """Register the stack on the local cloud, and set it active, in the ZenML of these variables."""
-    setup = "from lightning_native.zenml.local_stack import register_local_stack; register_local_stack('local-cloud')"
+    setup = "from lightning_native.zenml.stacks import register_local_stack; register_local_stack('local-cloud')"
     # `python -c` has no main module by which ZenML finds the user's code.
     rooted = {**environment, "ZENML_CUSTOM_SOURCE_ROOT": str(folder)}
     subprocess.run([sys.executable, "-c", setup], env=rooted, check=True, capture_output=True)
@@ -151,6 +151,22 @@ class Workbench:
             """
         )
         return dict(line.rsplit(" ", 1) for line in output.splitlines() if " " in line)
+
+    def reasons(self) -> dict[str, Any]:
+        """Return the reasons that ZenML has of the newest run, under "run", and of its steps, and their "metadata"."""
+        output = self.python(
+            """
+            import json
+            from zenml.client import Client
+            run = Client().list_pipeline_runs(sort_by="desc:created", size=1, hydrate=True).items[0]
+            found = {"run": run, **{name: Client().get_run_step(step.id) for name, step in run.steps.items()}}
+            reasons = {name: each.exception_info and each.exception_info.message for name, each in found.items()}
+            metadata = {name: each.run_metadata for name, each in found.items()}
+            print("REASONS " + json.dumps({**reasons, "metadata": metadata}))
+            """
+        )
+        read: dict[str, Any] = json.loads(output.split("REASONS ")[1])
+        return read
 
     def job_records(self) -> list[dict[str, Any]]:
         """Return the records of all jobs, as Lightning keeps them."""

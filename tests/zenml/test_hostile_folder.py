@@ -8,6 +8,8 @@ import pytest
 from tests.support.hostile import HostileFolder
 from tests.support.workbench import Workbench
 
+pytestmark = pytest.mark.spread(2)
+
 STEPS = """
 from zenml import step
 import helper

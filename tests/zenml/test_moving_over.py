@@ -5,10 +5,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 import yaml
 from tests.support.workbench import Workbench
 
 from lightning_native.emulator import LocalCloud
+
+pytestmark = pytest.mark.spread(3)
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "from_zenml_lightning"
 STACK = """

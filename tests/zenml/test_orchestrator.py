@@ -11,6 +11,8 @@ from tests.support.workbench import Workbench
 
 from lightning_native.engine.record.journal import Journal
 
+pytestmark = pytest.mark.spread(2)
+
 HEADER = """
 from typing import Annotated
 from pathlib import Path
@@ -77,12 +79,24 @@ if __name__ == "__main__":
     assert code != 0
     assert "this one fails on purpose" in output
     assert "[after_good] " in output
+    # The user's exception comes last, with its own traceback and without ZenML's.
+    assert output.rstrip().endswith("ValueError: this one fails on purpose")
+    assert 'pipeline.py", line' in output.rpartition("Traceback (most recent call last):")[2]
+    assert "site-packages/zenml" not in output
     assert workbench.statuses() == {
         "run": "failed",
         "bad": "failed",
         "good": "completed",
         "after_good": "completed",
     }
+    reasons = workbench.reasons()
+    assert reasons["bad"] == "this one fails on purpose"
+    assert reasons["run"] == ("step bad: its command ended with exit code 1: ValueError: this one fails on purpose")
+    metadata = reasons["metadata"]["run"]
+    assert Path(metadata["report"]).read_text().startswith("<!doctype html>")
+    assert metadata["cost_dollars"] >= sum(metadata["step_costs"].values()) - 1e-5
+    assert metadata["cost_dollars"] == pytest.approx(sum(metadata["cost_parts"].values()), abs=1e-5)
+    assert set(metadata["step_seconds"]) == {"bad", "good", "after_good"}
     workbench.assert_nothing_left()
 
 
@@ -108,6 +122,37 @@ if __name__ == "__main__":
     assert code != 0
     assert "exit code 7" in output
     assert workbench.statuses() == {"run": "failed", "doomed": "failed"}
+    reasons = workbench.reasons()
+    assert reasons["doomed"].startswith("its command ended with exit code 7")
+    assert reasons["run"] == f"step doomed: {reasons['doomed']}"
+    workbench.assert_nothing_left()
+
+
+def test_a_run_at_its_time_limit_has_failed_and_was_not_stopped(workbench: Workbench) -> None:
+    code, output = workbench.run(
+        HEADER
+        + """
+@step(enable_cache=False)
+def endless() -> int:
+    time.sleep(600)
+    return 1
+
+@pipeline(settings={"orchestrator": {"run_timeout": 15}})
+def late() -> None:
+    endless()
+
+if __name__ == "__main__":
+    late()
+"""
+    )
+    assert code != 0
+    reason = "timed out after 15 s (run_timeout)"
+    assert output.rpartition("error: ")[2].startswith(reason)
+    assert workbench.statuses()["run"] == "failed"
+    reasons = workbench.reasons()
+    assert reasons["run"] == reason
+    # On a busy machine the time is up before the step has begun.
+    assert reasons.get("endless", reason) == reason
     workbench.assert_nothing_left()
 
 

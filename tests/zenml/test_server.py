@@ -6,6 +6,8 @@ import pytest
 from tests.support.search import files_with
 from tests.support.workbench import Workbench
 
+pytestmark = pytest.mark.spread(3)
+
 PIPELINE = """
 import time
 from pathlib import Path

@@ -22,11 +22,12 @@ from lightning_native.zenml.compiler.docker_settings import (
 )
 from lightning_native.zenml.compiler.pipeline import FAILURE_MODES
 from lightning_native.zenml.compiler.resources import choose_machines, resource_request, step_machine
-from lightning_native.zenml.compiler.step import StepSource, plan_step, retry_of
+from lightning_native.zenml.compiler.step import StepSource, check_known, plan_step, retry_of
 from lightning_native.zenml.config import (
     STEP_SETTINGS,
     LightningNativeOrchestratorConfig,
     LightningNativeOrchestratorSettings,
+    LightningNativeStepSettings,
 )
 from lightning_native.zenml.remote_controller.plan import controller_plan
 from lightning_native.zenml.remote_controller.supervisor_spec import SupervisorSpec
@@ -70,6 +71,22 @@ def test_outputs_of_a_step_are_in_its_plan() -> None:
     # The pipeline's period is for its steps with outputs.
     assert planned(Settings(outputs_every=60)).outputs_every is None
     assert {"outputs", "outputs_every"} <= STEP_SETTINGS
+
+
+def test_disks_and_mounted_folders_of_a_step_are_in_its_plan() -> None:
+    config: Any = SimpleNamespace(docker_settings=DockerSettings())
+    settings = Settings(scratch_disks={"data": 5}, path_mappings={"/data": "bucket"}, placement="job")
+    step = plan_step(StepSource("train", ("true",), config, settings, {}, lambda: ""), (), Stack())
+    assert (step.scratch_disks, step.path_mappings) == ((("data", 5),), (("/data", "bucket"),))
+    assert {"scratch_disks", "path_mappings"} <= STEP_SETTINGS
+
+
+@pytest.mark.parametrize("component", [Settings, LightningNativeStepSettings])
+def test_a_setting_that_does_not_exist_is_refused_with_the_nearest(component: Any) -> None:
+    with pytest.raises(PlanError, match=r"the pipeline sets machin_type, which does not exist; did you mean 'machine_"):
+        check_known("the pipeline", component(machin_type="L4"))
+    # ZenML hands the configuration of the component over with its settings.
+    check_known("the pipeline", component(synchronous=False))
 
 
 def test_a_controller_gets_the_wheel_of_what_runs_and_no_other_version_of_it() -> None:

@@ -1,13 +1,17 @@
 """Single steps on Lightning, from an orchestrator of another kind."""
 
 import json
+import re
 
+import pytest
 from tests.support.workbench import Workbench
 
 from lightning_native.engine.record.journal import Journal
 
+pytestmark = pytest.mark.spread(3)
+
 SCRIPT = """
-import json, os
+import atexit, json, os, sys
 from pathlib import Path
 from zenml import CommandStep, pipeline, step
 from zenml.client import Client
@@ -20,11 +24,19 @@ def here() -> str:
 
 @step(enable_cache=False, step_operator=True, settings={"step_operator": {"machine_type": "T4"}})
 def there(where: str) -> str:
+    # It has completed all the same.
+    atexit.register(os.kill, os.getpid(), 9)
     return where + str("LIGHTNING_CLOUD_SPACE_ID" in os.environ)
 
 @step(enable_cache=False, step_operator=True)
 def broken() -> None:
     raise ValueError("on purpose")
+
+@step(enable_cache=False, step_operator=True)
+def dies() -> None:
+    print("the last line")
+    sys.stdout.flush()
+    os._exit(3)
 
 command = CommandStep(
     ["sh", "-c", 'echo "$@" >$OUT', "sh", "it's", "$HOME", "a  b"], name="command", step_operator=True,
@@ -40,6 +52,7 @@ def elsewhere() -> None:
 @pipeline
 def fails() -> None:
     broken()
+    dies()
 
 if __name__ == "__main__":
     client = Client()
@@ -83,12 +96,22 @@ def test_marked_steps_run_on_lightning_and_the_others_here(workbench: Workbench)
     assert (workbench.folder / "out").read_text() == "it's $HOME a  b\n"
     assert "ValueError: on purpose" in output
     assert "FAILED WITH Pipeline run has failed due to failure in step(s): broken" in output
+    reasons = workbench.reasons()
+    assert reasons["broken"] == "on purpose"
+    assert reasons["dies"].startswith("its command ended with exit code 3")
+    # The reason is shown where ZenML only counts the failed steps.
+    assert f"Step dies: {reasons['dies']}; its logs are in " in re.sub("\x1b.*?m", "", output)
+    # Its process could not publish where it runs.
+    where = reasons["metadata"]["dies"]
+    assert "/studios/fails-" in where["orchestrator_url"]
+    assert where["logs_command"].startswith("lightning-native runs logs ")
+    assert workbench.statuses() == dict.fromkeys(("run", "broken", "dies"), "failed")
     with Journal(workbench.journal) as journal:
-        steps = [step for record in journal.runs(3) for step in journal.steps(record.run_id)]
+        steps = [step for record in journal.runs(4) for step in journal.steps(record.run_id)]
     assert {step.name: step.state for step in steps} == {
         "there": "succeeded",
         "command": "succeeded",
-        "broken": "failed",
+        **dict.fromkeys(("broken", "dies"), "failed"),
     }
     assert {step.name: step.machine for step in steps}["there"] == "T4"
     workbench.assert_nothing_left()

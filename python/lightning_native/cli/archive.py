@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 
 from lightning_native import Selection, create_archive, select_files
+from lightning_native.cli.text.messages import show_hint, show_warning
 from lightning_native.cli.text.output import is_stdout
 from lightning_native.cli.text.progress import ProgressBar
-from lightning_native.cli.text.units import human_bytes
 from lightning_native.errors import ArchiveError
+from lightning_native.units import human_bytes
 
-EXAMPLE = "python -m lightning_native archive . -o code.tar.gz"
+EXAMPLE = "lightning-native archive . -o code.tar.gz"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,10 +74,10 @@ def run(args: argparse.Namespace) -> int:
         size = human_bytes(sum(_size(args.root / path) for path, _ in report.excluded))
         print(f"left out: {len(report.excluded)} paths, {size}; --list tells why", file=sys.stderr)
     if report.bytes_out > args.warn_size * 1e6:
-        print(f"warning: the archive is larger than {args.warn_size:g} MB; its largest files:", file=sys.stderr)
+        show_warning(f"the archive is larger than {args.warn_size:g} MB; its largest files:")
         for path, size_in in report.largest:
             print(f"  {human_bytes(size_in):>10}  {_shown(path)}", file=sys.stderr)
-        print("hint: keep files out with --exclude or a .lightningignore", file=sys.stderr)
+        show_hint("keep files out with --exclude or a .lightningignore")
     return 0
 
 

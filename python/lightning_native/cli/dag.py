@@ -14,7 +14,7 @@ from lightning_native.user_input.user_files import read_user_text
 # Enough for millions of nodes.
 _MOST_BYTES = 1 << 30
 
-EXAMPLE = """echo '{"train": ["load"], "load": []}' | python -m lightning_native dag -"""
+EXAMPLE = """echo '{"train": ["load"], "load": []}' | lightning-native dag -"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -77,8 +77,12 @@ def _read_object(file: str) -> dict[str, Any]:
     try:
         text = sys.stdin.read() if file == "-" else read_user_text(Path(file), most=_MOST_BYTES)
         value = json.loads(text, object_pairs_hook=_unique)
-    except (OSError, ValueError, RecursionError) as error:
-        raise DagError(f"cannot read {file}: {error}") from error
+    except OSError as error:
+        raise DagError(f"cannot read {file}: {error.strerror or error}") from error
+    except RecursionError as error:
+        raise DagError(f"cannot read {file}: it is nested too deeply") from error
+    except ValueError as error:
+        raise DagError(f"cannot read {file}: it is no JSON: {error}") from error
     if not isinstance(value, dict):
         raise DagError(f"{file} has no JSON object; write the upstream nodes of each node: {EXAMPLE}")
     return value

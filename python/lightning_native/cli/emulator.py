@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -136,7 +137,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _add_fault_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(required=True, metavar="{add,list,remove}")
-    kinds = "\n".join(f"  {kind:16} {meaning}" for kind, meaning in KINDS.items())
+    kinds = "\n".join(
+        textwrap.fill(meaning, 80, initial_indent=f"  {kind:16} ", subsequent_indent=" " * 19)
+        for kind, meaning in KINDS.items()
+    )
     add = verbs.add_parser(
         "add",
         help="add a fault",

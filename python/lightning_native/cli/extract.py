@@ -7,7 +7,7 @@ from pathlib import Path
 from lightning_native import extract_archive
 from lightning_native.cli.text.progress import ProgressBar
 
-EXAMPLE = "python -m lightning_native extract code.tar.gz code"
+EXAMPLE = "lightning-native extract code.tar.gz code"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

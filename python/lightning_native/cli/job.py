@@ -3,10 +3,7 @@
 import argparse
 import configparser
 import json
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,18 +14,22 @@ import yaml
 from lightning_native import select_files
 from lightning_native.cli.options.cloud import add_cloud_option, chosen_cloud
 from lightning_native.cli.options.dollars import dollars
+from lightning_native.cli.text.messages import show_warning
 from lightning_native.cli.text.table import format_table
-from lightning_native.cli.text.units import human_bytes, human_dollars
+from lightning_native.engine.process.client_signals import ending_signals_interrupt
+from lightning_native.engine.retry import retry
 from lightning_native.errors import JobError
 from lightning_native.jobs import Job, Lightning, lightning, load_job, oci
 from lightning_native.jobs.budget import JobBudget
 from lightning_native.jobs.code import PackedCode, check_source, local_path
 from lightning_native.jobs.lightning import LightningJobSpec, Substitutes
+from lightning_native.jobs.stopping import stop_for_good
 from lightning_native.jobs.submission import JobResult, find_job, follow, new_name, submit
 from lightning_native.jobs.uploads import discard_used
 from lightning_native.lightning.jobs import LightningJob
 from lightning_native.lightning.session import cloud_name, connect
 from lightning_native.terminal import show_output
+from lightning_native.units import human_bytes, human_dollars
 
 _LONGEST_SHOWN = 300
 
@@ -136,7 +137,7 @@ def _plan(args: argparse.Namespace) -> int:
     rows = [[name, _shown(value)] for name, value in report.items() if value not in (None, [], False)]
     print(format_table(rows))
     for warning in warnings:
-        _warn(warning)
+        show_warning(warning)
     return 0
 
 
@@ -172,13 +173,13 @@ def _run(args: argparse.Namespace) -> int:
     job = _read(args.file)
     spec = _translated(args, job, new_name(_translated(args, job).name))
     for warning in spec.warnings:
-        _warn(warning)
-    with chosen_cloud(local=args.local), _ending_on_sigterm():
-        cloud = connect()
+        show_warning(warning)
+    with chosen_cloud(local=args.local), ending_signals_interrupt():
+        cloud = retry(connect)
         budget = JobBudget(spec, spec.budget, cloud) if spec.budget else None
         if budget is not None:
             spec = _translated(args, job, spec.name, budget.seconds)
-        live = submit(spec, cloud, cloud_name(), packed=_tell_code, warn=_warn)
+        live = submit(spec, cloud, cloud_name(), packed=_tell_code, warn=show_warning)
         print(f"job {live.name} on {spec.num_machines} x {spec.machine}", file=sys.stderr)
         if args.detach:
             print(json.dumps({"name": live.name}) if args.json else live.name)
@@ -186,25 +187,15 @@ def _run(args: argparse.Namespace) -> int:
         try:
             result = follow(live, partial(_show_line, sys.stderr), time_limit=_own_limit(spec), budget=budget)
         except BaseException:
-            live.stop()
+            stop_for_good(live, partial(_show_line, sys.stderr))
             raise
         finally:
             discard_used(cloud, cloud_name())
-        return _ended(args, live, result)
+        return _ended(args, live, result, spec.time_limit)
 
 
 def _show_line(stream: TextIO, line: str) -> None:
     show_output(stream, f"{line}\n")
-
-
-@contextmanager
-def _ending_on_sigterm() -> Iterator[None]:
-    """End the job when this command gets SIGTERM, as on Ctrl-C."""
-    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _own_limit(spec: LightningJobSpec) -> float | None:
@@ -212,24 +203,33 @@ def _own_limit(spec: LightningJobSpec) -> float | None:
     return spec.time_limit if spec.image is not None and spec.folder == "" else None
 
 
-def _warn(message: str) -> None:
-    print(f"warning: {message}", file=sys.stderr)
-
-
 def _tell_code(code: PackedCode) -> None:
     left_out = f", {code.excluded} left out by ignore rules" if code.excluded else ""
     print(f"code: {code.files} files ({human_bytes(code.bytes)}){left_out}", file=sys.stderr)
 
 
-def _ended(args: argparse.Namespace, live: LightningJob, result: JobResult) -> int:
+def _ended(args: argparse.Namespace, live: LightningJob, result: JobResult, limit: float | None = None) -> int:
     if args.json:
         print(
-            json.dumps({"name": live.name, "state": result.state, "exit_code": result.exit_code, "cost": live.cost()})
+            json.dumps(
+                {
+                    "name": live.name,
+                    "state": result.state,
+                    "exit_code": result.exit_code,
+                    "message": result.reason(limit),
+                    "cost": live.cost(),
+                }
+            )
         )
     else:
-        code = "" if result.exit_code in (None, 0) else f" with exit code {result.exit_code}"
-        print(f"{live.name} {result.state}{code}")
+        print(_end_of(live, result, limit))
     return 0 if result.state == "completed" else 1
+
+
+def _end_of(live: LightningJob, result: JobResult, limit: float | None = None) -> str:
+    code = "" if result.exit_code in (None, 0) else f" with exit code {result.exit_code}"
+    reason = result.reason(limit)
+    return f"{live.name} {result.state}{code}" + (f": {reason}" if reason else "")
 
 
 def _convert(args: argparse.Namespace) -> int:
@@ -243,7 +243,7 @@ def _convert(args: argparse.Namespace) -> int:
         return 0
     spec = _translated(args, job)
     for warning in spec.warnings:
-        _warn(warning)
+        show_warning(warning)
     place = {
         "machine": spec.machine,
         "studio": spec.studio,
@@ -269,8 +269,7 @@ def _watch(args: argparse.Namespace) -> int:
         discard_used(cloud, cloud_name())
         if args.json:
             return _ended(args, live, result)
-        code = "" if result.exit_code in (None, 0) else f" with exit code {result.exit_code}"
-        print(f"{live.name} {result.state}{code}", file=sys.stderr)
+        print(_end_of(live, result), file=sys.stderr)
         return 0 if result.state == "completed" else 1
 
 

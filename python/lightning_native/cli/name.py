@@ -5,7 +5,7 @@ import json
 
 from lightning_native import sanitize_studio_name, unique_studio_name
 
-EXAMPLE = "python -m lightning_native name 'My Pipeline (v2)'"
+EXAMPLE = "lightning-native name 'My Pipeline (v2)'"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -1,8 +1,10 @@
-"""`lightning-native plan`: the estimate of a workflow. Nothing is created, and it costs nothing."""
+"""`lightning-native plan`: the estimate of a workflow or pipeline. Nothing is created, and it costs nothing."""
 
 import argparse
 import json
+import re
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from lightning_native import select_files
@@ -13,25 +15,31 @@ from lightning_native.cli.options.workflow_file import (
     add_workflow_arguments,
     check_money,
     expected_cost,
+    overrides,
     python_difference,
     read_money,
     read_offers,
     read_workflow,
 )
 from lightning_native.cli.text.table import format_table
-from lightning_native.cli.text.units import human_dollars, human_seconds
 from lightning_native.engine.planning.budget_check import balance_warning
 from lightning_native.engine.planning.estimate import Estimate
 from lightning_native.engine.planning.machine_choice import MachineOffer
-from lightning_native.errors import CloudError, CredentialsError
+from lightning_native.errors import CloudError, CredentialsError, UsageError
+from lightning_native.units import human_dollars, human_seconds
 from lightning_native.workflow.loader import Workflow, resolve_machines
 
-EXAMPLE = "lightning-native plan workflow.yaml --local"
+EXAMPLE = "lightning-native plan workflow.yaml --local\n  lightning-native plan run.py:my_pipeline"
+# A Python file, and the name of a pipeline in it.
+_PIPELINE = re.compile(r"(.+\.py)(?::(\w+))?")
+_CACHE = "steps whose code and inputs ZenML has in its cache take no time and cost nothing"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    add_workflow_arguments(parser)
+    add_workflow_arguments(
+        parser, what="the workflow, such as workflow.yaml, or a ZenML pipeline, such as run.py:my_pipeline"
+    )
     parser.add_argument(
         "--prepare-seconds",
         type=float,
@@ -51,6 +59,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Show each step's machine, order, duration and cost."""
+    if pipeline := _PIPELINE.fullmatch(str(args.workflow)):
+        return _show_pipeline(args, Path(pipeline[1]), pipeline[2])
     workflow = read_workflow(args)
     files = len(select_files(workflow.root).files)
     offers, no_prices = _offers(args)
@@ -68,6 +78,28 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(_shown(workflow, result, files, requested, notes))
     check_money(workflow.plan, result, money)
+    return 0
+
+
+def _show_pipeline(args: argparse.Namespace, path: Path, name: str | None) -> int:
+    """Show the plan of a ZenML pipeline on the active stack."""
+    given = [option for option, value in overrides(args).items() if value]
+    if given or args.local:
+        option = "local" if args.local else given[0].replace("_", "-")
+        raise UsageError(f"--{option} is for workflow files; a pipeline's is a setting of the pipeline or its stack")
+    from lightning_native.zenml.submit.preview import preview
+
+    found = preview(path, name)
+    plan, offers = found.plan, found.offers
+    workflow = Workflow(plan, found.root, {}, {}, None, ())
+    result = expected_cost(plan, offers, prepare_seconds=args.prepare_seconds, boot_seconds=args.boot_seconds)
+    notes = [*([found.no_prices] if found.no_prices else []), *_notes(result, prices=bool(offers)), _CACHE]
+    files = len(select_files(found.root).files)
+    print(
+        json.dumps(_described(workflow, result, files, {}, notes), indent=1)
+        if args.json
+        else _shown(workflow, result, files, {}, notes)
+    )
     return 0
 
 

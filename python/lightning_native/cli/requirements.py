@@ -6,9 +6,10 @@ import sys
 from pathlib import Path
 
 from lightning_native import merge_requirements
+from lightning_native.cli.text.messages import show_warning
 from lightning_native.cli.text.output import write_output
 
-EXAMPLE = "python -m lightning_native requirements requirements.txt extra.txt -o merged.txt"
+EXAMPLE = "lightning-native requirements requirements.txt extra.txt -o merged.txt"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,9 +27,9 @@ def run(args: argparse.Namespace) -> int:
     sources = [("stdin", sys.stdin.read()) if str(file) == "-" else file for file in args.files]
     merged = merge_requirements(sources, on_conflict=args.on_conflict)
     for conflict in merged.conflicts:
-        print(f"warning: {conflict}; kept the last", file=sys.stderr)
+        show_warning(f"{conflict}; kept the last")
     for constraint in merged.constraints:
-        print(f"warning: no line requires what is constrained here: {constraint}", file=sys.stderr)
+        show_warning(f"no line requires what is constrained here: {constraint}")
     if args.json:
         result = {
             "lines": merged.lines,

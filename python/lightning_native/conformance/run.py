@@ -79,7 +79,7 @@ def run_suite(plan: Plan, *, max_cost: float, rate: float, say: Callable[[str], 
         finally:
             bench.held.close()
             say("releasing what the checks created")
-            result.left = release_leases(own, cloud)
+            result.left = [lease.name for lease in release_leases(own, cloud)]
             result.seconds, result.dollars = time.monotonic() - began, spending.dollars
             own.end("failed" if result.left else "completed", ", ".join(result.left))
     if account := bench.results.get("account"):

@@ -1,6 +1,6 @@
 """A Lightning cloud on this machine, for the unmodified `lightning-sdk`: no account, no network, no bill.
 
-`LocalCloud` runs one for the length of a `with` block; `python -m lightning_native emulator` runs one in a terminal.
+`LocalCloud` runs one for the length of a `with` block; `lightning-native emulator` runs one in a terminal.
 """
 
 from lightning_native.emulator.client.fault_client import Faults

@@ -35,7 +35,7 @@ _WRONG_PATHS = {
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 # Fields that endpoints read, wherever they are in a body; any other field is only kept.
 _OBJECTS = {"spec", "computeConfig", "cloudspace", "job", "mmt", "endpoint", "sharedFilesystem"}
-_LISTS_OF_OBJECTS = {"blobs", "steps", "seedFiles", "pathMappings", "env"}
+_LISTS_OF_OBJECTS = {"blobs", "steps", "seedFiles", "pathMappings", "env", "volumes"}
 _LISTS_OF_TEXTS = {"tags", "ports", "waitFor", "part_numbers"}
 _NUMBERS = {"machines", "maxRunAttempts", "idleShutdownSeconds", "interruptionRetryLimit", "part_number"}
 _TEXTS = {

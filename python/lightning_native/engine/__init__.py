@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lightning_native.engine.execution.run_plan import RunResult
     from lightning_native.engine.plan import RunPlan
+    from lightning_native.engine.record.origin import OnTerminate
     from lightning_native.lightning.cloud import Cloud
 
 __all__ = ["run"]
@@ -31,6 +32,7 @@ def run(
     variables: Mapping[str, Mapping[str, str]] | None = None,
     local: bool = False,
     cloud: "Cloud | None" = None,
+    on_terminate: "OnTerminate" = "stop",
     environments: Mapping[str, Mapping[str, str]] | None = None,
 ) -> "RunResult":
     """Run a plan to its end, show the steps' output on stderr, and return the result.
@@ -45,6 +47,8 @@ def run(
         local: whether to run on the local cloud; if not, this process has Lightning's credentials in its variables.
         cloud: a cloud on which this process drives the run itself; `lightning_native.lightning.memory` has one for
             tests.
+        on_terminate: the effect of a SIGTERM or SIGHUP to this process: `stop` the run as Ctrl-C does, or `detach` from
+            it and let it go on.
         environments: the former name of `variables`.
 
     Raises:
@@ -56,6 +60,7 @@ def run(
     from lightning_native.engine.planning.checks import check_plan
     from lightning_native.engine.process.controller_process import ControllerProcess
     from lightning_native.engine.record.journal import Journal
+    from lightning_native.engine.record.origin import Origin
     from lightning_native.engine.record.run_folder import RunFolder
     from lightning_native.errors import PlanError, RunFailedError, RunStoppedError
     from lightning_native.lightning.credentials import Credentials
@@ -68,14 +73,14 @@ def run(
     folder = RunFolder.of(plan.run_id)
     if folder.path.exists():
         raise PlanError(f"there was a run {plan.run_id!r} before; give this one another run_id")
-    folder.write(plan, Path(root), variables or environments or {})
+    local_cloud = str(default_root()) if local else None
+    origin = Origin(local_cloud=local_cloud, on_terminate=on_terminate)
+    folder.write(plan, Path(root).absolute(), variables or environments or {}, origin=origin)
     if cloud is not None:
         with folder.driven(), Journal() as journal:
             return run_plan(folder, cloud=cloud, cloud_name=type(cloud).__name__, journal=journal)
     try:
-        ControllerProcess(
-            folder, plan, local_cloud=default_root() if local else None, environ=environ, synchronous=True
-        ).wait()
+        ControllerProcess(folder, plan, environ=environ, synchronous=True).wait()
     except (RunFailedError, RunStoppedError) as error:
         message = str(error)
     else:

@@ -4,6 +4,8 @@ import threading
 import time
 from collections.abc import Callable
 
+# The longest that calls which fail are repeated after a stop request, besides the grace.
+LAST_SECONDS = 20.0
 # The reason of a stop that a person asked for.
 STOPPED = "the run was stopped"
 
@@ -19,7 +21,10 @@ class Cancellation:
         self._event = threading.Event()
         self._calls: list[Callable[[], object]] = []
         self._draining = False
+        self._requested_at: float | None = None
         self.reason = ""
+        # Whether the run has failed by it, as at its time limit, rather than been stopped.
+        self.is_failure = False
         # The seconds that stopped steps have to save their work.
         self.grace = 10.0
 
@@ -33,9 +38,14 @@ class Cancellation:
         """Whether no step, and no further attempt at one, may start any more."""
         return self._draining or self._event.is_set()
 
-    def request(self, reason: str = STOPPED) -> None:
-        """Request that everything stops. Safe to repeat; the first reason stays. Not for signal handlers."""
-        self.reason = self.reason or reason
+    def request(self, reason: str = STOPPED, *, is_failure: bool = False) -> None:
+        """Request that everything stops. Safe to repeat; the first reason stays. Not for signal handlers.
+
+        `is_failure`: the run has failed for that reason; else it was stopped.
+        """
+        if not self.reason:
+            self.reason, self.is_failure = reason, is_failure
+        self._requested_at = self._requested_at or time.monotonic()
         self._event.set()
         for call in tuple(self._calls):
             call()
@@ -50,6 +60,11 @@ class Cancellation:
     def requested(self) -> bool:
         """Whether a stop was requested."""
         return self._event.is_set()
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the run should have ended by now, so that a call that fails is not repeated any more."""
+        return self._requested_at is not None and time.monotonic() > self._requested_at + self.grace + LAST_SECONDS
 
     def wait(self, seconds: float) -> bool:
         """Sleep, at most until a stop is requested; return whether one is."""

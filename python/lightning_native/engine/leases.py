@@ -2,31 +2,38 @@
 
 import os
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 
+from lightning_native.engine.record.controller_location import ControllerLocation
 from lightning_native.engine.record.costs import costs_of
 from lightning_native.engine.record.journal import Journal
-from lightning_native.engine.record.records import Lease
+from lightning_native.engine.record.records import Lease, RunRecord, StepRecord
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.engine.record.run_journal import RunJournal
-from lightning_native.engine.retry import RetryPolicy, retry
+from lightning_native.engine.retry import PATIENCE_SECONDS, RetryPolicy, retry
 from lightning_native.engine.studios.sharing import leave
 from lightning_native.errors import CloudError, LightningNativeError, PlanError
 from lightning_native.lightning.cloud import Cloud
 
-_POLICY = RetryPolicy(shortest=1.0, tries=4)
+_POLICY = RetryPolicy(shortest=1.0, tries=4, outage_seconds=PATIENCE_SECONDS)
+# A person who has stopped the run waits for its end.
+_SOON = RetryPolicy(shortest=1.0, tries=4)
 
 
-def release_leases(journal: RunJournal, cloud: Cloud) -> list[str]:
-    """Release everything that a run still holds, and return the names of the leases that could not be released."""
+def release_leases(journal: RunJournal, cloud: Cloud, *, soon: bool = False) -> list[Lease]:
+    """Release everything that a run still holds, and return the leases that could not be released.
+
+    `soon`: do not wait for the end of an outage.
+    """
     open_leases = [lease for lease in journal.journal.leases(journal.run_id) if lease.released is None]
     if not open_leases:
         return []
     with ThreadPoolExecutor(max_workers=min(8, len(open_leases))) as pool:
-        outcomes = list(pool.map(lambda lease: _release(journal, cloud, lease), open_leases))
-    return [lease.name for lease, released in zip(open_leases, outcomes, strict=True) if not released]
+        outcomes = list(pool.map(partial(_release, journal, cloud, _SOON if soon else _POLICY), open_leases))
+    return [lease for lease, released in zip(open_leases, outcomes, strict=True) if not released]
 
 
 def dead_leases(journal: Journal, cloud_name: str) -> list[Lease]:
@@ -34,9 +41,36 @@ def dead_leases(journal: Journal, cloud_name: str) -> list[Lease]:
     dead = []
     for lease in journal.open_leases():
         record = journal.run(lease.run_id)
-        if record is not None and record.cloud == cloud_name and not is_driven(lease.run_id):
+        if record is None or record.cloud != cloud_name or is_driven(lease.run_id):
+            continue
+        if not _is_handed_over(lease.run_id):
             dead.append(lease)
     return dead
+
+
+def settle_handed_over(journal: Journal) -> None:
+    """Record that the studios of controllers are not ours, where the process that was to do so was killed before."""
+    for lease in journal.open_leases():
+        record = journal.run(lease.run_id)
+        if record is not None and _is_handed_over(lease.run_id) and not is_driven(lease.run_id):
+            journal.drive(record.run_id, record.name, record.cloud, os.getpid(), []).released(lease.kind, lease.name)
+
+
+def dead_runs(journal: Journal, cloud_name: str) -> list[RunRecord]:
+    """Return the runs that have not ended and that no process drives, on this cloud or not yet on any."""
+    return [
+        record
+        for record in journal.running()
+        if record.cloud in ("", cloud_name) and not is_driven(record.run_id) and not _is_handed_over(record.run_id)
+    ]
+
+
+def _is_handed_over(run_id: str) -> bool:
+    """Return whether a controller in a studio drives the run, or drove it."""
+    try:
+        return ControllerLocation.read(RunFolder.of(run_id)) is not None
+    except PlanError:
+        return False
 
 
 def is_driven(run_id: str) -> bool:
@@ -62,8 +96,8 @@ def discard_left_secrets(journal: Journal, folders: list[RunFolder]) -> None:
     """Delete the secrets in the folders of dead runs, and record the end of these runs."""
     for folder in folders:
         folder.discard_secrets()
-        if journal.run(folder.path.name) is not None:
-            _end(journal, folder.path.name)
+        if not _is_handed_over(folder.path.name):
+            end_dead_run(journal, folder.path.name)
 
 
 def cost_of(journal: Journal, cloud: Cloud, lease: Lease) -> float | None:
@@ -87,10 +121,10 @@ def collect_garbage(journal: Journal, cloud: Cloud, leases: list[Lease]) -> tupl
             continue
         run_journal = journal.drive(run_id, record.name, record.cloud, os.getpid(), [])
         _end_costs(run_journal, cloud)
-        failed_names |= {(run_id, name) for name in release_leases(run_journal, cloud)}
+        failed_names |= {(run_id, lease.name) for lease in release_leases(run_journal, cloud, soon=True)}
         with suppress(PlanError):
             RunFolder.of(run_id).discard_secrets()
-        _end(journal, run_id)
+        end_dead_run(journal, run_id)
     released = [lease for lease in leases if (lease.run_id, lease.name) not in failed_names]
     failed = [lease for lease in leases if (lease.run_id, lease.name) in failed_names]
     return released, failed
@@ -119,22 +153,35 @@ def _end_costs(journal: RunJournal, cloud: Cloud) -> None:
             journal.cost_corrected(record.step)
 
 
-def _end(journal: Journal, run_id: str) -> None:
+def end_dead_run(journal: Journal, run_id: str) -> None:
     """Record the end of a run whose controller died; a recorded end stays."""
     record = journal.run(run_id)
     if record is None:
         return
     reason = "the process that drove the run died"
     run_journal = journal.drive(run_id, record.name, record.cloud, os.getpid(), [])
-    for step in journal.steps(run_id):
+    steps = journal.steps(run_id)
+    if had_ended(steps):
+        # It died between the end of its last step and that of the run.
+        failed = [f"step {step.name}: {step.message}" for step in steps if step.state == "failed"]
+        is_stopped = any(step.state == "stopped" for step in steps)
+        run_journal.end("failed" if failed else "stopped" if is_stopped else "completed", "; ".join(failed))
+        return
+    for step in steps:
         run_journal.step_ended(step.name, "stopped", None, reason)
     run_journal.end("failed", reason)
 
 
-def _release(journal: RunJournal, cloud: Cloud, lease: Lease) -> bool:
+def had_ended(steps: Sequence[StepRecord]) -> bool:
+    """Return whether all steps of a run have ended."""
+    return bool(steps) and not any(step.state in ("pending", "preparing", "running") for step in steps)
+
+
+def _release(journal: RunJournal, cloud: Cloud, policy: RetryPolicy, lease: Lease) -> bool:
     try:
-        retry(partial(_release_once, journal, cloud, lease), _POLICY)
-    except CloudError:
+        retry(partial(_release_once, journal, cloud, lease), policy)
+    except CloudError as error:
+        journal.event(f"{lease.kind} {lease.name} could not be released: {error}")
         return False
     return True
 

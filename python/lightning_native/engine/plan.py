@@ -103,6 +103,9 @@ class StepPlan:
         outputs: patterns of the files that come back to the run's folder; relative to the working folder, or `~/…`.
         outputs_every: seconds between two copies of the outputs while it runs; None: only at its end.
         package: whether it imports lightning_native, whose Python part its machine then gets.
+        num_machines: the machines that run the command at once, each with its NODE_RANK; the result is that of rank 0.
+        scratch_disks: (name, gigabytes) of fast disks below `/teamspace/scratch` that end with the attempt.
+        path_mappings: (path, data connection or `connection:folder`) of folders that are mounted.
     """
 
     name: str
@@ -119,6 +122,9 @@ class StepPlan:
     package: bool = False
     outputs: tuple[str, ...] = ()
     outputs_every: float | None = None
+    num_machines: int = 1
+    scratch_disks: tuple[tuple[str, int], ...] = ()
+    path_mappings: tuple[tuple[str, str], ...] = ()
 
     @property
     def machine(self) -> str | None:
@@ -145,6 +151,8 @@ class RunPlan:
         on_failure: the effect of a failed step on the others.
         timeout: seconds that the whole run may take; None: no limit.
         budget: the most dollars that the whole run may cost; None: no limit.
+        boot_timeout: seconds in which a studio's machine must start before another studio replaces it; None: half an
+            hour.
         pending_timeout: seconds that a job may wait for a machine before the next of its step's machines is tried.
         keep_studios: whether studios created for the run are stopped and kept at its end rather than deleted:
             `on_failure` keeps those in which a step failed.
@@ -166,6 +174,7 @@ class RunPlan:
     on_failure: FailureMode = "continue"
     timeout: float | None = None
     budget: float | None = None
+    boot_timeout: float | None = None
     pending_timeout: float = 600.0
     keep_studios: KeepPolicy = "never"
     reuse_environments: bool = True

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from lightning_native.agent_protocol import Outcome
 from lightning_native.engine.plan import StepPlan
+from lightning_native.engine.reasons import reason_of, timed_out
 from lightning_native.engine.record.records import StepState
 
 OVER_BUDGET = "it has used the part of the run's budget that was left for it"
@@ -32,8 +33,8 @@ class StepResult:
     is_final: bool = False
 
 
-def result_of(step: StepPlan, outcome: Outcome, cost: float | None = None) -> StepResult:
-    """Return the result of a step from the outcome of its command and its cost in dollars."""
+def result_of(step: StepPlan, outcome: Outcome, cost: float | None = None, *, output: str = "") -> StepResult:
+    """Return the result of a step from the outcome of its command, its cost in dollars and the end of its output."""
     state: StepState = "failed"
     message = ""
     if outcome.over_budget:
@@ -41,9 +42,9 @@ def result_of(step: StepPlan, outcome: Outcome, cost: float | None = None) -> St
     if outcome.stopped:
         state, message = "stopped", "the step was stopped"
     elif outcome.timed_out:
-        message = f"it ran longer than its limit of {step.timeout:g} s"
+        message = timed_out(step.timeout or outcome.seconds, "step_timeout")
     elif outcome.exit_code != 0:
-        message = f"its command ended with exit code {outcome.exit_code}"
+        message = reason_of(outcome, output)
     else:
         state = "succeeded"
     return StepResult(state, outcome.exit_code, message, cost, outcome.seconds)

@@ -29,6 +29,8 @@ schedule uses, the variables in files of mode 0600. Those of steps in images are
 jobs of one step mount.
 """
 
+from functools import partial
+
 from lightning_native.engine.context import RunContext
 from lightning_native.engine.placements.container import remove_folder
 from lightning_native.engine.placements.job_output import without_results
@@ -165,15 +167,17 @@ def create_schedule(context: RunContext, schedule: Schedule) -> ScheduledPlan:
         raise CloudError(f"the environment of step {step!r} cannot be prepared: {problem}")
     name = schedule_pipeline_name(schedule.name)
     # The earlier schedule of this name, or the pipeline that a dead controller has created.
-    delete_pipeline(cloud, cloud.find_pipeline(name), keep={studio.handle.name for studio in studios.values()})
+    kept = {studio.handle.name for studio in studios.values()}
+    context.patiently(lambda: delete_pipeline(cloud, cloud.find_pipeline(name), keep=kept))
     waits = serialize_limits(plan, context.journal.journal.step_durations(plan.name))
     described = PipelinePlan(context, name, plan.steps, studios, waits)
     # A pipeline begins when it is created, but this one must wait for its schedule. So its first jobs find no
     # specifications, and are stopped.
     pipeline = described.create_without_upload()
-    pipeline.stop()
+    context.patiently(pipeline.stop)
     described.upload()
-    return ScheduledPlan(cloud, pipeline, pipeline.schedule(schedule.name, schedule.cron, schedule.timezone))
+    created = context.patiently(partial(pipeline.schedule, schedule.name, schedule.cron, schedule.timezone))
+    return ScheduledPlan(cloud, pipeline, created)
 
 
 def delete_pipeline(

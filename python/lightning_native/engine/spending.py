@@ -2,9 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from lightning_native.engine.record.costs import CostRecord, costs_of
+from lightning_native.engine.record.costs import CostPart, CostRecord, cost_parts_of, costs_of
 from lightning_native.engine.record.records import BilledKind
 from lightning_native.engine.record.run_journal import RunJournal
 from lightning_native.errors import CloudError, LightningNativeError
@@ -18,9 +18,23 @@ PROVISION_SECONDS = 60.0
 class Meter:
     """The cost of one machine: the larger of time times price and of what Lightning reports, which is late."""
 
-    def __init__(self, record: CostRecord, clock_rate: float, write: Callable[[CostRecord], object]) -> None:
-        """Create the meter of a recorded machine; it goes on if the record has no end."""
+    def __init__(
+        self,
+        record: CostRecord,
+        clock_rate: float,
+        write: Callable[[CostRecord, Mapping[CostPart, float]], object],
+        parts: Mapping[CostPart, float] | None = None,
+    ) -> None:
+        """Create the meter of a recorded machine; it goes on if the record has no end.
+
+        `parts`: the parts of its cost so far.
+        """
         self._record = record
+        self._parts: dict[CostPart, float] = dict(parts or {})
+        # A machine that an earlier controller has begun is most likely at work.
+        self._part: CostPart = "steps" if parts and record.ended is None else "boot"
+        # Of a job, the dollars for its commands, if they are known.
+        self._for_steps: float | None = None
         self._clock_rate = clock_rate
         self._write = write
         # The cost of earlier machines under this name.
@@ -46,8 +60,29 @@ class Meter:
         """The machine's name."""
         return self._record.machine
 
+    def enter(self, part: CostPart) -> None:
+        """Record what the machine is paid for from now on; at its begin, it boots."""
+        self._divide()
+        self._part = part
+
+    def worked(self, seconds: float) -> None:
+        """Record for how many seconds a job's commands have run, by this computer's clock; the rest is its boot."""
+        self._for_steps = seconds * self.per_second
+
+    def _divide(self) -> None:
+        """Add the cost since the last time to its part."""
+        cost = self.cost() or 0.0
+        if self._for_steps is not None:
+            steps = min(self._for_steps, cost)
+            self._parts = {"boot": cost - steps, "steps": steps}
+            return
+        new = cost - sum(self._parts.values())
+        self._parts[self._part] = self._parts.get(self._part, 0.0) + new
+
     def move(self, machine: str, hourly: float | None) -> None:
         """Record that the next machine under this name is another one."""
+        self._divide()
+        self._part = "boot"
         self._before = self.cost() or 0.0
         self._begun = self._seconds = self._reported = None
         self._record = self._record.changed(machine=machine, hourly=hourly)
@@ -55,6 +90,7 @@ class Meter:
     def begin(self, seconds_ago: float = 0.0) -> None:
         """Record that the machine is billed, since some seconds; a machine that is known to be stays as it is."""
         if self._begun is None or self._seconds is not None:
+            self._part = "boot"
             self._before = self.cost() or 0.0
             self._begun, self._seconds, self._reported = time.monotonic() - seconds_ago, None, None
             self._save(began=time.time() - seconds_ago, ended=None)
@@ -93,8 +129,9 @@ class Meter:
         return self._before + max(known) if known else self._before or None
 
     def _save(self, **changes: float | None) -> None:
+        self._divide()
         self._record = self._record.changed(dollars=self.cost() or 0.0, **changes)
-        self._write(self._record)
+        self._write(self._record, self._parts)
 
 
 class Spending:
@@ -105,6 +142,7 @@ class Spending:
         self._cloud = cloud
         self._lock = threading.Lock()
         self._meters: dict[tuple[str, str], Meter] = {}
+        self._parts = cost_parts_of(journal.journal, journal.run_id)
         self._known = {(record.kind, record.name): record for record in costs_of(journal.journal, journal.run_id)}
 
     def meter(
@@ -116,13 +154,18 @@ class Spending:
         step: str | None = None,
         interruptible: bool = False,
         account: str | None = None,
+        count: int = 1,
     ) -> Meter:
-        """Return the meter of a studio's or job's machine; one that an earlier controller began goes on."""
+        """Return the meter of a studio's or job's machines; one that an earlier controller began goes on.
+
+        `count`: the number of the machines.
+        """
         with self._lock:
             found = self._meters.get((kind, name))
         if found is not None and found.machine == machine:
             return found
         hourly = self._hourly(machine, account, interruptible=interruptible)
+        hourly = None if hourly is None else hourly * count
         with self._lock:
             if found is not None:
                 found.move(machine, hourly)
@@ -132,7 +175,8 @@ class Spending:
                     self._journal.run_id, kind, name, step, machine, hourly, now, now, 0.0
                 )
                 record = record.changed(machine=machine, hourly=hourly)
-                self._meters[kind, name] = Meter(record, self._cloud.clock_rate, self._journal.cost)
+                parts = self._parts.get((kind, name))
+                self._meters[kind, name] = Meter(record, self._cloud.clock_rate, self._journal.cost, parts)
             return self._meters[kind, name]
 
     def _hourly(self, machine: str, account: str | None, *, interruptible: bool) -> float | None:

@@ -78,6 +78,8 @@ class Lightning(Infrastructure):
         interruptible: whether the machine may be interrupted, which costs less.
         budget: the most dollars that the job may cost.
         cloud_account: the id of the cloud account whose machine it is; chosen with the machine if None.
+        scratch_disks: gigabytes of fast disks below `/teamspace/scratch`, by their names.
+        path_mappings: data connections, or `connection:folder`, by the paths at which they are mounted.
     """
 
     type: ClassVar[str] = "lightning"
@@ -88,6 +90,8 @@ class Lightning(Infrastructure):
     interruptible: Any = None
     budget: Any = None
     cloud_account: Any = None
+    scratch_disks: Any = None
+    path_mappings: Any = None
 
 
 _INFRASTRUCTURES: dict[str, type[Infrastructure]] = {

@@ -6,6 +6,8 @@ from typing import Any, ClassVar, TypeVar
 
 from pydantic import BaseModel, PrivateAttr
 
+from lightning_native.user_input.yaml_document import did_you_mean
+
 Self = TypeVar("Self", bound="Specification")
 
 
@@ -66,6 +68,12 @@ class Specification(BaseModel):
     def unknown_keys(self) -> tuple[str, ...]:
         """The unknown keys, which are kept."""
         return tuple(self._unknown)
+
+    @classmethod
+    def hint(cls, key: str) -> str:
+        """Return a hint about an unknown key: the nearest ones, or all."""
+        names = (field.alias or name for name, field in cls.model_fields.items())
+        return did_you_mean(key, names, "the keys are")
 
     def _set(self: Self, **fields: Any) -> Self:
         for name, value in fields.items():

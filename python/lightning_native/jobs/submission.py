@@ -7,14 +7,16 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from lightning_native.engine.placements.job_follower import FINAL, LateLog, output_so_far
 from lightning_native.engine.planning.account_choice import AccountChoice
+from lightning_native.engine.reasons import signal_words, timed_out
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.resource_names import jobs_studio_name
-from lightning_native.engine.retry import Backoff, Patience
+from lightning_native.engine.retry import AS_LIGHTNING_TAKES_THEM, Backoff, Patience, retry
 from lightning_native.errors import CloudError, JobError
 from lightning_native.home import locked
 from lightning_native.jobs.budget import JobBudget
@@ -31,14 +33,28 @@ from lightning_native.lightning.teamspace import LightningCloud
 _LONGEST_NAME = 63
 # The fingerprint, in the journal, of the studio from which jobs start; also the name of its lock.
 _ENVIRONMENT = "jobs"
+# The exit code of `timeout`, which keeps a job's own limit.
+_TIMED_OUT = 124
 
 
 @dataclass(frozen=True)
 class JobResult:
-    """The end of a job; `exit_code` is None if it is unknown."""
+    """The end of a job; `exit_code` is None if it is unknown, `message` has Lightning's words about a failure."""
 
     state: Literal["completed", "failed", "stopped"]
     exit_code: int | None
+    message: str = ""
+
+    def reason(self, time_limit: float | None = None) -> str:
+        """Return the reason why a job has not completed, as far as more than its exit code is known.
+
+        `time_limit`: its own, in seconds; None: it has none, or it is not known.
+        """
+        if self.exit_code == _TIMED_OUT and time_limit:
+            return timed_out(time_limit, "maximumRuntimeInMinutes")
+        if self.exit_code:
+            return signal_words(self.exit_code) or ""
+        return f"Lightning: {self.message}" if self.message else ""
 
 
 def new_name(name: str) -> str:
@@ -66,7 +82,7 @@ def submit(
 
     Raises:
         JobError: its code or its studio is missing.
-        CloudError: Lightning refused or failed a call; nothing was submitted.
+        CloudError: Lightning refused a call, or failed it through five minutes; nothing was submitted.
     """
     accounts = AccountChoice(spec.cloud_account, cloud)
     named = _named_studio(spec, cloud) if spec.studio is not None else None
@@ -84,6 +100,8 @@ def submit(
         entrypoint=spec.entrypoint,
         env=spec.env,
         num_machines=spec.num_machines,
+        scratch_disks=spec.scratch_disks,
+        path_mappings=spec.path_mappings,
     )
     if spec.image is not None:
         return _run(cloud, request)
@@ -105,7 +123,7 @@ def submit(
         keep(kept)
         try:
             for path, remote in uploads:
-                studio.upload(path, remote)
+                retry(partial(studio.upload, path, remote))
             return _run(cloud, replace(request, studio=studio.name))
         except BaseException:
             discard(cloud, kept)
@@ -114,7 +132,7 @@ def submit(
 
 def _named_studio(spec: LightningJobSpec, cloud: LightningCloud) -> StudioHandle:
     """Return the studio that a job names; it is on its cloud account for ever."""
-    studio = cloud.find_studio(spec.studio or "")
+    studio = retry(partial(cloud.find_studio, spec.studio or ""))
     if studio is None:
         raise JobError(f"there is no studio {spec.studio!r} in the teamspace; name one that is there")
     if spec.cloud_account and studio.cloud_account not in (None, spec.cloud_account):
@@ -130,7 +148,7 @@ def _own_studio(cloud: LightningCloud, cloud_name: str, environment: str, accoun
     with Journal() as journal:
         name = jobs_studio_name(journal.home_id(), account)
         journal.environment_used(cloud_name, environment, name, ready=True)
-    return cloud.create_studio(name, cloud_account=account)
+    return retry(partial(cloud.create_studio, name, cloud_account=account))
 
 
 def _is_cheaper_interruptible(
@@ -148,9 +166,18 @@ def _is_cheaper_interruptible(
 
 
 def _run(cloud: LightningCloud, request: JobRequest) -> LightningJob:
-    try:
-        cloud.run_job(request)
+    is_repeated = False
+
+    def run_or_find() -> LightningJob:
+        nonlocal is_repeated
+        # The answer to a submission may be lost.
+        if not is_repeated or not cloud.find_jobs(request.name):
+            is_repeated = True
+            cloud.run_job(request)
         return _only(cloud, request.name)
+
+    try:
+        return retry(run_or_find, AS_LIGHTNING_TAKES_THEM)
     except BaseException:
         # A failed or interrupted submission may have been carried out all the same.
         with suppress(CloudError):
@@ -206,16 +233,20 @@ def follow(
     backoff, patience = Backoff(), Patience()
     running_since: float | None = None
     late: LateLog | None = None
+    is_over_limit = False
     while True:
         try:
             # The state before the output: after a final state the output is complete.
             state = job.state()
+            if is_over_limit and state not in FINAL:
+                # Until Lightning confirms it, because a stop that was not taken costs as much as none.
+                job.stop()
             if state in FINAL and late is None:
-                late = LateLog(job.end(), seen=bool(shown))
+                late = LateLog(job.end(), state, seen=bool(shown))
             text = output_so_far(job, state)
             patience.succeeded()
-        except CloudError:
-            if patience.failed():
+        except CloudError as error:
+            if patience.failed(error):
                 raise
             time.sleep(backoff.delay)
             continue
@@ -230,17 +261,25 @@ def follow(
             exit_code = _exit_code(job, text)
             # Nothing follows the line with the exit code.
             if exit_code is not None or late is None or late.is_whole(text):
-                return JobResult(state, 0 if state == "completed" else exit_code)
+                message = "" if state == "completed" or late is None else late.end.message
+                return JobResult(state, 0 if state == "completed" else exit_code, message)
         running_since = running_since or (time.monotonic() if state == "running" else None)
-        if time_limit is not None and running_since is not None and time.monotonic() - running_since > time_limit:
-            show(f"lightning-native: stopped at its time limit of {time_limit:g} s")
-            job.stop()
-        elif budget is not None and late is None and budget.is_used(job, running_since):
-            show(f"lightning-native: {budget.reason}")
-            job.stop()
-            budget = None
+        limit = "" if late or is_over_limit else _limit_reached(job, running_since, time_limit, budget)
+        if limit:
+            show(f"lightning-native: {limit}")
+            is_over_limit = True
+            continue
         time.sleep(backoff.delay)
         backoff.grow()
+
+
+def _limit_reached(
+    job: LightningJob, running_since: float | None, time_limit: float | None, budget: JobBudget | None
+) -> str:
+    """Return the limit for which a job is to be stopped now, in words; empty if there is none."""
+    if time_limit is not None and running_since is not None and time.monotonic() - running_since > time_limit:
+        return f"stopped at its time limit of {time_limit:g} s"
+    return budget.reason if budget is not None and budget.is_used(job, running_since) else ""
 
 
 def _exit_code(job: LightningJob, output: str) -> int | None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Literal, Protocol
 if TYPE_CHECKING:
     from lightning_native.lightning.offers import MachineOffer
 
+# The folder of a job's scratch disks.
+SCRATCH = "/teamspace/scratch"
 JobState = Literal["pending", "running", "completed", "failed", "stopped"]
 PipelineStepState = Literal["pending", "running", "completed", "failed", "stopped", "skipped"]
 
@@ -26,8 +28,14 @@ class StudioHandle(Protocol):
     def cloud_account(self) -> str | None:
         """The id of the cloud account that the studio is on for ever; None if it is unknown."""
 
-    def start(self, machine: str | None) -> None:
-        """Ensure that the studio runs on `machine`; None: on any machine, the default one if it does not run yet."""
+    def start(self, machine: str | None, timeout: float | None = None) -> None:
+        """Ensure that the studio runs on `machine`; None: on any machine, the default one if it does not run yet.
+
+        `timeout`: the seconds in which the machine must have started; None: half an hour.
+
+        Raises:
+            BootError: the machine failed to start, or did not in time.
+        """
 
     def settle(self) -> None:
         """Wait while the studio is being started or stopped."""
@@ -74,7 +82,8 @@ class JobRequest:
     `image_credentials` is the name of the secret with which the image is pulled. `mounts` are folders of the drive, as
     `Cloud.upload_to_drive` names them, by their paths in the container. Jobs with the same `snapshot`, letters and
     digits, begin with the same files of their studio; without one, a job has a snapshot of its own. `cloud_account` is
-    for jobs in images: one from a studio runs on the studio's.
+    for jobs in images: one from a studio runs on the studio's. `scratch_disks` are gigabytes by name, `path_mappings`
+    data connections, or `connection:folder`, by the paths at which they are mounted.
     """
 
     name: str
@@ -92,6 +101,8 @@ class JobRequest:
     mounts: Mapping[str, str] = field(default_factory=dict)
     snapshot: str = ""
     cloud_account: str | None = None
+    scratch_disks: Mapping[str, int] = field(default_factory=dict)
+    path_mappings: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -130,8 +141,11 @@ class JobHandle(Protocol):
         `remote_path`: relative to the job's home.
         """
 
-    def output(self) -> str:
-        """Return the job's output so far; that of an ended job may appear minutes after its end."""
+    def output(self, rank: int | None = None) -> str:
+        """Return the job's output so far; that of an ended job may appear minutes after its end.
+
+        `rank`: of one of several machines; None: of all, each line with the name of its machine.
+        """
 
     def cost(self) -> float:
         """Return the job's cost so far, in dollars, which settles minutes after its end."""

@@ -6,12 +6,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from lightning_native.errors import (
+    AccessRefusedError,
+    BootError,
     CloudError,
+    CredentialsError,
     MachineRefusedError,
     OutOfCapacityError,
     OutOfFundsError,
     RateLimitedError,
     RefusedError,
+    UnreachableError,
 )
 
 _FUNDS = re.compile(r"insufficient (balance|funds|credits)|out of (funds|credits)|top up", re.IGNORECASE)
@@ -22,6 +26,18 @@ _MACHINE = re.compile(
 )
 _PLAN = re.compile(r"tier.?restricted|upgrade|your (current )?(plan|tier)|(plan|tier) does not", re.IGNORECASE)
 _MISSING = re.compile(r"\b(HTTP|status( code)?:?) 404\b|\bFileNotFound", re.IGNORECASE)
+_NEW_KEY = "Lightning refused the API key: create a new one there, and set LIGHTNING_API_KEY"
+# The store of files is full.
+_NO_ROOM = 507
+_FREE = "no space is left for files at Lightning: free some"
+# The status of an answer, where the SDK has it in its text only.
+_STATUS = re.compile(r"\b(?:HTTP|Status code:) (\d{3})\b")
+# The SDK's own words for an answer of 401.
+_NO_ACCESS = re.compile(r"\b(HTTP|status( code)?:?) 401\b|\bunauthorized\b", re.IGNORECASE)
+# The SDK's words when the machine of a studio ended before it was ready.
+_NO_BOOT = re.compile(r"failed to start|before becoming ready", re.IGNORECASE)
+# Errors of the connection, by name: of urllib3, requests, websockets and Python itself.
+_CONNECTION = re.compile(r"Connection|Timeout|MaxRetry|Protocol|IncompleteRead|ChunkedEncoding|SSL|gaierror")
 _LONGEST = 500
 
 
@@ -30,10 +46,19 @@ def cloud_errors(attempt: str) -> Iterator[None]:
     """Turn every error of the SDK into a CloudError with the attempt and the words of Lightning's answer."""
     try:
         yield
-    except CloudError:
+    except (CloudError, CredentialsError):
         raise
     except Exception as error:
-        raise _kind_of(error)(f"cannot {attempt}: {reason_of(error)}") from error
+        raise _translated(error, attempt) from error
+
+
+def _translated(error: BaseException, attempt: str) -> CloudError:
+    kind, message = _kind_of(error), f"cannot {attempt}: {reason_of(error)}"
+    if kind is RateLimitedError:
+        return RateLimitedError(message, _retry_after(error))
+    if kind is AccessRefusedError:
+        return AccessRefusedError(f"{message}; {_NEW_KEY}")
+    return kind(f"{message}; {_FREE}" if _status_in(error) == _NO_ROOM else message)
 
 
 def reason_of(error: BaseException) -> str:
@@ -61,11 +86,19 @@ def _kind_of(error: BaseException) -> type[CloudError]:
     # By name, because this module must not import the SDK before the session does.
     if type(error).__name__ == "OutOfCapacityError":
         return OutOfCapacityError
-    status = next((found for each in _chain(error) if (found := _status_of(each))), None)
+    status = _status_in(error)
+    if status == 401 or any(_NO_ACCESS.search(str(each)) for each in _chain(error)):
+        return AccessRefusedError
     if status == 429:
         return RateLimitedError
+    if status == _NO_ROOM:
+        return RefusedError
+    if (status is not None and status >= 500) or (
+        status is None and any(_CONNECTION.search(type(each).__name__) for each in _chain(error))
+    ):
+        return UnreachableError
     if status not in (400, 403):
-        return CloudError
+        return BootError if _NO_BOOT.search(str(error)) else CloudError
     reason = reason_of(error)
     if _FUNDS.search(reason):
         return OutOfFundsError
@@ -77,7 +110,7 @@ def _kind_of(error: BaseException) -> type[CloudError]:
 def _answer_in(error: BaseException) -> str:
     """Return the message of the answer that caused an error, because the SDK's own text begins with the status."""
     for each in _chain(error):
-        body = getattr(each, "body", None)
+        body = getattr(each, "body", None) or getattr(getattr(each, "response", None), "content", None)
         if not body:
             continue
         text = body.decode(errors="replace") if isinstance(body, bytes) else str(body)
@@ -97,6 +130,27 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(current))
         yield current
         current = current.__cause__ or current.__context__
+
+
+def _status_in(error: BaseException) -> int | None:
+    """Return the status of the answer that caused an error of the SDK; None if there was none."""
+    for each in _chain(error):
+        response = getattr(each, "response", None)
+        if status := _status_of(each) or (None if response is None else _status_of(response)):
+            return status
+        if found := _STATUS.search(str(each)):
+            return int(found[1])
+    return None
+
+
+def _retry_after(error: BaseException) -> float:
+    """Return the seconds of the header by which an answer asks for a pause; 0 without one."""
+    for each in _chain(error):
+        headers = getattr(each, "headers", None) or getattr(getattr(each, "response", None), "headers", None) or {}
+        value = headers.get("Retry-After", "")
+        if value.isdigit():
+            return float(value)
+    return 0.0
 
 
 def _status_of(error: BaseException) -> int | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightning_native.errors import CloudError, LogUnavailableError
-from lightning_native.lightning.cloud import JobEnd, JobRequest, JobState
+from lightning_native.lightning.cloud import SCRATCH, JobEnd, JobRequest, JobState
 from lightning_native.lightning.errors import cloud_errors, is_gone, is_missing
 from lightning_native.lightning.machines import canonical_machine, sdk_name
 from lightning_native.lightning.sdk.internals import (
@@ -43,6 +43,7 @@ def job_options(request: JobRequest) -> dict[str, Any]:
     """Return the options that the SDK's `Job.run` and `JobStep` share: all but the source of the files."""
     from lightning_sdk import Machine
 
+    ours = {path: f"{DRIVE_CONNECTION}:{folder}" for path, folder in request.mounts.items()}
     return {
         "name": request.name,
         "machine": Machine.from_str(canonical_machine(request.machine)),
@@ -54,7 +55,9 @@ def job_options(request: JobRequest) -> dict[str, Any]:
         "num_machines": request.num_machines,
         "image_credentials": request.image_credentials,
         "cloud_account_auth": request.cloud_account_auth,
-        "path_mappings": {path: f"{DRIVE_CONNECTION}:{folder}" for path, folder in request.mounts.items()} or None,
+        "path_mappings": {**request.path_mappings, **ours} or None,
+        # The whole path, because steps of pipelines are sent with it as it is.
+        "scratch_disks": {f"{SCRATCH}/{name}": size for name, size in request.scratch_disks.items()} or None,
         # Without a number, the platform may run a job again by itself.
         "max_run_attempts": 1,
         # Otherwise a job would begin with the files of the first job of this process.
@@ -141,11 +144,11 @@ class LightningJob:
                 for folder in ("", "artifacts/")
             )
 
-    def output(self) -> str:
-        """Return the job's output so far; that of an ended job may appear minutes after its end."""
+    def output(self, rank: int | None = None) -> str:
+        """Return the job's output so far, or that of one of its machines; an ended job's may appear minutes later."""
         with cloud_errors(f"read the logs of job {self.name!r}"):
             try:
-                return str(self._job.logs())
+                return str((self._job if rank is None else self._job.machines[rank]).logs())
             except RuntimeError as error:
                 if "not available while" in str(error):
                     raise LogUnavailableError(f"cannot read the logs of job {self.name!r}: {error}") from error

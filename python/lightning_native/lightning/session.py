@@ -3,15 +3,24 @@
 import gc
 import os
 import sys
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lightning_native.errors import CredentialsError, LightningNativeError
+from lightning_native.errors import (
+    AccessRefusedError,
+    CloudError,
+    CredentialsError,
+    LightningNativeError,
+    RateLimitedError,
+    UnreachableError,
+)
 from lightning_native.home import home
 from lightning_native.lightning.credentials import Credentials
+from lightning_native.lightning.errors import cloud_errors
 from lightning_native.lightning.sdk.internals import address_of_process, import_configuration
 from lightning_native.lightning.sdk.sign_in import sign_in_by_key_only
 from lightning_native.lightning.sdk.version import check_sdk_version, how_to_install
@@ -21,6 +30,8 @@ if TYPE_CHECKING:
     from lightning_sdk import Teamspace
 
 _LIGHTNING = "https://lightning.ai"
+# The pause after which a refused key is tried once more, because a single refusal may be a mistake.
+_KEY_PAUSE = 1.0
 
 
 def cloud_name(environ: Mapping[str, str] = os.environ) -> str:
@@ -38,6 +49,7 @@ def connect() -> LightningCloud:
 
     Raises:
         CredentialsError: the credentials or the teamspace are missing or refused.
+        UnreachableError, RateLimitedError: Lightning does not answer now.
         LightningNativeError: lightning-sdk is not installed, or too old.
 
     """
@@ -57,6 +69,7 @@ def open_teamspace() -> "Teamspace":
 
     Raises:
         CredentialsError: the credentials or the teamspace are missing or refused.
+        UnreachableError, RateLimitedError: Lightning does not answer now.
         LightningNativeError: lightning-sdk is not installed, or too old.
 
     """
@@ -80,18 +93,23 @@ def open_teamspace() -> "Teamspace":
     user = None if organization else os.environ.get("LIGHTNING_USERNAME")
     url = os.environ.get("LIGHTNING_CLOUD_URL", _LIGHTNING)
     _check_address(url)
-    try:
-        with warnings.catch_warnings():
+
+    def sign_in() -> "Teamspace":
+        with warnings.catch_warnings(), cloud_errors(f"open teamspace {name!r} of {organization or user!r} at {url}"):
             # The SDK warns that it prefers the owner in the name, which its older versions do not read.
             warnings.simplefilter("ignore", DeprecationWarning)
             return Teamspace(name=name, org=organization, user=user)
-    except CredentialsError:
+
+    try:
+        try:
+            return sign_in()
+        except AccessRefusedError:
+            time.sleep(_KEY_PAUSE)
+            return sign_in()
+    except (UnreachableError, RateLimitedError):
         raise
-    except Exception as error:
-        raise CredentialsError(
-            f"cannot open teamspace {name!r} of {organization or user!r} at {url}: {error}; "
-            "check the API key, the user id and the names"
-        ) from error
+    except CloudError as error:
+        raise CredentialsError(f"{error}; check the API key, the user id and the names") from error
 
 
 def _check_address(url: str) -> None:

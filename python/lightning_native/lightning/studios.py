@@ -9,7 +9,7 @@ from pathlib import Path
 from shlex import join as shell_join
 from typing import TYPE_CHECKING
 
-from lightning_native.errors import CloudError
+from lightning_native.errors import BootError, CloudError
 from lightning_native.lightning.errors import cloud_errors, is_gone, is_missing, reason_of
 from lightning_native.lightning.machines import canonical_machine, sdk_name
 from lightning_native.lightning.sdk.internals import (
@@ -19,6 +19,7 @@ from lightning_native.lightning.sdk.internals import (
     remove_file,
     studio_message,
 )
+from lightning_native.lightning.verified_upload import upload_verified
 
 if TYPE_CHECKING:
     from lightning_sdk import Machine, Studio
@@ -54,22 +55,28 @@ class LightningStudio:
         """The id of the cloud account that the studio is on for ever."""
         return str(self._studio.cloud_account) or None
 
-    def start(self, machine: str | None) -> None:
-        """Ensure that the studio runs on `machine`; None: on any machine, the default one if it does not run yet."""
+    def start(self, machine: str | None, timeout: float | None = None) -> None:
+        """Ensure that the studio runs on `machine`; None: on any machine, the default one if it does not run yet.
+
+        `timeout`: the seconds in which the machine must have started; None: half an hour.
+
+        Raises:
+            BootError: the machine failed to start, or did not in time.
+        """
         from lightning_sdk import Machine
 
         wanted = Machine.from_str(canonical_machine(machine)) if machine else None
         with cloud_errors(f"start studio {self.name!r}" + (f" on {machine}" if machine else "")):
             self.settle()
             if not self.is_running():
-                self._start(wanted)
+                self._start(wanted, timeout or _SETTLE_SECONDS)
             elif machine is not None and wanted is not None and not self.runs_on(machine):
-                self._switch(wanted)
+                self._switch(wanted, timeout or _SETTLE_SECONDS)
 
-    def _start(self, wanted: "Machine | None") -> None:
+    def _start(self, wanted: "Machine | None", timeout: float) -> None:
         call = _Call(partial(self._studio.start, wanted))
         try:
-            self._finish(call, self.is_running)
+            self._finish(call, self.is_running, timeout)
         except CloudError:
             raise
         except Exception:
@@ -78,7 +85,7 @@ class LightningStudio:
             if not self.is_running() or (wanted is not None and self._studio.machine != wanted):
                 raise
 
-    def _switch(self, wanted: "Machine") -> None:
+    def _switch(self, wanted: "Machine", timeout: float) -> None:
         before = machine_in_use(self._studio)
 
         def has_switched() -> bool:
@@ -88,27 +95,27 @@ class LightningStudio:
 
         call = _Call(partial(self._studio.switch_machine, wanted))
         try:
-            self._finish(call, has_switched)
+            self._finish(call, has_switched, timeout)
         except CloudError:
             raise
         except Exception as error:
             if _REFUSED_SWITCH not in reason_of(error).lower() or not _wait_for(has_switched, _REFUSED_SECONDS):
                 raise
 
-    def _finish(self, call: "_Call", is_done: Callable[[], bool]) -> None:
+    def _finish(self, call: "_Call", is_done: Callable[[], bool], timeout: float) -> None:
         """Wait for the end of a call that may never return, or until the studio is as wanted for long enough.
 
         Raises:
-            CloudError: neither within the time limit; whoever started the studio has to stop it.
+            BootError: neither within `timeout` seconds; whoever started the studio has to stop it.
             Exception: the call's own.
         """
-        deadline = time.monotonic() + _SETTLE_SECONDS
+        deadline = time.monotonic() + timeout
         done_since: float | None = None
         while not call.wait(_POLL_SECONDS):
             now = time.monotonic()
             if now > deadline:
-                minutes = f"{_SETTLE_SECONDS / 60:g} minutes"
-                raise CloudError(f"cannot start studio {self.name!r} within {minutes}: it is {self._status()}")
+                within = f"{timeout:g} s (boot_timeout)" if timeout < _SETTLE_SECONDS else f"{timeout / 60:g} minutes"
+                raise BootError(f"cannot start studio {self.name!r} within {within}: it is {self._status()}")
             done_since = (done_since or now) if self._is(is_done) else None
             if done_since is not None and now - done_since > _RESTORE_SECONDS:
                 return
@@ -183,9 +190,13 @@ class LightningStudio:
             return str(output), int(code)
 
     def upload(self, path: Path, remote_path: str) -> None:
-        """Upload a file to a path relative to the studio's home."""
-        with cloud_errors(f"upload {remote_path} to studio {self.name!r}"):
+        """Upload a file to a path relative to the studio's home, and compare what arrived."""
+
+        def upload() -> None:
             self._studio.upload_file(str(path), remote_path, progress_bar=False)
+
+        with cloud_errors(f"upload {remote_path} to studio {self.name!r}"):
+            upload_verified(path, remote_path, upload, partial(self.download, remote_path))
 
     def download(self, remote_path: str, path: Path) -> bool:
         """Download a file below the studio's home, whether or not it runs; return whether there is such a file."""

@@ -3,6 +3,7 @@
 import os
 import threading
 import warnings
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,7 @@ from lightning_native.lightning.sdk.internals import (
 )
 from lightning_native.lightning.sdk.options import fitting_options
 from lightning_native.lightning.studios import LightningStudio
+from lightning_native.lightning.verified_upload import upload_verified
 
 if TYPE_CHECKING:
     from lightning_sdk import Teamspace
@@ -138,9 +140,13 @@ class LightningCloud:
 
     def upload_to_drive(self, path: Path, remote_path: str) -> None:
         """Upload a file to a path in our folder of the teamspace's drive, whose folders containers can mount."""
-        with cloud_errors(f"upload {remote_path} to the drive"):
+
+        def upload() -> None:
             # The first upload creates the folder as a connection of its name, so that jobs can mount it.
             drive_client().upload_file(self._teamspace.id, str(path), f"{_DRIVE}/{remote_path}", progress_bar=False)
+
+        with cloud_errors(f"upload {remote_path} to the drive"):
+            upload_verified(path, remote_path, upload, partial(self.download_from_drive, remote_path))
 
     def download_from_drive(self, remote_path: str, path: Path) -> bool:
         """Download a file of our folder of the drive; return whether there is such a file."""

@@ -1,78 +1,28 @@
-"""The page of one run."""
+"""The page of one run: its outcome first, then its steps, times, costs, and what it printed and left."""
 
+import base64
+import hashlib
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from html import escape
-from pathlib import Path
 
-from lightning_native.engine.record.records import Event, Lease, RunRecord, StepRecord
-from lightning_native.engine.record.run_folder import RunFolder
-from lightning_native.errors import PlanError
-from lightning_native.report.drawings import draw_graph, draw_times
+from lightning_native.engine.record.costs import COST_PARTS
+from lightning_native.engine.record.records import StepRecord, StepState
+from lightning_native.report.content import RunReport
+from lightning_native.report.graph import draw_graph
+from lightning_native.report.marks import anchor, marked
+from lightning_native.report.style import SCRIPT, STYLE
+from lightning_native.report.timeline import MOST_ROWS, draw_times
+from lightning_native.units import human_dollars, human_seconds, human_time
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-_TAIL_BYTES = 16 * 1024
-_STYLE = """
-:root { color-scheme: light dark; --paper: #fff; --ink: #1c1e21; --faint: #6b7280; --line: #d7dbe0; --box: #f4f5f7;
-  --succeeded: #2f9e5b; --failed: #d64545; --running: #2b7de1; --stopped: #b7791f; --waiting: #9aa2ad; }
-@media (prefers-color-scheme: dark) { :root { --paper: #14161a; --ink: #e6e8eb; --faint: #99a1ad; --line: #343a43;
-  --box: #1d2127; --succeeded: #46b877; --failed: #ef6a6a; --running: #5b9df0; --stopped: #d9a648;
-  --waiting: #5d6672; } }
-body { margin: 2rem auto; max-width: 68rem; padding: 0 1rem; background: var(--paper); color: var(--ink);
-  font: 15px/1.5 system-ui, sans-serif; }
-h1 { font-size: 1.5rem; margin: 0; } h2 { font-size: 1.05rem; margin: 2rem 0 .6rem; }
-.faint { color: var(--faint); } .drawing { overflow-x: auto; } svg text { font-size: 12px; fill: var(--ink); }
-svg .label { fill: var(--faint); } svg .in-box { fill: #fff; } .edge { fill: none; stroke: var(--waiting); }
-.tick { stroke: var(--line); } .succeeded { --state: var(--succeeded); } .failed { --state: var(--failed); }
-.running, .preparing { --state: var(--running); } .stopped { --state: var(--stopped); }
-.pending, .skipped { --state: var(--waiting); } .completed { --state: var(--succeeded); }
-svg rect { fill: var(--state); } .mark { color: var(--state); font-weight: 600; }
-table { border-collapse: collapse; width: 100%; } th { text-align: left; font-weight: 600; }
-th, td { padding: .3rem .6rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
-pre { background: var(--box); padding: .7rem; overflow-x: auto; white-space: pre-wrap; word-break: break-word; }
-summary { cursor: pointer; }
-"""
-
-
-@dataclass(frozen=True)
-class RunReport:
-    """The content of a run's page.
-
-    Attributes:
-        run: the run's record.
-        steps: the records of its steps, in the plan's order.
-        upstream: the upstream steps of each step; empty if the plan is gone.
-        leases: the run's leases, released ones too.
-        events: its events, oldest first.
-        logs: the end of each step's output, by step and attempt.
-    """
-
-    run: RunRecord
-    steps: Sequence[StepRecord]
-    upstream: Mapping[str, Sequence[str]]
-    leases: Sequence[Lease]
-    events: Sequence[Event]
-    logs: Mapping[str, str]
-
-
-def read_report(
-    run: RunRecord, steps: Sequence[StepRecord], leases: Sequence[Lease], events: Sequence[Event]
-) -> RunReport:
-    """Return the report of a run with these records, and with the plan and logs that this machine has."""
-    folder = RunFolder.of(run.run_id)
-    try:
-        upstream = {step.name: step.upstream for step in folder.plan().steps}
-    except PlanError:
-        upstream = {}
-    logs = {}
-    for step in steps:
-        for attempt in range(1, step.attempt + 1):
-            path = folder.log(step.name, attempt)
-            if path.exists():
-                logs[step.name if step.attempt == 1 else f"{step.name}, attempt {attempt}"] = _tail(path)
-    return RunReport(run, steps, upstream, leases, events, logs)
+# Only our script runs, whatever a run has printed.
+_HASH = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
+_POLICY = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{_HASH}'; img-src data:"
+_FAILURE_LINES = 25
+# Of the failures that are open on top.
+_MOST_FAILURES = 5
+_ORDER: tuple[StepState, ...] = ("failed", "stopped", "running", "preparing", "pending", "succeeded", "skipped")
 
 
 def render(report: RunReport) -> str:
@@ -80,83 +30,164 @@ def render(report: RunReport) -> str:
     run = report.run
     ended = run.ended or time.time()
     sections = [
-        f"<h1>{escape(run.name)} <span class='mark {escape(run.state)}'>{escape(run.state)}</span></h1>",
-        (
-            f"<p class='faint'>run {escape(run.run_id)} on {escape(run.cloud)}, begun {_moment(run.started)}, "
-            f"{ended - run.started:.1f} s{_cost(report)}</p>"
-        ),
-        f"<p>{escape(run.message)}</p>" if run.message else "",
+        _header(report, ended),
+        _failures(report),
         f"<h2>Steps</h2>{draw_graph(report.upstream, report.steps)}" if report.upstream else "",
-        _table(report.steps),
-        f"<h2>Time</h2>{draw_times(report.steps, run.started, ended)}" if report.steps else "",
-        _logs(report.logs),
-        _happened(report.events),
-        _held(report.leases),
+        _steps(report.steps),
+        _times(report, ended),
+        _costs(report),
+        _left(report),
+        _output(report),
+        _happened(report),
+        _held(report),
     ]
     return (
         "<!doctype html><html lang='en'><head><meta charset='utf-8'>"
         f"<meta http-equiv='Content-Security-Policy' content=\"{_POLICY}\">"
         "<meta name='viewport' content='width=device-width, initial-scale=1'><link rel='icon' href='data:,'>"
-        f"<title>{escape(run.name)}</title><style>{_STYLE}</style></head><body>{''.join(sections)}</body></html>\n"
+        f"<title>{escape(run.name)}</title><style>{STYLE}</style></head><body>{''.join(sections)}"
+        f"<script>{SCRIPT}</script></body></html>\n"
     )
 
 
-def _cost(report: RunReport) -> str:
-    costs = [step.cost for step in report.steps if step.cost is not None]
-    return f", ${sum(costs):.4f} for {len(costs)} of {len(report.steps)} steps" if costs else ""
-
-
-def _table(steps: Sequence[StepRecord]) -> str:
-    rows = [
-        (
-            "<tr><th>step</th><th>state</th><th>where</th><th>machine</th><th>attempts</th><th>seconds</th>"
-            "<th>cost</th><th></th></tr>"
-        )
+def _header(report: RunReport, ended: float) -> str:
+    run = report.run
+    counts = Counter(step.state for step in report.steps)
+    counted = ", ".join(f"{counts[state]} {state}" for state in _ORDER if counts[state])
+    facts = [
+        f"{len(report.steps)} steps: {counted}" if report.steps else "",
+        human_seconds(ended - run.started),
+        str(report.cost) if report.cost else "",
     ]
-    for step in steps:
-        seconds = "" if step.seconds is None else f"{step.seconds:.1f}"
-        cost = "" if step.cost is None else f"${step.cost:.4f}"
+    where = f"run {run.run_id} on {run.cloud}, begun {human_time(run.started)}"
+    return (
+        f"<h1>{escape(run.name)} {marked(run.state)}</h1><p>{escape(' · '.join(filter(None, facts)))}<br>"
+        f"<span class='faint'>{escape(where)}</span></p>" + (f"<p>{escape(run.message)}</p>" if run.message else "")
+    )
+
+
+def _failures(report: RunReport) -> str:
+    """Return the failed steps with their reasons and the ends of their output, open on top."""
+    failed = [step for step in report.steps if step.state == "failed"]
+    shown = []
+    for step in failed[:_MOST_FAILURES]:
+        lines = report.logs.get((step.name, step.attempt), "").rstrip().splitlines()[-_FAILURE_LINES:]
+        ends = f"<pre>{escape(chr(10).join(lines))}</pre>" if lines else ""
+        whole = f"<a href='#{anchor(step.name, 'output')}'>all of its output</a>" if lines else ""
+        reason = f"<p>{escape(step.message)}</p>" if step.message else ""
+        title = f"<h3><a href='#{anchor(step.name)}'>{escape(step.name)}</a> {marked(step.state)}</h3>"
+        shown.append(f"<div class='failure'>{title}{reason}{ends}{whole}</div>")
+    more = (
+        f"<p><a href='#steps'>{len(failed) - _MOST_FAILURES} more failed</a></p>"
+        if len(failed) > _MOST_FAILURES
+        else ""
+    )
+    return f"<h2>What failed</h2>{''.join(shown)}{more}" if shown else ""
+
+
+def _table(head: Sequence[str], rows: Iterable[str], *, name: str = "", numbers: Iterable[str] = ()) -> str:
+    right = set(numbers)
+    cells = "".join(f"<th scope='col'{' class=number' if each in right else ''}>{each}</th>" for each in head)
+    named = f" id='{name}'" if name else ""
+    return (
+        f"<div class='wide'><table{named}><thead><tr>{cells}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _steps(steps: Sequence[StepRecord]) -> str:
+    """Return the table of steps, the failed ones first."""
+    rows = []
+    for step in sorted(steps, key=lambda step: _ORDER.index(step.state)):
+        seconds = "" if step.seconds is None else human_seconds(step.seconds)
+        cost = "" if step.cost is None else human_dollars(step.cost)
         rows.append(
-            f"<tr><td>{escape(step.name)}</td><td class='mark {escape(step.state)}'>{escape(step.state)}</td>"
-            f"<td>{escape(step.place or '')}</td><td>{escape(step.machine or '')}</td>"
-            f"<td class='number'>{step.attempt}</td><td class='number'>{seconds}</td><td class='number'>{cost}</td>"
-            f"<td>{escape(step.message)}</td></tr>"
+            f"<tr id='{anchor(step.name)}'><td><a href='#{anchor(step.name, 'output')}'>{escape(step.name)}</a></td>"
+            f"<td>{marked(step.state)}</td><td>{escape(step.machine or '')}</td><td class='number'>{step.attempt}</td>"
+            f"<td class='number'>{seconds}</td><td class='number'>{cost}</td><td>{escape(step.message)}</td></tr>"
         )
-    return f"<table id='steps'>{''.join(rows)}</table>"
+    head = ("step", "state", "machine", "attempts", "time", "cost", "reason")
+    search = "<input id='search' type='search' placeholder='search the steps' aria-label='search the steps'>"
+    return search + _table(head, rows, name="steps", numbers=("attempts", "time", "cost"))
 
 
-def _logs(logs: Mapping[str, str]) -> str:
-    shown = [
-        f"<details><summary>{escape(name)}</summary><pre>{escape(text)}</pre></details>" for name, text in logs.items()
+def _times(report: RunReport, ended: float) -> str:
+    if not report.steps:
+        return ""
+    kinds = ("boot", "preparation", "succeeded", "failed", "idle")
+    legend = "".join(f"<span class='key {kind}'>{kind}</span>" for kind in kinds)
+    more = f"<p class='faint'>the first {MOST_ROWS} machines</p>" if len(report.machines) > MOST_ROWS else ""
+    drawn = draw_times(report.steps, report.machines, report.run.started, ended)
+    return f"<h2>Time</h2><p class='faint'>{legend}</p>{drawn}{more}"
+
+
+def _costs(report: RunReport) -> str:
+    """Return the table of machines with the parts of their costs; its sums are the run's cost."""
+    if not report.machines:
+        return ""
+    rows: list[str] = []
+    sums: dict[str, float] = dict.fromkeys((*COST_PARTS, "total"), 0.0)
+    for machine in report.machines:
+        cost, total = machine.cost, machine.cost.estimate()
+        parts = {part: machine.parts.get(part, 0.0) for part in COST_PARTS}
+        for part in COST_PARTS:
+            sums[part] += parts[part]
+        sums["total"] += total
+        cells = "".join(f"<td class='number'>{human_dollars(parts[part])}</td>" for part in COST_PARTS)
+        rows.append(
+            f"<tr><td>{escape(cost.name)}</td><td>{escape(cost.machine)}</td><td>{escape(cost.step or 'several')}</td>"
+            f"<td class='number'>{human_seconds(cost.seconds())}</td>{cells}"
+            f"<td class='number'>{human_dollars(total)}</td></tr>"
+        )
+    cells = "".join(f"<td class='number'>{human_dollars(sums[part])}</td>" for part in sums)
+    rows.append(f"<tr class='total'><td colspan='4'>all machines</td>{cells}</tr>")
+    head = ("studio or job", "machine", "step", "billed", *COST_PARTS, "cost")
+    return f"<h2>Cost</h2>{_table(head, rows, numbers=('billed', *COST_PARTS, 'cost'))}"
+
+
+def _left(report: RunReport) -> str:
+    pictures = "".join(
+        f"<figure><img src='{each.picture}' alt='{escape(each.name)} of {escape(each.step)}'>"
+        f"<figcaption>{escape(each.step)}: {escape(each.name)}</figcaption></figure>"
+        for each in report.left
+        if each.picture
+    )
+    rows = [
+        f"<tr><td>{escape(each.step)}</td><td>{escape(each.name)}</td><td>{escape(name)}</td>"
+        f"<td class='number'>{value:g}</td></tr>"
+        for each in report.left
+        for name, value in each.numbers.items()
     ]
+    table = _table(("step", "file", "metric", "value"), rows, numbers=("value",)) if rows else ""
+    return f"<h2>What the steps left</h2>{table}{pictures}" if pictures or table else ""
+
+
+def _output(report: RunReport) -> str:
+    newest = {step.name: step.attempt for step in report.steps}
+    shown = []
+    for (name, attempt), text in report.logs.items():
+        which = f", attempt {attempt}" if newest.get(name, 1) > 1 else ""
+        place = f" id='{anchor(name, 'output')}'" if attempt == newest.get(name) else ""
+        shown.append(f"<details{place}><summary>{escape(name)}{which}</summary><pre>{escape(text)}</pre></details>")
     return f"<h2>Output</h2>{''.join(shown)}" if shown else ""
 
 
-def _happened(events: Sequence[Event]) -> str:
+def _happened(report: RunReport) -> str:
     rows = [
-        f"<tr><td class='faint'>{_moment(event.at)}</td><td>{escape(event.step or '')}</td>"
+        f"<tr><td class='faint'>{human_time(event.at)}</td><td>{escape(event.step or '')}</td>"
         f"<td>{escape(event.text)}</td></tr>"
-        for event in events
+        for event in report.events
     ]
-    return f"<h2>What happened</h2><table>{''.join(rows)}</table>" if rows else ""
+    return f"<h2>What happened</h2>{_table(('time', 'step', 'event'), rows)}" if rows else ""
 
 
-def _held(leases: Sequence[Lease]) -> str:
+def _held(report: RunReport) -> str:
     rows = [
         f"<tr><td>{escape(lease.kind)}</td><td>{escape(lease.name)}</td>"
         f"<td>{'released' if lease.released else '<b>not released</b>'}</td></tr>"
-        for lease in leases
+        for lease in sorted(report.leases, key=lambda lease: lease.released is not None)
     ]
-    return f"<h2>What it held</h2><table>{''.join(rows)}</table>" if rows else ""
-
-
-def _moment(seconds: float) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
-
-
-def _tail(path: Path) -> str:
-    with path.open("rb") as log:
-        size = path.stat().st_size
-        log.seek(max(0, size - _TAIL_BYTES))
-        text = log.read().decode(errors="replace")
-    return text if size <= _TAIL_BYTES else f"[the last {_TAIL_BYTES // 1024} KB of {size} bytes]\n{text}"
+    if not rows:
+        return ""
+    is_open = " open" if any(lease.released is None for lease in report.leases) else ""
+    table = _table(("kind", "name", "state"), rows)
+    return f"<h2>What it held</h2><details{is_open}><summary>{len(rows)} in all</summary>{table}</details>"

@@ -6,7 +6,7 @@ because its value travels as every secret does.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SHELL_VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
@@ -20,6 +20,10 @@ _QUERY_SECRET = re.compile(
 # A name alone is no secret, as in `git@host`, but services accept a token in its place.
 _LIKE_A_TOKEN = re.compile(r"(gh[opsur]_|github_pat_|gl[a-z]{2,6}-|hf_|pypi-|AKIA|ATATT).*|(?=.*\d)[A-Za-z0-9_=]{20,}")
 _HIDDEN = "***"
+# In the name of a variable.
+LIKE_A_SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIAL", re.IGNORECASE)
+# A value under another name that is as long as this, and neither a path nor words, may be one, too.
+_SHORTEST_SECRET, _SHORTEST_UNNAMED = 4, 16
 
 _SECRET_ARGUMENT = re.compile(
     r"(?:(?<![\w-])--?[\w-]{0,40}(?:password|passwd|token|secret|api-?key)[= ]"
@@ -49,6 +53,20 @@ def without_credentials(text: str) -> str:
     return _QUERY_SECRET.sub(
         lambda match: match["name"] + (_HIDDEN if _is_literal(match["value"]) else match["value"]), text
     )
+
+
+def without_secrets(text: str, variables: Mapping[str, str]) -> str:
+    """Return a text without the credentials in its URLs, and without what may be secret of some variables' values."""
+    text = without_credentials(text)
+    secrets = [
+        value
+        for name, value in variables.items()
+        if (LIKE_A_SECRET.search(name) and len(value) >= _SHORTEST_SECRET)
+        or (len(value) >= _SHORTEST_UNNAMED and not re.search(r"[/\s]", value))
+    ]
+    for value in sorted(secrets, key=len, reverse=True):
+        text = text.replace(value, _HIDDEN)
+    return text
 
 
 def refusal(what: str, text: str) -> str:

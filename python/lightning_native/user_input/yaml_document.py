@@ -144,7 +144,7 @@ def read_yaml(path: Path) -> Document:
     except OSError as error:
         raise PlanError(f"{name} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
-        raise PlanError(f"{name} is not UTF-8 text: {error}") from error
+        raise PlanError(f"{name} is no text in UTF-8: byte {error.start} does not fit; name a YAML file") from error
     except yaml.YAMLError as error:
         raise PlanError(f"{name} is no YAML: {error}") from error
     try:

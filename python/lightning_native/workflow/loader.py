@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from lightning_native.engine.planning.machine_choice import (
     gpu_kinds,
     known_gpu,
 )
+from lightning_native.engine.record.origin import OnTerminate
 from lightning_native.errors import DagError, JobError, PlanError, RequirementError, UnknownMachineError
 from lightning_native.lightning.machines import canonical_machine
 from lightning_native.user_input.bounds import LONGEST_ARGUMENT, problem_of_text
@@ -78,6 +79,7 @@ class Workflow:
         requests: the resources that steps request instead of naming a machine.
         main_request: the resources that the workflow requests instead of naming its main machine.
         warnings: differences from the file.
+        on_terminate: the effect of a SIGTERM or SIGHUP to the process that waits for the run.
     """
 
     plan: RunPlan
@@ -86,6 +88,7 @@ class Workflow:
     requests: dict[str, ResourceRequest] = field(default_factory=dict)
     main_request: ResourceRequest | None = None
     warnings: tuple[str, ...] = ()
+    on_terminate: OnTerminate = "stop"
 
     @property
     def needs_offers(self) -> bool:
@@ -115,9 +118,17 @@ def load_workflow(
     document = read_yaml(Path(path))
     described, problems = validate(document)
     if described is None:
-        raise PlanError("\n".join(problems))
-    loader = _Loader(document, described, Path(path), environment, translate_runtime)
+        raise _mistakes(document, problems)
+    loader = _Loader(document, described, Path(path), environment, translate_runtime, problems)
     return loader.load(run_id or uuid4().hex)
+
+
+def _mistakes(document: Document, problems: Iterable[tuple[Location, str]]) -> PlanError:
+    """Return the error that has all mistakes of a file, in its order."""
+    by_line = sorted(problems, key=lambda problem: document.line(problem[0]))
+    lines = list(dict.fromkeys(document.problem(*problem) for problem in by_line))
+    more = [f"and {len(lines) - _MOST_PROBLEMS} more"] if len(lines) > _MOST_PROBLEMS else []
+    return PlanError("\n".join(lines[:_MOST_PROBLEMS] + more))
 
 
 def resolve_machines(workflow: Workflow, offers: Iterable[MachineOffer]) -> Workflow:
@@ -161,6 +172,7 @@ class _Loader:
         path: Path,
         environment: Mapping[str, str],
         translate_runtime: RuntimeTranslator | None,
+        problems: Sequence[tuple[Location, str]],
     ) -> None:
         self._document = document
         self._described = described
@@ -170,6 +182,7 @@ class _Loader:
         self._translate_runtime = translate_runtime
         self._runtimes: dict[str, RuntimeCommand] = {}
         self._problems: list[tuple[Location, str]] = []
+        self._of_schema = problems
 
     def load(self, run_id: str) -> Workflow:
         described = self._described
@@ -204,6 +217,7 @@ class _Loader:
             timeout=described.timeout,
             budget=described.budget,
             placement=described.placement,
+            boot_timeout=described.boot_timeout,
             pending_timeout=described.pending_timeout,
             schedule=self._schedule(),
         )
@@ -218,7 +232,7 @@ class _Loader:
             for name, command in commands.items()
             if secret_argument(command) or has_credentials(command)
         ]
-        return Workflow(plan, root, variables, requests, main_request, tuple(warnings))
+        return Workflow(plan, root, variables, requests, main_request, tuple(warnings), described.on_terminate)
 
     def _step(
         self,
@@ -261,6 +275,9 @@ class _Loader:
             interruptible=step.interruptible,
             outputs=tuple(step.outputs),
             outputs_every=step.outputs_every,
+            num_machines=step.num_machines,
+            scratch_disks=tuple(step.scratch_disks.items()),
+            path_mappings=tuple(step.path_mappings.items()),
         )
 
     def _command(self, name: str, step: StepDocument) -> tuple[tuple[str, ...], float | None]:
@@ -418,11 +435,11 @@ class _Loader:
         self._problems.append((location, message))
 
     def _raise_problems(self) -> None:
-        if self._problems:
-            by_line = sorted(self._problems, key=lambda problem: self._document.line(problem[0]))
-            lines = list(dict.fromkeys(self._document.problem(*problem) for problem in by_line))
-            more = [f"and {len(lines) - _MOST_PROBLEMS} more"] if len(lines) > _MOST_PROBLEMS else []
-            raise PlanError("\n".join(lines[:_MOST_PROBLEMS] + more))
+        # What is wrong inside of a value explains what is wrong with it.
+        explained = {place[:length] for place, _ in self._of_schema for length in range(len(place) + 1)}
+        problems = [*self._of_schema, *(problem for problem in self._problems if problem[0] not in explained)]
+        if problems:
+            raise _mistakes(self._document, problems)
 
 
 def _reason(error: OSError | UnicodeDecodeError) -> str:

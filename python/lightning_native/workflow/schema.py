@@ -19,6 +19,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from lightning_native.engine.plan import FailureMode
+from lightning_native.engine.record.origin import OnTerminate
 from lightning_native.placement import DEFAULT_PLACEMENT, PlacementName
 from lightning_native.user_input.bounds import LONGEST_SECONDS
 from lightning_native.user_input.yaml_document import (
@@ -31,6 +32,8 @@ from lightning_native.user_input.yaml_document import (
     did_you_mean,
 )
 
+# Each removes what is wrong around what the one before has removed.
+_MOST_REPAIRS = 4
 _LARGEST_COUNT = 1_000_000
 _LONGEST_SHOWN = 100
 _SECONDS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -245,6 +248,9 @@ class StepDocument(_Model):
     interruptible: Flag = False
     outputs: Annotated[list[Text], BeforeValidator(_as_list)] = []
     outputs_every: Limit | None = None
+    num_machines: Annotated[Count, Field(ge=1)] = 1
+    scratch_disks: dict[Text, Annotated[Count, Field(ge=1)]] = {}
+    path_mappings: dict[Text, Text] = {}
 
 
 class WorkflowDocument(_Model):
@@ -259,8 +265,10 @@ class WorkflowDocument(_Model):
     max_parallelism: Annotated[Count, Field(ge=1)] | None = None
     machine_limits: dict[Text, Annotated[Count, Field(ge=1)]] = {}
     on_failure: FailureMode = "continue"
+    on_terminate: OnTerminate = "stop"
     timeout: Limit | None = None
     budget: Annotated[Number, Field(gt=0)] | None = None
+    boot_timeout: Limit | None = None
     pending_timeout: Limit = 600.0
     schedule: ScheduleDocument | None = None
     env: Environment = {}
@@ -269,16 +277,36 @@ class WorkflowDocument(_Model):
     steps: Annotated[dict[Name, StepDocument], Field(min_length=1)]
 
 
-def validate(document: Document) -> tuple[WorkflowDocument | None, list[str]]:
-    """Return the checked document, or its mistakes in the order of the file."""
+def validate(document: Document) -> tuple[WorkflowDocument | None, list[tuple[Location, str]]]:
+    """Return the checked document, without what is wrong in it, and its mistakes; None if too little of it is right."""
     # Keys that begin with `x-` are room for anchors, as in Compose files.
     value = {key: item for key, item in document.value.items() if not key.startswith("x-")}
-    try:
-        return WorkflowDocument.model_validate(value), []
-    except ValidationError as error:
-        details = [(_location(detail["loc"]), detail) for detail in error.errors(include_url=False)]
-        details.sort(key=lambda found: document.line(found[0]))
-        return None, [document.problem(*_described(*found)) for found in details]
+    problems: list[tuple[Location, str]] = []
+    for _ in range(_MOST_REPAIRS):
+        try:
+            return WorkflowDocument.model_validate(value), problems
+        except ValidationError as error:
+            details = [(_location(detail["loc"]), detail) for detail in error.errors(include_url=False)]
+            # Those of the repaired document are made by the repair.
+            problems = problems or [_described(*found) for found in details]
+            for location, _detail in details:
+                value = _without(value, location)
+    return None, problems
+
+
+def _without(value: Any, location: Location) -> Any:
+    """Return a value without the part at a location; a step stays, because others may need it."""
+    if not location or not isinstance(value, dict | list):
+        return value
+    first, *rest = location
+    if isinstance(value, list):
+        # The places of the others stay as they are in the file.
+        return [_without(item, tuple(rest)) if index == first else item for index, item in enumerate(value)]
+    if first == "steps" and len(rest) == 1 and isinstance(value.get(first), dict):
+        return {**value, first: {**value[first], rest[0]: {"command": "true"}}}
+    if not rest:
+        return {key: item for key, item in value.items() if key != first}
+    return {key: _without(item, tuple(rest)) if key == first else item for key, item in value.items()}
 
 
 def _location(loc: tuple[int | str, ...]) -> Location:

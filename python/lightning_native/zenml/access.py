@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+from lightning_native.errors import CredentialsError
 from lightning_native.lightning.credentials import Credentials
 from lightning_native.lightning.local import attach, default_root
 from lightning_native.zenml.config import LightningNativeStepSettings, configured_settings
@@ -58,16 +59,20 @@ def cloud_variables(component: "StackComponent", settings: LightningNativeStepSe
 
 @contextmanager
 def component_variables(component_id: str) -> Iterator[dict[str, str]]:
-    """Yield what `cloud_variables` does, for an orchestrator by its id.
+    """Yield what `cloud_variables` does, for an orchestrator or step operator by its id.
 
     Raises:
-        CredentialsError: credentials are missing.
+        CredentialsError: credentials are missing, or the component is.
     """
     from zenml.client import Client
-    from zenml.enums import StackComponentType
     from zenml.stack import StackComponent
 
-    model = Client().get_stack_component(StackComponentType.ORCHESTRATOR, UUID(component_id))
-    component = StackComponent.from_model(model)
+    try:
+        component = StackComponent.from_model(Client().zen_store.get_stack_component(UUID(component_id)))
+    except KeyError as error:
+        raise CredentialsError(
+            f"the ZenML component {component_id}, whose credentials the run had, is no more; set LIGHTNING_API_KEY, "
+            "LIGHTNING_USER_ID, LIGHTNING_TEAMSPACE, and LIGHTNING_USERNAME or LIGHTNING_ORG"
+        ) from error
     with cloud_variables(component, configured_settings(component)) as environ:
         yield environ

@@ -14,19 +14,28 @@ from zenml.client import Client
 from zenml.entrypoints.base_entrypoint_configuration import BaseEntrypointConfiguration
 from zenml.entrypoints.step_entrypoint_configuration import StepEntrypointConfiguration
 from zenml.logger import get_logger
+from zenml.steps.step_context import StepContext
+from zenml.utils import env_utils
 
 if TYPE_CHECKING:
     from zenml.artifact_stores import BaseArtifactStore
     from zenml.config import ResourceSettings
     from zenml.config.resource_settings import PoolResourceDemand
-    from zenml.config.step_configurations import StepConfiguration
+    from zenml.config.step_configurations import Step, StepConfiguration
+    from zenml.config.step_run_info import StepRunInfo
+    from zenml.models import StepRunResponse
+    from zenml.orchestrators import BaseOrchestrator
+    from zenml.orchestrators.step_run_utils import StepRunRequestFactory
+    from zenml.stack import Stack
 
 logger = get_logger(__name__)
 
 _PUBLISHERS = ("orchestrators.publish_utils", "orchestrators.step_runner")
 _PUBLISH_FAILURE = "publish_failed_step_run"
 _HANDLE = "_handle"
+_SIGNATURE = ("steps.utils", "get_resolved_signature")
 _FINALIZE = "_finalize_shutdown"
+_DOCUMENT = "_get_docstring_and_source_code"
 
 try:
     from zenml.orchestrators.utils import get_step_entrypoint_command
@@ -57,6 +66,10 @@ def _find(module: str, name: str) -> Any:
 @cache
 def _warn_of_missing(name: str, consequence: str) -> None:
     logger.warning("ZenML %s has no %s: %s.", zenml.__version__, name, consequence)
+
+
+# The exit code of a dynamic pipeline whose run has ended without success.
+FAILED_RUN_EXIT_CODE = int(_find("constants", "DYNAMIC_PIPELINE_RUN_FAILED_EXIT_CODE") or 45)
 
 
 class _NeverRaised(BaseException):
@@ -112,6 +125,31 @@ def _module(name: str) -> Any:
         return None
 
 
+def call_step_function(step: "Step", step_run: "StepRunResponse", stack: "Stack") -> None:
+    """Call a step's function with the inputs of its step run, in its step context, and drop what it returns.
+
+    ZenML's runner does so and publishes the outputs. Its parts are private. Fallback: none, the call is refused.
+    """
+    runner_class, resolve = _find("orchestrators.step_runner", "StepRunner"), _find(*_SIGNATURE)
+    parts = ("_load_step", "_parse_inputs")
+    if resolve is None or not all(hasattr(runner_class, part) for part in parts):
+        raise NotImplementedError(f"ZenML {zenml.__version__} runs no step on several machines; set num_machines to 1")
+    runner = runner_class(step=step, stack=stack)
+    instance = runner._load_step()
+    context = StepContext(
+        pipeline_run=Client().get_pipeline_run(step_run.pipeline_run_id),
+        step_run=step_run,
+        output_materializers={},
+        output_artifact_uris={},
+        output_artifact_configs={},
+    )
+    with context:
+        inputs = runner._parse_inputs(signature=resolve(instance.entrypoint), input_artifacts=step_run.inputs)
+        environment = env_utils.get_runtime_environment(config=step_run.config, stack=stack)
+        with env_utils.temporary_environment(environment):
+            instance.call_entrypoint(**inputs)
+
+
 def artifact_store_of(configuration: BaseEntrypointConfiguration) -> "BaseArtifactStore":
     """Return the artifact store that an entrypoint's code is in.
 
@@ -150,6 +188,32 @@ def gpu_class_of(resources: "ResourceSettings") -> str | None:
     """Return the kind of GPU that resource settings ask for."""
     kind: str | None = getattr(resources, "gpu_class", None)
     return kind
+
+
+def load_no_code(factory: "StepRunRequestFactory") -> None:
+    """Keep a factory of step runs from importing the user's code, which only documents a step.
+
+    Fallback: it imports the code where that is on the path.
+    """
+    if hasattr(factory, _DOCUMENT):
+        setattr(factory, _DOCUMENT, lambda step: (None, None))  # noqa: ARG005  ZenML's signature
+
+
+def runs_inline(orchestrator: "BaseOrchestrator", info: "StepRunInfo") -> bool:
+    """Return whether a step runs in the process of its dynamic pipeline.
+
+    Fallback: no, so that no step is refused.
+    """
+    if not info.snapshot.is_dynamic:
+        return False
+    modules = ("execution.pipeline.dynamic.compilation", "execution.pipeline.dynamic.runner")
+    runtime_of = next(filter(None, (_find(module, "get_step_runtime") for module in modules)), None)
+    if runtime_of is None:
+        return False
+    docker = info.snapshot.pipeline_configuration.docker_settings
+    found = runtime_of(step_config=info.config, pipeline_docker_settings=docker, orchestrator=orchestrator)
+    runtime = found[0] if isinstance(found, tuple) else found
+    return bool(runtime.value == "inline")
 
 
 __all__ = ["get_step_entrypoint_command", "gpu_class_of", "pool_demands"]

@@ -90,6 +90,29 @@ class LightningNativeStepSettings(BaseSettings):
         description="Seconds between two copies of the outputs while a step runs; without it, only at its end. On the "
         "pipeline or on a step.",
     )
+    boot_timeout: float | None = Field(
+        default=None,
+        gt=0,
+        description="Seconds in which a studio's machine must start before another studio replaces it; half an hour "
+        "without it.",
+    )
+    num_machines: int = Field(
+        default=1,
+        ge=1,
+        description="Machines that run a step at once, as one job: each runs its function, finds the others by "
+        "NODE_RANK and MASTER_ADDR, and only rank 0 returns its outputs; needs placement `job`. On the pipeline or on "
+        "a step.",
+    )
+    scratch_disks: dict[str, int] | None = Field(
+        default=None,
+        description="Fast disks of a step's machine, such as {'data': 500}: gigabytes by name, below "
+        "/teamspace/scratch; needs placement `job`, `platform` or images. On the pipeline or on a step.",
+    )
+    path_mappings: dict[str, str] | None = Field(
+        default=None,
+        description="Data connections that are mounted on a step's machine, such as {'/data': 'my-bucket:train'}; "
+        "needs placement `job`, `platform` or images. On the pipeline or on a step.",
+    )
     pending_timeout: float = Field(
         default=600.0,
         gt=0,
@@ -158,6 +181,11 @@ class LightningNativeOrchestratorSettings(LightningNativeStepSettings):
         description="Wait for the run to end and show the logs of its steps. Otherwise a studio of its own drives the "
         "run, cleans up after it and deletes itself.",
     )
+    on_terminate: Literal["stop", "detach"] = Field(
+        default="stop",
+        description="What SIGTERM or SIGHUP to a process that waits for its run does, such as of a cancelled CI job: "
+        "`stop` the run, as Ctrl-C does, or `detach`: the run goes on. Ctrl-C always stops it.",
+    )
 
 
 # The settings that a step may have for itself; the others are the run's.
@@ -171,6 +199,9 @@ STEP_SETTINGS = frozenset(
         "runtime",
         "outputs",
         "outputs_every",
+        "num_machines",
+        "scratch_disks",
+        "path_mappings",
     }
 )
 

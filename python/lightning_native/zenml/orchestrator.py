@@ -25,6 +25,7 @@ from lightning_native.zenml.config import (
     orchestrator_settings,
 )
 from lightning_native.zenml.reachability import reachability
+from lightning_native.zenml.step_process.inline_step import check_inline
 from lightning_native.zenml.step_process.metadata import step_run_metadata
 from lightning_native.zenml.variables import ENV_PIPELINE_ID, ENV_RUN_ID
 
@@ -125,8 +126,10 @@ class LightningNativeOrchestrator(ContainerizedOrchestrator, WheeledOrchestrator
             ArchiveError: the source root cannot be packed.
 
         """
+        from lightning_native.zenml.step_process.tracebacks import shorten_tracebacks
         from lightning_native.zenml.submit.static import submit_static
 
+        shorten_tracebacks()
         return submit_static(self, snapshot, stack, base_environment, step_environments, placeholder_run)
 
     def submit_dynamic_pipeline(
@@ -143,9 +146,19 @@ class LightningNativeOrchestrator(ContainerizedOrchestrator, WheeledOrchestrator
             CredentialsError: credentials are missing.
             ArchiveError: the source root cannot be packed.
         """
+        from lightning_native.zenml.step_process.tracebacks import shorten_tracebacks
         from lightning_native.zenml.submit.dynamic import submit_dynamic
 
+        shorten_tracebacks()
         return submit_dynamic(self, snapshot, stack, environment, placeholder_run)
+
+    def prepare_step_run(self, info: "StepRunInfo") -> None:
+        """Refuse a step of a dynamic pipeline whose settings have no effect where it runs.
+
+        Raises:
+            PlanError: names the setting and the remedy.
+        """
+        check_inline(self, info)
 
     def run_step(self, step: "Step") -> None:
         """Run a step of a static pipeline in this process, after its `runtime` if it has one."""

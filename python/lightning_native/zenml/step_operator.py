@@ -76,8 +76,10 @@ class LightningNativeStepOperator(BaseStepOperator):
             CredentialsError: credentials are missing.
         """
         from lightning_native.zenml.compiler.step import StepSource
+        from lightning_native.zenml.step_process.tracebacks import shorten_tracebacks
         from lightning_native.zenml.submit.single_step import submit_step
 
+        shorten_tracebacks()
         source = StepSource(
             name=info.pipeline_step_name,
             argv=entrypoint_command,

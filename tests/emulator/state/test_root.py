@@ -37,7 +37,7 @@ def by_command_line(root: Path) -> None:
         assert result.returncode == 1, result.stderr
         assert result.stderr.startswith("error: ")
         assert "Traceback" not in result.stderr
-        raise EmulatorError(result.stderr)
+        raise EmulatorError(result.stderr.replace("\nhint: ", "; "))
 
 
 WAYS = [by_local_cloud, by_attach, by_command_line]

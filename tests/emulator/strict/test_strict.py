@@ -506,5 +506,5 @@ def test_options_of_strict_machines_need_strict(tmp_path: Path, option: str) -> 
     argv = [sys.executable, "-m", "lightning_native", "emulator", "--root", str(tmp_path / "root"), option]
     result = subprocess.run(argv, check=False, capture_output=True, text=True, cwd=tmp_path)
     assert result.returncode == 1
-    assert result.stderr == f"error: {option.partition('=')[0]} is about strict machines; add --strict\n"
+    assert result.stderr == f"error: {option.partition('=')[0]} is about strict machines\nhint: add --strict\n"
     assert not (tmp_path / "root").exists()

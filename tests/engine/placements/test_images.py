@@ -50,7 +50,7 @@ def test_failures_retries_time_limits_and_secrets_are_as_with_other_jobs(
     with Journal() as journal:
         steps = {step.name: step for step in journal.steps(folder.path.name)}
     assert (steps["bad"].exit_code, steps["flaky"].attempt, steps["big"].machine) == (5, 3, "L4")
-    assert "limit of 0.2 s" in steps["slow"].message
+    assert "timed out after 0.2 s" in steps["slow"].message
     assert folder.log("bad").read_text() == "broken\n"
     kept = [lightning_cloud.root / name for name in ("jobs", "drives", "uploads")]
     assert files_with("s3cr3t-t0ken", folder.path.parents[1], *kept) == []

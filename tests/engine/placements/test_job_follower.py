@@ -132,3 +132,12 @@ def test_a_new_follower_of_a_job_that_saves_its_outputs_sees_that_it_has_run(
     monkeypatch.setenv("LIGHTNING_NATIVE_HOME", str(tmp_path))
     follower = JobFollower(job, JobOutput(RunFolder.of("run"), "step", 1, WORD))
     assert (follower.poll(), follower.state) == (None, "running")
+
+
+def test_an_interrupted_job_that_printed_nothing_has_no_log_to_wait_for(
+    tmp_path: Path, moments: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    end = JobEnd("reclaimed", interrupted=True, has_begun=True)
+    ended, _ = follow(Job(("running", ""), ("failed", NOT_UPLOADED), end=end), tmp_path, moments, monkeypatch)
+    assert (ended.outcome, ended.end) == (None, end)
+    assert moments[0] < 30

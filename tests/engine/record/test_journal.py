@@ -1,13 +1,16 @@
 """The journal keeps a step's first end and open leases, and accepts only one controller's writes about a run."""
 
+import itertools
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.run_journal import RunJournal
 from lightning_native.errors import StaleControllerError
 
 
@@ -145,3 +148,28 @@ def test_a_controller_that_was_replaced_hears_of_it_with_what_it_tells_of_steps(
         with pytest.raises(StaleControllerError):
             stale.step_running("a")
         assert journal.steps("r")[0].place is None
+
+
+def test_what_a_thread_writes_into_a_closed_journal_is_refused_and_what_it_wrote_before_is_kept(tmp_path: Path) -> None:
+    # A thread whose timer had begun a transaction would fail outside all calls, as a warning that ends the tests.
+    for number in range(15):
+        path = tmp_path / f"{number}.db"
+        journal = Journal(path)
+        run = journal.drive("r", "name", "cloud", 1, [])
+        accepted: list[str] = []
+
+        def write(run: RunJournal = run, accepted: list[str] = accepted) -> None:
+            with suppress(StaleControllerError):
+                for event in map(str, itertools.count()):
+                    run.event(event)
+                    accepted.append(event)
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        time.sleep(0.05 + number / 3_000)
+        journal.close()
+        thread.join()
+        with Journal(path) as again:
+            assert [event.text for event in again.events("r")] == accepted
+    with pytest.raises(StaleControllerError):
+        run.event("late")

@@ -20,31 +20,9 @@ from lightning_native.errors import ArchiveError, PlanError
 from lightning_native.lightning.memory import MemoryCloud
 from lightning_native.placement import PlacementName
 
+SUBMISSION = Path(__file__).parents[2] / "support" / "killing" / "dying_submission.py"
 TOKEN = "s3cr3t-t0ken"  # noqa: S105  no real one
 PLAN = RunPlan("run", "name", (StepPlan("a", ("true",)),), placement="job")
-# A script that dies at its n-th operation (open, mkdir, rename, link, chmod) on a path below the home.
-SUBMIT = """
-import os, signal, sys
-from pathlib import Path
-from lightning_native.engine.plan import RunPlan, StepPlan
-from lightning_native.engine.record.run_folder import RunFolder
-
-moment, home = int(sys.argv[1]), os.environ["LIGHTNING_NATIVE_HOME"]
-seen = 0
-
-def count(event, arguments):
-    global seen
-    if event in ("open", "os.mkdir", "os.rename", "os.link", "os.chmod") and str(arguments[0]).startswith(home + "/"):
-        seen += 1
-        if seen == moment:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-sys.addaudithook(count)
-plan = RunPlan("run", "name", (StepPlan("a", ("true",)),), placement="job")
-RunFolder.of("run").write(plan, Path(sys.argv[2]), {"a": {"TOKEN": "s3cr3t-t0ken"}})
-print("written", flush=True)
-os.kill(os.getpid(), signal.SIGKILL)
-"""
 
 
 def modes(home: Path) -> dict[str, int]:
@@ -112,7 +90,7 @@ def test_a_run_is_in_the_journal_before_its_secrets_are_anywhere_and_gc_deletes_
     while True:
         moment += 1
         process = subprocess.run(
-            [sys.executable, "-c", SUBMIT, str(moment), str(tmp_path / "code")],
+            [sys.executable, str(SUBMISSION), str(moment), str(tmp_path / "code")],
             check=False,
             capture_output=True,
             text=True,

@@ -175,6 +175,7 @@ def test_a_machine_that_is_not_ready_is_asked_again(tmp_path: Path, monkeypatch:
     assert f"has Python {other} (" in events(folder.path.name)
 
 
+@pytest.mark.spread(2)
 @pytest.mark.parametrize("installer", ["uv", "pip"])
 def test_a_studio_of_the_users_keeps_what_it_has_and_what_was_replaced_is_reported(
     runner: Runner, lightning_cloud: LocalCloud, tmp_path: Path, installer: Installer
@@ -299,6 +300,7 @@ def test_an_environment_of_before_whose_python_was_not_asked_is_neither_used_nor
     with closing(sqlite3.connect(path)) as connection:
         # The journal of an earlier version of this package, which had no interpreters.
         connection.execute("DROP TABLE interpreters")
+        connection.execute("PRAGMA user_version = 0")
     studio = cloud.create_studio(before)
     memory_run("job", cloud)
     new, old = environments()

@@ -23,7 +23,7 @@ class Studio(MemoryStudio):
         self._comes_up_on = comes_up_on
         self.commands: list[Sequence[str]] = []
 
-    def start(self, machine: str | None) -> None:
+    def start(self, machine: str | None, timeout: float | None = None) -> None:  # noqa: ARG002  it takes no time here
         super().start(self._comes_up_on or machine)
 
     def run(self, argv: Sequence[str]) -> tuple[str, int]:

@@ -59,6 +59,7 @@ SEE = "import lightning_native as n; from importlib.metadata import distribution
 SEE += "print(d('lightning-native').read_text('direct_url.json'))"
 
 
+@pytest.mark.spread(3)
 @pytest.mark.parametrize("installer", ["uv", "pip"])
 def test_our_own_wheel_is_installed_into_the_environment_without_an_index(
     runner: Runner, tmp_path: Path, installer: Installer

@@ -62,13 +62,16 @@ def events(folder: RunFolder) -> list[str]:
         return [event.text for event in journal.events(folder.path.name)]
 
 
-def test_a_run_waits_for_a_studio_that_is_not_ready(cloud: LocalCloud, tmp_path: Path) -> None:
-    runner = Runner(cloud, tmp_path)
-    step = StepPlan("one", ("python", "-c", "print('it ran')"), setup=Setup(commands=("uv --version",)))
-    folder = runner.make("studio", step)
-    assert runner.drive(folder) == 0
-    assert runner.states(folder) == {"one": "succeeded"}
-    assert any("is still being set up by Lightning; waiting until it is ready" in event for event in events(folder))
+def test_a_run_waits_for_a_studio_that_is_not_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIGHTNING_NATIVE_HOME", str(tmp_path / "home"))
+    # Twenty real seconds, so that a busy computer asks before they are over, too.
+    with LocalCloud(tmp_path / "root", profile="platform", parts={"ready_seconds": 1200}, clock_rate=60) as cloud:
+        runner = Runner(cloud, tmp_path)
+        step = StepPlan("one", ("python", "-c", "print('it ran')"), setup=Setup(commands=("uv --version",)))
+        folder = runner.make("studio", step)
+        assert runner.drive(folder) == 0
+        assert runner.states(folder) == {"one": "succeeded"}
+        assert any("is still being set up by Lightning; waiting until it is ready" in each for each in events(folder))
 
 
 def test_a_set_up_waits_for_uv_that_refuses_to_work_with_exit_code_0(
@@ -137,19 +140,23 @@ def test_a_studio_that_does_not_start_in_time_fails_its_run_and_is_released(clou
     assert answer_of(cloud, STUDIOS) == []
 
 
-@pytest.mark.parametrize("ending", ["", "trap '' TERM; "], ids=["by SIGTERM", "without a result"])
+@pytest.mark.parametrize(
+    "ending",
+    ["", "trap '' TERM; ", "trap 'sleep 0.5; exit 3' TERM; ", "trap 'sleep 0.5; exit 0' TERM; "],
+    ids=["by SIGTERM", "without a result", "in order", "in order with 0"],
+)
 def test_a_restart_of_a_studio_interrupts_its_step_and_is_no_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
     monkeypatch.setenv("LIGHTNING_NATIVE_HOME", str(tmp_path / "home"))
-    # The session ends after twenty real seconds, in the middle of the first attempt, which would go on for minutes.
-    parts = {"session_seconds": 7200, "max_studios": 1}
+    # The session ends after ten real seconds, in the middle of the first attempt, which would go on for minutes.
+    parts = {"session_seconds": 3600, "max_studios": 1}
     with LocalCloud(tmp_path / "root", parts=parts, clock_rate=360, boot_seconds=360) as cloud:
         runner = Runner(cloud, tmp_path)
         begun = runner.results / "one"
         program = f"{ending}echo begun >> {begun}; [ $(wc -l < {begun}) -gt 1 ] || sleep 600"
         folder = runner.make("studio", StepPlan("one", ("sh", "-c", program)))
-        assert runner.drive(folder) == 0
+        assert runner.drive(folder) == 0, events(folder)
         # A busy computer may need more than one session.
         assert len(runner.lines("one")) > 1
         assert any("was restarted by Lightning" in event for event in events(folder))

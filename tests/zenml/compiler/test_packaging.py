@@ -4,11 +4,14 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
 import zenml
 from tests.support.search import files_with
 from tests.support.workbench import Workbench
 
 from lightning_native.engine.record.journal import Journal
+
+pytestmark = pytest.mark.spread(3)
 
 SECRET = "correct-horse-battery-staple"  # noqa: S105  of this test only
 

@@ -15,6 +15,8 @@ from tests.support.workbench import Workbench
 
 from lightning_native.engine.record.journal import Journal
 
+pytestmark = pytest.mark.spread(3)
+
 GATED = """
 import os, time
 from zenml import pipeline, step

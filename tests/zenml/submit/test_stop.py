@@ -14,6 +14,8 @@ from tests.support.workbench import Workbench
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.run_folder import RunFolder
 
+pytestmark = pytest.mark.spread(6)
+
 EIGHT = """
 import time
 from pathlib import Path
@@ -182,6 +184,31 @@ def test_a_stop_whose_command_is_killed_ends_everything_all_the_same(workbench: 
     process.communicate(timeout=LIMIT)
     statuses = workbench.statuses()
     assert set(statuses.values()) == {"stopped"}, statuses
+    workbench.assert_nothing_left()
+
+
+@pytest.mark.parametrize("on_terminate", ["stop", "detach"])
+def test_a_process_that_is_terminated_stops_its_run_or_lets_it_go_on(workbench: Workbench, on_terminate: str) -> None:
+    process = workbench.start(with_settings(on_terminate=on_terminate))
+    workbench.wait_for(process, "is driven by process")
+    wait_until_up(workbench, 8)
+    process.terminate()
+    output, _ = process.communicate(timeout=LIMIT)
+    if on_terminate == "detach":
+        assert process.returncode == -signal.SIGTERM
+        assert "SIGTERM: the run goes on, driven by process" in output
+        (workbench.folder / "meeting" / "go").touch()
+        with Journal(workbench.journal) as journal:
+            deadline = time.monotonic() + LIMIT
+            while (record := journal.runs(1)[0]).state == "running":
+                assert time.monotonic() < deadline
+                time.sleep(0.1)
+            assert record.state == "completed"
+            while RunFolder(workbench.journal.parent / "runs" / record.run_id).is_driven():
+                time.sleep(0.05)
+    else:
+        assert "was stopped by SIGTERM" in output
+    assert set(workbench.statuses().values()) == {"completed" if on_terminate == "detach" else "stopped"}
     workbench.assert_nothing_left()
 
 

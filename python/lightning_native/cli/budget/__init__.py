@@ -5,7 +5,6 @@ import json
 import re
 
 from lightning_native.cli.options.cloud import add_cloud_option, chosen_cloud
-from lightning_native.cli.text.units import human_dollars
 from lightning_native.engine.record.budgets import (
     clear_monthly_budget,
     month_begin,
@@ -16,6 +15,7 @@ from lightning_native.engine.record.costs import spent_since
 from lightning_native.engine.record.journal import Journal
 from lightning_native.errors import LightningNativeError, UsageError
 from lightning_native.lightning.session import cloud_name, connect
+from lightning_native.units import human_dollars
 
 EXAMPLE = "lightning-native budget set 50/month"
 

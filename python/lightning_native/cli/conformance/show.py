@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 from lightning_native.cli.text.table import format_table
-from lightning_native.cli.text.units import human_seconds
 from lightning_native.conformance.plan import Plan, cost_of
+from lightning_native.units import human_seconds
 
 # The most characters of what was seen; the report has all of them.
 _WIDTH = 100

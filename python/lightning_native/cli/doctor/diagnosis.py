@@ -14,12 +14,14 @@ from lightning_native.cli.doctor.finding import Finding
 from lightning_native.engine.leases import dead_leases
 from lightning_native.engine.own.wheel import own_wheel
 from lightning_native.engine.record.journal import Journal
-from lightning_native.errors import ConflictError, CredentialsError, LightningNativeError, PlanError
+from lightning_native.engine.record.journal_errors import damaged
+from lightning_native.errors import ConflictError, CredentialsError, JournalError, LightningNativeError, PlanError
 from lightning_native.home import home
 from lightning_native.lightning.credentials import Credentials
 from lightning_native.lightning.inspection.account import read_account
 from lightning_native.lightning.sdk.version import how_to_install
 from lightning_native.lightning.session import cloud_name, open_teamspace
+from lightning_native.terminal import one_line
 
 _OLDEST_PYTHON, _FIRST_UNTESTED_PYTHON = (3, 10), (3, 14)
 # Room for archives, logs, and studios of the local cloud.
@@ -33,6 +35,7 @@ def diagnose() -> list[Finding]:
         "git": _git,
         "home": _home,
         "disk": _disk,
+        "journal": _journal,
         "lightning-sdk": lambda name: _package(name, name, "engine"),
         "zenml": lambda name: _package(name, name, "zenml", optional=True),
         "wheel": _wheel,
@@ -56,6 +59,8 @@ def _account() -> list[Finding]:
 def _safely(name: str, check: Callable[[str], Finding]) -> Finding:
     try:
         return check(name)
+    except JournalError as error:
+        return Finding(name, False, "cannot be used", str(error))
     except (LightningNativeError, OSError) as error:
         return Finding(name, False, f"cannot be checked: {error}", "do what the message says, then look again")
 
@@ -86,6 +91,15 @@ def _disk(name: str) -> Finding:
     found = f"{free / 1e9:.1f} GB free for {home()}"
     remedy = "free some space, or set LIGHTNING_NATIVE_HOME to a folder on another disk"
     return Finding(name, free >= _LEAST_FREE_BYTES, found, "" if free >= _LEAST_FREE_BYTES else remedy)
+
+
+def _journal(name: str) -> Finding:
+    with Journal() as journal:
+        (row,) = journal.query("PRAGMA quick_check(1)")
+        (problem,) = row.values()
+        if problem != "ok":
+            raise damaged(journal.path, one_line(str(problem)))
+        return Finding(name, True, str(journal.path))
 
 
 def _package(name: str, package: str, extra: str, *, optional: bool = False) -> Finding:

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from lightning_native.errors import UsageError
-from lightning_native.terminal import one_line
+from lightning_native.terminal import ask, one_line
 
 
 def add_yes_option(parser: argparse.ArgumentParser) -> None:
@@ -29,13 +29,7 @@ def confirmed(things: Sequence[str], *, yes: bool) -> bool:
         return True
     if not sys.stdin or not sys.stdin.isatty():
         raise UsageError("this asks before it goes ahead, and there is no terminal to ask on; say --yes")
-    # Not `input`, which writes to stdout, where the results go.
-    sys.stderr.write("Go ahead? [y/N] ")
-    sys.stderr.flush()
-    answer = sys.stdin.readline()
-    if not answer:
-        sys.stderr.write("\n")
-    if answer.strip().lower() in ("y", "yes"):
+    if ask("Go ahead? [y/N] ") in ("y", "yes"):
         return True
     sys.stderr.write("nothing was changed\n")
     return False

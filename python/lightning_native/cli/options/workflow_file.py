@@ -2,9 +2,10 @@
 
 import argparse
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from lightning_native.cli.options.cloud import add_cloud_option, chosen_cloud
 from lightning_native.cli.options.dollars import dollars
@@ -29,13 +30,21 @@ PREPARE_SECONDS = 60.0
 BOOT_SECONDS = 30.0
 
 
-def add_workflow_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the workflow file and the options that override its keys."""
-    parser.add_argument("workflow", type=Path, metavar="FILE", help="the workflow, such as workflow.yaml")
+def add_workflow_arguments(
+    parser: argparse.ArgumentParser, *, what: str = "the workflow, such as workflow.yaml"
+) -> None:
+    """Declare the workflow file, which is `what`, and the options that override its keys."""
+    parser.add_argument("workflow", type=Path, metavar="FILE", help=what)
     add_cloud_option(parser)
     parser.add_argument("--placement", choices=get_args(PlacementName), help="instead of the file's")
     parser.add_argument("--max-parallelism", type=_positive, metavar="N", help="instead of the file's")
     parser.add_argument("--budget", type=dollars, metavar="DOLLARS", help="instead of the file's")
+
+
+def overrides(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what the command line gives instead of the file's keys, by the names of the plan."""
+    given = {name: getattr(args, name) for name in ("placement", "max_parallelism", "budget")}
+    return {name: value for name, value in given.items() if value}
 
 
 def read_workflow(args: argparse.Namespace) -> Workflow:
@@ -44,13 +53,17 @@ def read_workflow(args: argparse.Namespace) -> Workflow:
     Raises:
         PlanError: it cannot run as it is written.
     """
-    workflow = load_workflow(args.workflow, translate_runtime=step_command)
-    plan = replace(
-        workflow.plan,
-        placement=args.placement or workflow.plan.placement,
-        max_parallelism=args.max_parallelism or workflow.plan.max_parallelism,
-        budget=args.budget or workflow.plan.budget,
-    )
+    return overridden_workflow(args.workflow, overrides(args))
+
+
+def overridden_workflow(path: Path, options: Mapping[str, Any]) -> Workflow:
+    """Read a workflow file, with the overrides of a command line.
+
+    Raises:
+        PlanError: it cannot run as it is written.
+    """
+    workflow = load_workflow(path, translate_runtime=step_command)
+    plan = replace(workflow.plan, **options)
     check_plan(plan)
     return replace(workflow, plan=plan)
 

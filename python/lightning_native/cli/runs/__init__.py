@@ -1,29 +1,35 @@
-"""`lightning-native runs`: runs and their output, listed, shown, reported, awaited, stopped and resumed."""
+"""`lightning-native runs`: list, show, compare, report, follow, await, stop, resume, retry and prune runs."""
 
 import argparse
 import json
 import sys
 import time
-from dataclasses import asdict
+import webbrowser
 from pathlib import Path
 
 from lightning_native.cli.options.cloud import add_cloud_option
 from lightning_native.cli.options.confirmation import add_yes_option, confirmed
+from lightning_native.cli.runs.compare import compare
 from lightning_native.cli.runs.costs import GROUPS, show_costs
 from lightning_native.cli.runs.here import RunHere
-from lightning_native.cli.runs.place import cloud_of, find_run, location_of, reach_run
+from lightning_native.cli.runs.listing import add_list_arguments, list_runs
+from lightning_native.cli.runs.place import find_run, location_of, reach_run
+from lightning_native.cli.runs.prune import add_prune_arguments, prune_runs
+from lightning_native.cli.runs.retry import add_retry_arguments, retry_run
+from lightning_native.cli.runs.view import RunView
+from lightning_native.cli.text.messages import show_hint
 from lightning_native.cli.text.output import write_output
-from lightning_native.engine.record.controller_location import ControllerLocation
 from lightning_native.engine.record.journal import Journal
-from lightning_native.engine.record.records import RunRecord
 from lightning_native.engine.record.run_folder import RunFolder
-from lightning_native.errors import LightningNativeError, PlanError, UsageError
-from lightning_native.terminal import one_line
+from lightning_native.errors import PlanError, UsageError
+from lightning_native.home import home, private_folder
 
 __all__ = ["EXAMPLE", "add_arguments", "find_run", "run"]
 
 EXAMPLE = "lightning-native runs show 3f2a"
 
+RUN_HELP = "a run's id or the beginning of one, the name of the newest such run, or `last`"
+_MOST_COMPLETED = 50
 _POLL_SECONDS = 0.02
 # The longest that a new run needs to appear in the journal.
 _BEGIN_SECONDS = 30.0
@@ -47,6 +53,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     resume = commands.add_parser(
         "resume", help="drive on a run whose controlling process died, or that was out of funds; repeats nothing"
     )
+    retry = commands.add_parser("retry", help="run what did not succeed again, in a new run that reuses the rest")
+    add_retry_arguments(retry)
     costs = commands.add_parser("costs", help="show what runs have cost, by day, machine and pipeline")
     costs.add_argument("--days", type=float, metavar="N", help="only the last N days (default: all)")
     costs.add_argument("--by", action="append", choices=GROUPS, help="repeatable (default: all of them)")
@@ -56,22 +64,39 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     outputs.add_argument("--attempt", metavar="N", help="only those of this attempt")
     report = commands.add_parser("report", help="write a self-contained HTML page about a run")
     report.add_argument("--output", type=Path, metavar="FILE", help="where to (default: RUN.html in this folder)")
+    prune = commands.add_parser("prune", help="delete the folders of old runs: logs, outputs and plans")
+    add_prune_arguments(prune)
     add_yes_option(stop)
+    comparison = commands.add_parser("compare", help="show two runs side by side, step by step")
+    opening = commands.add_parser("open", help="open the page about a run in the browser")
     for command in (parser, listing):
-        command.add_argument("--limit", type=int, default=20, metavar="N", help="how many (default: 20)")
-    for command in (parser, listing, show, wait, stop, resume, outputs, costs):
+        add_list_arguments(command)
+    for command in (parser, listing, show, wait, stop, resume, retry, outputs, costs, comparison):
         command.add_argument("--json", action="store_true", help="print JSON")
-    one_run = (show, wait, logs, stop, resume, outputs, report)
-    add_cloud_option(*one_run, about="look for a run that this machine does not know on the local cloud")
-    for command in one_run:
-        command.add_argument("run_id", metavar="RUN", help="a run's id, or the beginning of one")
+    one_run = (show, wait, logs, stop, resume, outputs, report, opening)
+    about = "look for a run that this machine does not know on the local cloud"
+    add_cloud_option(*one_run, comparison, about=about)
+    for command in (*one_run, retry, comparison):
+        _complete_runs(command.add_argument("run_id", metavar="RUN", help=RUN_HELP))
+    _complete_runs(comparison.add_argument("other", metavar="OTHER", help="the other run, in the same way"))
     outputs.add_argument("step", nargs="?", metavar="STEP", help="only this step")
+
+
+def _complete_runs(argument: argparse.Action) -> None:
+    def runs(**_: object) -> list[str]:
+        with Journal() as journal:
+            return ["last", *(record.run_id[:12] for record in journal.runs(_MOST_COMPLETED))]
+
+    # argcomplete's way.
+    argument.completer = runs  # type: ignore[attr-defined]
 
 
 def run(args: argparse.Namespace) -> int:
     """Carry out the action."""
     actions = {
-        "list": _list,
+        "list": list_runs,
+        "compare": _compare,
+        "open": _open,
         "show": _show,
         "wait": _wait,
         "logs": _logs,
@@ -80,6 +105,8 @@ def run(args: argparse.Namespace) -> int:
         "outputs": _outputs,
         "report": _report,
         "costs": _costs,
+        "prune": prune_runs,
+        "retry": retry_run,
     }
     with Journal() as journal:
         return actions[args.action](journal, args)
@@ -91,48 +118,6 @@ def _costs(journal: Journal, args: argparse.Namespace) -> int:
     if args.csv and args.json:
         raise UsageError("--csv and --json are two forms; take one")
     return show_costs(journal, days=args.days, by=args.by or GROUPS, as_json=args.json, as_csv=args.csv)
-
-
-def _list(journal: Journal, args: argparse.Namespace) -> int:
-    open_leases = [lease.run_id for lease in journal.open_leases()]
-    records = []
-    for known in journal.runs(args.limit):
-        location = location_of(known) if known.state == "running" else None
-        record, problem = (known, "") if location is None else _asked(journal, known, location)
-        studio = location.studio if location and record.state == "running" else None
-        records.append(
-            {
-                **asdict(record),
-                "open_leases": open_leases.count(record.run_id),
-                "controller_studio": studio,
-                "problem": problem,
-            }
-        )
-    if args.json:
-        print(json.dumps(records, indent=1))
-        return 0
-    for shown in records:
-        seconds = (shown["ended"] or time.time()) - shown["started"]
-        notes = (
-            f"  {shown['open_leases']} not released" if shown["open_leases"] else "",
-            f"  driven by studio {shown['controller_studio']}" if shown["controller_studio"] else "",
-            f"  ({one_line(shown['problem'])})" if shown["problem"] else "",
-        )
-        print(f"{shown['run_id']}  {shown['state']:9}  {seconds:7.1f} s  {one_line(shown['name'])}{''.join(notes)}")
-    return 0
-
-
-def _asked(journal: Journal, known: RunRecord, location: ControllerLocation) -> tuple[RunRecord, str]:
-    """Return the record that a studio has of a run; if it cannot be asked, the known record and the reason."""
-    from lightning_native.cli.runs.remote import RunElsewhere
-    from lightning_native.engine.process.remote_controller import RemoteController
-    from lightning_native.lightning.session import connect
-
-    try:
-        with cloud_of(location):
-            return RunElsewhere(RemoteController(connect(), location, known.run_id), journal, known).view().run, ""
-    except LightningNativeError as error:
-        return known, str(error)
 
 
 def _show(journal: Journal, args: argparse.Namespace) -> int:
@@ -170,14 +155,37 @@ def _outputs(journal: Journal, args: argparse.Namespace) -> int:
 
 
 def _report(journal: Journal, args: argparse.Namespace) -> int:
-    from lightning_native.report import read_report, render
-
     with reach_run(journal, args.run_id, local=args.local) as found:
         view = found.view()
     output = args.output or Path(f"{view.run.run_id}.html")
-    write_output(output, render(read_report(view.run, view.steps, view.leases, view.events)))
+    write_output(output, _page(view))
     print(output)
     return 0
+
+
+def _page(view: RunView) -> str:
+    from lightning_native.report import read_report, render
+
+    return render(read_report(view.run, view.steps, view.leases, view.events, view.cost))
+
+
+def _open(journal: Journal, args: argparse.Namespace) -> int:
+    with reach_run(journal, args.run_id, local=args.local) as found:
+        view = found.view()
+    page = private_folder(home() / "reports") / f"{view.run.run_id}.html"
+    write_output(page, _page(view))
+    print(page)
+    if not webbrowser.open(page.as_uri()):
+        show_hint("no browser could be started here; open the file in one")
+    return 0
+
+
+def _compare(journal: Journal, args: argparse.Namespace) -> int:
+    views = []
+    for run in (args.run_id, args.other):
+        with reach_run(journal, run, local=args.local) as found:
+            views.append(found.view())
+    return compare(*views, as_json=args.json)
 
 
 def _stop(journal: Journal, args: argparse.Namespace) -> int:
@@ -216,5 +224,7 @@ def _state_after(journal: Journal, args: argparse.Namespace) -> str:
 def _resume(journal: Journal, args: argparse.Namespace) -> int:
     with reach_run(journal, args.run_id, local=args.local) as found:
         found.resume()
+    # The run's controller may be in a studio now.
+    with reach_run(journal, args.run_id, local=args.local) as found:
         found.view().print(as_json=args.json)
     return 0

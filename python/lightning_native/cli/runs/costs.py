@@ -9,9 +9,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from lightning_native.cli.text.table import format_table
-from lightning_native.cli.text.units import human_dollars, human_seconds
 from lightning_native.engine.record.costs import RunCost, costs_since
 from lightning_native.engine.record.journal import Journal
+from lightning_native.units import human_dollars, human_seconds
 
 GROUPS = ("day", "machine", "pipeline")
 _DAY_SECONDS = 86400.0

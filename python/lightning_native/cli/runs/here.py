@@ -4,18 +4,20 @@ import os
 import signal
 import sys
 import time
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
+from lightning_native.cli.options.cloud import credentials_of_run
 from lightning_native.cli.runs.outputs import outputs_of, show_outputs
 from lightning_native.cli.runs.view import RunView
+from lightning_native.engine.display.follow_logs import LogFollower
+from lightning_native.engine.leases import end_dead_run, had_ended
 from lightning_native.engine.process.controller_process import ControllerProcess
-from lightning_native.engine.process.follow_logs import LogFollower
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.records import RunRecord
 from lightning_native.engine.record.run_folder import RunFolder
-from lightning_native.errors import PlanError
-from lightning_native.lightning.credentials import Credentials
+from lightning_native.errors import LightningNativeError, PlanError
 from lightning_native.terminal import clean, show_output
 
 _REFRESH_SECONDS = 0.1
@@ -47,7 +49,8 @@ class RunHere:
         record = self._record()
         is_driven = self.is_driven()
         driven = f"driven by process {record.controller}" if is_driven else "not driven by any process"
-        view = RunView.of(self._journal, record, driven, str(self._folder.logs), is_driven=is_driven)
+        logs = str(self._folder.logs) if self._folder.path.exists() else "pruned, with its folder"
+        view = RunView.of(self._journal, record, driven, logs, is_driven=is_driven)
         return replace(view, outputs=outputs_of(self._folder, [step.name for step in view.steps]))
 
     def wait(self, deadline: float) -> RunView:
@@ -61,6 +64,8 @@ class RunHere:
         steps = [record.name for record in self._journal.steps(self.run_id)]
         if step and step not in steps:
             raise PlanError(f"run {self.run_id} has no step {step!r}; its steps are {', '.join(steps)}")
+        if not self._folder.path.exists():
+            raise PlanError(f"run {self.run_id} has no logs any more: its folder was pruned")
 
         def show(name: str, line: str) -> None:
             show_output(sys.stdout, f"{line}\n" if step else f"[{clean(name)}] {line}\n")
@@ -95,16 +100,30 @@ class RunHere:
         Raises:
             PlanError: it is driven, or has ended.
         """
+        record = self._record()
         if self.is_driven():
-            controller = self._record().controller
-            raise PlanError(f"run {self.run_id} is driven by process {controller}; follow it with: runs logs -f")
-        module, local_cloud = self._folder.controller()
-        environ = {} if local_cloud else Credentials.from_environment(os.environ).environ()
-        ControllerProcess(
-            self._folder,
-            self._folder.plan(),
-            local_cloud=local_cloud,
-            environ=environ,
-            synchronous=True,
-            controller=module,
-        ).wait()
+            raise PlanError(f"run {self.run_id} is driven by process {record.controller}; follow it with: runs logs -f")
+        if record.state in ("completed", "stopped") or (record.state == "failed" and not self._folder.has_variables()):
+            again = "" if record.state == "completed" else f"; {retry_hint(self.run_id)}"
+            raise PlanError(f"run {self.run_id} has ended: it is {record.state}; there is nothing to resume{again}")
+        if not self._folder.has_variables() and had_ended(self._journal.steps(self.run_id)):
+            sys.stderr.write("its steps had all ended when its controller died; the run's end is recorded now\n")
+            end_dead_run(self._journal, self.run_id)
+            return
+        try:
+            report = self._folder.complete()
+        except LightningNativeError:
+            # Nothing was created at Lightning yet, and nobody can drive the run.
+            end_dead_run(self._journal, self.run_id)
+            raise
+        if report is not None:
+            sys.stderr.write(f"its submission was killed; packed {report.files} files, as they are now\n")
+        origin = self._folder.origin()
+        with ExitStack() as stack:
+            environ = {} if origin.local_cloud else stack.enter_context(credentials_of_run(origin.component))
+            ControllerProcess(self._folder, self._folder.plan(), environ=environ, synchronous=True).wait()
+
+
+def retry_hint(run_id: str) -> str:
+    """Return the way on from a run that has failed or was stopped."""
+    return f"run what did not succeed again with: lightning-native runs retry {run_id[:12]}"

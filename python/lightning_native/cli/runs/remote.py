@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from lightning_native.cli.runs.view import RunView
 from lightning_native.engine.process.remote_controller import RemoteController
+from lightning_native.engine.record.costs import CostSummary
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.records import Event, Lease, RunRecord, StepRecord
 from lightning_native.errors import CloudError, ControllerGoneError, PlanError, RunStoppedError
@@ -62,6 +63,7 @@ class RunElsewhere:
             [_read(Event, event) for event in answer["events"]],
             self._logs(),
             self._studio,
+            cost=CostSummary(**cost) if (cost := answer.get("cost")) else None,
         )
 
     def _logs(self) -> str:

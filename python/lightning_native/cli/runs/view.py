@@ -2,13 +2,33 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from lightning_native.cli.runs.outputs import AttemptOutputs
+from lightning_native.cli.text.table import format_table
+from lightning_native.engine.record.costs import CostSummary
 from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.left_over import removal
 from lightning_native.engine.record.records import Event, Lease, RunRecord, StepRecord
 from lightning_native.terminal import one_line
+from lightning_native.units import human_dollars, human_seconds, human_time
+
+_STEP_HEADER = ("step", "state", "time", "cost", "attempt", "machine", "studio or job", "")
+
+
+def _step_row(step: StepRecord) -> list[str]:
+    return [
+        step.name,
+        step.state,
+        "" if step.started is None else human_seconds((step.ended or time.time()) - step.started),
+        "" if step.cost is None else human_dollars(step.cost),
+        str(step.attempt) if step.attempt > 1 else "",
+        step.machine or "",
+        step.place or "",
+        (step.message.splitlines() or [""])[0],
+    ]
 
 
 @dataclass(frozen=True)
@@ -25,6 +45,7 @@ class RunView:
         logs: the path of its logs, or the command that prints them.
         studio: the studio of its controller; None: the controller is on this machine.
         outputs: those that have come back to this machine.
+        cost: of all its machines; None if none was billed, or a controller of an earlier version does not report it.
     """
 
     run: RunRecord
@@ -36,6 +57,7 @@ class RunView:
     logs: str
     studio: str | None = None
     outputs: Sequence[AttemptOutputs] = ()
+    cost: CostSummary | None = None
 
     @classmethod
     def of(
@@ -43,7 +65,7 @@ class RunView:
     ) -> "RunView":
         """Return a run with its records in the journal."""
         records = journal.steps(run.run_id), journal.leases(run.run_id), journal.events(run.run_id)
-        return cls(run, is_driven, driven, *records, logs, studio)
+        return cls(run, is_driven, driven, *records, logs, studio, cost=CostSummary.of(journal, run.run_id))
 
     def to_json(self) -> str:
         """Return the records as JSON."""
@@ -52,6 +74,7 @@ class RunView:
             "steps": [asdict(step) for step in self.steps],
             "leases": [asdict(lease) for lease in self.leases],
             "events": [asdict(event) for event in self.events],
+            "cost": asdict(self.cost) if self.cost else None,
             "controller_studio": self.studio,
             "outputs": [{**asdict(each), "path": str(each.path)} for each in self.outputs],
         }
@@ -63,23 +86,23 @@ class RunView:
 
     def _lines(self) -> list[str]:
         run = self.run
-        lines = [f"{one_line(run.name)}  {run.state}  {self.driven}\n{run.message}".rstrip()]
-        for step in self.steps:
-            seconds = "" if step.started is None else f"{(step.ended or time.time()) - step.started:.1f} s"
-            cost = "" if step.cost is None else f"${step.cost:.4f}"
-            attempt = f"attempt {step.attempt}" if step.attempt > 1 else ""
-            where = " on ".join(part for part in (step.place, step.machine) if part)
-            parts = (f"{step.name:20} {step.state:9} {seconds:>9} {cost:>9}", where, attempt, step.message)
-            lines.append("  " + "  ".join(part for part in parts if part))
-        costs = [step.cost for step in self.steps if step.cost is not None]
-        if costs:
-            lines.append(f"  cost of {len(costs)} steps: ${sum(costs):.4f}")
-        lines += [
-            f"  {time.strftime('%H:%M:%S', time.localtime(event.at))}  {event.step or ''}  {event.text}"
-            for event in self.events
-        ]
-        for lease in self.leases:
-            state = "released" if lease.released else f"NOT RELEASED ({lease.on_release} it with: lightning-native gc)"
-            lines.append(f"  {lease.kind} {lease.name}: {state}")
+        lasted = human_seconds((run.ended or time.time()) - run.started)
+        began = f"began {human_time(run.started)}, {lasted}"
+        lines = [f"{one_line(run.name)}  {run.state}  {self.driven}  {began}\n{run.message}".rstrip()]
+        if self.steps:
+            rows = [_STEP_HEADER, *map(_step_row, self.steps)]
+            lines += [f"  {line}" for line in format_table(rows, right=(2, 3, 4)).splitlines()]
+        if self.cost is not None:
+            lines.append(f"  cost: {self.cost}")
+        lines += [f"  {human_time(event.at)}  {event.step or ''}  {event.text}" for event in self.events]
+        lines += [f"  {line}" for line in self._lease_lines()]
         lines += [f"  outputs: {each.line()}" for each in self.outputs]
         return [*lines, f"  logs: {self.logs}"]
+
+    def _lease_lines(self) -> list[str]:
+        held = [lease for lease in self.leases if not lease.released]
+        way_out = removal(self.run.cloud)
+        lines = [f"{lease.kind} {lease.name}: NOT RELEASED ({lease.on_release} it with: {way_out})" for lease in held]
+        kinds = Counter(lease.kind for lease in self.leases if lease.released)
+        counted = ", ".join(f"{count} {kind}{'s' if count > 1 else ''}" for kind, count in kinds.items())
+        return [*lines, *([f"released: {counted}"] if counted else [])]

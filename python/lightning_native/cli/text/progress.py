@@ -5,8 +5,8 @@ import sys
 import time
 from types import TracebackType
 
-from lightning_native.cli.text.units import human_bytes
 from lightning_native.terminal import raw
+from lightning_native.units import human_bytes
 
 WIDTH = 24
 MOMENT = 0.5

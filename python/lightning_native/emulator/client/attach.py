@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO
 
 from lightning_native.child_process import python_module
-from lightning_native.emulator.client.local_cloud import strict_arguments
+from lightning_native.emulator.client.local_cloud import not_started, strict_arguments
 from lightning_native.emulator.host.keep_alive import is_kept
 from lightning_native.emulator.state.profile import profile_arguments
 from lightning_native.emulator.state.root import LIFELINE, LOG_FILE, START_LOCK, lock_root, open_private, open_root
@@ -112,7 +112,7 @@ def _start(root: Path) -> _Lifeline:
             os.close(writer)
             server.kill()
             server.wait()
-            raise EmulatorError(f"the local cloud did not start: {log.read_text(errors='replace')[-2000:].strip()}")
+            raise not_started(log.read_text(errors="replace"))
         time.sleep(_POLL_SECONDS)
     warn_of_kept(root)
     return _Lifeline(writer, server)

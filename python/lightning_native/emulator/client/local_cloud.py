@@ -34,6 +34,13 @@ _LOG_LINES = 20
 logger = logging.getLogger("lightning_native.emulator")
 
 
+def not_started(logged: str) -> EmulatorError:
+    """Return the error about a server that did not start, with the end of what it logged as the reason."""
+    lines = logged.strip().splitlines()[-_LOG_LINES:]
+    reason = "\n".join(lines).removeprefix("error: ").replace("\nhint: ", "; ")
+    return EmulatorError(f"the local cloud did not start: {reason or 'no reason was logged'}")
+
+
 class LocalCloud:
     """A Lightning cloud on this machine that the unmodified `lightning-sdk` talks to.
 
@@ -140,14 +147,20 @@ class LocalCloud:
         deadline = time.monotonic() + _START_SECONDS
         while (server := self._read_server_file()) is None:
             if self._process.poll() is not None or time.monotonic() > deadline:
-                lines = log_path.read_bytes()[offset:].decode(errors="replace").strip().splitlines()
+                logged = log_path.read_bytes()[offset:].decode(errors="replace")
                 self.stop()
-                message = "\n".join(lines[-_LOG_LINES:]).removeprefix("error: ") or "no reason was logged"
-                raise EmulatorError(f"the local cloud did not start: {message}")
+                raise not_started(logged)
             time.sleep(_POLL_SECONDS)
         self.url = server["url"]
         self.environ = read_environ(self.root) or {}
         warn_of_kept(self.root)
+
+    @property
+    def pid(self) -> int:
+        """The process id of the server, while it runs."""
+        if self._process is None:
+            raise EmulatorError("the local cloud does not run")
+        return self._process.pid
 
     @property
     def faults(self) -> Faults:

@@ -1,8 +1,10 @@
 """Faults of requests: the gate that causes them, and the endpoints that add and remove any fault."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import asdict
 from fnmatch import fnmatchcase
+from http import HTTPStatus
 from typing import Any
 
 from starlette.requests import Request
@@ -37,10 +39,17 @@ class FaultGate:
     def __init__(self, app: ASGIApp, cloud: Cloud) -> None:
         self._app = app
         self._cloud = cloud
+        self._outage: tuple[Fault, float] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, unless a fault is about it."""
         if scope["type"] == "http" and not scope["path"].startswith(_OWN_PATHS):
+            if self._outage is not None:
+                fault, end = self._outage
+                if self._cloud.clock.now() < end and self._cloud.faults.has(fault):
+                    await _answer(fault)(scope, receive, send)
+                    return
+                self._outage = None
             for fault in self._cloud.faults:
                 if fault.kind in REQUEST_KINDS and _matches(fault, scope["method"], scope["path"]):
                     self._cloud.faults.fire(fault)
@@ -56,6 +65,8 @@ class FaultGate:
             damaged = await _damaged(fault.kind, receive)
             await (self._app(scope, damaged, send) if damaged else _TOO_LARGE(scope, receive, send))
         else:
+            if fault.kind == "outage":
+                self._outage = fault, self._cloud.clock.now() + fault.seconds
             if fault.after_accept:
                 await self._app(scope, receive, _nowhere)
             if fault.kind == "reset":
@@ -69,7 +80,10 @@ def _answer(fault: Fault) -> Response:
         return failure(401, "the API key has expired")
     if fault.kind == "full-disk":
         return failure(507, "no space is left on the device")
-    return failure(fault.status, "a fault that was asked for")
+    answer = failure(fault.status, "a fault that was asked for")
+    if fault.status == HTTPStatus.TOO_MANY_REQUESTS:
+        answer.headers["Retry-After"] = f"{math.ceil(fault.seconds)}"
+    return answer
 
 
 async def _nowhere(_message: Message) -> None:

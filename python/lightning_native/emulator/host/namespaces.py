@@ -82,6 +82,7 @@ async def create(
     *,
     read_only: Collection[str] = (),
     studios: Mapping[str, Path] | None = None,
+    disks: Mapping[str, Path] | None = None,
 ) -> Namespace:
     """Create a namespace.
 
@@ -91,6 +92,7 @@ async def create(
         scratch: the folder for temporary folders.
         read_only: folders of the drive that nobody can write to.
         studios: the files of other studios, by their folders' names on the drive.
+        disks: further folders, by their paths, which are below `/teamspace`.
 
     Raises:
         OSError: the kernel does not let this user have one.
@@ -113,6 +115,7 @@ async def create(
         work,
         *(f"read-only={name}" for name in read_only),
         *(f"studio={name}={place}" for name, place in (studios or {}).items()),
+        *(f"disk={path.removeprefix('/teamspace/')}={place}" for path, place in (disks or {}).items()),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -172,6 +172,7 @@ class Cloud:
         *,
         environment: Path | None = None,
         mounts: Mapping[str, Path] | None = None,
+        disks: Mapping[str, Path] | None = None,
         network: str = "",
         ports: Mapping[int, int] | None = None,
         read_only: Collection[str] = (),
@@ -179,7 +180,8 @@ class Cloud:
     ) -> Namespace | None:
         """Return the namespace of a studio or job, created on first use; None where there are none.
 
-        The first keyword arguments are for strict mode, see `StrictMachines.create`; the last ones are for any.
+        The first keyword arguments are for strict mode, see `StrictMachines.create`; `disks` and the last ones are for
+        any.
 
         Raises:
             OSError: it cannot be created in strict mode.
@@ -194,7 +196,7 @@ class Cloud:
                     home=home,
                     drive=drive,
                     environment=environment,
-                    mounts=mounts,
+                    mounts={**(mounts or {}), **(disks or {})},
                     network=network,
                     ports=ports,
                     read_only=read_only,
@@ -206,7 +208,7 @@ class Cloud:
                     trash = self.root / "trash"
                     trash.mkdir(exist_ok=True)
                     self._namespaces[marker] = await create_namespace(
-                        home, drive, trash, read_only=read_only, studios=studios
+                        home, drive, trash, read_only=read_only, studios=studios, disks=disks
                     )
                 except OSError as error:
                     logger.warning("%s; code finds its files in ~ only", error)

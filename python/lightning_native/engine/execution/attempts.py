@@ -27,6 +27,8 @@ def run_attempts(
 ) -> StepResult:
     """Run a step until it succeeds, is stopped, or may not be tried again, and return its last result.
 
+    Its cost and its seconds are those of all attempts.
+
     Args:
         step: the step.
         first_attempt: the number of the first attempt: 1, or that of a dead controller's last attempt.
@@ -36,17 +38,20 @@ def run_attempts(
         cost: the dollars of earlier attempts.
     """
     attempt, failures, interruptions = first_attempt, first_attempt - 1, 0
+    seconds: float | None = None
     while True:
         result = run_attempt(step, attempt)
         if result.cost is not None:
             cost = (cost or 0.0) + result.cost
+        if result.seconds is not None:
+            seconds = (seconds or 0.0) + result.seconds
         failures += not result.interrupted
         interruptions += result.interrupted
         again = interruptions <= MAX_INTERRUPTIONS if result.interrupted else failures <= step.retry.count
         if result.state != "failed" or not again or result.is_final or cancellation.starts_nothing:
-            return replace(result, cost=cost, interrupted=False)
+            return replace(result, cost=cost, seconds=seconds, interrupted=False)
         delay = _pause_after(interruptions) if result.interrupted else step.retry.pause(failures)
         journal.event(f"attempt {attempt} failed ({result.message}); trying again in {delay:g} s", step.name)
         if cancellation.wait(delay):
-            return replace(result, state="stopped", message=cancellation.reason, cost=cost)
+            return replace(result, state="stopped", message=cancellation.reason, cost=cost, seconds=seconds)
         attempt += 1

@@ -3,7 +3,7 @@
 import os
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from lightning_native.engine.cancellation import Cancellation, Cancelled
 from lightning_native.engine.context import RunContext
@@ -16,11 +16,13 @@ from lightning_native.engine.placements.base import Placement, Results, Settle
 from lightning_native.engine.placements.job_end import is_about_funds
 from lightning_native.engine.plan import RunPlan, Schedule, StepPlan
 from lightning_native.engine.planning.checks import check_plan
+from lightning_native.engine.reasons import timed_out
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.records import RunState, StepRecord
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.engine.result import StepResult
 from lightning_native.engine.schedules import create_schedule
+from lightning_native.engine.step_records import StepRecords
 from lightning_native.engine.studios.setup import report_difference
 from lightning_native.errors import CloudError, StaleControllerError
 from lightning_native.lightning.cloud import Cloud
@@ -61,6 +63,7 @@ def run_plan(
     cancellation: Cancellation | None = None,
     step_ended: Callable[[str, StepResult], object] = lambda _name, _result: None,
     on_start: Callable[[Abandon], object] = lambda _abandon: None,
+    records: StepRecords | None = None,
 ) -> RunResult:
     """Run the plan in `folder` to its end.
 
@@ -74,6 +77,7 @@ def run_plan(
         step_ended: called at each step's end.
         on_start: called before the first step, with the function that abandons a step's running attempt:
             `abandon(step, reason)`.
+        records: of the steps, which the ends of attempts are compared with; None: there are no others.
 
     Raises:
         PlanError: the plan cannot run as it is written; nothing was created.
@@ -86,7 +90,8 @@ def run_plan(
     run_journal = journal.drive(plan.run_id, plan.name, cloud_name, os.getpid(), steps)
     if run_journal.reopen(is_about_funds):
         run_journal.event("the run goes on after it was out of funds")
-    context = RunContext(plan, cloud, cloud_name, run_journal, folder, folder.variables(), cancellation)
+    variables, records = folder.variables(), records or StepRecords()
+    context = RunContext(plan, cloud, cloud_name, run_journal, folder, variables, cancellation, records)
     report_difference(context)
     alarm = _alarm(plan, cancellation)
     try:
@@ -100,21 +105,22 @@ def run_plan(
         # The run's leases belong to the controller that has taken the run over.
         raise
     except BaseException:
-        release_leases(run_journal, cloud)
+        release_leases(run_journal, cloud, soon=cancellation.requested)
         context.spending.close()
         raise
     finally:
         alarm.cancel()
-    left = release_leases(run_journal, cloud)
+    # A person who has stopped the run waits for its end; a time limit does not.
+    left = release_leases(run_journal, cloud, soon=cancellation.requested and not cancellation.is_failure)
     context.spending.close()
     if not any(result.state == "failed" and is_about_funds(result.message) for result in results.values()):
+        # Without the secrets no other controller can release what the journal does not know to be released.
+        run_journal.flush()
         # After a top-up, `runs resume` needs them.
         folder.discard_secrets()
     state, message = verdict
-    if left:
-        message = f"{message}; not released: {', '.join(left)} (release them with: lightning-native gc)".lstrip("; ")
     run_journal.end(state, message)
-    return RunResult(state, results, message, tuple(left))
+    return RunResult(state, results, message, tuple(lease.name for lease in left))
 
 
 def _schedule(context: RunContext, schedule: Schedule) -> tuple[RunState, str]:
@@ -143,31 +149,41 @@ def _run_steps(
         if record.state in ("succeeded", "failed", "stopped", "skipped")
     }
 
-    def record(name: str, result: StepResult) -> None:
+    def record(name: str, result: StepResult) -> StepResult:
+        result = _without_stop(result, context.cancellation)
         journal.step_ended(name, result.state, result.exit_code, result.message, result.cost, result.seconds)
+        return result
 
     def settle(name: str, result: StepResult) -> None:
-        record(name, result)
-        step_ended(name, result)
+        step_ended(name, record(name, result))
 
     def execute_in(placement: Placement) -> Results:
         def settle_placed(name: str, result: StepResult) -> None:
-            record(name, result)
+            recorded = record(name, result)
             placement.step_ended(name)
-            step_ended(name, result)
+            step_ended(name, recorded)
 
         on_start(placement.abandon)
         # The scheduler decides anew about skipped steps, because it knows the failed ones.
         decided = {name: result for name, result in done.items() if result.state != "skipped"}
         return _execute(context, placement, settle_placed, decided, before)
 
-    return PLACEMENTS[context.plan.placement].run(context, settle, done, execute_in)
+    results = PLACEMENTS[context.plan.placement].run(context, settle, done, execute_in)
+    return {name: _without_stop(result, context.cancellation) for name, result in results.items()}
+
+
+def _without_stop(result: StepResult, cancellation: Cancellation) -> StepResult:
+    """Return the result of a step that was ended because the run has failed: nobody has stopped it."""
+    if result.state != "stopped" or not cancellation.is_failure:
+        return result
+    has_run = result.exit_code is not None or result.cost is not None
+    return replace(result, state="failed" if has_run else "skipped", message=cancellation.reason)
 
 
 def _alarm(plan: RunPlan, cancellation: Cancellation) -> threading.Timer:
     """Start the timer that stops a run at its time limit."""
-    reason = f"it ran longer than its limit of {plan.timeout} s"
-    alarm = threading.Timer(plan.timeout or 0.0, cancellation.request, [reason])
+    reason = timed_out(plan.timeout or 0.0, "run_timeout")
+    alarm = threading.Timer(plan.timeout or 0.0, cancellation.request, [reason], {"is_failure": True})
     alarm.daemon = True
     if plan.timeout:
         alarm.start()
@@ -183,11 +199,17 @@ def _execute(
 ) -> Results:
     """Run every step of a plan that is not done in a placement, and close the placement."""
 
+    def run_attempt(step: StepPlan, attempt: int) -> StepResult:
+        return context.records.compared(step.name, placement.run_attempt(step, attempt))
+
     def run_step(step: StepPlan) -> StepResult:
+        known = context.records.known_end(step.name) if before[step.name].state == "pending" else None
+        if known is not None:
+            return known
         return run_attempts(
             step,
             before[step.name].attempt,
-            run_attempt=placement.run_attempt,
+            run_attempt=run_attempt,
             journal=context.journal,
             cancellation=context.cancellation,
             cost=before[step.name].cost,
@@ -215,6 +237,8 @@ def _execute(
 
 
 def _verdict(results: dict[str, StepResult], cancellation: Cancellation) -> tuple[RunState, str]:
+    if cancellation.is_failure:
+        return "failed", cancellation.reason
     failed = [name for name, result in results.items() if result.state == "failed"]
     if failed:
         return "failed", "; ".join(f"step {name}: {results[name].message}" for name in failed)

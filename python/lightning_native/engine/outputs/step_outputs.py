@@ -18,7 +18,7 @@ from lightning_native.engine.outputs.store import ArtifactStore, DriveStore, Out
 from lightning_native.engine.packed import file_sha256
 from lightning_native.engine.plan import StepPlan
 from lightning_native.engine.record.output_folder import OutputFolder
-from lightning_native.engine.retry import best_effort, retry
+from lightning_native.engine.retry import best_effort
 from lightning_native.errors import ArchiveError, CloudError, LightningNativeError, StaleControllerError
 from lightning_native.lightning.cloud import JobHandle
 
@@ -132,7 +132,7 @@ class StepOutputs:
         if isinstance(self._store, DriveStore):
             self._context.journal.lease("folder", self._store.folder)
         try:
-            retry(partial(self._create, attempt), pause=self._context.cancellation.wait)
+            self._context.patiently(partial(self._create, attempt))
         except CloudError as error:
             if not isinstance(self._store, DriveStore) or self._store.mount:
                 raise

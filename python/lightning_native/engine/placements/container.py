@@ -93,6 +93,8 @@ class ContainerFolder:
             cloud_account_auth=image.cloud_account_auth,
             mounts={self._mount: self._path, **outputs.mounts},
             cloud_account=self._context.account_of(step, machine),
+            scratch_disks=dict(step.scratch_disks),
+            path_mappings=dict(step.path_mappings),
         )
 
 

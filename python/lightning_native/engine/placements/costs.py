@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from lightning_native.agent_protocol import Outcome
 from lightning_native.engine.budget import Share
 from lightning_native.engine.context import RunContext
 from lightning_native.engine.plan import StepPlan
@@ -85,7 +86,7 @@ class JobCosts:
         seconds = known.get(step.name, sum(known.values()) / len(known) if known else _ASSUMED_SECONDS)
         account = self._context.account_of(step, machine)
         price = self._context.spending.price(machine, interruptible=step.interruptible, account=account)
-        return Share(price, max(seconds, 1.0))
+        return Share(price * step.num_machines, max(seconds, 1.0))
 
     @cached_property
     def _durations(self) -> dict[str, float]:
@@ -98,9 +99,15 @@ class JobCosts:
             meter.begin(min(PROVISION_SECONDS * self._second, waited))
         meter.read = job.cost
 
-    def ended(self, step: StepPlan, name: str, job: JobHandle, machine: str) -> float | None:
-        """Return the dollars that an ended job has cost as far as that is known; None if it is not."""
+    def ended(
+        self, step: StepPlan, name: str, job: JobHandle, machine: str, outcomes: Sequence[Outcome]
+    ) -> float | None:
+        """Return the dollars that an ended job has cost as far as that is known; None if it is not.
+
+        `outcomes`: those of the commands that have run in it.
+        """
         meter = self._meter(step, name, machine)
+        meter.worked(sum(outcome.seconds for outcome in outcomes))
         has_begun: bool | None = True
         reported: float | None = None
         seconds: float | None = None
@@ -129,7 +136,13 @@ class JobCosts:
     def _meter(self, step: StepPlan, name: str, machine: str) -> Meter:
         account = self._context.account_of(step, machine)
         return self._context.spending.meter(
-            "job", name, machine, step=step.name, interruptible=step.interruptible, account=account
+            "job",
+            name,
+            machine,
+            step=step.name,
+            interruptible=step.interruptible,
+            account=account,
+            count=step.num_machines,
         )
 
     def settle(self, step: StepPlan, name: str, job: JobHandle) -> None:

@@ -1,7 +1,5 @@
 """Steps as jobs: each on a machine of its own, from the files of a template studio or from an image."""
 
-import signal
-import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -21,19 +19,21 @@ from lightning_native.engine.placements.batch import Batch
 from lightning_native.engine.placements.container import container_job, remove_folder
 from lightning_native.engine.placements.costs import JobCosts
 from lightning_native.engine.placements.job_end import verdict_of
-from lightning_native.engine.placements.job_follower import Ended, JobFollower
+from lightning_native.engine.placements.job_follower import FINAL, Ended, JobFollower
 from lightning_native.engine.placements.job_output import JobOutput
+from lightning_native.engine.placements.ranks import failed_machine, told_to_end
+from lightning_native.engine.placements.stopping import stop_until_over
 from lightning_native.engine.plan import StepPlan
 from lightning_native.engine.planning import account_choice
 from lightning_native.engine.resource_names import drive_folder, job_name, outputs_folder
 from lightning_native.engine.result import StepResult, result_of
-from lightning_native.engine.retry import AS_LIGHTNING_TAKES_THEM, best_effort, retry
+from lightning_native.engine.retry import AS_LIGHTNING_TAKES_THEM, best_effort
 from lightning_native.engine.studios.agent_client import unpacking, upload_specification
 from lightning_native.engine.studios.batching import Batcher
 from lightning_native.engine.studios.interpreter import Interpreter
 from lightning_native.engine.studios.templates import TemplateStudio, TemplateStudios
 from lightning_native.errors import CloudError, OutOfCapacityError, RefusedError
-from lightning_native.lightning.cloud import JobHandle, JobRequest, JobState
+from lightning_native.lightning.cloud import JobEnd, JobHandle, JobRequest, JobState
 
 _SHORTEST_POLL = 0.1
 _LONGEST_POLL = 5.0
@@ -67,6 +67,8 @@ class JobPlacement:
         self._outputs: dict[str, StepOutputs] = {}
         self._submitted: dict[str, list[tuple[StepPlan, str, JobHandle]]] = {}
         self._stopped: set[str] = set()
+        # The jobs that did not stop and were deleted.
+        self._deleted: set[str] = set()
         # The batches of each job: more than one if only the answer to a submission was lost.
         self._batches: dict[str, list[Batch]] = {}
         self._releasing = ThreadPoolExecutor(max_workers=_RELEASES_AT_ONCE, thread_name_prefix="release")
@@ -99,7 +101,7 @@ class JobPlacement:
         self._context.journal.step_preparing(step.name, attempt, name, machines[0])
         outputs = self._outputs[step.name] = step_outputs(self._context, step)
         outputs.prepare(attempt)
-        job = retry(lambda: self._find(name), pause=self._context.cancellation.wait) if name in self._leased else None
+        job = self._context.patiently(lambda: self._find(name)) if name in self._leased else None
         for machine in machines:
             patience = None if machine == machines[-1] else plan.pending_timeout
             try:
@@ -125,21 +127,28 @@ class JobPlacement:
         outputs = self._outputs[step.name]
         with outputs.watched():
             ended = self._follow(job, step, attempt, name, machine, patience)
-        outcome, cost = ended.outcome, self._costs.ended(step, name, job, machine)
+        outcome, cost = ended.outcome, self._costs.ended(step, name, job, machine, _known(ended.outcome))
         outputs.finish(outcome, lambda: job)
         if step.name in self._stopped and (outcome is None or outcome.exit_code != 0):
             # The agent may not know why its command ended, because Lightning signals all processes of a job at once.
             exit_code = outcome.exit_code if outcome else None
             return StepResult("stopped", exit_code, "the step was stopped", cost)
-        if outcome is not None and not _was_told_to_end(outcome):
-            return result_of(step, outcome, cost)
+        has_failed = outcome is not None and outcome.exit_code != 0 and not told_to_end(outcome)
+        if step.num_machines > 1 and ended.state == "failed" and not has_failed:
+            other = failed_machine(self._context, step, attempt, job)
+            if other is not None:
+                return replace(other, cost=cost)
+            # Without all of its machines, rank 0 has not succeeded.
+            outcome = None
+        if outcome is not None and not told_to_end(outcome):
+            return result_of(step, outcome, cost, output=self._context.output_of(step.name, attempt, ended.preface))
         if outcome is None and ended.state == "completed":
             self._context.journal.event("its job completed; Lightning has not published its whole log", step.name)
             return StepResult("succeeded", 0, cost=cost)
         verdict = verdict_of(ended.state, ended.end, interruptible=self._context.is_interruptible(step, machine))
         if outcome is not None and verdict.state == "failed" and not verdict.interrupted and not verdict.is_final:
             # It ended by a signal of its own making.
-            return result_of(step, outcome, cost)
+            return result_of(step, outcome, cost, output=self._context.output_of(step.name, attempt, ended.preface))
         return verdict.result(None, cost)
 
     def _find(self, name: str) -> JobHandle | None:
@@ -160,12 +169,7 @@ class JobPlacement:
             tried = True
             return found or self._submit(step, attempt, name, machine)
 
-        return retry(
-            submit,
-            AS_LIGHTNING_TAKES_THEM,
-            pause=self._context.cancellation.wait,
-            goes_on=lambda: not self._context.cancellation.requested,
-        )
+        return self._context.patiently(submit, AS_LIGHTNING_TAKES_THEM)
 
     def _submit(self, step: StepPlan, attempt: int, name: str, machine: str) -> JobHandle:
         self._context.journal.step_preparing(step.name, attempt, name, machine)
@@ -232,6 +236,9 @@ class JobPlacement:
                 self._context.plan.tags,
                 # One snapshot for all, because each may take minutes; a single job's own goes with the job.
                 snapshot=batch.snapshot if len(submissions) > 1 else "",
+                num_machines=each.step.num_machines,
+                scratch_disks=dict(each.step.scratch_disks),
+                path_mappings=dict(each.step.path_mappings),
             )
             try:
                 return self._context.cloud.run_job(request)
@@ -274,13 +281,21 @@ class JobPlacement:
             job,
             JobOutput(self._context.folder, step.name, attempt, word),
             on_begin=partial(self._begun, name),
-            is_end=lambda outcome: step.name in self._stopped or not _was_told_to_end(outcome),
+            is_end=lambda outcome: (
+                follower.state in FINAL
+                if step.num_machines > 1
+                else step.name in self._stopped or not told_to_end(outcome)
+            ),
+            rank=0 if step.num_machines > 1 else None,
+            is_overdue=lambda: self._context.cancellation.is_overdue,
         )
         followed_since, begun = time.monotonic(), False
         while True:
             ended = follower.poll()
             if ended is not None:
                 return ended
+            if job.name in self._deleted:
+                return Ended(None, "stopped", JobEnd())
             if follower.state == "running" and not begun:
                 begun = True
                 self._costs.begun(step, name, job, machine, time.monotonic() - followed_since)
@@ -320,14 +335,24 @@ class JobPlacement:
         """Stop every running job, without waiting for it."""
         for step, job in list(self._jobs.items()):
             self._stopped.add(step)
-            threading.Thread(target=best_effort, args=(job.stop,), daemon=True).start()
+            self._stop(step, job)
+
+    def _stop(self, step: str, job: JobHandle) -> None:
+        def delete() -> None:
+            job.release()
+            self._deleted.add(job.name)
+
+        def is_over() -> bool:
+            return self._jobs.get(step) is not job
+
+        stop_until_over(self._context, f"job {job.name}", stop=job.stop, harder=delete, is_over=is_over)
 
     def abandon(self, step: str, reason: str) -> None:
         """End the running attempt at a step, without waiting for it; the attempt has failed for `reason`."""
         job = self._jobs.get(step)
         if job is not None:
             self._context.abandoned[step] = reason
-            threading.Thread(target=best_effort, args=(job.stop,), daemon=True).start()
+            self._stop(step, job)
 
     def close(self) -> None:
         """Wait for the releases that have begun; everything else is in the journal's leases."""
@@ -335,9 +360,8 @@ class JobPlacement:
         self._releasing.shutdown()
 
 
-def _was_told_to_end(outcome: Outcome) -> bool:
-    """Return whether a command was ended by the signal of Lightning, whose reason only the job's end tells."""
-    return outcome.stopped or outcome.exit_code == -signal.SIGTERM
+def _known(outcome: Outcome | None) -> tuple[Outcome, ...]:
+    return () if outcome is None else (outcome,)
 
 
 def step_machines(context: RunContext, step: StepPlan) -> tuple[str, ...]:

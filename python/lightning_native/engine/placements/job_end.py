@@ -3,6 +3,7 @@
 import re
 from typing import NamedTuple
 
+from lightning_native.engine.reasons import COMMAND_ENDED
 from lightning_native.engine.record.records import StepState
 from lightning_native.engine.result import StepResult
 from lightning_native.lightning.cloud import JobEnd, JobState
@@ -32,8 +33,8 @@ class Verdict(NamedTuple):
 
 
 def is_about_funds(message: str) -> bool:
-    """Return whether a reason is that the account has no money."""
-    return bool(_FUNDS.search(message))
+    """Return whether a reason is that the account has no money; the words of a command may be about anything."""
+    return not message.startswith(COMMAND_ENDED) and bool(_FUNDS.search(message))
 
 
 def verdict_of(state: JobState, end: JobEnd, *, interruptible: bool, what: str = "job") -> Verdict:

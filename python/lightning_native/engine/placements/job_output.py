@@ -16,6 +16,7 @@ class JobOutput:
     Attributes:
         outcomes: the outcome of each ended attempt in the job, in order.
         has_begun: whether its agent has read its specification and begun.
+        preface: the platform's own lines, before the agent began.
     """
 
     def __init__(self, folder: RunFolder, step: str, first_attempt: int, word: str) -> None:
@@ -26,6 +27,7 @@ class JobOutput:
         self._shown: dict[int, int] = {}
         self.outcomes: list[Outcome] = []
         self.has_begun = False
+        self.preface = ""
 
     def take(self, text: str, *, is_complete: bool) -> bool:
         """Copy the job's output so far, and return whether any of it was new.
@@ -33,7 +35,9 @@ class JobOutput:
         `is_complete`: no further output will follow.
         """
         known = len(self.outcomes)
-        self.has_begun = self.has_begun or has_begun(text, self._word)
+        begun = _line_with(result_mark(self._word, 0), text)
+        if begun is not None:
+            self.has_begun, self.preface = True, text[:begun]
         attempts = split_attempts(text, self._word, is_complete=is_complete)
         self.outcomes = [outcome for _, outcome in attempts if outcome is not None]
         new = [self._write(self._first_attempt + number, output) for number, (output, _) in enumerate(attempts)]
@@ -87,11 +91,6 @@ def split_attempts(text: str, word: str, *, is_complete: bool) -> list[tuple[str
     if not is_complete and any(mark.startswith(last) or last.startswith(mark) for mark in (*marks, begun)):
         text = text[: len(text) - len(last)]
     return [*attempts, (text, None)]
-
-
-def has_begun(text: str, word: str) -> bool:
-    """Return whether a job's output has the line that its agent has read its specification and begun."""
-    return _line_with(result_mark(word, 0), text) is not None
 
 
 def without_results(text: str) -> str:

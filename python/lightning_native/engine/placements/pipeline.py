@@ -14,7 +14,6 @@ from lightning_native.engine.placements.costs import JobCosts
 from lightning_native.engine.placements.job import job_spec, step_machines, step_outputs
 from lightning_native.engine.plan import MAX_INTERRUPTIONS, StepPlan
 from lightning_native.engine.resource_names import drive_folder, pipeline_operation_id, pipeline_step_name
-from lightning_native.engine.retry import retry
 from lightning_native.engine.studios.agent_client import specification_sha256, upload_specification
 from lightning_native.engine.studios.templates import PreparedStudio, TemplateStudios
 from lightning_native.errors import CloudError
@@ -129,7 +128,16 @@ class PipelinePlan:
             studio = self._studio_of[step.name]
             command = shell_join([*COMMAND, "job", *arguments(self._sha256[studio])])
             interruptible = self._context.is_interruptible(step, machine)
-            job = JobRequest(name, machine, command, studio, interruptible, self._context.plan.tags)
+            job = JobRequest(
+                name,
+                machine,
+                command,
+                studio,
+                interruptible,
+                self._context.plan.tags,
+                scratch_disks=dict(step.scratch_disks),
+                path_mappings=dict(step.path_mappings),
+            )
         waits = (other for other in self._waits[step.name] if other in self._steps)
         return PipelineStepRequest(job, tuple(map(pipeline_step_name, waits)))
 
@@ -163,7 +171,7 @@ class PipelinePlan:
 
     def _upload_all(self, *uploads: Callable[[], object]) -> None:
         with ThreadPoolExecutor(_UPLOADS_AT_ONCE) as pool:
-            list(pool.map(partial(retry, pause=self._context.cancellation.wait), uploads))
+            list(pool.map(self._context.patiently, uploads))
 
     def create_without_upload(self) -> PipelineHandle:
         """Create the pipeline only, without the specifications of its jobs.
@@ -186,4 +194,4 @@ class PipelinePlan:
             created = True
             return found or cloud.create_pipeline(self._request)
 
-        return retry(create, pause=self._context.cancellation.wait)
+        return self._context.patiently(create)

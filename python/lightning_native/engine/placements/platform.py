@@ -3,8 +3,8 @@
 import queue
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
 
 from lightning_native.agent_protocol import Outcome
@@ -17,12 +17,13 @@ from lightning_native.engine.placements.job_end import verdict_of
 from lightning_native.engine.placements.job_follower import Ended, JobFollower
 from lightning_native.engine.placements.job_output import JobOutput
 from lightning_native.engine.placements.pipeline import PipelinePlan, prepare_studios
+from lightning_native.engine.placements.stopping import stop_until_over
 from lightning_native.engine.plan import MAX_INTERRUPTIONS, StepPlan
 from lightning_native.engine.planning.limits import serialize_limits
 from lightning_native.engine.record.records import StepState
 from lightning_native.engine.resource_names import pipeline_name, pipeline_operation_id, pipeline_step_name
 from lightning_native.engine.result import StepResult, result_of
-from lightning_native.engine.retry import Backoff, Patience, best_effort, retry
+from lightning_native.engine.retry import Backoff, Patience
 from lightning_native.errors import CloudError, StaleControllerError
 from lightning_native.lightning.cloud import (
     JobEnd,
@@ -78,18 +79,18 @@ def _run(
     results: Mapping[str, StepResult],
     settle: Callable[[str, StepResult], None],
 ) -> None:
-    """Settle all steps, in one pipeline, or in more if a limit made steps wait for a failed one.
+    """Settle all steps, in one pipeline, or in more if Lightning skipped steps whose upstream steps succeeded.
 
     Lightning's pipelines have no limits, so limits become dependencies. Lightning skips the steps after a failed one,
-    also those that depend on it only because of a limit. With failure mode `continue` these run in a further pipeline.
+    also those that depend on it only because of a limit, and those after a step that has succeeded by its front end's
+    record although its job failed. With failure mode `continue` all of these run in a further pipeline.
     """
     waits = serialize_limits(context.plan, context.journal.journal.step_durations(context.plan.name))
-    runs_again = waits is not None and context.plan.on_failure == "continue"
     number = 1
     while steps:
         name = pipeline_name(context.plan, number)
         # A dead controller may have created it.
-        pipeline = retry(partial(context.cloud.find_pipeline, name), pause=context.cancellation.wait)
+        pipeline = context.patiently(partial(context.cloud.find_pipeline, name))
         if pipeline is None:
             studios, problems = prepare_studios(context, steps)
             _settle_without_studio(context, steps, problems, settle)
@@ -97,24 +98,32 @@ def _run(
             if not steps:
                 return
             pipeline = PipelinePlan(context, name, steps, studios, waits).create()
-        follower = _Follower(context, pipeline, steps, settle, settle_skipped=not runs_again)
+        settles = context.plan.on_failure != "continue"
+        follower = _Follower(context, pipeline, steps, settle, settle_skipped=settles)
         follower.run()
-        steps = _to_run_again(context, follower.skipped, results, settle)
+        steps = _to_run_again(context, follower, results, settle, has_limits=waits is not None)
         number += 1
 
 
 def _to_run_again(
     context: RunContext,
-    skipped_steps: Collection[str],
+    follower: "_Follower",
     results: Mapping[str, StepResult],
     settle: Callable[[str, StepResult], None],
+    *,
+    has_limits: bool,
 ) -> list[StepPlan]:
-    """Return the skipped steps whose upstream steps succeeded or run again, and settle the others."""
+    """Return the skipped steps whose upstream steps succeeded or run again, and settle the others.
+
+    Without limits, these are below a step whose job failed and that has succeeded all the same; a pipeline that a
+    person has stopped has skipped others, which do not run.
+    """
     again: dict[str, StepPlan] = {}
     for name in context.plan.dag().order():
-        if name in skipped_steps:
+        if name in follower.skipped:
             step = context.plan.step(name)
-            if all(other in again or results[other].state == "succeeded" for other in step.upstream):
+            may_run = has_limits or (step.upstream and not follower.was_stopped)
+            if may_run and all(other in again or results[other].state == "succeeded" for other in step.upstream):
                 again[name] = step
             else:
                 settle(name, skipped(context))
@@ -176,6 +185,7 @@ class _Follower:
     """Follows a pipeline until each of its steps has ended.
 
     `skipped`: steps that Lightning did not run and that are not settled.
+    `was_stopped`: whether the pipeline was stopped, by this run or a person.
     """
 
     def __init__(
@@ -191,12 +201,15 @@ class _Follower:
         self._pipeline = pipeline
         self._settle_skipped = settle_skipped
         self.skipped: list[str] = []
+        self.was_stopped = False
         self._open = {pipeline_step_name(step.name): step for step in steps}
         self._settle = settle
         self._followed: dict[str, _Followed] = {}
         self._outputs: dict[str, StepOutputs] = {}
         self._results: queue.SimpleQueue[tuple[str, StepResult | StaleControllerError]] = queue.SimpleQueue()
         self._stopping = False
+        # Whether the pipeline did not stop and was deleted, with its jobs.
+        self._deleted = False
         self._backoff = Backoff()
         # The pipeline has its jobs until the run's end.
         self._costs = JobCosts(context)
@@ -216,10 +229,15 @@ class _Follower:
         patience = Patience()
         seen: PipelineStatus | None = None
         while self._open:
+            if self._deleted:
+                for name, step in list(self._open.items()):
+                    del self._open[name]
+                    self._settle(step.name, StepResult("stopped", None, "the step was stopped"))
+                return
             try:
                 status = self._pipeline.status()
-            except CloudError:
-                if patience.failed():
+            except CloudError as error:
+                if patience.failed(error) or self._context.cancellation.is_overdue:
                     raise
             else:
                 patience.succeeded()
@@ -231,6 +249,7 @@ class _Follower:
                     if seen is None or status.state != seen.state or status.steps.get(name) != seen.steps.get(name):
                         self._observe(name, step, status)
                 seen = status
+                self.was_stopped = self._stopping or status.state == "stopped"
             self._settle_next()
 
     def _observe(self, name: str, step: StepPlan, pipeline: PipelineStatus) -> None:
@@ -309,7 +328,17 @@ class _Follower:
             self._stopping = True
             # Poll soon again, because the stop brings news.
             self._backoff.reset()
-            threading.Thread(target=best_effort, args=(self._pipeline.stop,), daemon=True).start()
+            stop_until_over(
+                self._context,
+                f"pipeline {self._pipeline.name}",
+                stop=self._pipeline.stop,
+                harder=self._delete,
+                is_over=lambda: not self._open,
+            )
+
+    def _delete(self) -> None:
+        self._pipeline.release()
+        self._deleted = True
 
     def _follow(self, name: str, step: StepPlan, job: str, status: PipelineStepStatus) -> _Followed:
         self._preparing(step, status.interruptions + 1, job)
@@ -320,7 +349,10 @@ class _Follower:
     def _report(self, name: str, followed: _Followed) -> None:
         """Follow a step's job, and report its result or its error."""
         try:
-            result: StepResult | StaleControllerError | None = self._copy(followed)
+            copied = self._copy(followed)
+            result: StepResult | StaleControllerError | None = copied and self._context.records.compared(
+                followed.step.name, copied
+            )
         except StaleControllerError as error:
             result = error
         except Exception as error:
@@ -354,8 +386,8 @@ class _Follower:
                     waited = time.monotonic() - followed.since
                     machine = self._machine(followed.step)
                     self._costs.begun(followed.step, followed.job, followed.handle, machine, waited)
-            except CloudError:
-                if patience.failed() and has_ended:
+            except CloudError as error:
+                if patience.failed(error) and has_ended:
                     break
             self._note_attempts(followed, output, known)
             if has_ended and (ended is not None or followed.status is None):
@@ -370,7 +402,8 @@ class _Follower:
                 followed.ended.wait(backoff.delay)
         handle, cost = followed.handle, None
         if handle is not None:
-            cost = self._costs.ended(followed.step, followed.job, handle, self._machine(followed.step))
+            machine = self._machine(followed.step)
+            cost = self._costs.ended(followed.step, followed.job, handle, machine, output.outcomes)
         if followed.status is None:
             # Its outputs are fetched with those of the next attempt.
             return None
@@ -384,7 +417,9 @@ class _Follower:
             if outcome.exit_code == 0 or outcome.stopped or number >= step.retry.count:
                 continue
             attempt = followed.interruptions + number + 1
-            message = result_of(step, outcome).message
+            message = result_of(
+                step, outcome, output=self._context.output_of(step.name, attempt, output.preface)
+            ).message
             delay = step.retry.pause(number + 1)
             self._context.journal.event(f"attempt {attempt} failed ({message}); trying again in {delay:g} s", step.name)
             self._preparing(step, attempt + 1, followed.job)
@@ -404,7 +439,9 @@ class _Follower:
             # A container's code can read its word, because that stays for a restart: the word alone proves no success.
             outcome = None
         if outcome is not None and (outcome.exit_code == 0 or status.state == "failed") and not outcome.stopped:
-            return result_of(step, outcome, cost)
+            attempt = followed.interruptions + len(output.outcomes)
+            result = result_of(step, outcome, cost, output=self._context.output_of(step.name, attempt, output.preface))
+            return replace(result, seconds=sum(each.seconds for each in output.outcomes))
         exit_code = outcome.exit_code if outcome else None
         if self._stopping:
             return StepResult("stopped", exit_code, "the step was stopped", cost)

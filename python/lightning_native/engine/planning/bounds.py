@@ -24,7 +24,8 @@ def check_bounds(plan: RunPlan) -> None:
         problem = problem_of_text(text)
         if problem is not None:
             raise PlanError(f"{where} {problem}")
-    for name, seconds in (("the run's timeout", plan.timeout), ("pending_timeout", plan.pending_timeout)):
+    limits = (plan.timeout, plan.boot_timeout, plan.pending_timeout)
+    for name, seconds in zip(("the run's timeout", "boot_timeout", "pending_timeout"), limits, strict=True):
         _check_seconds(name, seconds)
     most = (
         ("max_parallelism", plan.max_parallelism),

@@ -6,6 +6,7 @@ from collections import Counter
 
 from lightning_native.engine.plan import RunPlan, Schedule, Setup, StepPlan
 from lightning_native.engine.planning.bounds import check_bounds, check_credentials
+from lightning_native.engine.planning.job_checks import check_jobs
 from lightning_native.engine.planning.layout import check_environments
 from lightning_native.engine.planning.name_checks import check_line, check_names
 from lightning_native.engine.planning.output_checks import check_outputs
@@ -70,6 +71,7 @@ def check_plan(plan: RunPlan) -> None:
         check_schedule(plan.schedule)
         _check_limits_on_schedule(plan, plan.schedule)
     check_outputs(plan)
+    check_jobs(plan)
     plan.dag().order()
     check_environments(plan)
 

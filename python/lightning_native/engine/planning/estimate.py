@@ -215,7 +215,7 @@ class _DryRun:
                 self._on_demand.append(step.name)
             # The set-up of a studio costs; the wait for a machine does not.
             running_from = now + self._boot(machine) if self._plan.capabilities.shares_machines else begin
-            cost = self._cost(machine, end - running_from, interruptible=step.interruptible)
+            cost = self._cost(machine, (end - running_from) * step.num_machines, interruptible=step.interruptible)
         return StepEstimate(step.name, machine, now, begin, end, cost, step.name in self._known)
 
     def _begin(self, step: StepPlan, now: float) -> float:

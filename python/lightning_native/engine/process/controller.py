@@ -14,21 +14,26 @@ import time
 import traceback
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Literal
 
-from lightning_native.engine.cancellation import Cancellation
+from lightning_native.engine.cancellation import Cancellation, Cancelled
 from lightning_native.engine.execution.run_plan import Abandon, run_plan
+from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.records import RunState
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.engine.result import StepResult
+from lightning_native.engine.retry import retry
+from lightning_native.engine.step_records import StepRecords
 from lightning_native.errors import StaleControllerError
 from lightning_native.lightning.local import cloud_environ
 from lightning_native.lightning.session import cloud_name, connect
+from lightning_native.lightning.teamspace import LightningCloud
 
 _POLL_SECONDS = 0.05
 
 
-class RunObserver:
+class RunObserver(StepRecords):
     """The observer of a run's start, stop and end, and of its steps' ends; this one does nothing.
 
     An error of a subclass is logged, and changes nothing about the run.
@@ -40,6 +45,9 @@ class RunObserver:
 
     grace = 10.0
     forced_grace = 2.0
+
+    def on_drive(self) -> None:
+        """Receive that this process drives the run from now on."""
 
     def on_start(self, abandon: Abandon) -> None:
         """Receive the run's start, and the function that abandons a step's running attempt: `abandon(step, reason)`."""
@@ -94,13 +102,17 @@ def control(path: Path, local_cloud: Path | None, observer: RunObserver, drive: 
     threading.Thread(target=_watch_for_stop, args=(folder, cancellation, observer, signals), daemon=True).start()
     with folder.driven():
         try:
+            with contextlib.suppress(Exception):
+                observer.on_drive()
             return (drive or _drive)(folder, local_cloud, cancellation, observer)
         except StaleControllerError:
             # Another controller drives the run now, and only that one records its end.
             traceback.print_exc()
+        except Cancelled as stop:
+            _end(folder, "stopped", str(stop), observer)
         except Exception as error:
             traceback.print_exc()
-            _fail(folder, f"{type(error).__name__}: {error}", observer)
+            _end(folder, "failed", f"{type(error).__name__}: {error}", observer)
     return 1
 
 
@@ -125,25 +137,81 @@ def _drive(folder: RunFolder, local_cloud: Path | None, cancellation: Cancellati
     with cloud_environ(local_cloud), Journal() as journal:
         result = run_plan(
             folder,
-            cloud=connect(),
+            cloud=connect_patiently(cancellation),
             cloud_name=cloud_name(),
             journal=journal,
             cancellation=cancellation,
             step_ended=lambda name, step: _report_step(observer, name, step),
             on_start=observer.on_start,
+            records=_SafeRecords(observer),
         )
     _report_run(observer, result.state, result.message)
-    return 0 if result.state == "completed" else 1
+    return 0 if result.state == "completed" and not result.left else 1
 
 
-def _fail(folder: RunFolder, message: str, observer: RunObserver) -> None:
-    """Record the failure of a run that could not be driven at all."""
+def connect_patiently(cancellation: Cancellation) -> LightningCloud:
+    """Sign in, through an outage, with this process's variables.
+
+    Raises:
+        CloudError: the last failure.
+        Cancelled: the run was stopped meanwhile.
+    """
+
+    def pause(seconds: float) -> None:
+        if cancellation.wait(seconds):
+            raise Cancelled(cancellation.reason)
+
+    return retry(connect, pause=pause)
+
+
+class _SafeRecords(StepRecords):
+    """The records of an observer whose errors change nothing about the run."""
+
+    def __init__(self, observer: RunObserver) -> None:
+        self._observer = observer
+
+    def known_end(self, step: str) -> StepResult | None:
+        try:
+            return self._observer.known_end(step)
+        except Exception:
+            traceback.print_exc()
+            return None
+
+    def compared(self, step: str, result: StepResult) -> StepResult:
+        try:
+            return self._observer.compared(step, result)
+        except Exception:
+            traceback.print_exc()
+            return result
+
+
+def _end(folder: RunFolder, state: Literal["failed", "stopped"], message: str, observer: RunObserver) -> None:
+    """Record the end of a run that could not be driven, and of each of its steps that has not ended."""
     plan = folder.plan()
-    with Journal() as journal:
-        steps = [step.name for step in plan.steps]
-        journal.drive(plan.run_id, plan.name, "", os.getpid(), steps).end("failed", message)
+    steps = [step.name for step in plan.steps]
+    try:
+        open_steps = _end_in_journal(plan, steps, state, message)
+    except Exception:
+        # The journal itself may be the trouble; the observer skips the steps whose end it knows.
+        traceback.print_exc()
+        open_steps = steps
     folder.discard_secrets()
-    _report_run(observer, "failed", message)
+    for name in open_steps:
+        _report_step(observer, name, StepResult(state, None, message))
+    _report_run(observer, state, message)
+
+
+def _end_in_journal(plan: RunPlan, steps: list[str], state: Literal["failed", "stopped"], message: str) -> list[str]:
+    """Record the end of a run and of its steps that have not ended, and return these."""
+    with Journal() as journal:
+        run_journal = journal.drive(plan.run_id, plan.name, "", os.getpid(), [] if plan.schedule else steps)
+        open_steps = [
+            record.name for record in journal.steps(plan.run_id) if record.state in ("pending", "preparing", "running")
+        ]
+        for name in open_steps:
+            run_journal.step_ended(name, state, None, message)
+        run_journal.end(state, message)
+        return open_steps
 
 
 def _report_step(observer: RunObserver, name: str, result: StepResult) -> None:

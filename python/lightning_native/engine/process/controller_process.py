@@ -1,27 +1,35 @@
 """The controller process: its start, and the wait for its end while the steps' output is shown."""
 
+import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from lightning_native.engine.cancellation import STOPPED
+from lightning_native.engine.display.run_display import RunDisplay
 from lightning_native.engine.plan import RunPlan
+from lightning_native.engine.process.client_signals import ENDING, die_of, handle, restore
 from lightning_native.engine.process.credentialed import start
-from lightning_native.engine.process.follow_logs import LogFollower
+from lightning_native.engine.reasons import last_traceback
+from lightning_native.engine.record.controller_location import ControllerLocation
 from lightning_native.engine.record.journal import Journal
-from lightning_native.engine.record.run_folder import RunFolder
+from lightning_native.engine.record.left_over import left_over
+from lightning_native.engine.record.records import StepRecord
+from lightning_native.engine.record.run_folder import RunFolder, StepLog
+from lightning_native.engine.retry import best_effort
 from lightning_native.errors import RunFailedError, RunStoppedError
 from lightning_native.home import private
-from lightning_native.terminal import clean, show_output
+from lightning_native.terminal import ask, can_ask, clean
 
 _REFRESH_SECONDS = 0.1
+_NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP, the end of its terminal"}
+# Of the steps that failed; the logs have the others.
+_MOST_TRACEBACKS = 3
 
 
 class ControllerProcess:
@@ -32,10 +40,8 @@ class ControllerProcess:
         folder: RunFolder,
         plan: RunPlan,
         *,
-        local_cloud: Path | None,
         environ: Mapping[str, str],
         synchronous: bool,
-        controller: Sequence[str] = ("lightning_native.engine.process.controller",),
         on_stop: Callable[[], object] = lambda: None,
     ) -> None:
         """Start the controller.
@@ -43,22 +49,26 @@ class ControllerProcess:
         Args:
             folder: the run folder.
             plan: the plan in the folder.
-            local_cloud: the root of the local cloud to run on; None: on Lightning.
             environ: the credentials, which are variables of the controller and of no other process.
             synchronous: whether `wait` will be called.
-            controller: the controller's module, and arguments of its own.
             on_stop: called when the user stops the run, before the controller receives the request.
         """
         self._folder = folder
         self._plan = plan
         self._on_stop = on_stop
-        self._interrupted = False
+        self._interrupted: signal.Signals | None = None
+        self._leaving: int | None = None
         self._waiting = False
-        self._previous_handler: Any = None
+        self._earlier_handlers: dict[signal.Signals, Any] = {}
+        self._controller: subprocess.Popen[Any] | None = None
         # Set before the controller exists, so that a Ctrl-C from now on stops it, also one before `wait`.
-        if synchronous and threading.current_thread() is threading.main_thread():
-            self._previous_handler = signal.signal(signal.SIGINT, self._interrupt)
-        folder.remember_controller(controller, local_cloud)
+        if synchronous:
+            detaches = folder.origin().on_terminate == "detach"
+            self._earlier_handlers = {
+                **handle((signal.SIGINT,), self._interrupt),
+                **handle(ENDING, self._leave if detaches else self._interrupt),
+            }
+        controller, local_cloud = folder.controller()
         arguments = (*controller, str(folder.path), *(("--local-cloud", str(local_cloud)) if local_cloud else ()))
         path = folder.controller_log
         with open(path, "wb", opener=private) as log, _sigterm_blocked():
@@ -73,66 +83,130 @@ class ControllerProcess:
                 pass_fds=folder.submission_files(),
             )
         folder.end_submission()
+        if self._leaving is not None:
+            self._leave(self._leaving, None)
 
     @property
     def pid(self) -> int:
         """The controller's process id."""
-        return self._controller.pid
+        return self._process.pid
 
-    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
-        again, self._interrupted = self._interrupted, True
+    @property
+    def _process(self) -> "subprocess.Popen[Any]":
+        assert self._controller is not None  # noqa: S101  only `_leave` can come before it exists
+        return self._controller
+
+    def _interrupt(self, number: int, _frame: FrameType | None) -> None:
+        again = self._interrupted is not None
+        self._interrupted = self._interrupted or signal.Signals(number)
         # Before `wait`, the caller is still submitting. It waits in a moment, and `wait` handles the request.
         if self._waiting or again:
             raise KeyboardInterrupt
 
-    def wait(self) -> None:
-        """Show the steps' output until the run has ended.
+    def _leave(self, number: int, _frame: FrameType | None) -> None:
+        """Leave the run to its controller, and end this process by the signal."""
+        self._leaving = number
+        if self._controller is not None:
+            # Not sys.stderr, because the signal may have come in the middle of one of its writes.
+            os.write(2, f"{signal.Signals(number).name}: {self._goes_on()}".encode())
+            die_of(number)
+
+    def _goes_on(self) -> str:
+        run_id = self._plan.run_id[:12]
+        return (
+            f"the run goes on, driven by process {self._process.pid}; "
+            f"see it with: lightning-native runs show {run_id}; stop it with: lightning-native runs stop {run_id}\n"
+        )
+
+    def wait(self, *, quiet: bool = False) -> None:
+        """Show the steps' output and the run's progress, unless it is `quiet`, until the run has ended.
 
         Raises:
             RunFailedError: steps failed, or the controller died.
             RunStoppedError: the run was stopped, by Ctrl-C or on request.
         """
+        display = RunDisplay(self._folder, self._plan.run_id, [step.name for step in self._plan.steps], quiet=quiet)
         try:
-            self._wait()
+            self._wait(display)
         finally:
-            if self._previous_handler is not None:
-                signal.signal(signal.SIGINT, self._previous_handler)
+            display.close()
+            restore(self._earlier_handlers)
         self._raise_unless_completed()
 
-    def _wait(self) -> None:
-        follower = LogFollower(self._folder, [step.name for step in self._plan.steps], _show)
+    def _wait(self, display: RunDisplay) -> None:
         announced = False
-        while self._controller.poll() is None:
+        while self._process.poll() is None:
             try:
                 self._waiting = True
-                if self._interrupted and not announced:
+                if self._interrupted is not None and not announced:
                     announced = True
+                    best_effort(self._on_stop)
+                    self._process.send_signal(signal.SIGTERM)
+                    # After the request, because a terminal that is gone refuses every word.
                     sys.stderr.write("stopping the run and releasing its studios …\n")
-                    self._on_stop()
-                    self._controller.send_signal(signal.SIGTERM)
-                follower.advance()
+                display.advance()
                 time.sleep(_REFRESH_SECONDS)
             except KeyboardInterrupt:
-                self._interrupted = True
+                self._interrupted = self._interrupted or signal.SIGINT
                 if announced:
-                    self._controller.send_signal(signal.SIGTERM)
+                    self._process.send_signal(signal.SIGTERM)
+                elif self._interrupted == signal.SIGINT and not self._is_to_stop(display):
+                    self._interrupted = None
         self._waiting = False
-        follower.finish()
+        display.advance(last=True)
+
+    def _is_to_stop(self, display: RunDisplay) -> bool:
+        """Return whether a person who pressed Ctrl-C wants the run to stop; another one while it is asked does."""
+        if not can_ask():
+            return True
+        with display.paused():
+            try:
+                answer = ask("Ctrl-C: stop the run, detach and leave it to its controller, or go on? [s/d/G] ")
+            except KeyboardInterrupt:
+                sys.stderr.write("\n")
+                return True
+        if answer.startswith("d"):
+            display.close()
+            sys.stderr.write(self._goes_on())
+            sys.stderr.flush()
+            # Whoever waits for the run must not take it for ended.
+            os._exit(0)
+        return answer.startswith("s")
 
     def _raise_unless_completed(self) -> None:
         with Journal() as journal:
-            record = journal.run(self._plan.run_id)
+            record, steps = journal.run(self._plan.run_id), journal.steps(self._plan.run_id)
+            left = left_over(journal, self._plan.run_id)
+        if self._process.returncode == 0 and ControllerLocation.read(self._folder) is not None:
+            # The process was a launcher, and a controller in a studio drives the run now.
+            return
         if record is None or record.state == "running":
             tail = self._folder.controller_log.read_text(errors="replace")[-2000:]
             raise RunFailedError(
-                f"the process that drove run {self._plan.run_id} died; release what it held with: "
-                f"lightning-native gc\n{clean(tail)}"
+                f"the process that drove run {self._plan.run_id} died; {left or 'nothing of it is left'}; go on with: "
+                f"lightning-native runs resume {self._plan.run_id}\n{clean(tail)}"
             )
         if record.state == "failed":
-            raise RunFailedError(f"{clean(record.message)}; the logs are in {self._folder.logs}")
+            logs = f"the logs are in {self._folder.logs}"
+            reason = "; ".join(filter(None, [clean(record.message), left, logs]))
+            raise RunFailedError(f"{reason}{tracebacks_of(self._folder, steps)}")
         if record.state == "stopped":
-            by = "by Ctrl-C" if self._interrupted else _why(record.message)
-            raise RunStoppedError(f"run {self._plan.run_id} was stopped {by}; none of its studios is left")
+            by = _why(record.message) if self._interrupted is None else f"by {_NAMES[self._interrupted]}"
+            rest = left or "none of its studios is left"
+            raise RunStoppedError(f"run {self._plan.run_id} was stopped {by}; {rest}")
+        if left:
+            raise RunFailedError(f"every step of run {self._plan.run_id} succeeded, but {left}")
+
+
+def tracebacks_of(folder: RunFolder, steps: Sequence[StepRecord]) -> str:
+    """Return the tracebacks with which failed steps ended, as the last lines of a message; empty without any.
+
+    In the output of a run, the lines of other steps may follow them.
+    """
+    failed = [step for step in steps if step.state == "failed" and step.exit_code]
+    logs = {step.name: StepLog(folder.log(step.name, step.attempt)).end() for step in failed}
+    found = {name: traceback for name, log in logs.items() if (traceback := last_traceback(clean(log)))}
+    return "".join(f"\n\nstep {name}:\n{text}" for name, text in list(found.items())[:_MOST_TRACEBACKS])
 
 
 def _why(message: str) -> str:
@@ -147,7 +221,3 @@ def _sigterm_blocked() -> Iterator[None]:
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _show(step: str, line: str) -> None:
-    show_output(sys.stderr, f"[{clean(step)}] {line}\n")

@@ -1,8 +1,9 @@
 """The records of costs: one of each machine that was billed for a run, by the name of its studio or job."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import astuple, dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from lightning_native.engine.record.records import BilledKind
 
@@ -15,7 +16,14 @@ CREATE TABLE IF NOT EXISTS costs (
     machine TEXT NOT NULL, hourly REAL, began REAL NOT NULL, ended REAL, dollars REAL NOT NULL,
     PRIMARY KEY (run_id, kind, name)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS cost_parts (
+    run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, kind TEXT NOT NULL, name TEXT NOT NULL, part TEXT NOT NULL,
+    dollars REAL NOT NULL, PRIMARY KEY (run_id, kind, name, part)
+) WITHOUT ROWID;
 """
+# What a machine is paid for: until it runs, and for saving a job's files; for set-up; for commands; for nothing.
+CostPart = Literal["boot", "preparation", "steps", "idle"]
+COST_PARTS: tuple[CostPart, ...] = get_args(CostPart)
 
 
 @dataclass(frozen=True)
@@ -58,6 +66,7 @@ class CostRecord:
 _COLUMNS = ", ".join(field.name for field in fields(CostRecord))
 _COLUMNS_OF_COSTS = ", ".join(f"costs.{field.name} AS {field.name}" for field in fields(CostRecord))
 WRITE = f"INSERT OR REPLACE INTO costs ({_COLUMNS}) VALUES ({', '.join('?' for _ in fields(CostRecord))})"  # noqa: S608
+WRITE_PART = "INSERT OR REPLACE INTO cost_parts VALUES (?, ?, ?, ?, ?)"
 # The cost of a step is that of all its jobs.
 CORRECT = (
     "UPDATE steps SET cost = (SELECT sum(dollars) FROM costs WHERE costs.run_id = steps.run_id "
@@ -75,6 +84,37 @@ def costs_of(journal: "Journal", run_id: str) -> list[CostRecord]:
     """Return the costs of a run, oldest first."""
     sql = f"SELECT {_COLUMNS} FROM costs WHERE run_id = ? ORDER BY began"  # noqa: S608
     return [CostRecord(**row) for row in journal.query(sql, (run_id,))]
+
+
+def cost_parts_of(journal: "Journal", run_id: str) -> dict[tuple[str, str], dict[CostPart, float]]:
+    """Return the parts of each machine's cost, by the kind and the name of its studio or job."""
+    found: dict[tuple[str, str], dict[CostPart, float]] = {}
+    for row in journal.query("SELECT kind, name, part, dollars FROM cost_parts WHERE run_id = ?", (run_id,)):
+        found.setdefault((row["kind"], row["name"]), {})[row["part"]] = row["dollars"]
+    return found
+
+
+@dataclass(frozen=True)
+class CostSummary:
+    """The cost of a run in dollars: of all its machines, from their requests to their releases, and its parts."""
+
+    dollars: float
+    parts: Mapping[CostPart, float]
+
+    @classmethod
+    def of(cls, journal: "Journal", run_id: str) -> "CostSummary | None":
+        """Return the cost of a run so far; None if no machine was billed for it."""
+        records = costs_of(journal, run_id)
+        if not records:
+            return None
+        parts = cost_parts_of(journal, run_id)
+        summed = {part: sum(each.get(part, 0.0) for each in parts.values()) for part in COST_PARTS}
+        return cls(sum(record.estimate() for record in records), {part: cost for part, cost in summed.items() if cost})
+
+    def __str__(self) -> str:
+        """Return the cost as a line for people."""
+        parts = ", ".join(f"{part} ${dollars:.4f}" for part, dollars in self.parts.items())
+        return f"${self.dollars:.4f}" + (f" ({parts})" if parts else "")
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,14 @@ import stat
 import statistics
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from lightning_native.engine.record.costs import SCHEMA as COSTS_SCHEMA
+from lightning_native.engine.record.journal_errors import check_version, explained
+from lightning_native.engine.record.journal_schema import migrate
 from lightning_native.engine.record.records import (
     Environment,
     Event,
@@ -26,48 +27,9 @@ from lightning_native.engine.record.records import (
     StepRecord,
 )
 from lightning_native.engine.record.run_journal import RunJournal, Write, stale
+from lightning_native.errors import JournalError, StaleControllerError
 from lightning_native.home import home, private
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS runs (
-    run_id TEXT PRIMARY KEY, name TEXT NOT NULL, cloud TEXT NOT NULL, state TEXT NOT NULL,
-    started REAL NOT NULL, ended REAL, controller INTEGER, message TEXT NOT NULL DEFAULT '',
-    token INTEGER NOT NULL DEFAULT 0
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS runs_by_start ON runs (started);
-CREATE INDEX IF NOT EXISTS runs_by_name ON runs (name, started);
-CREATE TABLE IF NOT EXISTS steps (
-    run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, position INTEGER NOT NULL, name TEXT NOT NULL,
-    state TEXT NOT NULL, attempt INTEGER NOT NULL DEFAULT 1, place TEXT, machine TEXT, started REAL, ended REAL,
-    exit_code INTEGER, cost REAL, message TEXT NOT NULL DEFAULT '', PRIMARY KEY (run_id, name)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS leases (
-    run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, kind TEXT NOT NULL, name TEXT NOT NULL,
-    on_release TEXT NOT NULL, created REAL NOT NULL, released REAL, PRIMARY KEY (run_id, kind, name)
-) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS open_leases ON leases (created) WHERE released IS NULL;
-CREATE TABLE IF NOT EXISTS uses (
-    run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, studio TEXT NOT NULL, PRIMARY KEY (run_id, studio)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS events (
-    event_id INTEGER PRIMARY KEY, run_id TEXT NOT NULL REFERENCES runs ON DELETE CASCADE, at REAL NOT NULL,
-    step TEXT, text TEXT NOT NULL
-);
-CREATE INDEX IF NOT EXISTS events_by_run ON events (run_id);
-CREATE TABLE IF NOT EXISTS environments (
-    cloud TEXT NOT NULL, fingerprint TEXT NOT NULL, studio TEXT NOT NULL, ready INTEGER NOT NULL,
-    created REAL NOT NULL, used REAL NOT NULL, PRIMARY KEY (cloud, fingerprint)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS interpreters (
-    cloud TEXT NOT NULL, studio TEXT NOT NULL, executable TEXT NOT NULL, version TEXT NOT NULL,
-    PRIMARY KEY (cloud, studio)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS uploaded_files (
-    cloud TEXT NOT NULL, studio TEXT NOT NULL, path TEXT NOT NULL, sha256 TEXT NOT NULL, used REAL NOT NULL,
-    PRIMARY KEY (cloud, studio, path)
-) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-"""
 # The longest that a record of a step is queued, so that several are written in one transaction.
 _SOON_SECONDS = 0.05
 # The longest wait for a lock that another process has on the file.
@@ -75,7 +37,10 @@ _PATIENCE_SECONDS = 30.0
 
 
 class Journal:
-    """The journal in `LIGHTNING_NATIVE_HOME`; safe to use from many threads and processes at once."""
+    """The journal in `LIGHTNING_NATIVE_HOME`; safe to use from many threads and processes at once.
+
+    Any use of it raises JournalError if the file is damaged, locked for long, or of a newer version.
+    """
 
     def __init__(self, path: Path | None = None) -> None:
         self.path = path or home() / "journal.db"
@@ -85,13 +50,16 @@ class Journal:
         self._buffer: list[Write] = []
         self._flushing: threading.Timer | None = None
         self._replaced: set[tuple[str, int]] = set()
-        _make_private(self.path)
-        self._connection = sqlite3.connect(
-            self.path, timeout=_PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        self._write_ahead()
-        self._connection.execute("PRAGMA synchronous = NORMAL")
-        self._connection.executescript(_SCHEMA + COSTS_SCHEMA)
+        self._is_closed = False
+        with explained(self.path):
+            _make_private(self.path)
+            self._connection = sqlite3.connect(
+                self.path, timeout=_PATIENCE_SECONDS, isolation_level=None, check_same_thread=False
+            )
+            check_version(self._connection, self.path)
+            self._write_ahead()
+            self._connection.execute("PRAGMA synchronous = NORMAL")
+            migrate(self._connection)
 
     def _write_ahead(self) -> None:
         deadline = time.monotonic() + _PATIENCE_SECONDS
@@ -107,7 +75,9 @@ class Journal:
                 return
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, after the queued writes; threads that outlive it write nothing any more."""
+        with self._buffer_lock:
+            self._is_closed = True
         self.flush()
         with self._lock:
             self._connection.close()
@@ -118,19 +88,22 @@ class Journal:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def begin(self, run_id: str, name: str) -> bool:
+    def begin(self, run_id: str, name: str, steps: Sequence[str] = ()) -> bool:
         """Record that a run is about to begin; return whether it was not recorded before."""
         with self.transaction() as connection:
             inserted = connection.execute(
                 "INSERT OR IGNORE INTO runs (run_id, name, cloud, state, started) VALUES (?, ?, '', 'running', ?)",
                 (run_id, name, time.time()),
             )
+            _insert_steps(connection, run_id, steps)
             return inserted.rowcount > 0
 
     def forget(self, run_id: str) -> None:
         """Remove the record of a run that never got a controller."""
         with self.transaction() as connection:
-            connection.execute("DELETE FROM runs WHERE run_id = ? AND controller IS NULL", (run_id,))
+            deleted = connection.execute("DELETE FROM runs WHERE run_id = ? AND controller IS NULL", (run_id,))
+            if deleted.rowcount:
+                connection.execute("DELETE FROM steps WHERE run_id = ?", (run_id,))
 
     def drive(self, run_id: str, name: str, cloud: str, controller: int, steps: list[str]) -> RunJournal:
         """Record a run and its steps unless they are recorded, and return the only journal that may write about it."""
@@ -147,10 +120,7 @@ class Journal:
                 "UPDATE runs SET token = token + 1, controller = ? WHERE run_id = ?", (controller, run_id)
             )
             (token,) = connection.execute("SELECT token FROM runs WHERE run_id = ?", (run_id,)).fetchone()
-            connection.executemany(
-                "INSERT OR IGNORE INTO steps (run_id, position, name, state) VALUES (?, ?, ?, 'pending')",
-                [(run_id, position, step) for position, step in enumerate(steps)],
-            )
+            _insert_steps(connection, run_id, steps)
         return RunJournal(self, run_id, token)
 
     def run(self, run_id: str) -> RunRecord | None:
@@ -163,10 +133,20 @@ class Journal:
         sql = f"SELECT {_columns(RunRecord)} FROM runs ORDER BY started DESC LIMIT ?"
         return [RunRecord(**row) for row in self.query(sql, (limit,))]
 
+    def running(self) -> list[RunRecord]:
+        """Return the runs whose end is not recorded, oldest first."""
+        sql = f"SELECT {_columns(RunRecord)} FROM runs WHERE state = 'running' ORDER BY started"
+        return [RunRecord(**row) for row in self.query(sql)]
+
     def runs_like(self, prefix: str) -> list[RunRecord]:
         """Return the runs whose id begins with a text."""
         sql = f"SELECT {_columns(RunRecord)} FROM runs WHERE substr(run_id, 1, ?) = ? ORDER BY started DESC"
         return [RunRecord(**row) for row in self.query(sql, (len(prefix), prefix))]
+
+    def runs_called(self, name: str) -> list[RunRecord]:
+        """Return the newest run of a name, if there is one."""
+        sql = f"SELECT {_columns(RunRecord)} FROM runs WHERE name = ? ORDER BY started DESC LIMIT 1"
+        return [RunRecord(**row) for row in self.query(sql, (name,))]
 
     def steps(self, run_id: str) -> list[StepRecord]:
         """Return a run's steps in the order of its plan."""
@@ -286,14 +266,16 @@ class Journal:
         """Queue a write for the next transaction, which begins within 50 ms; a query here sees the write at once.
 
         Raises:
-            StaleControllerError: an earlier write of this controller was refused.
+            StaleControllerError: an earlier write of this controller was refused, or it has closed the journal.
         """
         with self._buffer_lock:
+            if self._is_closed:
+                raise StaleControllerError(f"the controller of run {write.run_id} has ended, and closed its journal")
             if self.is_replaced(write.run_id, write.token):
                 raise stale(write.run_id)
             self._buffer.append(write)
             if self._flushing is None:
-                self._flushing = threading.Timer(_SOON_SECONDS, self.flush)
+                self._flushing = threading.Timer(_SOON_SECONDS, self._flush_unless_closed)
                 self._flushing.daemon = True
                 self._flushing.start()
 
@@ -304,6 +286,14 @@ class Journal:
                 # A transaction begins with the queued writes.
                 pass
 
+    def _flush_unless_closed(self) -> None:
+        try:
+            self.flush()
+        except JournalError:
+            # `close` has written them meanwhile.
+            if not self._is_closed:
+                raise
+
     def is_replaced(self, run_id: str, token: int) -> bool:
         """Return whether a write of this controller was refused because another one drives the run."""
         return (run_id, token) in self._replaced
@@ -311,7 +301,7 @@ class Journal:
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
         """Write all or nothing, after the queued writes."""
-        with self._lock:
+        with explained(self.path), self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 with self._buffer_lock:
@@ -321,10 +311,12 @@ class Journal:
                     flushing.cancel()
                 self._write_all(buffered)
                 yield self._connection
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                # SQLite itself has ended the transaction after some errors, such as a full disk.
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
             with self._buffer_lock:
                 del self._buffer[: len(buffered)]
 
@@ -347,10 +339,17 @@ class Journal:
     def query(self, sql: str, parameters: tuple[object, ...] = ()) -> list[dict[str, Any]]:
         """Read rows as mappings."""
         self.flush()
-        with self._lock:
+        with explained(self.path), self._lock:
             cursor = self._connection.execute(sql, parameters)
             names = [column[0] for column in cursor.description]
             return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _insert_steps(connection: sqlite3.Connection, run_id: str, steps: Sequence[str]) -> None:
+    connection.executemany(
+        "INSERT OR IGNORE INTO steps (run_id, position, name, state) VALUES (?, ?, ?, 'pending')",
+        [(run_id, position, step) for position, step in enumerate(steps)],
+    )
 
 
 def _make_private(path: Path) -> None:

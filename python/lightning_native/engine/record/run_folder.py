@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -23,6 +23,7 @@ from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.planning.bounds import check_credentials, check_variables
 from lightning_native.engine.planning.name_checks import check_folder_name, check_names
 from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.origin import Origin
 from lightning_native.engine.record.output_folder import OutputFolder
 from lightning_native.engine.resource_names import log_name
 from lightning_native.errors import PlanError
@@ -31,16 +32,14 @@ from lightning_native.home import home, private, private_folder, write_private
 # Below the folder of a controller's run: the folder of the run that the controller drives on Lightning.
 _INNER = "inner"
 _CODE_ARCHIVE, _PACKAGE_ARCHIVE = f"code{ARCHIVE_SUFFIX}", f"package{ARCHIVE_SUFFIX}"
-# The parts of a run that its controller needs on Lightning, besides the packed code.
-_INNER_FILES = ("plan.json", "code.json", "environments.json")
+# The parts of an inner run that differ from those of the controller's own run.
+_INNER_FILES = ("plan.json", "environments.json")
 # Files that ask the controller to stop the run.
 STOP_FILES = {"forced": "stop", "graceful": "stop-gracefully"}
 _OWN_WHEEL = "own-wheel.json"
-# Modules of controllers, as folders of earlier versions name them.
-_MOVED = {
-    "lightning_native.engine.controller": "lightning_native.engine.process.controller",
-    "lightning_native.zenml.launch": "lightning_native.zenml.remote_controller.launch",
-}
+_CODE = "code.json"
+# The bytes at the end of a log that a reason is sought in.
+_LOG_END = 32 * 1024
 # The files that no step needs after the run's end: secrets, and large files. Also those of an inner run, which are in a
 # folder below, and those that a killed process left incomplete.
 _DISCARDED = (
@@ -51,6 +50,9 @@ _DISCARDED = (
     "*.whl",
     "results.key*",
 )
+
+# The plan and the variables of an inner run.
+InnerRun = tuple[RunPlan, Mapping[str, Mapping[str, str]]]
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,14 @@ class StepLog:
     def size(self) -> int:
         """Return the number of bytes so far."""
         return self._path.stat().st_size if self._path.exists() else 0
+
+    def end(self) -> str:
+        """Return the last of the output."""
+        if not self._path.exists():
+            return ""
+        with self._path.open("rb") as log:
+            log.seek(max(0, self.size() - _LOG_END))
+            return log.read().decode(errors="replace")
 
     def append(self, data: bytes) -> None:
         """Append new output."""
@@ -112,7 +122,8 @@ class RunFolder:
         root: Path,
         variables: Mapping[str, Mapping[str, str]],
         *,
-        own_extra: str | None = None,
+        origin: Origin = ...,
+        inner: InnerRun | None = None,
     ) -> ArchiveReport: ...
 
     @overload
@@ -122,7 +133,8 @@ class RunFolder:
         root: Path | None,
         variables: Mapping[str, Mapping[str, str]],
         *,
-        own_extra: str | None = None,
+        origin: Origin = ...,
+        inner: InnerRun | None = None,
     ) -> ArchiveReport | None: ...
 
     def write(
@@ -131,12 +143,21 @@ class RunFolder:
         root: Path | None,
         variables: Mapping[str, Mapping[str, str]],
         *,
-        own_extra: str | None = None,
+        origin: Origin = Origin(),  # noqa: B008  it is immutable
+        inner: InnerRun | None = None,
     ) -> ArchiveReport | None:
-        """Create the folder: pack `root`, and write the plan and, in a 0600 file, the steps' variables.
+        """Create the folder: write the plan and, in a 0600 file, the steps' variables, and pack `root`.
 
-        Without a root nothing is packed, as for steps in images. With `own_extra` the folder also gets a wheel of this
-        package, which the steps' studios install with that extra.
+        Without a root nothing is packed, as for steps in images. `complete` goes on after a process that was killed
+        meanwhile, so everything that is small is written before anything is packed.
+
+        Args:
+            plan: the plan.
+            root: the folder of the code.
+            variables: those of each step.
+            origin: the way in which the run is started. With its `own_extra` the folder also gets a wheel of this
+                package, which the steps' studios install with that extra.
+            inner: the run that the controller drives on Lightning; it has the same code.
 
         Raises:
             PlanError: a name or a variable is not allowed, the plan holds credentials, or there is no wheel.
@@ -149,39 +170,60 @@ class RunFolder:
         check_variables(variables)
         with Journal() as journal:
             # First of all, because the files of a killed process are found by this record.
-            is_new = journal.begin(plan.run_id, plan.name)
+            steps = [] if plan.schedule else [step.name for step in plan.steps]
+            is_new = journal.begin(plan.run_id, plan.name, steps)
             try:
                 private_folder(self.path.parent)
                 self.path.mkdir(mode=0o700)
-                return self._fill(plan, root, variables, own_extra)
+                return self._fill(plan, variables, origin.changed(root=str(root) if root else None), inner)
             except BaseException:
                 if is_new:
                     journal.forget(plan.run_id)
                 raise
 
     def _fill(
-        self,
-        plan: RunPlan,
-        root: Path | None,
-        variables: Mapping[str, Mapping[str, str]],
-        own_extra: str | None,
+        self, plan: RunPlan, variables: Mapping[str, Mapping[str, str]], origin: Origin, inner: InnerRun | None
     ) -> ArchiveReport | None:
         try:
             self._begin_submission()
-            if own_extra is not None:
-                self._add_own_wheel(own_extra)
-            report = create_archive(root, self._archive) if root is not None else None
-            if report is not None:
-                self._archive.chmod(0o600)
-                self._describe_code(report)
             private_folder(self.logs)
             write_private(self._plan, plan.to_json())
+            origin.write(self.path)
+            if inner is not None:
+                self._write_inner(*inner)
+            # Last of what is small, because without it the run counts as not submitted.
             write_private(self._variables, _variables_json(variables))
+            return self._pack(origin)
         except BaseException:
             self.end_submission()
             shutil.rmtree(self.path, ignore_errors=True)
             raise
+
+    def _pack(self, origin: Origin) -> ArchiveReport | None:
+        if origin.own_extra is not None and not (self.path / _OWN_WHEEL).exists():
+            self._add_own_wheel(origin.own_extra)
+        if origin.root is None or (self.path / _CODE).exists():
+            return None
+        report = create_archive(Path(origin.root), self._archive)
+        self._archive.chmod(0o600)
+        self._describe_code(report)
         return report
+
+    def complete(self) -> ArchiveReport | None:
+        """Pack the code of a run whose submission was killed before; return what was packed now.
+
+        Raises:
+            PlanError: the submission was killed before the run could go on, or the run has ended.
+            ArchiveError: the code cannot be packed.
+        """
+        if not (self.has_plan() and self.has_variables()):
+            raise PlanError(f"run {self.path.name} was killed before it was submitted; start it again")
+        self.plan()
+        try:
+            self.variables()
+        except ValueError as error:
+            raise PlanError(f"run {self.path.name} was killed before it was submitted; start it again") from error
+        return self._pack(self.origin())
 
     def _begin_submission(self) -> None:
         """Hold a lock until the run has a controller, which inherits it; an unlocked run counts as dead."""
@@ -214,47 +256,51 @@ class RunFolder:
 
     def _describe_code(self, report: ArchiveReport) -> None:
         code = Packed.of(self._archive, report.digest)
-        write_private(self.path / "code.json", json.dumps({"digest": code.digest, "sha256": code.sha256}))
+        # Its presence is the sign that the archive is whole.
+        written = self.path / f".{_CODE}"
+        write_private(written, json.dumps({"digest": code.digest, "sha256": code.sha256}))
+        written.replace(self.path / _CODE)
 
     def outputs(self, step: str, attempt: int) -> Path:
         """Return the folder of the outputs of an attempt at a step; it exists once they have come back."""
         return OutputFolder(self.path, step).attempt(attempt)
 
-    def write_inner(self, plan: RunPlan, variables: Mapping[str, Mapping[str, str]]) -> None:
-        """Write the run that a controller drives on Lightning into the folder of the controller's own run.
-
-        Both runs have the same code.
-        """
+    def _write_inner(self, plan: RunPlan, variables: Mapping[str, Mapping[str, str]]) -> None:
         inner = self.path / _INNER
         inner.mkdir(mode=0o700)
-        contents = (plan.to_json(), (self.path / "code.json").read_text(), _variables_json(variables))
-        for name, content in zip(_INNER_FILES, contents, strict=True):
+        for name, content in zip(_INNER_FILES, (plan.to_json(), _variables_json(variables)), strict=True):
             write_private(inner / name, content)
 
     def has_inner(self) -> bool:
         """Return whether the folder holds an inner run, which a controller drives on Lightning."""
         return (self.path / _INNER).exists()
 
+    def inner_steps(self) -> tuple[str, ...]:
+        """Return the names of the inner run's steps; none without one, or after its upload."""
+        inner = RunFolder(self.path / _INNER)
+        return tuple(step.name for step in inner.plan().steps) if inner.has_plan() else ()
+
     def upload_inner(self, upload: Callable[[Path, str], object], home: str) -> None:
-        """Upload the inner run to the folder that `RunFolder.of` returns on its machine, and remove its files here.
+        """Upload the inner run to the folder that `RunFolder.of` returns on its machine.
+
+        Its files here stay until the controller is up, because another process may have to upload them again.
 
         Args:
             upload: uploads a file to a path below the user's home.
             home: LIGHTNING_NATIVE_HOME of that machine, relative to the user's home.
         """
         remote = f"{home}/runs/{self.path.name}"
-        upload(self._archive, f"{remote}/{self._archive.name}")
-        for name in _INNER_FILES:
-            upload(self.path / _INNER / name, f"{remote}/{name}")
-            (self.path / _INNER / name).unlink()
+        for path in (self._archive, self.path / _CODE, *(self.path / _INNER / name for name in _INNER_FILES)):
+            upload(path, f"{remote}/{path.name}")
 
     def discard_inner(self) -> None:
         """Remove the inner run, whose variables hold secrets."""
         shutil.rmtree(self.path / _INNER, ignore_errors=True)
 
     def adopt_uploaded(self) -> None:
-        """Turn the uploaded folder of a run into one such as `write` creates."""
-        self._variables.chmod(0o600)
+        """Turn the uploaded folder of a run into one such as `write` creates; one that it already is stays so."""
+        if not self.logs.exists():
+            self._variables.chmod(0o600)
         private_folder(self.logs)
 
     @property
@@ -275,22 +321,21 @@ class RunFolder:
         return self.path / "plan.json"
 
     @property
-    def _controller(self) -> Path:
-        return self.path / "controller.json"
-
-    @property
     def controller_started(self) -> float:
-        """The time of the newest controller's start, in seconds since the epoch."""
-        return self._controller.stat().st_mtime
+        """The time of the newest controller's start or last output, in seconds since the epoch; 0 if none began."""
+        return self.controller_log.stat().st_mtime if self.controller_log.exists() else 0.0
 
     def has_plan(self) -> bool:
         """Return whether the plan is there; a folder that is being written has none yet."""
         return self._plan.exists()
 
-    def remember_controller(self, controller: Sequence[str], local_cloud: Path | None) -> None:
-        """Record the command of the run's controller, so that it can be started again."""
-        described = {"controller": list(controller), "local_cloud": str(local_cloud) if local_cloud else None}
-        write_private(self._controller, json.dumps(described))
+    def origin(self) -> Origin:
+        """Return the way in which the run was started.
+
+        Raises:
+            PlanError: the run folder is missing, or incomplete.
+        """
+        return Origin.read(self.path)
 
     def controller(self) -> tuple[list[str], Path | None]:
         """Return the controller's module and arguments, and the root of its local cloud; None: on Lightning.
@@ -298,15 +343,10 @@ class RunFolder:
         Raises:
             PlanError: the run folder is missing, or its secrets are, because the run has ended.
         """
-        try:
-            described = json.loads(self._controller.read_text())
-        except (OSError, ValueError) as error:
-            raise PlanError(f"{self.path} does not say how its run is driven: {error}") from error
-        if not self._variables.exists():
+        origin = self.origin()
+        if not self.has_variables():
             raise PlanError(f"run {self.path.name} has ended; start it again")
-        root = described["local_cloud"]
-        module, *arguments = described["controller"]
-        return [_MOVED.get(module, module), *arguments], Path(root) if root else None
+        return list(origin.controller), Path(origin.local_cloud) if origin.local_cloud else None
 
     def plan(self) -> RunPlan:
         """Read the plan.
@@ -326,7 +366,7 @@ class RunFolder:
     @cached_property
     def _code(self) -> Packed:
         try:
-            described = json.loads((self.path / "code.json").read_text())
+            described = json.loads((self.path / _CODE).read_text())
         except (OSError, ValueError) as error:
             raise PlanError(f"{self.path} has no packed code: {error}") from error
         return Packed(self._archive, described["digest"], described["sha256"])
@@ -375,6 +415,10 @@ class RunFolder:
         """Delete the steps' variables, the run's key, and the packed files, because no step needs them any more."""
         for path in self._secrets():
             path.unlink(missing_ok=True)
+
+    def has_variables(self) -> bool:
+        """Return whether the steps' variables are there, without which no controller can drive the run."""
+        return self._variables.exists()
 
     def has_secrets(self) -> bool:
         """Return whether the folder has files that `discard_secrets` deletes."""

@@ -1,11 +1,11 @@
 """The part of the journal that one controller writes: its own run, until another controller takes the run over."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from lightning_native.engine.record.costs import ADD, CORRECT, WRITE, CostRecord, values
+from lightning_native.engine.record.costs import ADD, CORRECT, WRITE, WRITE_PART, CostPart, CostRecord, values
 from lightning_native.engine.record.records import LeaseKind, RunState, StepState
 from lightning_native.errors import StaleControllerError
 
@@ -116,9 +116,11 @@ class RunJournal:
             (state, started, started, now, exit_code, message, cost, self.run_id, step),
         )
 
-    def cost(self, record: CostRecord) -> None:
-        """Record the cost of a machine as it is now."""
+    def cost(self, record: CostRecord, parts: Mapping[CostPart, float] | None = None) -> None:
+        """Record the cost of a machine as it is now, and its parts."""
         self._write_soon(WRITE, values(record))
+        for part, dollars in (parts or {}).items():
+            self._write_soon(WRITE_PART, (self.run_id, record.kind, record.name, part, dollars))
 
     def cost_corrected(self, step: str) -> None:
         """Set a step's cost to that of all its jobs, because costs settle minutes after the end."""

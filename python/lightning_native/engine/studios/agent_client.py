@@ -28,23 +28,32 @@ from lightning_native.engine.packed import Packed
 from lightning_native.engine.retry import THROUGH_AN_OUTAGE, RetryPolicy, retry
 from lightning_native.engine.studios.batching import Batcher
 from lightning_native.engine.studios.interpreter import Interpreter
-from lightning_native.errors import CloudError
+from lightning_native.errors import CloudError, RefusedError
 from lightning_native.lightning.cloud import StudioHandle
 
 T = TypeVar("T")
 AGENT_SOURCE = Path(agent.__file__)
 POLL_SECONDS = 5.0
+# The agent's words about an upload.
+_DAMAGED = "did not arrive intact"
 # The platform's words when a studio runs whose Python, pip and uv do not work yet, with whichever exit code.
 _NOT_READY = "still setting things up"
 # The longest wait for a studio that runs to become ready: minutes as a rule, more than 20 were seen.
 READY_SECONDS = 1800.0
 _READY_PAUSE = RetryPolicy(shortest=0.5, longest=10.0)
+# The longest wait in a studio for an upload, which shows up there with a delay; then it is sent again, so often in all.
+_ARRIVAL_SECONDS = 60
+_UPLOADS = 2
 # A command that ends within this time needs only one call.
 _SHORT_SECONDS = 0.2
 
 
 class NotReady(Exception):  # noqa: N818  not an error: the studio becomes ready by itself
     """The studio runs, and is still being set up."""
+
+
+class DamagedUpload(Exception):  # noqa: N818  not an error: the upload is repeated
+    """A file that the agent needs has not arrived intact."""
 
 
 class LostCommandError(CloudError):
@@ -62,11 +71,14 @@ class Agent:
         studio: StudioHandle,
         pause: Callable[[float], object] = time.sleep,
         note: Callable[[str], object] = lambda _: None,
+        is_overdue: Callable[[], bool] = lambda: False,
     ) -> None:
         """Create the client of a studio.
 
-        `pause` waits for some seconds between two tries, `note` records that the studio is not ready yet.
+        `pause` waits for some seconds between two tries, `note` records that the studio is not ready yet, `is_overdue`
+        ends all repetitions.
         """
+        self._is_overdue = is_overdue
         self._studio = studio
         self._pause = pause
         self._note = note
@@ -78,15 +90,17 @@ class Agent:
 
     def install(self) -> None:
         """Upload `agent.py` and wait until it has arrived in the studio."""
-        self.upload(AGENT_SOURCE, AGENT_FILE)
-        size = AGENT_SOURCE.stat().st_size
+        sha256 = hashlib.sha256(AGENT_SOURCE.read_bytes()).hexdigest()
         script = (
-            f'i=0; while [ "$(wc -c 2>/dev/null <{AGENT_FILE})" != {size} ]; '
-            "do i=$((i+1)); [ $i -lt 600 ] || exit 1; sleep 0.1; done"
+            f"i=0; until echo {sha256}'  '{AGENT_FILE} | sha256sum -c >/dev/null 2>&1; "
+            f"do i=$((i+1)); [ $i -lt {_ARRIVAL_SECONDS * 10} ] || exit 1; sleep 0.1; done"
         )
-        output, code = self._retry(lambda: self._studio.run(["sh", "-c", script]))
-        if code != 0:
-            raise CloudError(f"agent.py did not arrive in studio {self._studio.name!r}: {output or code}")
+        for _ in range(_UPLOADS):
+            self.upload(AGENT_SOURCE, AGENT_FILE)
+            output, code = self._retry(lambda: self._studio.run(["sh", "-c", script]))
+            if code == 0:
+                return
+        raise CloudError(f"agent.py did not arrive intact in studio {self._studio.name!r}: {output or code}")
 
     def upload(self, path: Path, remote: str) -> None:
         """Upload a file to a path relative to the studio's home."""
@@ -125,13 +139,25 @@ class Agent:
         answer = read_answer(output, code)
         if answer is None and _NOT_READY in output:
             raise NotReady
+        if answer is None and _DAMAGED in output:
+            raise DamagedUpload(output[-500:])
         if answer is None:
             problem = f"exit code {code}: {output[-500:]}"
             raise CloudError(f"agent.py {arguments[0]} failed in studio {self._studio.name!r}: {problem}")
         return answer
 
     def _retry(self, action: Callable[[], T]) -> T:
-        return retry(action, THROUGH_AN_OUTAGE, pause=self._pause, goes_on=self._studio_runs)
+        def goes_on() -> bool:
+            return not self._is_overdue() and self._studio_runs()
+
+        try:
+            return retry(action, THROUGH_AN_OUTAGE, pause=self._pause, goes_on=goes_on)
+        except RefusedError:
+            raise
+        except CloudError as error:
+            if self._studio_runs():
+                raise
+            raise LostCommandError(f"studio {self._studio.name!r} does not run any more: {error}") from error
 
     def _studio_runs(self) -> bool:
         try:
@@ -155,11 +181,25 @@ class Agent:
     def _start_all(self, operations: Sequence[tuple[str, OperationSpec, int]]) -> list[dict[str, Any]]:
         file = f"{operations[0][0]}.start"
         specifications = {operation: specification.to_json() for operation, specification, _ in operations}
-        sha256 = upload_specification(self.upload, file, specifications)
         offsets = {operation: offset for operation, _, offset in operations}
-        request = {"start": {"file": file, "sha256": sha256, "operations": offsets}}
-        answers = self.call("exchange", json.dumps(request), "--wait", str(_SHORT_SECONDS))["answers"]
-        return [answers[operation] for operation in offsets]
+        request = {"sha256": specification_sha256(specifications), "file": file, "operations": offsets}
+        arguments = ("exchange", json.dumps({"start": request}), "--wait", str(_SHORT_SECONDS))
+        answer = self._uploading(lambda: upload_specification(self.upload, file, specifications), *arguments)
+        return [answer["answers"][operation] for operation in offsets]
+
+    def _uploading(self, upload: Callable[[], object], *arguments: str) -> dict[str, Any]:
+        """Upload what a call of `agent.py` needs, make the call, and return its answer; twice after damage.
+
+        Raises:
+            CloudError: the upload did not arrive intact, or the call failed.
+        """
+        for _ in range(_UPLOADS):
+            upload()
+            try:
+                return self.call(*arguments)
+            except DamagedUpload as damage:
+                problem = str(damage)
+        raise CloudError(f"an upload to studio {self._studio.name!r} arrives damaged: {problem}")
 
     def _poll_all(self, operations: Sequence[tuple[str, int]]) -> list[dict[str, Any]]:
         request = {"poll": dict(operations)}
@@ -180,8 +220,7 @@ class Agent:
         archive, sha256, destination = unpacking(packed, room)
         call = ("unpack", archive, sha256, destination)
         if not maybe_there or self.call(*call, "--only-if-there")["state"] == "missing":
-            self.upload(packed.archive, archive.removeprefix("~/"))
-            self.call(*call)
+            self._uploading(lambda: self.upload(packed.archive, archive.removeprefix("~/")), *call)
         return destination.removeprefix("~/")
 
     def interpreter(self) -> Interpreter:
@@ -249,7 +288,12 @@ class Operation:
     def stop(self, grace: float) -> None:
         """Ask the command to end, and end it after `grace` seconds; a command not yet started never starts."""
         if self._stop_once.acquire(blocking=False):
-            self._agent.stop(self._id, grace)
+            try:
+                self._agent.stop(self._id, grace)
+            except BaseException:
+                # It is to be asked for again.
+                self._stop_once.release()
+                raise
 
 
 def unpacking(packed: Packed, room: str = CODE) -> tuple[str, str, str]:

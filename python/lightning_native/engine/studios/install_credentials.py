@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from shlex import quote
 
-from lightning_native.user_input.url_credentials import VARIABLE, credential_variables
+from lightning_native.user_input.url_credentials import LIKE_A_SECRET, VARIABLE, credential_variables
 
 _URL = re.compile(r"(?P<git>git\+)?(?P<scheme>https?)://(?P<info>[^\s/?#\"'<>]*)@(?P<host>[^\s/?#\"'<>@]+)")
 _MAKE_FILES = r"""
@@ -52,7 +52,6 @@ count=${{GIT_CONFIG_COUNT:-0}}
 export NETRC="$private/netrc" GIT_TERMINAL_PROMPT=0 GIT_CONFIG_COUNT=$((count + 1))
 export "GIT_CONFIG_KEY_$count=credential.helper" "GIT_CONFIG_VALUE_$count=store --file='$private/git'\""""
 _END = ")"
-_LIKE_A_SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIAL", re.IGNORECASE)
 # A shorter secret is in every output by chance.
 _SHORTEST_SECRET = 4
 _LONGEST_SECRET = 16 * 1024
@@ -136,4 +135,4 @@ class Masked:
 def secret_values(variables: Mapping[str, str], texts: Iterable[str]) -> list[str]:
     """Return the values of the variables that are secrets, by their place in URLs of `texts` or by their names."""
     in_urls = credential_variables(texts)
-    return [value for name, value in variables.items() if name in in_urls or _LIKE_A_SECRET.search(name)]
+    return [value for name, value in variables.items() if name in in_urls or LIKE_A_SECRET.search(name)]

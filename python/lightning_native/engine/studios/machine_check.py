@@ -19,20 +19,29 @@ _DEVICE_PAUSE_SECONDS = 4.0
 _FIND_DEVICE = ("sh", "-c", "test -e /dev/nvidia0 || nvidia-smi -L")
 
 
-def start_on(handle: StudioHandle, machine: str, cancellation: Cancellation, *, stop: bool = True) -> None:
+def start_on(
+    handle: StudioHandle,
+    machine: str,
+    cancellation: Cancellation,
+    *,
+    timeout: float | None = None,
+    stop: bool = True,
+) -> None:
     """Start a studio on a machine, and check what it runs on.
 
     Args:
         handle: the studio.
         machine: the machine's name.
         cancellation: ends the wait for a device.
+        timeout: the seconds in which the machine must have started; None: half an hour.
         stop: whether a studio on another machine, which costs as well, is stopped.
 
     Raises:
         OutOfCapacityError: the machine cannot be had here, or another one came up.
+        BootError: the machine failed to start, or did not in time.
         CloudError: the studio cannot be started.
     """
-    handle.start(machine)
+    handle.start(machine, timeout)
     problem = None
     if not handle.runs_on(machine):
         problem = f"it came up on {handle.machine() or 'no machine'}, which its cloud account gave it instead"

@@ -111,7 +111,8 @@ def set_up(
         OtherPython: the studio has another one; nothing is installed in it.
         CloudError: an upload or the installation failed; the message ends with the last lines of output.
     """
-    agent = Agent(handle, context.cancellation.pause, context.journal.event)
+    cancellation = context.cancellation
+    agent = Agent(handle, cancellation.pause, context.journal.event, lambda: cancellation.is_overdue)
     agent.install()
     interpreter = agent.interpreter()
     _note_python(context, handle, interpreter, kept=kept)

@@ -17,6 +17,7 @@ from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.records import Environment
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.engine.record.run_journal import RunJournal
+from lightning_native.engine.retry import retry
 from lightning_native.engine.studios.agent_client import AGENT_SOURCE
 from lightning_native.errors import CloudError
 from lightning_native.home import locked
@@ -42,12 +43,17 @@ def join(
     Raises:
         CloudError: the studio can be neither found nor created.
     """
+
+    def found() -> tuple[StudioHandle | None, bool]:
+        handle = cloud.find_studio(name)
+        return handle, handle is not None and handle.is_up()
+
     with locked(_lock(name), pause):
         journal.use(name)
-        handle = cloud.find_studio(name)
-        if handle is None or not handle.is_up():
+        handle, is_up = retry(found, pause=pause)
+        if not is_up:
             journal.lease("studio", name, on_release="stop")
-        return handle or _create(journal, cloud, name, cloud_account)
+        return handle or retry(lambda: _create(journal, cloud, name, cloud_account), pause=pause)
 
 
 def _create(journal: RunJournal, cloud: Cloud, name: str, cloud_account: str | None) -> StudioHandle:

@@ -28,6 +28,11 @@ class SingleFlight(Generic[T]):
         if self._begun.acquire(blocking=False):
             threading.Thread(target=self._run, name=f"prepare {self._name}", daemon=True).start()
 
+    @property
+    def has_failed(self) -> bool:
+        """Whether `prepare` has raised an error."""
+        return self._result.done() and self._result.exception() is not None
+
     def wait(self) -> T:
         """Begin unless another thread has, and wait for the result; an error of `prepare` is raised in every thread.
 

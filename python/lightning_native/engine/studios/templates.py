@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import astuple
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,12 +16,13 @@ from lightning_native.engine.plan import Setup, StepPlan
 from lightning_native.engine.planning.account_choice import step_machines
 from lightning_native.engine.planning.layout import merged_requirements
 from lightning_native.engine.resource_names import template_studio_name
-from lightning_native.engine.studios.agent_client import AGENT_SOURCE, unpacking
+from lightning_native.engine.retry import BOOTING
+from lightning_native.engine.studios.agent_client import AGENT_SOURCE, LostCommandError, unpacking
 from lightning_native.engine.studios.interpreter import Interpreter, OtherPython, expected_python
 from lightning_native.engine.studios.machine_check import start_on
 from lightning_native.engine.studios.setup import described_variables, set_up
 from lightning_native.engine.studios.single_flight import SingleFlight
-from lightning_native.errors import CloudError, OutOfCapacityError
+from lightning_native.errors import BootError, CloudError, OutOfCapacityError
 from lightning_native.home import locked
 from lightning_native.lightning.cloud import StudioHandle
 
@@ -131,12 +133,32 @@ class TemplateStudio:
         self._context.journal.use(self.studio_name)
         # Runs of other processes wait here, and then find the studio ready.
         with locked(self.fingerprint):
-            return self._find() or self._create()
+            found = self._find()
+            if found is not None:
+                return found
+            try:
+                return self._create()
+            except (BootError, LostCommandError) as error:
+                self._context.journal.event(f"{error}; another studio replaces it")
+            self._discard()
+            return self._create()
+
+    def _discard(self) -> None:
+        """Delete a studio that cannot be prepared, and what is recorded about it."""
+        cloud = self._context.cloud
+
+        def delete() -> None:
+            for studio in cloud.find_studios(self.studio_name):
+                studio.release(delete=True)
+
+        self._context.patiently(delete)
+        self._context.journal.journal.forget_studio(self._context.cloud_name, self.studio_name)
+        self._context.journal.released("studio", self.studio_name)
 
     def _find(self) -> PreparedStudio | None:
         journal, cloud = self._context.journal.journal, self._context.cloud
         known = [known for known in journal.environments(self._context.cloud_name) if known.studio == self.studio_name]
-        handle = cloud.find_studio(self.studio_name)
+        handle = self._context.patiently(lambda: cloud.find_studio(self.studio_name))
         for environment in known:
             if environment.ready and environment.executable and environment.version and handle is not None:
                 self._record(ready=True)
@@ -144,19 +166,21 @@ class TemplateStudio:
                 return PreparedStudio(handle, Interpreter(environment.executable, environment.version))
         if handle is not None:
             # A dead run has left the studio half prepared.
-            handle.release(delete=True)
+            self._context.patiently(partial(handle.release, delete=True))
         journal.forget_studio(self._context.cloud_name, self.studio_name)
         return None
 
     def _create(self) -> PreparedStudio:
         self._record(ready=False)
         self._context.journal.lease("studio", self.studio_name, on_release="stop" if self._shared else "delete")
-        handle = self._context.cloud.create_studio(self.studio_name, cloud_account=self._account)
+        create = partial(self._context.cloud.create_studio, self.studio_name, cloud_account=self._account)
+        handle = self._context.patiently(create)
         machine = self._context.plan.main_machine or DEFAULT_MACHINE
         meter = self._context.spending.meter("studio", self.studio_name, machine, account=self._account)
         meter.begin()
-        self._start(handle)
         try:
+            self._start(handle)
+            meter.enter("preparation")
             interpreter = set_up(
                 handle,
                 self._context,
@@ -168,15 +192,18 @@ class TemplateStudio:
                 python=self._python if self._shared else None,
             ).interpreter
         except OtherPython:
-            handle.release(delete=True)
+            self._discard()
             meter.end()
-            self._context.journal.journal.forget_studio(self._context.cloud_name, self.studio_name)
-            self._context.journal.released("studio", self.studio_name)
             raise
-        handle.release(delete=False)
-        meter.end()
+        except (BootError, LostCommandError):
+            meter.end()
+            raise
+        is_stopped = self._stop(handle)
+        if is_stopped:
+            meter.end()
         if self._shared:
-            self._context.journal.released("studio", self.studio_name)
+            if is_stopped:
+                self._context.journal.released("studio", self.studio_name)
             where = self._context.cloud_name, self.studio_name
             self._context.journal.journal.interpreter_found(*where, interpreter.executable, interpreter.version)
         self._record(ready=True)
@@ -187,17 +214,30 @@ class TemplateStudio:
         self._upload_code(handle)
         return PreparedStudio(handle, interpreter)
 
+    def _stop(self, handle: StudioHandle) -> bool:
+        """Stop the studio; return whether that succeeded. If not, its lease demands the stop at the run's end."""
+        try:
+            self._context.patiently(partial(handle.release, delete=False))
+        except CloudError as error:
+            if self._context.plan.schedule:
+                # The schedule owns it from then on, and no end of this run would stop it.
+                raise
+            self._context.journal.event(f"{error}; it is stopped at the run's end")
+            return False
+        return True
+
     def _start(self, handle: StudioHandle) -> None:
         """Start the studio on the main machine; on the default one if its account has none, as jobs need none here."""
-        machine = self._context.plan.main_machine
+        machine, timeout = self._context.plan.main_machine, self._context.plan.boot_timeout
         if machine is not None:
+            start = partial(start_on, handle, machine, self._context.cancellation, timeout=timeout)
             try:
-                start_on(handle, machine, self._context.cancellation)
+                self._context.patiently(start, BOOTING)
             except OutOfCapacityError as error:
                 self._context.journal.event(f"{error}; environment {self.studio_name} is set up on the default machine")
                 machine = None
         if machine is None:
-            handle.start(None)
+            self._context.patiently(partial(handle.start, None, timeout), BOOTING)
 
     def _record(self, *, ready: bool) -> None:
         if not self._shared:
@@ -214,7 +254,7 @@ class TemplateStudio:
             self._upload_once(handle, *self._package())
         journal, where = self._context.journal.journal, (self._context.cloud_name, self.studio_name)
         for path in journal.unused_uploads(*where, unused_seconds=KEPT_CODE_SECONDS, keep=KEPT_CODES + 2):
-            handle.remove(path)
+            self._context.patiently(partial(handle.remove, path))
             journal.upload_removed(*where, path)
 
     def _package(self) -> tuple[Path, str, str]:
@@ -225,7 +265,7 @@ class TemplateStudio:
     def _upload_once(self, handle: StudioHandle, path: Path, remote: str, sha256: str) -> None:
         journal, where = self._context.journal.journal, (self._context.cloud_name, self.studio_name)
         if not journal.is_uploaded(*where, remote, sha256):
-            handle.upload(path, remote)
+            self._context.patiently(partial(handle.upload, path, remote))
         self._note_upload(remote, sha256)
 
     def _note_upload(self, remote: str, sha256: str) -> None:

@@ -47,6 +47,8 @@ class LightningJobSpec:
         time_limit: the time limit in seconds.
         budget: the most dollars that the job may cost.
         cloud_account: the id of the cloud account on which it runs; None: chosen with the machine.
+        scratch_disks: gigabytes of disks below `/teamspace/scratch`, by their names.
+        path_mappings: data connections, or `connection:folder`, by the paths at which they are mounted.
         warnings: the differences on Lightning, for people.
     """
 
@@ -67,11 +69,14 @@ class LightningJobSpec:
     time_limit: float | None = None
     budget: float | None = None
     cloud_account: str | None = None
+    scratch_disks: Mapping[str, int] = field(default_factory=dict)
+    path_mappings: Mapping[str, str] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     @property
     def arguments(self) -> dict[str, object]:
         """The keyword arguments of the SDK's `Job.run`, except for the teamspace."""
+        from lightning_native.lightning.cloud import SCRATCH
         from lightning_native.lightning.machines import machine_slug
 
         return {
@@ -86,6 +91,8 @@ class LightningJobSpec:
             "interruptible": self.interruptible,
             "num_machines": self.num_machines,
             "tags": list(self.tags) or None,
+            "scratch_disks": {f"{SCRATCH}/{name}": size for name, size in self.scratch_disks.items()} or None,
+            "path_mappings": dict(self.path_mappings) or None,
             # The snapshot must have the uploads since the last job.
             "reuse_snapshot": False,
         }

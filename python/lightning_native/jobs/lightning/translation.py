@@ -32,14 +32,14 @@ from lightning_native.jobs.lightning.shapes import machine_of_shape
 from lightning_native.jobs.lightning.spec import LightningJobSpec, Substitutes
 from lightning_native.jobs.runtimes import NotebookRuntime, Runtime, ScriptRuntime
 from lightning_native.jobs.yaml_text import check_extent
-from lightning_native.user_input.url_credentials import has_credentials
+from lightning_native.user_input.url_credentials import LIKE_A_SECRET, has_credentials
 
 FOLDER = ".lightning-native/jobs"
 # URLs that are downloaded at submission; every other scheme needs credentials of another service.
 WEB_SCHEMES = ("http", "https", "ftp")
 _WITHOUT_COUNTERPART = ("compartmentId", "projectId", "subnetId", "logId", "logGroupId", "jobInfrastructureType")
-_LIKE_A_SECRET = re.compile(r"SECRET|PASSWORD|PASSWD|TOKEN|API_?KEY|PRIVATE_?KEY|CREDENTIAL", re.IGNORECASE)
 _GRACE_SECONDS = 30
+_DISKS = "{data: 500}"
 
 
 def translate(
@@ -101,6 +101,8 @@ class _Translation:
 
     def spec(self) -> LightningJobSpec:
         checked = self._checked
+        if getattr(checked, "replicas", 1) > 1 and self._mapping("scratch_disks", int, _DISKS):
+            raise JobError("infrastructure.spec.scratch_disks: jobs of several machines have none; set replicas to 1")
         machine, given_studio, image, interruptible = self._infrastructure(self._job.infrastructure)
         self._common_warnings()
         self._environment |= self._secret()
@@ -115,6 +117,8 @@ class _Translation:
             "time_limit": self._time_limit(),
             "budget": self._budget(self._job.infrastructure),
             "cloud_account": self._cloud_account(self._job.infrastructure),
+            "scratch_disks": self._mapping("scratch_disks", int, _DISKS),
+            "path_mappings": self._mapping("path_mappings", str, "{/data: my-bucket}"),
         }
         if isinstance(checked, CheckedContainer):
             entrypoint, command = container_command(checked)
@@ -157,7 +161,7 @@ class _Translation:
         specification = infrastructure.to_spec()
         if isinstance(infrastructure, Lightning):
             for key in infrastructure.unknown_keys:
-                self._warn(f"infrastructure.spec.{key} is not known, and ignored")
+                self._warn(f"infrastructure.spec.{key} is not known, and ignored; {infrastructure.hint(key)}")
             machine, studio, image = (specification.get(key) for key in ("machine", "studio", "image"))
             for key, value in (("machine", machine), ("studio", studio), ("image", image)):
                 if value is not None and not isinstance(value, str):
@@ -195,7 +199,9 @@ class _Translation:
     def _common_warnings(self) -> None:
         checked = self._checked
         for key in self._runtime.unknown_keys:
-            self._warn(f"runtime.spec.{key} means nothing for {self._runtime.kind}, and is ignored")
+            self._warn(
+                f"runtime.spec.{key} means nothing for {self._runtime.kind}, and is ignored; {self._runtime.hint(key)}"
+            )
         if checked.defined_tags:
             self._warn("definedTags are kept in the description only: Lightning's tags have no values")
         if isinstance(checked, CheckedGit) and not self._runtime.to_spec().get("skipMetadataUpdate"):
@@ -218,7 +224,7 @@ class _Translation:
         ]
         if any(map(has_credentials, words)):
             self._warn("a URL in args or command has credentials, which everybody in the teamspace can read")
-        if suspects := [name for name in self._environment if _LIKE_A_SECRET.search(name)]:
+        if suspects := [name for name in self._environment if LIKE_A_SECRET.search(name)]:
             self._warn(
                 f"env: {', '.join(suspects)} can be read by everybody in the teamspace; "
                 "make it a secret of the teamspace instead, which jobs get as a variable"
@@ -297,6 +303,18 @@ class _Translation:
             hint = "write an id, such as lightning-public-prod"
             raise JobError(f"infrastructure.spec.cloud_account is {given!r}; {hint}")
         return given
+
+    def _mapping(self, key: str, kind: type, example: str) -> dict[str, Any]:
+        """Return a mapping of a Lightning infrastructure whose values have one type; empty without one."""
+        infrastructure = self._job.infrastructure
+        given = getattr(infrastructure, key) if isinstance(infrastructure, Lightning) else None
+        if not given and not isinstance(given, int):
+            return {}
+        if not isinstance(given, Mapping) or not all(
+            isinstance(name, str) and type(value) is kind and value for name, value in given.items()
+        ):
+            raise JobError(f"infrastructure.spec.{key} is {given!r}; write a mapping such as {example}")
+        return dict(given)
 
     def _time_limit(self) -> float | None:
         """Return the seconds that the job may take, by its own limit or by its budget."""

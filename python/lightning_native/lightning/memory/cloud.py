@@ -4,6 +4,7 @@ import sys
 import threading
 from collections.abc import Container, Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from lightning_native.lightning.memory.pipeline import MemoryPipeline, MemorySch
 from lightning_native.lightning.memory.process import Command, content_of, do_nothing
 from lightning_native.lightning.memory.studio import MemoryStudio
 from lightning_native.lightning.offers import MachineOffer
+from lightning_native.lightning.verified_upload import upload_verified
 
 
 class MemoryCloud:
@@ -24,6 +26,9 @@ class MemoryCloud:
 
     Args:
         command: returns the behaviour of a step's command, given its arguments and variables; called once for each.
+
+    Attributes:
+        damaged_uploads: the number of the next uploads of which half arrives.
     """
 
     def __init__(self, command: Command = do_nothing) -> None:
@@ -33,6 +38,7 @@ class MemoryCloud:
         self.pipelines: dict[str, MemoryPipeline] = {}
         self.timetable: dict[str, MemorySchedule] = {}
         self.drive: dict[str, bytes] = {}
+        self.damaged_uploads = 0
         self.lock = threading.RLock()
         self._numbers = count(1)
 
@@ -63,8 +69,17 @@ class MemoryCloud:
     def upload_to_drive(self, path: Path, remote_path: str) -> None:
         """Keep a file's content."""
         content = content_of(path)
-        with self.lock:
-            self.drive[remote_path] = content
+
+        def store() -> None:
+            with self.lock:
+                self.drive[remote_path] = self.arriving(content)
+
+        upload_verified(path, remote_path, store, partial(self.download_from_drive, remote_path))
+
+    def arriving(self, content: bytes) -> bytes:
+        """Return an upload as it arrives: damaged for as often as requested."""
+        self.damaged_uploads, is_damaged = max(0, self.damaged_uploads - 1), self.damaged_uploads > 0
+        return content[: len(content) // 2] if is_damaged else content
 
     def download_from_drive(self, remote_path: str, path: Path) -> bool:
         """Write a file's content, if there is one."""

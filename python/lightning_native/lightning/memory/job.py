@@ -119,7 +119,7 @@ class MemoryJob:
         self._check_there()
         return False
 
-    def output(self) -> str:
+    def output(self, rank: int | None = None) -> str:  # noqa: ARG002  one machine runs for all
         """Return the job's output so far."""
         self._check_there()
         return self._agent.output.removesuffix("\n")

@@ -5,6 +5,7 @@ import json
 import platform
 import sys
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from lightning_native.errors import CloudError
 from lightning_native.lightning.errors import cloud_errors
 from lightning_native.lightning.machines import canonical_machine, same_machine
 from lightning_native.lightning.memory.process import Behaviour, Process, check_intact, content_of, proved
+from lightning_native.lightning.verified_upload import upload_verified
 
 if TYPE_CHECKING:
     from lightning_native.lightning.memory.cloud import MemoryCloud
@@ -35,7 +37,7 @@ class MemoryStudio:
         # The runs that owe the studio's stop.
         self._heirs: list[str] = []
 
-    def start(self, machine: str | None) -> None:
+    def start(self, machine: str | None, timeout: float | None = None) -> None:  # noqa: ARG002  it takes no time here
         """Start the studio."""
         self._check_there()
         self._starts += self._machine is None
@@ -77,9 +79,13 @@ class MemoryStudio:
     def upload(self, path: Path, remote_path: str) -> None:
         """Keep a file's content."""
         content = content_of(path)
-        with self._cloud.lock:
-            self._check_there()
-            self.files[remote_path] = content
+
+        def store() -> None:
+            with self._cloud.lock:
+                self._check_there()
+                self.files[remote_path] = self._cloud.arriving(content)
+
+        upload_verified(path, remote_path, store, partial(self.download, remote_path))
 
     def download(self, remote_path: str, path: Path) -> bool:
         """Write a file's content, if there is one."""

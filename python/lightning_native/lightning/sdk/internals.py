@@ -146,15 +146,38 @@ def remove_file(studio: "Studio", path: str) -> None:
         FileNotFoundError: the file is gone already.
         LightningNativeError: there is no way to remove the file.
     """
-    remove = getattr(getattr(studio, "_studio_api", None), "remove_file", None)
+    api = getattr(studio, "_studio_api", None)
+    remove = getattr(api, "remove_file", None)
     if remove is not None:
-        remove(studio.id, studio.teamspace.id, path)
+        try:
+            remove(studio.id, studio.teamspace.id, path)
+        except FileNotFoundError:
+            _check_gone(api, studio, path)
+            raise
         return
     if str(studio.status) != "Status.Running" and getattr(studio.status, "name", "") != "Running":
         raise lacking("StudioApi.remove_file", "remove a file from a studio that does not run")
     output, code = studio.run_with_exit_code(f"rm -f -- {quote(path)}")
     if code:
         raise OSError(output)
+
+
+# gRPC's code, which Lightning's answers carry for a 404.
+_NOT_FOUND = 5
+
+
+def _check_gone(api: Any, studio: "Studio", path: str) -> None:
+    """Raise OSError unless a file is proven gone: its folder is listed without it, or not found (in a deleted studio).
+
+    The SDK looks for the file in the listing of its folder, and takes any answer, also 503, for an empty one.
+    """
+    folder, _, name = path.rpartition("/")
+    get_tree = getattr(api, "get_tree", None)
+    listing: dict[str, Any] = {"tree": []} if get_tree is None else get_tree(studio.id, studio.teamspace.id, folder)
+    if listing.get("code") == _NOT_FOUND:
+        return
+    if "tree" not in listing or any(entry.get("path") == name for entry in listing["tree"]):
+        raise OSError(f"it is not known to be gone: {listing.get('message') or 'it is listed'}")
 
 
 def download_file(studio: "Studio", path: str, target: str) -> None:

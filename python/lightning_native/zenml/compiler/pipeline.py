@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from zenml.config import ResourceSettings
 from zenml.enums import ExecutionMode
+from zenml.orchestrators.utils import is_setting_enabled
 
 from lightning_native.engine.plan import FailureMode, RunPlan, StepPlan
 from lightning_native.engine.planning.checks import check_plan
@@ -14,11 +15,10 @@ from lightning_native.engine.planning.machine_choice import MachineOffer, Resour
 from lightning_native.errors import PlanError
 from lightning_native.zenml.compat import get_step_entrypoint_command
 from lightning_native.zenml.compiler.compiled_run import CompiledRun, CompilerContext
-from lightning_native.zenml.compiler.docker_settings import check_docker_settings
 from lightning_native.zenml.compiler.resources import choose_machines, resource_request, step_machine
 from lightning_native.zenml.compiler.runtime import check_runtime
 from lightning_native.zenml.compiler.schedule import on_schedule, window_variables
-from lightning_native.zenml.compiler.step import StepSource, check_step, plan_step, retry_of
+from lightning_native.zenml.compiler.step import StepSource, check_known, check_step, plan_step, retry_of
 from lightning_native.zenml.compiler.step_variables import command_variables, place_variables
 from lightning_native.zenml.config import (
     STEP_SETTINGS,
@@ -64,6 +64,7 @@ def compile_pipeline(
     """
     configuration = snapshot.pipeline_configuration
     settings, resources = orchestrator_settings(orchestrator, snapshot), configuration.resource_settings
+    check_known("the pipeline", settings)
     main_machines, main_request = _main_machine(settings, resources)
     sources: dict[str, StepSource] = {}
     steps: list[StepPlan] = []
@@ -121,6 +122,21 @@ def compile_pipeline(
     return CompiledRun(plan, all_variables, settings.packaging)
 
 
+def may_be_cached(snapshot: "PipelineSnapshotResponse") -> bool:
+    """Return whether a step may turn out to be cached when its upstream steps have ended.
+
+    A step without any was looked for in the cache before the submission.
+    """
+    return any(
+        step.spec.upstream_steps
+        and is_setting_enabled(
+            is_enabled_on_step=step.config.enable_cache,
+            is_enabled_on_pipeline=snapshot.pipeline_configuration.enable_cache,
+        )
+        for step in snapshot.step_configurations.values()
+    )
+
+
 def compile_step(run_id: str, pipeline: str, source: StepSource, context: CompilerContext) -> CompiledRun:
     """Make a run of a single step, in a studio or job of its own. ZenML tries it again where it failed.
 
@@ -164,32 +180,12 @@ def _plan(run_id: str, name: str, steps: list[StepPlan], settings: LightningNati
         steps=tuple(steps),
         placement=settings.step_placement(),
         cloud_account=settings.cloud_account,
+        boot_timeout=settings.boot_timeout,
         pending_timeout=settings.pending_timeout,
         keep_studios=settings.keep_alive,
         reuse_environments=settings.reuse_environments,
         tags=tuple(settings.tags or ()),
     )
-
-
-def check_dynamic(orchestrator: "ContainerizedOrchestrator", snapshot: "PipelineSnapshotResponse") -> None:
-    """Refuse a dynamic pipeline that cannot run as it is written.
-
-    Raises:
-        PlanError: names the setting and the remedy.
-    """
-    if orchestrator_settings(orchestrator, snapshot).budget is not None:
-        raise PlanError(
-            "a dynamic pipeline cannot keep a budget, because each of its isolated steps is a run of its own; limit "
-            "the teamspace with: lightning-native budget set 50/month"
-        )
-    if orchestrator_settings(orchestrator, snapshot).packaging != "image":
-        check_docker_settings("of the pipeline itself", snapshot.pipeline_configuration.docker_settings)
-    for name, step in snapshot.step_configurations.items():
-        if orchestrator_settings(orchestrator, step).runtime is not None:
-            raise PlanError(
-                f"step {name!r} of a dynamic pipeline sets runtime; "
-                "call lightning_native.jobs.run_runtime in it instead"
-            )
 
 
 def main_machines(

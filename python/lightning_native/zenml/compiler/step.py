@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING
 from lightning_native.engine.plan import ContainerImage, Retry, StepPlan
 from lightning_native.errors import PlanError
 from lightning_native.placement import CAPABILITIES
+from lightning_native.user_input.yaml_document import did_you_mean
 from lightning_native.zenml.compiler.docker_settings import check_packaging, step_requirements, step_setup
-from lightning_native.zenml.config import LightningNativeStepSettings
+from lightning_native.zenml.config import (
+    LightningNativeOrchestratorConfig,
+    LightningNativeStepOperatorConfig,
+    LightningNativeStepSettings,
+)
 from lightning_native.zenml.variables import ENV_SCRATCH
 
 if TYPE_CHECKING:
@@ -38,13 +43,28 @@ class StepSource:
     image: Callable[[], str]
 
 
+def check_known(who: str, settings: LightningNativeStepSettings) -> None:
+    """Refuse settings that do not exist, which ZenML keeps and nobody would read.
+
+    Raises:
+        PlanError: names the setting, and the nearest ones.
+    """
+    known = type(settings).model_fields
+    # A component's own configuration comes with its settings.
+    others = {*LightningNativeOrchestratorConfig.model_fields, *LightningNativeStepOperatorConfig.model_fields}
+    for name in settings.model_extra or {}:
+        if name not in others:
+            raise PlanError(f"{who} sets {name}, which does not exist; {did_you_mean(name, known, 'the settings are')}")
+
+
 def check_step(source: StepSource) -> None:
-    """Refuse a step whose settings contradict each other.
+    """Refuse a step whose settings do not exist, or contradict each other.
 
     Raises:
         PlanError: names the setting and the remedy.
     """
     settings = source.settings
+    check_known(f"step {source.name!r}", settings)
     if settings.interruptible and not CAPABILITIES[settings.step_placement()].survives_interruption:
         raise PlanError(
             f"step {source.name!r} is interruptible, but studios cannot be restarted in the middle of a run; "
@@ -71,6 +91,9 @@ def plan_step(source: StepSource, machines: tuple[str, ...], stack: "Stack") -> 
         package=True,
         outputs=tuple(settings.outputs or ()),
         outputs_every=settings.outputs_every if settings.outputs else None,
+        num_machines=settings.num_machines,
+        scratch_disks=tuple((settings.scratch_disks or {}).items()),
+        path_mappings=tuple((settings.path_mappings or {}).items()),
     )
     if settings.packaging == "image":
         image = ContainerImage(source.image(), settings.image_credentials, settings.cloud_account_auth)

@@ -1,5 +1,6 @@
 """The variables of a step's process."""
 
+import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -15,10 +16,12 @@ from lightning_native.zenml.config import LightningNativeStepSettings
 from lightning_native.zenml.publish.metadata import step_urls, teamspace_url
 from lightning_native.zenml.variables import (
     ENV_INTERRUPTIBLE,
+    ENV_MACHINES,
     ENV_ON_LOCAL_CLOUD,
     ENV_PACKAGING,
     ENV_STEP_URL,
     ENV_TEAMSPACE_URL,
+    ENV_VERBOSE,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +39,8 @@ def command_variables(
         settings: of the run.
     """
     ours = {ENV_ZENML_CUSTOM_SOURCE_ROOT: ".", ENV_PACKAGING: settings.packaging}
+    if verbose := os.environ.get(ENV_VERBOSE):
+        ours[ENV_VERBOSE] = verbose
     if settings.cloud == "local":
         ours[ENV_ON_LOCAL_CLOUD] = "1"
         if _has_local_data():
@@ -53,7 +58,9 @@ def _has_local_data() -> bool:
 def place_variables(plan: RunPlan, step: str, environ: Mapping[str, str]) -> dict[str, str]:
     """Return the variables from which a step knows where it runs; `environ` names the teamspace."""
     interruptible = {ENV_INTERRUPTIBLE: "1"} if plan.step(step).interruptible else {}
+    machines = plan.step(step).num_machines
+    several = {ENV_MACHINES: str(machines)} if machines > 1 else {}
     # Each attempt is another job, whose step knows its name.
     if address_of(plan, step).kind == "job":
-        return {ENV_TEAMSPACE_URL: teamspace_url(environ), **interruptible}
+        return {ENV_TEAMSPACE_URL: teamspace_url(environ), **interruptible, **several}
     return {ENV_STEP_URL: step_urls(plan, environ)[step], **interruptible}

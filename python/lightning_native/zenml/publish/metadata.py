@@ -1,6 +1,6 @@
 """The metadata that ZenML shows of a run: addresses, the commands for its logs, what it runs and its expected cost."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from urllib.parse import quote
 
@@ -10,6 +10,8 @@ from zenml.metadata.metadata_types import MetadataType, Uri
 from lightning_native import ArchiveReport
 from lightning_native.engine.placements import address_of
 from lightning_native.engine.plan import RunPlan
+from lightning_native.engine.record.costs import CostSummary
+from lightning_native.engine.record.records import StepRecord
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.zenml.step_process.metadata import job_url
 
@@ -44,6 +46,30 @@ def step_urls(plan: RunPlan, environ: Mapping[str, str]) -> dict[str, str]:
     return {step: urls[address.kind](address.name) for step, address in addresses.items()}
 
 
+def single_step_metadata(plan: RunPlan, folder: RunFolder, environ: Mapping[str, str]) -> dict[str, MetadataType]:
+    """Return the metadata of a submitted step that is a run of its own; `environ` names the teamspace."""
+    (url,) = step_urls(plan, environ).values()
+    return {
+        METADATA_ORCHESTRATOR_URL: Uri(url),
+        METADATA_ORCHESTRATOR_LOGS_URL: Uri(url),
+        **_where_logs_are(plan.run_id, folder),
+    }
+
+
+def _where_logs_are(run_id: str, folder: RunFolder) -> dict[str, MetadataType]:
+    return {"logs": str(folder.logs), "logs_command": f"lightning-native runs logs {run_id}"}
+
+
+def cost_metadata(cost: CostSummary, steps: Sequence[StepRecord]) -> dict[str, MetadataType]:
+    """Return the metadata of a run that has ended: its cost, and the costs and times of all attempts at its steps."""
+    return {
+        "cost_dollars": round(cost.dollars, 6),
+        "cost_parts": {str(part): round(dollars, 6) for part, dollars in cost.parts.items()},
+        "step_costs": {step.name: round(step.cost, 6) for step in steps if step.cost is not None},
+        "step_seconds": {step.name: round(step.seconds, 3) for step in steps if step.seconds is not None},
+    }
+
+
 def run_metadata(
     plan: RunPlan,
     folder: RunFolder,
@@ -67,8 +93,7 @@ def run_metadata(
         METADATA_ORCHESTRATOR_URL: Uri(first),
         METADATA_ORCHESTRATOR_LOGS_URL: Uri(first),
         "step_urls": dict(urls),
-        "logs": str(folder.logs),
-        "logs_command": f"lightning-native runs logs {plan.run_id}",
+        **_where_logs_are(plan.run_id, folder),
         "placement": plan.placement,
         "machines": {
             step.name: list(step.machines or ([plan.main_machine] if plan.main_machine else [])) for step in plan.steps

@@ -1,11 +1,12 @@
 """The publisher of steps and runs that could not report their own end to ZenML."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from uuid import UUID
 
 from zenml.client import Client
 from zenml.enums import ExecutionStatus
-from zenml.models import ExceptionInfo, PipelineRunUpdate, StepRunResponse
+from zenml.models import ExceptionInfo, PipelineRunUpdate, StepRunResponse, StepRunUpdate
 from zenml.orchestrators.publish_utils import publish_pipeline_run_status_update, publish_step_run_status_update
 from zenml.orchestrators.step_run_utils import StepRunRequestFactory
 from zenml.utils.pagination_utils import depaginate
@@ -13,6 +14,7 @@ from zenml.utils.time_utils import utc_now
 
 from lightning_native.engine.record.records import RunState
 from lightning_native.engine.result import StepResult
+from lightning_native.zenml.publish.comparison import compared_run, compared_step
 
 
 class RunPublisher:
@@ -30,6 +32,14 @@ class RunPublisher:
         for name, result in open_results.items():
             self._step_ended(name, result, known.get(name))
 
+    def compared(self, name: str, result: StepResult) -> StepResult:
+        """Return the end of an attempt at a step that agrees with ZenML's record of the step."""
+        return compared_step(next(iter(self._step_runs(name)), None), result)
+
+    def compared_run(self, result: StepResult) -> StepResult:
+        """Return the end of a dynamic pipeline's process that agrees with ZenML's record of the run."""
+        return compared_run(self._run_id, result)
+
     def _step_runs(self, *names: str) -> list[StepRunResponse]:
         """Return the current attempts at the run's steps, at least of those named."""
         return depaginate(
@@ -46,7 +56,9 @@ class RunPublisher:
         if step_run is not None:
             waits_for_retry = step_run.status == ExecutionStatus.RETRYING and status == ExecutionStatus.FAILED
             if not step_run.status.is_finished and not waits_for_retry:
-                step_run = publish_step_run_status_update(step_run.id, status, exception_info=_exception_info(result))
+                step_run = publish_step_run_status_update(
+                    step_run.id, status, exception_info=_exception_info(result.message)
+                )
             finished = step_run.status.is_finished
         else:
             finished = result.state == "stopped"
@@ -61,10 +73,12 @@ class RunPublisher:
             return
         factory = StepRunRequestFactory(snapshot=run.snapshot, pipeline_run=run, stack=client.active_stack)
         request = factory.create_request(name)
-        factory.populate_request(request)
+        # A step that never began may have inputs that do not exist.
+        with suppress(Exception):
+            factory.populate_request(request)
         request.status = ExecutionStatus.FAILED
         request.end_time = utc_now()
-        request.exception_info = _exception_info(result)
+        request.exception_info = _exception_info(result.message)
         while client.zen_store.create_run_step(request).status == ExecutionStatus.RETRYING:
             pass
 
@@ -76,8 +90,14 @@ class RunPublisher:
             message: why.
             settle_steps: publish the steps that are still open as well; a dynamic pipeline's have no other publisher.
         """
-        status = Client().get_pipeline_run(self._run_id, hydrate=False).status
-        if status.is_finished or state == "completed":
+        run = Client().get_pipeline_run(self._run_id)
+        if state == "completed":
+            return
+        info = _exception_info(message)
+        if run.status.is_finished:
+            if run.status == ExecutionStatus.FAILED and run.exception_info is None:
+                # ZenML concludes the status from the steps, and no reason.
+                Client().zen_store.update_run(run_id=self._run_id, run_update=PipelineRunUpdate(exception_info=info))
             return
         if settle_steps:
             self._settle_steps(ExecutionStatus.STOPPED if state == "stopped" else ExecutionStatus.FAILED, message)
@@ -86,12 +106,11 @@ class RunPublisher:
             if settle_steps:
                 self._run_stopped(message)
         else:
-            info = ExceptionInfo(traceback=message)
             update = PipelineRunUpdate(status=ExecutionStatus.FAILED, exception_info=info)
             Client().zen_store.update_run(run_id=self._run_id, run_update=update)
 
     def _settle_steps(self, status: ExecutionStatus, message: str) -> None:
-        info = ExceptionInfo(traceback=message)
+        info = _exception_info(message)
         for step in self._step_runs():
             if not step.status.is_finished:
                 publish_step_run_status_update(step.id, status, exception_info=info)
@@ -107,5 +126,12 @@ class RunPublisher:
             publish_pipeline_run_status_update(self._run_id, ExecutionStatus.STOPPING, status_reason=reason[:250])
 
 
-def _exception_info(result: StepResult) -> ExceptionInfo:
-    return ExceptionInfo(traceback=result.message)
+def publish_reason(step_run: UUID, reason: str) -> None:
+    """Give a step that did not succeed its reason in ZenML, unless its own process has; its status stays."""
+    if reason and Client().get_run_step(step_run).exception_info is None:
+        Client().zen_store.update_run_step(step_run, StepRunUpdate(exception_info=_exception_info(reason)))
+
+
+def _exception_info(reason: str) -> ExceptionInfo:
+    # ZenML raises the message in the process that waits for a step, and shows the traceback.
+    return ExceptionInfo(traceback=reason, message=reason)

@@ -34,7 +34,10 @@ def published_end(run_id: str, location: ControllerLocation) -> PublishedEnd | N
     """Return how a run has ended; None if ZenML has no such run."""
     client = Client()
     if location.pipeline_run:
-        run = client.get_pipeline_run(UUID(location.pipeline_run))
+        try:
+            run = client.get_pipeline_run(UUID(location.pipeline_run))
+        except KeyError:
+            return None
     else:
         found = client.list_pipeline_runs(orchestrator_run_id=run_id, size=1).items
         if not found:

@@ -17,17 +17,24 @@ from lightning_native.engine.cancellation import Cancellation
 from lightning_native.engine.context import RunContext
 from lightning_native.engine.leases import release_leases
 from lightning_native.engine.planning.layout import studio_layout
-from lightning_native.engine.process.controller import RunObserver, control, controller_arguments
+from lightning_native.engine.process.controller import (
+    RunObserver,
+    connect_patiently,
+    control,
+    controller_arguments,
+)
 from lightning_native.engine.process.remote_controller import RemoteController
 from lightning_native.engine.record.controller_location import CONTROLLER_HOME, CONTROLLER_STEP, ControllerLocation
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.run_folder import RunFolder
+from lightning_native.engine.retry import best_effort
 from lightning_native.engine.studios.agent_client import POLL_SECONDS, Agent, upload_specification
-from lightning_native.engine.studios.setup import report_difference, set_up
+from lightning_native.engine.studios.run_studio import RunStudio
+from lightning_native.engine.studios.setup import report_difference
 from lightning_native.errors import CloudError, ControllerGoneError, RunStoppedError
 from lightning_native.lightning.local import cloud_environ
 from lightning_native.lightning.machine_python import ENV_MACHINE_PYTHON
-from lightning_native.lightning.session import cloud_name, connect
+from lightning_native.lightning.session import cloud_name
 from lightning_native.zenml.publish.observer import ZenMLObserver
 
 _START_SECONDS = 300.0
@@ -39,11 +46,10 @@ def main() -> int:
     parser.add_argument("--pipeline-run", type=UUID, help="the ZenML run to publish to")
     parser.add_argument("--component", required=True, help="ZenML's id of the orchestrator")
     arguments = parser.parse_args()
-    observer = (
-        ZenMLObserver(RunFolder(arguments.folder), arguments.pipeline_run, steps=False)
-        if arguments.pipeline_run
-        else RunObserver()
-    )
+    observer = RunObserver()
+    if arguments.pipeline_run:
+        folder = RunFolder(arguments.folder)
+        observer = ZenMLObserver(folder, arguments.pipeline_run, steps=False, inner_steps=folder.inner_steps())
 
     def launch(folder: RunFolder, local_cloud: Path | None, cancellation: Cancellation, observer: RunObserver) -> int:
         return _launch(folder, arguments.component, arguments.pipeline_run, local_cloud, cancellation, observer)
@@ -60,16 +66,19 @@ def _launch(
     observer: RunObserver,
 ) -> int:
     with cloud_environ(local_cloud), Journal() as journal:
-        cloud = connect()
+        cloud = connect_patiently(cancellation)
         plan = folder.plan()
         run_journal = journal.drive(plan.run_id, plan.name, cloud_name(), os.getpid(), [CONTROLLER_STEP])
         environments = folder.variables()
         context = RunContext(plan, cloud, cloud_name(), run_journal, folder, environments, cancellation)
         report_difference(context)
+        (planned,) = studio_layout(plan)
+        studio = RunStudio(context, planned)
         try:
-            studio, operation = _start(context)
+            operation = _start(context, studio)
         except BaseException:
             folder.discard_inner()
+            studio.close()
             release_leases(run_journal, cloud)
             if not cancellation.starts_nothing:
                 raise
@@ -79,12 +88,13 @@ def _launch(
             return 1
         published = str(pipeline_run) if pipeline_run else None
         root = str(local_cloud) if local_cloud else None
-        location = ControllerLocation(studio, operation, component, published, folder.has_inner(), root)
+        location = ControllerLocation(planned.name, operation, component, published, folder.has_inner(), root)
         location.write(folder)
         run_journal.step_running(CONTROLLER_STEP)
-        run_journal.event(f"handed over to the controller in studio {studio}, which deletes it at the end")
+        best_effort(studio.costs.close)
+        run_journal.event(f"handed over to the controller in studio {planned.name}, which deletes it at the end")
         # The controller holds it now, and must not lose it to whoever collects what dead processes left here.
-        run_journal.released("studio", studio)
+        run_journal.released("studio", planned.name)
         folder.discard_secrets()
         requested = folder.stop_requested()
         if requested != "no":
@@ -94,23 +104,11 @@ def _launch(
         return 0
 
 
-def _start(context: RunContext) -> tuple[str, str]:
-    """Start the controller; return its studio and its operation id."""
+def _start(context: RunContext, studio: RunStudio) -> str:
+    """Start the controller in its studio, and return its operation id."""
     (step,) = context.plan.steps
-    (studio,) = studio_layout(context.plan)
-    context.journal.step_preparing(CONTROLLER_STEP, 1, studio.name, studio.machines[0] if studio.machines else None)
-    context.journal.lease("studio", studio.name, on_release="delete")
-    handle = context.cloud.create_studio(studio.name, cloud_account=context.plan.cloud_account)
-    handle.start(studio.machines[0] if studio.machines else None)
-    _go_on(context)
-    ready = set_up(
-        handle,
-        context,
-        name=studio.name,
-        steps=studio.steps,
-        requirements=studio.requirements,
-        setup=studio.setup,
-    )
+    context.journal.step_preparing(CONTROLLER_STEP, 1, studio.plan.name, studio.machine)
+    ready = studio.prepared.wait()
     _go_on(context)
     if context.folder.has_inner():
         context.folder.upload_inner(ready.agent.upload, CONTROLLER_HOME)
@@ -126,7 +124,7 @@ def _start(context: RunContext) -> tuple[str, str]:
     sha256 = upload_specification(ready.agent.upload, operation, spec.to_json())
     ready.agent.call("start", operation, "--spec-sha256", sha256, "--offset", "0", "--wait", "0.2")
     _wait_until_up(ready.agent, operation)
-    return studio.name, operation
+    return operation
 
 
 def _go_on(context: RunContext) -> None:

@@ -48,6 +48,7 @@ def controller_run(
     docker: DockerSettings | None = None,
     commands: Sequence[str] = (),
     machines: tuple[str, ...] = (),
+    may_be_cached: bool = False,
 ) -> CompiledRun:
     """Make the run of a controller on Lightning.
 
@@ -63,6 +64,7 @@ def controller_run(
         docker: what the command needs besides this package.
         commands: run in the studio after the requirements.
         machines: for the studio, in the order of preference; none: the default.
+        may_be_cached: whether a step may turn out in mid-run to be cached.
 
     Raises:
         PlanError: it cannot run as it is written.
@@ -71,9 +73,22 @@ def controller_run(
     docker = docker or DockerSettings()
     # A controller that nobody here waits for deletes its studio itself.
     delete = None if settings.synchronous else controller_studio(pipeline, run_id)
-    spec = SupervisorSpec(run_id, tuple(argv), str(pipeline_run) if pipeline_run else None, delete)
+    spec = SupervisorSpec(
+        run_id,
+        tuple(argv),
+        str(pipeline_run) if pipeline_run else None,
+        delete,
+        timeout=settings.run_timeout if argv and delete else None,
+        keep=settings.keep_alive if argv else "never",
+        may_be_cached=may_be_cached,
+    )
     plan = controller_plan(spec, pipeline, context.stack, docker=docker, commands=commands, machines=machines)
-    plan = replace(plan, cloud_account=settings.cloud_account)
+    plan = replace(plan, cloud_account=settings.cloud_account, boot_timeout=settings.boot_timeout)
+    if argv:
+        # The studio is the dynamic pipeline's own, rather than that of a controller of other studios.
+        plan = replace(
+            plan, timeout=settings.run_timeout, keep_studios=settings.keep_alive, tags=tuple(settings.tags or ())
+        )
     check_plan(plan)
     # A controller needs credentials, which containers do not have, so it is in a studio also where steps are not.
     packaging = "source" if settings.packaging == "image" else settings.packaging

@@ -9,8 +9,11 @@ import importlib
 import logging
 import runpy
 
+from lightning_native.zenml.step_process.confirmed_end import leave_step_to_child
+
 MODULE = __name__
 _ZENML = "zenml.entrypoints.entrypoint"
+_TRACEBACKS = "lightning_native.zenml.step_process.tracebacks"
 _LOADED_BY_NAME = ("lightning_native.zenml.step_process.entrypoints", "lightning_native.zenml.flavor")
 
 
@@ -30,10 +33,13 @@ def _end_logging() -> None:
 
 
 if __name__ == "__main__":
+    leave_step_to_child()
     gc.disable()
     # ZenML would import these with the user's folder first on the path, and a `difflib.py` there instead of Python's.
     for module in _LOADED_BY_NAME:
         importlib.import_module(module)
+    # ZenML has set a hook of its own, which shows a hundred frames.
+    importlib.import_module(_TRACEBACKS).shorten_tracebacks(logged=True)
     try:
         # In place of this module, because ZenML inspects the main module.
         runpy.run_module(_ZENML, run_name="__main__", alter_sys=True)

@@ -9,8 +9,6 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
-from zenml.client import Client
-from zenml.enums import ExecutionStatus
 from zenml.logger import get_logger
 
 from lightning_native.zenml.compat import (
@@ -100,18 +98,3 @@ def _interrupt(_number: int, _frame: object) -> None:
     # ZenML's handler calls this one while it raises its own exception.
     if not isinstance(sys.exc_info()[1], (RunInterruptedException, RunStoppedException)):
         raise RunInterruptedException("The machine is being interrupted.")
-
-
-def interrupted_step_run(name: str) -> UUID | None:
-    """Return the step run that an earlier attempt left running when its machine was interrupted.
-
-    The next attempt continues it, because ZenML would count a new one as one of the step's retries.
-    """
-    orchestrator_run_id = Client().active_stack.orchestrator.get_orchestrator_run_id()
-    runs = Client().list_pipeline_runs(orchestrator_run_id=orchestrator_run_id, size=1)
-    if not runs.items:
-        return None
-    left = Client().list_run_steps(
-        name=name, pipeline_run_id=runs.items[0].id, status=ExecutionStatus.RUNNING, size=1, hydrate=False
-    )
-    return left.items[0].id if left.items else None

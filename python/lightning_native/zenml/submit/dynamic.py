@@ -12,7 +12,8 @@ from zenml.logger import get_logger
 from zenml.metadata.metadata_types import Uri
 from zenml.orchestrators import SubmissionResult
 
-from lightning_native.zenml.compiler.pipeline import check_dynamic, main_machines
+from lightning_native.zenml.compiler.dynamic import check_dynamic
+from lightning_native.zenml.compiler.pipeline import main_machines
 from lightning_native.zenml.config import orchestrator_settings
 from lightning_native.zenml.publish.metadata import studio_url
 from lightning_native.zenml.remote_controller.plan import controller_run, controller_studio, logs_command
@@ -21,7 +22,10 @@ from lightning_native.zenml.submit.base import (
     announce,
     compiler_context,
     drive,
-    hand_over,
+    driving,
+    handing_over,
+    start_controller,
+    wait_and_tell_cost,
     warn_of_python,
     write_folder,
 )
@@ -80,7 +84,12 @@ def submit_dynamic(
                 machines=machines,
             )
             warn_of_python(run.plan, context.environ)
-            write_folder(folder, run)
+            controller = (
+                driving(pipeline_run, hosting=True)
+                if settings.synchronous
+                else handing_over(orchestrator, pipeline_run)
+            )
+            write_folder(folder, run, orchestrator, settings, controller=controller)
             announce(placeholder_run, run_id)
         studio = controller_studio(configuration.name, folder.path.name)
         metadata: dict[str, MetadataType] = {
@@ -91,10 +100,11 @@ def submit_dynamic(
             "logs_command": f"lightning-native runs logs {folder.path.name}",
         }
         if settings.synchronous:
-            controller = drive(orchestrator, settings, folder, pipeline_run, hosting=True)
+            process = drive(orchestrator, settings, folder, pipeline_run)
             logger.info("The pipeline runs in studio %s; its logs are in %s.", studio, folder.path)
-            return SubmissionResult(wait_for_completion=controller.wait, metadata=metadata)
+            wait = wait_and_tell_cost(orchestrator, process, folder.path.name, pipeline_run)
+            return SubmissionResult(wait_for_completion=wait, metadata=metadata)
         metadata["logs_command"] = logs_command(folder.path.name)
         logger.info("The pipeline runs in studio %s. Its log: %s", studio, logs_command(folder.path.name))
-        hand_over(orchestrator, settings, folder, pipeline_run)
+        start_controller(orchestrator, settings, folder)
         return SubmissionResult(metadata=metadata)

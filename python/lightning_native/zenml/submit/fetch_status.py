@@ -30,7 +30,7 @@ def fetch_status(
     with Journal() as journal:
         record = journal.run(run_id)
         if record is None:
-            logger.warning("Run %s is not in the journal %s of this machine.", run_id, journal.path)
+            logger.info("Run %s was submitted on another machine; ZenML has its status from there.", run_id)
             return None, None
         status: ExecutionStatus | None = run_status(journal, record, driven=folder.is_driven())
         steps = step_statuses(journal.steps(run_id)) if include_steps else None

@@ -11,8 +11,9 @@ from zenml.utils.env_utils import get_runtime_environment
 from lightning_native.zenml.compat import get_step_entrypoint_command
 from lightning_native.zenml.compiler.images import isolated_image
 from lightning_native.zenml.compiler.step import StepSource
-from lightning_native.zenml.config import settings_of
+from lightning_native.zenml.config import orchestrator_settings
 from lightning_native.zenml.step_process.entrypoints import LightningNativeIsolatedStepEntrypointConfiguration
+from lightning_native.zenml.step_process.inline_step import check_run_settings
 from lightning_native.zenml.submit.single_step import step_status, submit_step
 from lightning_native.zenml.variables import ENV_RUN_ID
 
@@ -43,11 +44,13 @@ def submit_isolated(
         snapshot_id=snapshot.id,
         step_run_id=str(step_run.id),
     )
+    own = orchestrator_settings(orchestrator, container)
+    check_run_settings(step_run.name, own, orchestrator_settings(orchestrator, snapshot))
     source = StepSource(
         name=step_run.name,
         argv=(*command, *arguments),
         config=container.config,
-        settings=settings_of(orchestrator, container),
+        settings=own,
         variables={**variables, ENV_RUN_ID: orchestrator.get_orchestrator_run_id()},
         image=lambda: isolated_image(snapshot, container.config),
     )

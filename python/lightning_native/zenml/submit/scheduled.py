@@ -42,7 +42,7 @@ def submit_schedule(
     if CAPABILITIES[settings.placement].shares_machines:
         logger.info("Lightning itself runs scheduled pipelines: their steps are jobs (placement `platform`).")
     folder = RunFolder.of(run.plan.run_id)
-    write_folder(folder, run)
+    write_folder(folder, run, orchestrator, settings)
     controller = start_controller(orchestrator, settings, folder, synchronous=True)
     try:
         controller.wait()

@@ -7,16 +7,21 @@ from uuid import UUID
 from zenml.client import Client
 from zenml.enums import ExecutionStatus
 from zenml.logger import get_logger
+from zenml.orchestrators.publish_utils import publish_step_run_metadata
 
+from lightning_native.engine.process.controller_process import tracebacks_of
 from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.records import RunRecord
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.zenml.compiler.pipeline import compile_step
 from lightning_native.zenml.compiler.step import StepSource
 from lightning_native.zenml.config import settings_of
+from lightning_native.zenml.publish.metadata import single_step_metadata
+from lightning_native.zenml.publish.publisher import publish_reason
 from lightning_native.zenml.publish.status import run_status
 from lightning_native.zenml.submit.base import (
+    CONTROLLER,
     compiler_context,
-    start_again,
     start_controller,
     warn_of_python,
     write_folder,
@@ -50,8 +55,12 @@ def submit_step(component: "StackComponent", step_run: UUID, pipeline: str, sour
     with compiler_context(component, source.settings, Client().active_stack) as context:
         run = compile_step(step_run.hex, pipeline, source, context)
         warn_of_python(run.plan, context.environ)
-        write_folder(folder, run)
+        controller = (CONTROLLER, "--step-run", str(step_run))
+        write_folder(folder, run, component, source.settings, controller=controller)
         start_controller(component, source.settings, folder)
+        metadata = {component.id: single_step_metadata(run.plan, folder, context.environ)}
+    # Its own process may die before it publishes any.
+    publish_step_run_metadata(step_run_id=step_run, step_run_metadata=metadata)
 
 
 def step_status(component: "StackComponent", step_run: "StepRunResponse") -> ExecutionStatus | None:
@@ -66,11 +75,19 @@ def step_status(component: "StackComponent", step_run: "StepRunResponse") -> Exe
         record = journal.run(step_run.id.hex)
         driven = folder.is_driven()
         if record is not None and record.state != "running":
-            return run_status(journal, record, driven=driven)
+            status = run_status(journal, record, driven=driven)
+            if not status.is_successful:
+                publish_reason(step_run.id, _reason(journal, record))
+            return status
     if not driven and _is_orphan(folder):
         logger.warning("The process that drove step `%s` died; another one continues it.", step_run.name)
-        start_again(component, settings_of(component, step_run), folder)
+        start_controller(component, settings_of(component, step_run), folder)
     return ExecutionStatus.RUNNING
+
+
+def _reason(journal: Journal, record: RunRecord) -> str:
+    """Return the reason why a step that is a run of its own did not succeed."""
+    return next((step.message for step in journal.steps(record.run_id)), "") or record.message
 
 
 def _is_orphan(folder: RunFolder) -> bool:
@@ -87,8 +104,25 @@ def wait_for_step(component: "StackComponent", step_run: "StepRunResponse") -> E
     while True:
         status = step_status(component, step_run) or Client().get_run_step(step_run.id, hydrate=False).status
         if status.is_finished or status == ExecutionStatus.RETRYING:
+            if not status.is_successful:
+                _show_reason(step_run)
             return status
         time.sleep(_POLL_SECONDS)
+
+
+def _show_reason(step_run: "StepRunResponse") -> None:
+    """Log the reason of a step that did not succeed here, with its own traceback: its output is not shown."""
+    folder = RunFolder.of(step_run.id.hex)
+    with Journal() as journal:
+        record = journal.run(step_run.id.hex)
+        if record is not None:
+            logger.error(
+                "Step `%s`: %s; its logs are in %s%s",
+                step_run.name,
+                _reason(journal, record),
+                folder.logs,
+                tracebacks_of(folder, journal.steps(record.run_id)),
+            )
 
 
 def stop_step(component: "StackComponent", step_run: "StepRunResponse") -> None:

@@ -15,7 +15,7 @@ from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.errors import CloudError
 from lightning_native.zenml.compiler.compiled_run import CompilerContext
-from lightning_native.zenml.compiler.pipeline import compile_pipeline
+from lightning_native.zenml.compiler.pipeline import compile_pipeline, may_be_cached
 from lightning_native.zenml.config import orchestrator_settings
 from lightning_native.zenml.publish.metadata import run_metadata, studio_url
 from lightning_native.zenml.remote_controller.plan import controller_run, controller_studio, logs_command
@@ -23,7 +23,10 @@ from lightning_native.zenml.submit.base import (
     announce,
     compiler_context,
     drive,
-    hand_over,
+    driving,
+    handing_over,
+    start_controller,
+    wait_and_tell_cost,
     warn_of_python,
     write_folder,
 )
@@ -69,6 +72,8 @@ def submit_static(
         warn_of_python(run.plan, context.environ)
         if snapshot.schedule:
             return submit_schedule(orchestrator, settings, run, snapshot.schedule, context.environ)
+        # Where Lightning drives the graph, a step starts without a question.
+        asks_cache = may_be_cached(snapshot) and not run.plan.capabilities.takes_schedule
         expected = _estimate(run.plan, context)
         check_budget(run.plan.budget, expected)
         if not settings.synchronous and any(step.outputs for step in run.plan.steps):
@@ -77,7 +82,9 @@ def submit_static(
                 "it; set synchronous=True to have them on this computer, or let the steps upload them."
             )
         if settings.synchronous:
-            report = write_folder(folder, run)
+            report = write_folder(
+                folder, run, orchestrator, settings, controller=driving(pipeline_run, may_be_cached=asks_cache)
+            )
         else:
             controller = controller_run(
                 orchestrator,
@@ -87,9 +94,10 @@ def submit_static(
                 {**base_variables, ENV_RUN_ID: run_id},
                 context,
                 pipeline_run=pipeline_run,
+                may_be_cached=asks_cache,
             )
-            report = write_folder(folder, controller)
-            folder.write_inner(run.plan, run.variables)
+            launch = handing_over(orchestrator, pipeline_run)
+            report = write_folder(folder, controller, orchestrator, settings, controller=launch, inner=run)
         if report is not None:
             logger.info("Packed %d files (%.1f MB) of %s.", report.files, report.bytes_out / 1e6, run.plan.name)
         announce(placeholder_run, run_id)
@@ -97,8 +105,9 @@ def submit_static(
         if settings.synchronous:
             process = drive(orchestrator, settings, folder, pipeline_run)
             logger.info("Run %s is driven by process %d; its logs are in %s.", run_id, process.pid, folder.path)
-            return SubmissionResult(wait_for_completion=process.wait, metadata=metadata)
-        hand_over(orchestrator, settings, folder, pipeline_run)
+            wait = wait_and_tell_cost(orchestrator, process, run_id, pipeline_run)
+            return SubmissionResult(wait_for_completion=wait, metadata=metadata)
+        start_controller(orchestrator, settings, folder)
         studio = controller_studio(run.plan.name, run_id)
         metadata |= {
             "controller_studio": studio,

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
+from zenml.client import Client
 from zenml.logger import get_logger
 
 from lightning_native.engine.execution.run_plan import RunResult
@@ -17,9 +18,10 @@ from lightning_native.engine.result import StepResult
 from lightning_native.errors import RunStoppedError
 from lightning_native.zenml.publish.publication_lock import end_publication
 from lightning_native.zenml.publish.publisher import RunPublisher
+from lightning_native.zenml.publish.stop_requests import request_forced_stop
 from lightning_native.zenml.remote_controller import client
 from lightning_native.zenml.remote_controller.log import log_keeper
-from lightning_native.zenml.submit.base import start_again
+from lightning_native.zenml.submit.base import start_controller
 from lightning_native.zenml.submit.run_parts import is_unfinished, newest_folder
 
 if TYPE_CHECKING:
@@ -33,6 +35,7 @@ logger = get_logger(__name__)
 # The longest that a stop request waits for the run to end.
 _PATIENCE_SECONDS = 300.0
 _POLL_SECONDS = 0.02
+_ZENML_POLL_SECONDS = 1.0
 # How often the controller is checked for: a new one takes a while to start, and a surplus one refuses to drive.
 _DRIVEN_CHECK_SECONDS = 10.0
 
@@ -46,17 +49,19 @@ def stop_run(
 ) -> None:
     """Stop a run: at once, and wait for its end; or, if graceful, when its running steps have ended, without waiting.
 
-    A run whose controller died gets another one, which stops it and releases what it held.
+    A run whose controller died gets another one, which stops it and releases what it held. The controller of a run that
+    another machine has submitted sees in ZenML that its run is to stop.
 
     Raises:
-        RunStoppedError: it was not started on this machine.
+        RunStoppedError: it is one of a schedule.
     """
     # The user waits for this process, and collecting garbage in all of ZenML at its end takes more than a second.
     atexit.register(gc.freeze)
     folder = newest_folder(str(run.orchestrator_run_id))
     run_id = folder.path.name
     if not folder.path.exists():
-        raise RunStoppedError(f"run {run_id} was not started on this machine; stop it where it was started")
+        _stop_elsewhere(run, graceful=graceful)
+        return
     driven = folder.is_driven()
     has_controller_there = [step.name for step in folder.plan().steps] == [CONTROLLER_STEP]
     if graceful or has_controller_there:
@@ -79,6 +84,32 @@ def stop_run(
             return
         publisher.run_ended(result.state, result.message)
         publication.done()
+
+
+def _stop_elsewhere(run: "PipelineRunResponse", *, graceful: bool) -> None:
+    """Stop a run that another machine has submitted, and, unless graceful, wait for its end.
+
+    Raises:
+        RunStoppedError: it has no controller that could be asked.
+    """
+    if run.schedule is not None:
+        raise RunStoppedError(
+            f"run {run.orchestrator_run_id} is one of a schedule, which Lightning drives; stop its pipeline there"
+        )
+    if graceful:
+        return
+    request_forced_stop(run.id)
+    logger.info("The controller of run %s is asked through ZenML to stop it …", run.orchestrator_run_id)
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while time.monotonic() < deadline:
+        if Client().get_pipeline_run(run.id, hydrate=False).status.is_finished:
+            return
+        time.sleep(_ZENML_POLL_SECONDS)
+    logger.warning(
+        "Run %s is still being stopped. If its controller has died, run on the machine that submitted it: "
+        "lightning-native gc",
+        run.orchestrator_run_id,
+    )
 
 
 def _stop_controller_there(
@@ -120,7 +151,7 @@ def _drive_again(
 ) -> None:
     if is_unfinished(folder) and not folder.is_driven():
         logger.info("The process that drove run %s died; another one stops it.", folder.path.name)
-        start_again(component, settings, folder)
+        start_controller(component, settings, folder)
 
 
 def _wait_for_end(

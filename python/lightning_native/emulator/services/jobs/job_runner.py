@@ -141,12 +141,14 @@ class JobRunner:
         await asyncio.to_thread(artifacts.note_files, self.home, self._note)
         (self.folder / "exit_code").unlink(missing_ok=True)
         mounted = mounts.mount(cloud, job)
+        disks = mounts.make_disks(cloud, job, self.folder / "scratch")
         namespace = await cloud.namespace_of(
             job.marker,
             self.home,
             drive_folder(cloud, job.teamspace_id),
             environment=self.environment if self.environment.exists() else None,
             mounts=mounted,
+            disks=disks,
             network=job.multi_machine_id or "",
             read_only=read_only_folders(cloud, job=True),
             studios=other_studios(cloud, job.teamspace_id),
@@ -330,6 +332,7 @@ class JobRunner:
         await cloud.end_processes(job.marker)
         cloud.forget_namespace(job.marker)
         mounts.unmount(cloud, job)
+        cloud.discard(self.folder / "scratch")
         creating, self._machine = self._machine, None
         if creating is not None and not creating.done():
             creating.cancel()

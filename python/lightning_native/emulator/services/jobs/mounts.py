@@ -1,6 +1,7 @@
-"""Mounts of containers: folders of the drive, as links on this computer because it has no container engine."""
+"""Mounts of jobs: folders of the drive, as links on this computer because it has no container engine, and disks."""
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -12,11 +13,14 @@ from lightning_native.emulator.state.records import Job
 
 # Every user may create links here, and a job may write outside of the cloud's root only here.
 _PLACE = PurePosixPath("/tmp")  # noqa: S108  in a container
+_SCRATCH = PurePosixPath("/teamspace/scratch")
 
 
 def check_mounts(cloud: Cloud, teamspace_id: str, specification: dict[str, Any]) -> None:
     """Raise unless a job's folders can be mounted."""
     for _ in _mounts(cloud, teamspace_id, specification):
+        pass
+    for _ in _disks(specification):
         pass
 
 
@@ -34,6 +38,24 @@ def mount(cloud: Cloud, job: Job) -> dict[str, Path]:
             link.unlink()
         link.symlink_to(folder)
     return mounted
+
+
+def make_disks(cloud: Cloud, job: Job, folder: Path) -> dict[str, Path]:
+    """Create the empty scratch disks of a job below a folder; return their folders by path."""
+    made = {f"{_SCRATCH}/{name}": folder / name for name in _disks(job.specification)}
+    shutil.rmtree(folder, ignore_errors=True)
+    for place in made.values():
+        place.mkdir(parents=True)
+        cloud.give(place, folder.parent)
+    return made
+
+
+def _disks(specification: dict[str, Any]) -> Iterator[str]:
+    for volume in specification.get("volumes") or []:
+        path = PurePosixPath(str(volume.get("path")))
+        if path.parent != _SCRATCH or not path.name.isprintable():
+            raise ApiError(400, f"no volume can be at {str(path)!r}: in the local cloud only right below {_SCRATCH}")
+        yield path.name
 
 
 def unmount(cloud: Cloud, job: Job) -> None:
