@@ -16,12 +16,16 @@ steps:
   one: {command: "echo begun; until [ -e GO ]; do sleep 0.1; done"}
   two: {command: "echo second", needs: one}
 """
-QUESTION = "go on? [s/d/G] "
+QUESTION = "keep watching? [s/d/G] "
 
 
 def talk(bench: Bench, *said: tuple[str, str]) -> tuple[int, str]:
     workflow = bench.write(WORKFLOW.replace("GO", str(bench.folder / "go")))
-    argv = [sys.executable, "-m", "lightning_native", "run", str(workflow), "--local"]
+    return talk_about(bench, ["run", str(workflow), "--local"], *said)
+
+
+def talk_about(bench: Bench, command: list[str], *said: tuple[str, str]) -> tuple[int, str]:
+    argv = [sys.executable, "-m", "lightning_native", *command]
     code, shown = talk_at_terminal(argv, *said, env={**bench.environment, "TERM": "xterm"}, cwd=bench.folder)
     return code, re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
 
@@ -90,3 +94,51 @@ def test_a_machine_boots_and_is_prepared_before_its_step_runs(tmp_path: Path) ->
     phases = re.findall(r"^\[lightning-native\] a: (\w+)", errors, re.MULTILINE)
     # The preparation may be over between two looks.
     assert [phase for phase in phases if phase not in ("preparing", "running")] == ["booting", "succeeded"]
+
+
+JOB = """
+kind: job
+spec:
+  name: live
+  infrastructure: {kind: infrastructure, type: dataScienceJob, spec: {shapeName: VM.Standard2.1}}
+  runtime: {kind: runtime, type: script, spec: {scriptPathURI: live.sh}}
+"""
+
+
+def job(bench: Bench) -> list[str]:
+    (bench.folder / "live.sh").write_text(
+        f"echo begun; until [ -e {bench.folder}/go ]; do sleep 0.1; done; echo over\n"
+    )
+    (bench.folder / "job.yaml").write_text(JOB)
+    return ["job", "run", "job.yaml", "--local"]
+
+
+def test_a_job_at_a_terminal_is_a_table_with_its_phase_and_cost(bench: Bench) -> None:
+    command = job(bench)
+    code, shown = talk_about(
+        bench, command, ("begun", "\x03"), (QUESTION, "g\n"), ("running", "\x03"), (QUESTION, "s\n")
+    )
+    assert code == 130, shown
+    (bench.folder / "go").touch()
+    code, shown = talk_about(bench, command)
+    assert code == 0, shown
+    for words in ("last line", "waiting", "running", "so far", "over\r\n", " completed"):
+        assert words in shown, shown
+
+
+def test_a_person_leaves_a_job_and_watches_it_again(bench: Bench) -> None:
+    code, shown = talk_about(bench, job(bench), ("begun", "\x03"), (QUESTION, "d\n"))
+    watch = re.search(r"the job goes on; watch it with: lightning-native (job watch \S+)", shown)
+    assert (code, watch is not None) == (0, True), shown
+    assert watch is not None
+    (bench.folder / "go").touch()
+    code, output, errors = bench.call(*watch[1].split(), "--local")
+    assert (code, output.splitlines()) == (0, ["begun", "over"]), errors
+
+
+def test_a_quiet_job_shows_nothing_but_its_end(bench: Bench) -> None:
+    command = job(bench)
+    (bench.folder / "go").touch()
+    code, output, errors = bench.call(*command, "--quiet")
+    assert (code, output.count("\n")) == (0, 1), errors
+    assert "begun" not in errors

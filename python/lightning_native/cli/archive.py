@@ -9,8 +9,8 @@ from pathlib import Path
 from lightning_native import Selection, create_archive, select_files
 from lightning_native.cli.text.messages import show_hint, show_warning
 from lightning_native.cli.text.output import is_stdout
-from lightning_native.cli.text.progress import ProgressBar
 from lightning_native.errors import ArchiveError
+from lightning_native.progress_bar import ProgressBar
 from lightning_native.units import human_bytes
 
 EXAMPLE = "lightning-native archive . -o code.tar.gz"

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from lightning_native import extract_archive
-from lightning_native.cli.text.progress import ProgressBar
+from lightning_native.progress_bar import ProgressBar
 
 EXAMPLE = "lightning-native extract code.tar.gz code"
 

@@ -3,22 +3,25 @@
 import argparse
 import configparser
 import json
+import os
 import sys
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn
 
 import yaml
 
 from lightning_native import select_files
 from lightning_native.cli.options.cloud import add_cloud_option, chosen_cloud
 from lightning_native.cli.options.dollars import dollars
+from lightning_native.cli.options.quiet import add_quiet_option
 from lightning_native.cli.text.messages import show_warning
 from lightning_native.cli.text.table import format_table
+from lightning_native.engine.display.job_display import JobDisplay
 from lightning_native.engine.process.client_signals import ending_signals_interrupt
 from lightning_native.engine.retry import retry
-from lightning_native.errors import JobError
+from lightning_native.errors import CloudError, JobError
 from lightning_native.jobs import Job, Lightning, lightning, load_job, oci
 from lightning_native.jobs.budget import JobBudget
 from lightning_native.jobs.code import PackedCode, check_source, local_path
@@ -28,6 +31,7 @@ from lightning_native.jobs.submission import JobResult, find_job, follow, new_na
 from lightning_native.jobs.uploads import discard_used
 from lightning_native.lightning.jobs import LightningJob
 from lightning_native.lightning.session import cloud_name, connect
+from lightning_native.lightning.teamspace import LightningCloud
 from lightning_native.terminal import show_output
 from lightning_native.units import human_bytes, human_dollars
 
@@ -40,6 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
     commands = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     run_ = commands.add_parser("run", help="run a job, show what it prints, and wait for its end")
+    add_quiet_option(run_)
     run_.add_argument("--detach", action="store_true", help="do not wait: print the job's name")
     plan = commands.add_parser("plan", help="show what a job would be on Lightning; nothing is created")
     convert = commands.add_parser("convert", help="write a job as the other place has it")
@@ -184,18 +189,41 @@ def _run(args: argparse.Namespace) -> int:
         if args.detach:
             print(json.dumps({"name": live.name}) if args.json else live.name)
             return 0
+        machine = spec.machine if spec.num_machines == 1 else f"{spec.num_machines} x {spec.machine}"
+        display = JobDisplay(live.name, machine, _hourly_cost(cloud, spec), quiet=args.quiet)
         try:
-            result = follow(live, partial(_show_line, sys.stderr), time_limit=_own_limit(spec), budget=budget)
+            result = follow(
+                live,
+                display.output,
+                time_limit=_own_limit(spec),
+                budget=budget,
+                seen=display.seen,
+                pause=display.pause,
+                is_to_stop=lambda: display.view.is_to_stop("job", partial(_detach, live.name)),
+            )
         except BaseException:
-            stop_for_good(live, partial(_show_line, sys.stderr))
+            stop_for_good(live, partial(display.view.show, ""))
             raise
         finally:
+            display.view.close()
             discard_used(cloud, cloud_name())
         return _ended(args, live, result, spec.time_limit)
 
 
-def _show_line(stream: TextIO, line: str) -> None:
-    show_output(stream, f"{line}\n")
+def _hourly_cost(cloud: LightningCloud, spec: LightningJobSpec) -> float | None:
+    """Return the dollars that all machines of a job cost in an hour of this computer's clock."""
+    try:
+        hourly = cloud.hourly_cost(spec.machine, interruptible=spec.interruptible)
+    except CloudError:
+        return None
+    return hourly * spec.num_machines * cloud.clock_rate if hourly else None
+
+
+def _detach(name: str) -> NoReturn:
+    sys.stderr.write(f"the job goes on; watch it with: lightning-native job watch {name}\n")
+    sys.stderr.flush()
+    # An exit in order would stop the job.
+    os._exit(0)
 
 
 def _own_limit(spec: LightningJobSpec) -> float | None:

@@ -9,6 +9,7 @@ from collections.abc import Collection
 from dataclasses import replace
 from typing import get_args
 
+from lightning_native.cli.options.quiet import add_quiet_option
 from lightning_native.cli.options.workflow_file import (
     Money,
     add_workflow_arguments,
@@ -52,11 +53,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_quiet_option(parser)
     parser.add_argument("--json", action="store_true", help="print how it ended as JSON")
-
-
-def add_quiet_option(parser: argparse.ArgumentParser) -> None:
-    """Declare the option for no output but the result and errors."""
-    parser.add_argument("--quiet", "-q", action="store_true", help="show no output and progress, only the end")
 
 
 def run(args: argparse.Namespace) -> int:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeVar
 
+from lightning_native.engine.activities import Activities
 from lightning_native.engine.budget import RunBudget
 from lightning_native.engine.cancellation import Cancellation, Cancelled
 from lightning_native.engine.plan import RunPlan, StepPlan
@@ -38,6 +39,11 @@ class RunContext:
     """The steps whose running attempt is abandoned, each with the reason."""
     told_on_demand: set[tuple[str, str]] = field(default_factory=set)
     """The steps and machines about which the journal says that they are not interruptible."""
+
+    @cached_property
+    def activities(self) -> Activities:
+        """The work besides the steps, for the view of the run."""
+        return Activities(self.folder.path)
 
     @cached_property
     def accounts(self) -> AccountChoice:

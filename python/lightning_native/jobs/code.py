@@ -14,6 +14,7 @@ from lightning_native.jobs.archives import ARCHIVES, unpack
 from lightning_native.jobs.download import download, probe
 from lightning_native.jobs.driver.code import FILES_ARCHIVE, FOLDER_ARCHIVE, base_name
 from lightning_native.jobs.lightning.translation import WEB_SCHEMES
+from lightning_native.progress_bar import ProgressBar
 from lightning_native.user_input.user_files import check_regular
 
 _LONGEST_SHOWN = 200
@@ -55,7 +56,8 @@ def packed_code(source: str, entry: str | None = None, *, single_file: bool = Fa
             root, name, ignore_files = folder / "files", FILES_ARCHIVE, False
             root.mkdir()
             _unpack_or_copy(path, root)
-        report = create_archive(root, folder / name, ignore_files=ignore_files)
+        with ProgressBar("packing the code") as progress:
+            report = create_archive(root, folder / name, ignore_files=ignore_files, progress=progress)
         yield PackedCode(folder / name, name, report.files, report.bytes_out, len(report.excluded))
 
 

@@ -41,7 +41,7 @@ def stop_for_good(job: JobHandle, say: Callable[[str], object]) -> None:
                 f"money; stop it with: lightning job stop {job.name}"
             ) from failure
         if failure and not has_told:
-            say(f"lightning-native: waiting until Lightning takes the stop of job {job.name}: {failure}")
+            say(f"waiting until Lightning takes the stop of job {job.name}: {failure}")
             has_told = True
         time.sleep(backoff.delay)
         backoff.grow()

@@ -25,10 +25,11 @@ from lightning_native.jobs.lightning.exit_code import find_exit_code, with_word
 from lightning_native.jobs.lightning.program import PROGRAM, driver_program
 from lightning_native.jobs.lightning.spec import LightningJobSpec
 from lightning_native.jobs.uploads import JobUploads, discard, discard_used, keep
-from lightning_native.lightning.cloud import JobRequest, StudioHandle
+from lightning_native.lightning.cloud import JobRequest, JobState, StudioHandle
 from lightning_native.lightning.jobs import LightningJob
 from lightning_native.lightning.offers import MachineOffer
 from lightning_native.lightning.teamspace import LightningCloud
+from lightning_native.progress_bar import upload_bar
 
 _LONGEST_NAME = 63
 # The fingerprint, in the journal, of the studio from which jobs start; also the name of its lock.
@@ -123,7 +124,8 @@ def submit(
         keep(kept)
         try:
             for path, remote in uploads:
-                retry(partial(studio.upload, path, remote))
+                with upload_bar(path, f"uploading {path.name}"):
+                    retry(partial(studio.upload, path, remote))
             return _run(cloud, replace(request, studio=studio.name))
         except BaseException:
             discard(cloud, kept)
@@ -217,6 +219,9 @@ def follow(
     *,
     time_limit: float | None = None,
     budget: JobBudget | None = None,
+    seen: Callable[[JobState], object] = lambda _state: None,
+    pause: Callable[[float], object] = time.sleep,
+    is_to_stop: Callable[[], bool] = lambda: True,
 ) -> JobResult:
     """Wait for a job's end, and show each line of its output as it arrives.
 
@@ -225,52 +230,88 @@ def follow(
         show: called with each line.
         time_limit: seconds after which the job is stopped, for a job that has no limit of its own.
         budget: what the job may cost; then it is stopped.
+        seen: called with the job's state whenever it has been read.
+        pause: waits for some seconds.
+        is_to_stop: asked after a Ctrl-C; the wait goes on if the answer is no.
 
     Raises:
         CloudError: every call has failed for five minutes.
+        KeyboardInterrupt: Ctrl-C, after which the job is to stop.
     """
-    shown: Counter[str] = Counter()
-    backoff, patience = Backoff(), Patience()
-    running_since: float | None = None
-    late: LateLog | None = None
-    is_over_limit = False
+    following = _Following(job, show, time_limit, budget)
     while True:
         try:
-            # The state before the output: after a final state the output is complete.
-            state = job.state()
-            if is_over_limit and state not in FINAL:
-                # Until Lightning confirms it, because a stop that was not taken costs as much as none.
-                job.stop()
-            if state in FINAL and late is None:
-                late = LateLog(job.end(), state, seen=bool(shown))
-            text = output_so_far(job, state)
-            patience.succeeded()
-        except CloudError as error:
-            if patience.failed(error):
+            result = following.poll(seen)
+            if result is not None:
+                return result
+            pause(following.delay)
+        except KeyboardInterrupt:
+            if is_to_stop():
                 raise
-            time.sleep(backoff.delay)
-            continue
-        # Compared by text, not by position, because lines of several machines interleave.
-        new = list(_not_among(shown, text.splitlines()))
-        for line in new:
-            show(line)
-        shown.update(new)
-        if new:
-            backoff.reset()
+
+
+class _Following:
+    """The wait for one job's end, one poll at a time."""
+
+    def __init__(
+        self, job: LightningJob, show: Callable[[str], object], time_limit: float | None, budget: JobBudget | None
+    ) -> None:
+        self._job, self._show, self._time_limit, self._budget = job, show, time_limit, budget
+        self._shown: Counter[str] = Counter()
+        self._backoff, self._patience = Backoff(), Patience()
+        self._running_since: float | None = None
+        self._late: LateLog | None = None
+        self._is_over_limit = False
+        self.delay = 0.0
+
+    def poll(self, seen: Callable[[JobState], object]) -> JobResult | None:
+        """Show what is new, and return the job's end; None before it."""
+        self.delay = self._backoff.delay
+        try:
+            # The state before the output: after a final state the output is complete.
+            state = self._job.state()
+            if self._is_over_limit and state not in FINAL:
+                # Until Lightning confirms it, because a stop that was not taken costs as much as none.
+                self._job.stop()
+            if state in FINAL and self._late is None:
+                self._late = LateLog(self._job.end(), state, seen=bool(self._shown))
+            text = output_so_far(self._job, state)
+            self._patience.succeeded()
+        except CloudError as error:
+            if self._patience.failed(error):
+                raise
+            return None
+        seen(state)
+        self._show_new(text)
         if state in ("completed", "failed", "stopped"):
-            exit_code = _exit_code(job, text)
+            exit_code = _exit_code(self._job, text)
             # Nothing follows the line with the exit code.
-            if exit_code is not None or late is None or late.is_whole(text):
-                message = "" if state == "completed" or late is None else late.end.message
+            if exit_code is not None or self._late is None or self._late.is_whole(text):
+                message = "" if state == "completed" or self._late is None else self._late.end.message
                 return JobResult(state, 0 if state == "completed" else exit_code, message)
-        running_since = running_since or (time.monotonic() if state == "running" else None)
-        limit = "" if late or is_over_limit else _limit_reached(job, running_since, time_limit, budget)
+        if state == "running" and self._running_since is None:
+            self._running_since = time.monotonic()
+        if not self._late and not self._is_over_limit:
+            self._keep_limits()
+        self.delay = self._backoff.delay
+        self._backoff.grow()
+        return None
+
+    def _show_new(self, text: str) -> None:
+        # Compared by text, not by position, because lines of several machines interleave.
+        new = list(_not_among(self._shown, text.splitlines()))
+        for line in new:
+            self._show(line)
+        self._shown.update(new)
+        if new:
+            self._backoff.reset()
+
+    def _keep_limits(self) -> None:
+        limit = _limit_reached(self._job, self._running_since, self._time_limit, self._budget)
         if limit:
-            show(f"lightning-native: {limit}")
-            is_over_limit = True
-            continue
-        time.sleep(backoff.delay)
-        backoff.grow()
+            self._show(f"lightning-native: {limit}")
+            self._is_over_limit = True
+            self._backoff.reset()
 
 
 def _limit_reached(

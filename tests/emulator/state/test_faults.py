@@ -180,13 +180,16 @@ def test_a_studio_that_dies_ends_its_command_and_is_stopped(sdk: Any, studio: An
     [(2, "Completed", "interrupt"), (1, "Failed", "interrupt"), (1, "Failed", "reclaim")],
 )
 def test_an_interrupted_job_starts_again_if_it_may(
-    sdk: Any, studio: Any, faults: Faults, attempts: int, status: str, kind: str
+    sdk: Any, studio: Any, faults: Faults, attempts: int, status: str, kind: str, tmp_path: Path
 ) -> None:
     name = f"spot-{uuid4().hex[:6]}"
-    faults.add(kind, name=name, seconds=0.2)
-    command = "[ -e tried ] || { touch tried; sleep 600; }"
+    tried = tmp_path / "tried"
+    command = f"[ -e {tried} ] || {{ touch {tried}; sleep 600; }}"
     options = {"machine": "CPU", "studio": studio, "interruptible": True, "max_run_attempts": attempts}
     job = sdk.Job.run(name=name, command=command, **options)
+    while not tried.exists():
+        time.sleep(0.02)
+    faults.add(kind, name=name, seconds=0.2)
     job.wait(interval=0.02, timeout=300)
     assert job.status.name == status
     assert job.current_run_attempt == attempts

@@ -1,16 +1,20 @@
 """The phases of a run's steps, the lines about them, and the summary at the end."""
 
+import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from lightning_native.engine.activities import Activities
 from lightning_native.engine.display import lines
 from lightning_native.engine.display.lines import ProgressLines
 from lightning_native.engine.display.progress import Progress, read_progress
 from lightning_native.engine.display.summary import summary_of
 from lightning_native.engine.record.costs import CostRecord
 from lightning_native.engine.record.journal import Journal
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.engine.record.run_journal import RunJournal
 
 COST = CostRecord("r", "studio", "s", None, "L4", 3600.0, 1.0, None, 0.0)
@@ -104,3 +108,34 @@ def test_a_summary_has_counts_costs_failures_and_what_to_do(journal: Journal, ru
     assert cost == "cost: $1.50 (boot $0.5000, steps $1.00)"
     assert failed == "failed: fit: ValueError: no"
     assert see.startswith("see it: lightning-native runs show r; ")
+
+
+def test_an_upload_shows_how_much_of_its_file_was_sent(
+    journal: Journal, run: RunJournal, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder.of("r").path
+    folder.mkdir(parents=True)
+    archive = tmp_path / "code.tar.gz"
+    archive.write_bytes(bytes(5_000_000))
+    shown: list[str] = []
+    progress_lines = ProgressLines(shown.append)
+    monkeypatch.setattr(lines, "_LONG_SECONDS", -1.0)
+    activities = Activities(folder)
+    with activities.doing("uploading the code to studio s", archive), archive.open("rb") as sent:
+        sent.read(2_000_000)
+        sent.seek(2_000_000)
+        with activities.doing("installing what s needs"):
+            for _ in range(2):
+                progress_lines.advance(seen(journal, run))
+    assert shown == ["uploading the code to studio s (2.0 MB of 5.0 MB)", "installing what s needs"]
+    assert seen(journal, run).activities == ()
+    assert list(folder.iterdir()) == []
+
+
+def test_work_of_a_dead_controller_is_not_shown(journal: Journal, run: RunJournal) -> None:
+    folder = RunFolder.of("r").path
+    folder.mkdir(parents=True)
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    (folder / "activities.json").write_text(json.dumps([{"text": "t", "began": 0.0, "path": None, "pid": dead.pid}]))
+    assert seen(journal, run).activities == ()

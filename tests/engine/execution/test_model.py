@@ -18,6 +18,7 @@ from lightning_native.engine.placements import job
 from lightning_native.engine.plan import RunPlan
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.run_folder import RunFolder
+from lightning_native.engine.studios import machine_check
 from lightning_native.errors import PlanError, StaleControllerError, UnreachableError
 from lightning_native.lightning.copies import is_name_of_copy
 
@@ -132,6 +133,7 @@ def test_a_run_ends_as_its_plan_demands_whatever_fails_meanwhile(part: int, monk
     del part  # Each part has examples of its own, because hypothesis chooses them at random.
     # Failed calls are repeated at once, and jobs in memory advance with each poll.
     monkeypatch.setattr(retry, "waits", False)
+    monkeypatch.setattr(machine_check, "_DEVICE_PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(job, "_SHORTEST_POLL", 0.001)
     monkeypatch.setattr(job, "_MOST_POLLS_OF_PENDING", 1000)
     monkeypatch.setattr(job, "_MOST_POLLS", 1000)

@@ -99,10 +99,14 @@ def cases(draw: st.DrawFn) -> tuple[RunPlan, dict[str, int], list[int]]:
     return plan, failures, deaths
 
 
+_MEMORY = Path("/dev/shm")  # noqa: S108  a folder of our own is created in it
+
+
 @contextmanager
 def a_home() -> Iterator[Path]:
     before = os.environ.get("LIGHTNING_NATIVE_HOME")
-    with tempfile.TemporaryDirectory() as folder:
+    # In memory, because journals of thousands of runs wait for a disk more than for anything else.
+    with tempfile.TemporaryDirectory(dir=_MEMORY if _MEMORY.is_dir() else None) as folder:
         os.environ["LIGHTNING_NATIVE_HOME"] = folder
         try:
             yield Path(folder)

@@ -4,8 +4,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from lightning_native.cli.options.quiet import add_quiet_option
 from lightning_native.cli.options.workflow_file import overridden_workflow
-from lightning_native.cli.run import add_quiet_option, run_workflow
+from lightning_native.cli.run import run_workflow
 from lightning_native.cli.runs.place import find_run
 from lightning_native.cli.text.messages import show_warning
 from lightning_native.engine.process.client_signals import ending_signals_interrupt

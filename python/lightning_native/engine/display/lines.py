@@ -7,6 +7,8 @@ from lightning_native.engine.display.progress import UNDER_WAY, Phase, Progress,
 from lightning_native.units import human_dollars, human_seconds
 
 _SILENT_SECONDS = 30.0
+# After them, work of the controller is shown; most of it is done in less.
+_LONG_SECONDS = 2.0
 # Of the steps under way that one line names.
 _MOST_NAMED = 4
 
@@ -17,6 +19,7 @@ class ProgressLines:
     def __init__(self, show: Callable[[str], object]) -> None:
         self._show = show
         self._phases: dict[str, tuple[Phase, int]] = {}
+        self._activities: set[tuple[str, float]] = set()
         self._last = time.monotonic()
 
     def heard(self) -> None:
@@ -31,6 +34,12 @@ class ProgressLines:
             self._phases[step.name] = now
             if now != before and step.phase != "waiting":
                 self._show(f"{step.name}: {_line(step)}")
+                self.heard()
+        for activity in progress.activities:
+            known = activity.text, activity.began
+            if known not in self._activities and time.time() > activity.began + _LONG_SECONDS:
+                self._activities.add(known)
+                self._show(activity.line())
                 self.heard()
         if time.monotonic() > self._last + _SILENT_SECONDS:
             self._show(still(progress))
@@ -60,6 +69,12 @@ def still(progress: Progress) -> str:
     ]
     more = [f"{len(under_way) - _MOST_NAMED} more"] if len(under_way) > _MOST_NAMED else []
     waiting = progress.counts().get("waiting", 0)
-    parts = [", ".join([*named, *more]), f"{waiting} waiting" if waiting else "", f"{human_seconds(progress.seconds)}"]
+    activities = [activity.line() for activity in progress.activities[:_MOST_NAMED]]
+    parts = [
+        ", ".join([*named, *more]),
+        *activities,
+        f"{waiting} waiting" if waiting else "",
+        f"{human_seconds(progress.seconds)}",
+    ]
     cost = "" if progress.dollars is None else f"{human_dollars(progress.dollars)} so far"
     return "; ".join(filter(None, [*parts, cost]))

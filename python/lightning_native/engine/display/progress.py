@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from lightning_native.engine.activities import Activity, read_activities
 from lightning_native.engine.record.costs import CostPart, CostRecord, cost_parts_of, costs_of
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.records import StepRecord
+from lightning_native.engine.record.run_folder import RunFolder
 
 # A step waits for others or for a place, its machine boots and is prepared, its command runs, or it has ended.
 Phase = Literal["waiting", "booting", "preparing", "running", "succeeded", "failed", "skipped", "stopped"]
@@ -41,11 +43,19 @@ class StepProgress:
 
 @dataclass(frozen=True)
 class Progress:
-    """A run at one moment: its steps in the plan's order, its seconds, and the dollars so far, if they are known."""
+    """A run at one moment.
+
+    Attributes:
+        steps: its steps, in the plan's order.
+        seconds: since its begin.
+        dollars: its cost so far, if it is known.
+        activities: the work of its controller besides the steps.
+    """
 
     steps: tuple[StepProgress, ...]
     seconds: float
     dollars: float | None
+    activities: tuple[Activity, ...] = ()
 
     def counts(self) -> Mapping[Phase, int]:
         """Return the number of steps in each phase that has any, in the order of the phases."""
@@ -64,7 +74,7 @@ def read_progress(journal: Journal, run_id: str) -> Progress:
     )
     dollars = sum(record.estimate() for record in records) if records else None
     seconds = 0.0 if run is None else (run.ended or time.time()) - run.started
-    return Progress(steps, seconds, dollars)
+    return Progress(steps, seconds, dollars, tuple(read_activities(RunFolder.of(run_id).path)))
 
 
 def _progress(step: StepRecord, cost: CostRecord | None, parts: Mapping[CostPart, float]) -> StepProgress:

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -25,6 +26,7 @@ _COLOURS: dict[Phase, str] = {
 # Lines of a terminal that are kept for the output of steps.
 _LEAST_OUTPUT = 6
 _WIDEST_NAME = 40
+_MOST_ACTIVITIES = 3
 
 
 class ProgressTable:
@@ -45,11 +47,13 @@ class ProgressTable:
         self._last_lines: dict[str, str] = {}
         self._live.start()
 
-    def output(self, name: str, line: str) -> None:
-        """Show a line above the table."""
+    def output(self, name: str | None, line: str) -> None:
+        """Show a line above the table, with the name of what has printed it if there is one."""
         shown = clean(line, colour=not self._console.no_color)
-        self._last_lines[name] = one_line(line)
-        self._console.print(Text.assemble((f"[{clean(name)}] ", "dim"), Text.from_ansi(shown)), soft_wrap=True)
+        if name is not None:
+            self._last_lines[name] = one_line(line)
+        prefix = "" if name is None else f"[{clean(name)}] "
+        self._console.print(Text.assemble((prefix, "dim"), Text.from_ansi(shown)), soft_wrap=True)
 
     def advance(self, progress: Progress) -> None:
         """Show the progress as it is now."""
@@ -74,11 +78,12 @@ class ProgressTable:
             table.add_row(*self._row(step))
         left_out = len(progress.steps) - len(shown)
         more = [Text(f"… and {left_out} more", style="dim")] if left_out else []
-        return Group(table, *more, Text(_total(progress), style="bold", no_wrap=True, overflow="ellipsis"))
+        activities = [Text(f"… {line}", "cyan", no_wrap=True, overflow="ellipsis") for line in _activities(progress)]
+        return Group(table, *more, *activities, Text(_total(progress), style="bold", no_wrap=True, overflow="ellipsis"))
 
     def _chosen(self, progress: Progress) -> list[StepProgress]:
         """Return the steps for which there is room, in the plan's order: those under way, then those that failed."""
-        room = max(3, self._console.height - _LEAST_OUTPUT)
+        room = max(3, self._console.height - _LEAST_OUTPUT - len(_activities(progress)))
         if len(progress.steps) <= room:
             return list(progress.steps)
         order = (*UNDER_WAY, "failed", "stopped", "waiting", "succeeded", "skipped")
@@ -92,6 +97,15 @@ class ProgressTable:
         last = step.reason or self._last_lines.get(step.name, "")
         phase = Text(f"{step.phase}{attempt}", style=_COLOURS[step.phase])
         return [Text(one_line(step.name)), phase, *map(Text, (step.machine, seconds, dollars)), Text(one_line(last))]
+
+
+def _activities(progress: Progress) -> list[str]:
+    oldest = [
+        f"{activity.line()}, {human_seconds(max(0.0, time.time() - activity.began))}"
+        for activity in progress.activities[:_MOST_ACTIVITIES]
+    ]
+    left_out = len(progress.activities) - len(oldest)
+    return [*map(one_line, oldest), *([f"{left_out} more like these"] if left_out else [])]
 
 
 def _total(progress: Progress) -> str:

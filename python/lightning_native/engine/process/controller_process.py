@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import FrameType
-from typing import Any
+from typing import Any, NoReturn
 
 from lightning_native.engine.cancellation import STOPPED
 from lightning_native.engine.display.run_display import RunDisplay
@@ -24,7 +24,7 @@ from lightning_native.engine.record.run_folder import RunFolder, StepLog
 from lightning_native.engine.retry import best_effort
 from lightning_native.errors import RunFailedError, RunStoppedError
 from lightning_native.home import private
-from lightning_native.terminal import ask, can_ask, clean
+from lightning_native.terminal import clean
 
 _REFRESH_SECONDS = 0.1
 _NAMES = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGHUP: "SIGHUP, the end of its terminal"}
@@ -129,7 +129,7 @@ class ControllerProcess:
         try:
             self._wait(display)
         finally:
-            display.close()
+            display.view.close()
             restore(self._earlier_handlers)
         self._raise_unless_completed()
 
@@ -150,28 +150,17 @@ class ControllerProcess:
                 self._interrupted = self._interrupted or signal.SIGINT
                 if announced:
                     self._process.send_signal(signal.SIGTERM)
-                elif self._interrupted == signal.SIGINT and not self._is_to_stop(display):
+                elif self._interrupted == signal.SIGINT and not display.view.is_to_stop("run", self._detach):
                     self._interrupted = None
         self._waiting = False
         display.advance(last=True)
 
-    def _is_to_stop(self, display: RunDisplay) -> bool:
-        """Return whether a person who pressed Ctrl-C wants the run to stop; another one while it is asked does."""
-        if not can_ask():
-            return True
-        with display.paused():
-            try:
-                answer = ask("Ctrl-C: stop the run, detach and leave it to its controller, or go on? [s/d/G] ")
-            except KeyboardInterrupt:
-                sys.stderr.write("\n")
-                return True
-        if answer.startswith("d"):
-            display.close()
-            sys.stderr.write(self._goes_on())
-            sys.stderr.flush()
-            # Whoever waits for the run must not take it for ended.
-            os._exit(0)
-        return answer.startswith("s")
+    def _detach(self) -> NoReturn:
+        """Leave the run to its controller."""
+        sys.stderr.write(self._goes_on())
+        sys.stderr.flush()
+        # Whoever waits for the run must not take it for ended.
+        os._exit(0)
 
     def _raise_unless_completed(self) -> None:
         with Journal() as journal:

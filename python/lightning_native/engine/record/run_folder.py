@@ -28,6 +28,7 @@ from lightning_native.engine.record.output_folder import OutputFolder
 from lightning_native.engine.resource_names import log_name
 from lightning_native.errors import PlanError
 from lightning_native.home import home, private, private_folder, write_private
+from lightning_native.progress_bar import ProgressBar
 
 # Below the folder of a controller's run: the folder of the run that the controller drives on Lightning.
 _INNER = "inner"
@@ -204,7 +205,8 @@ class RunFolder:
             self._add_own_wheel(origin.own_extra)
         if origin.root is None or (self.path / _CODE).exists():
             return None
-        report = create_archive(Path(origin.root), self._archive)
+        with ProgressBar("packing the code") as progress:
+            report = create_archive(Path(origin.root), self._archive, progress=progress)
         self._archive.chmod(0o600)
         self._describe_code(report)
         return report

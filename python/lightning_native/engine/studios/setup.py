@@ -119,14 +119,16 @@ def set_up(
     if python not in (None, interpreter.python):
         raise OtherPython(interpreter)
     code = context.folder.code()
-    ready = ReadyStudio(handle, agent, interpreter, agent.unpack(code, maybe_there=kept))
+    with context.activities.doing(f"uploading the code to studio {handle.name}", code.archive):
+        ready = ReadyStudio(handle, agent, interpreter, agent.unpack(code, maybe_there=kept))
     if any(context.plan.step(step).package for step in steps):
         package = agent.unpack(context.folder.own_package(), PACKAGE, maybe_there=kept)
         ready = replace(ready, package=package)
     commands = (*context.plan.custom_commands, *setup.commands)
     if requirements or setup.packages or commands or context.folder.own_wheel():
         setup = replace(setup, commands=commands)
-        _install(ready, context, name, requirements, setup, setup_variables(context, steps), kept=kept)
+        with context.activities.doing(f"installing what {name} needs in studio {handle.name}"):
+            _install(ready, context, name, requirements, setup, setup_variables(context, steps), kept=kept)
     return ready
 
 
