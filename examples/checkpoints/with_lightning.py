@@ -12,6 +12,7 @@ requirements.txt is for the machine.
 
 import argparse
 import os
+import shutil
 import signal
 from pathlib import Path
 from typing import Annotated
@@ -48,11 +49,15 @@ def train(epochs: int, die_after: int) -> Annotated[Path, "best_checkpoint"]:
             if trainer.current_epoch == die_after > 0 and not resume:
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    best = ModelCheckpoint(CHECKPOINTS, filename="best", monitor="score", mode="max", save_last=True)
+    # The checkpoints of the attempt before are those of this one, the best one among them.
+    if resume:
+        shutil.copytree(Path(resume) / CHECKPOINTS, CHECKPOINTS)
+    best = ModelCheckpoint(
+        CHECKPOINTS, filename="best", monitor="score", mode="max", save_last=True, enable_version_counter=False
+    )
     quiet = {"logger": False, "enable_progress_bar": False, "enable_model_summary": False}
     trainer = Trainer(max_epochs=epochs, callbacks=[best, Watch()], **quiet)
-    last = Path(resume) / CHECKPOINTS / "last.ckpt" if resume else None
-    trainer.fit(DigitsNetwork(), *loaders(), ckpt_path=last)
+    trainer.fit(DigitsNetwork(), *loaders(), ckpt_path=CHECKPOINTS / "last.ckpt" if resume else None)
     log_metadata({"score": float(best.best_model_score), "epochs": trainer.current_epoch})
     return Path(best.best_model_path)
 
