@@ -8,7 +8,7 @@ from tests.support.abroad import wait_until_nothing_runs
 
 
 def test_each_confused_pair_of_digits_gets_a_specialist_on_a_machine_of_its_own(user: User) -> None:
-    output = user.run_example("dynamic_pipeline/specialists.py")
+    output = user.run_example("dynamic_pipeline/specialists.py", "--confused", "6")
     found = re.search(r"often confused: (\[\[.*\]\])", output)
     assert found, output
     pairs = ast.literal_eval(found[1])
