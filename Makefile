@@ -12,7 +12,7 @@ export ZENML_ANALYTICS_OPT_IN := false
 unexport VIRTUAL_ENV
 
 .PHONY: help setup demo conformance test test-rust test-python readers test-repeat test-strict test-oldest test-readme test-moving \
-	test-sdk-range test-python-range test-browser test-images faults faults-smoke kills soak lint format bench \
+	test-sdk-range test-python-range check-targets sbom test-browser test-images faults faults-smoke kills soak lint format bench \
 	docs fuzz fuzz-smoke fuzz-smoke-rust fuzz-smoke-python fuzz-build audit clean
 
 help: ## Show this help
@@ -98,10 +98,28 @@ test-sdk-range: setup ## Run the local cloud and the engine with versions of lig
 	$(BIN)/maturin build --quiet --release --out .venv-range/wheels
 	$(BIN)/python tests/sdk_range/run.py $(BIN)/uv .venv-range/wheels/*.whl .venv-range $(SDK_PYTHON) $(SDK_VERSIONS)
 
-test-python-range: setup ## Run one wheel with the oldest and the newest Python that are here (asks the package index)
-	rm -rf .venv-range/wheels
-	$(BIN)/maturin build --quiet --release --out .venv-range/wheels
-	$(BIN)/python tests/python_range/run.py $(BIN)/uv .venv-range/wheels/*.whl .venv-range 3.10 3.13
+test-python-range: setup ## Install the wheel and the sources with each Python that is here (asks the package index)
+	rm -rf .venv-range/packages
+	$(BIN)/maturin build --quiet --release --sdist --out .venv-range/packages
+	CARGO_TARGET_DIR=$(CURDIR)/target $(BIN)/python tests/python_range/run.py $(BIN)/uv .venv-range/packages .venv-range 3.10 3.11 3.12 3.13
+
+TARGETS := aarch64-unknown-linux-gnu aarch64-apple-darwin x86_64-apple-darwin
+
+# Only Rust is compiled for them: no C compiler for them is needed, and none of its objects is linked.
+check-targets: ## Compile the Rust core for the other machines of the wheels, as far as their standard libraries are here
+	rustup target add --quiet $(TARGETS) 2>/dev/null || true
+	for target in $(TARGETS); do \
+	  test -d "$$(rustc --print sysroot)/lib/rustlib/$$target/lib" || { echo "$$target cannot be had here: skipped"; continue; }; \
+	  CC=true AR=true PYO3_CROSS_PYTHON_VERSION=3.10 cargo check --workspace --release --quiet --target $$target && echo "$$target compiles"; \
+	done
+
+sbom: setup ## Write the bills of materials, in CycloneDX, of the Rust core and of the extras' Python packages to .sbom/
+	rm -rf .sbom
+	$(BIN)/maturin build --quiet --release --out .sbom
+	$(BIN)/python -m zipfile -e .sbom/*.whl .sbom/wheel
+	mv .sbom/wheel/*.dist-info/sboms/*.json .sbom/rust.cyclonedx.json
+	rm -r .sbom/wheel .sbom/*.whl
+	$(BIN)/uv export --quiet --frozen --no-dev --extra demo --format cyclonedx1.5 --output-file .sbom/python.cyclonedx.json
 
 FAULTS ?= --table docs/reliability.md
 
@@ -181,4 +199,4 @@ bench: setup ## Measure the native verbs beside their peers and write benches/re
 	$(BIN)/python benches/run.py
 
 clean: ## Remove the files that setup, the demo and the ranges created
-	rm -rf .venv .venv-oldest .venv-range .images .moving target .demo
+	rm -rf .venv .venv-oldest .venv-range .images .moving .sbom .site target .demo

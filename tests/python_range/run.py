@@ -1,6 +1,7 @@
-"""The promises for the oldest and the newest Python, with one wheel (make test-python-range).
+"""The promises for each Python, with one wheel and the source distribution (make test-python-range).
 
-`python run.py UV WHEEL FOLDER PYTHON…`: 3.10 has the native verbs and no engine, newer ones run a pipeline of ZenML.
+`python run.py UV PACKAGES FOLDER PYTHON…`: each Python has the native verbs from the wheel alone; the newest one has them
+from the sources too, and runs a pipeline of ZenML.
 """
 
 import subprocess
@@ -10,7 +11,6 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 PIPELINE = HERE.parent / "oldest" / "run.py"
-OLDEST_OF_ENGINE = (3, 11)
 BASE = """
 import io, subprocess, sys, tempfile
 from pathlib import Path
@@ -26,8 +26,12 @@ assert lightning_native.Dag({"a": [], "b": ["a"]}).order() == ["a", "b"]
 command = [sys.executable, "-m", "lightning_native"]
 named = subprocess.run([*command, "name", "My Studio"], capture_output=True, text=True)
 assert named.returncode == 0 and named.stdout, named.stderr
+version = subprocess.run([*command, "--version"], capture_output=True, text=True)
+assert version.stdout.split()[1] == lightning_native.__version__, version
+# Without its extras, the engine is asked for in one line.
 refused = subprocess.run([*command, "plan", "x.yaml"], capture_output=True, text=True)
-assert refused.returncode == 1 and "Python 3.11" in refused.stderr and refused.stderr.count("\\n") == 1, refused.stderr
+words = "lightning-native[engine]" if sys.version_info >= (3, 11) else "Python 3.11"
+assert refused.returncode == 1 and words in refused.stderr and "Traceback" not in refused.stderr, refused.stderr
 """
 
 
@@ -37,28 +41,32 @@ def find(python: str) -> str | None:
     return str(roots[-1]) if roots else None
 
 
-def main(uv: str, wheel: str, folder: str, *pythons: str) -> int:
+def check(uv: str, python: str, package: str, folder: Path, command: list[str]) -> bool:
+    """Return whether a command works in a clean environment of its own with our package."""
+    started, interpreter = time.monotonic(), find(python)
+    if interpreter is None:
+        sys.stderr.write(f"Python {python} is not here: skipped\n")
+        return True
+    executable = str(folder / "bin" / "python")
+    if not Path(executable).exists():
+        subprocess.run([uv, "venv", "--quiet", "--seed", "--python", interpreter, str(folder)], check=True)
+    install = [uv, "pip", "install", "--quiet", "--python", executable, "--reinstall-package", "lightning-native"]
+    subprocess.run([*install, package], check=True)
+    code = subprocess.run([executable, *command], check=False, cwd=folder.parent).returncode
+    what = f"Python {python}, {folder.name}"
+    sys.stderr.write(f"{what}: {'fails' if code else 'works'}, {time.monotonic() - started:.0f} s\n")
+    return code == 0
+
+
+def main(uv: str, packages: str, name: str, *pythons: str) -> int:
     """Return 0 if everything works with each Python that this computer has."""
-    failed, folder = 0, str(Path(folder).resolve())
-    for python in pythons:
-        started, interpreter = time.monotonic(), find(python)
-        if interpreter is None:
-            sys.stderr.write(f"Python {python} is not here: skipped\n")
-            continue
-        has_engine = tuple(map(int, python.split("."))) >= OLDEST_OF_ENGINE
-        executable = str(Path(folder, python, "bin", "python"))
-        if not Path(executable).exists():
-            subprocess.run(
-                [uv, "venv", "--quiet", "--seed", "--python", interpreter, str(Path(folder, python))], check=True
-            )
-        ours = f"lightning-native{'[zenml,emulator]' if has_engine else ''} @ file://{Path(wheel).resolve()}"
-        install = [uv, "pip", "install", "--quiet", "--python", executable, "--reinstall-package", "lightning-native"]
-        subprocess.run([*install, ours], check=True)
-        command = [executable, str(PIPELINE)] if has_engine else [executable, "-c", BASE]
-        code = subprocess.run(command, check=False, cwd=folder).returncode
-        failed += bool(code)
-        sys.stderr.write(f"Python {python} {'fails' if code else 'works'}, {time.monotonic() - started:.0f} s\n")
-    return 1 if failed else 0
+    folder = Path(name).resolve()
+    wheel, sdist = (next(Path(packages).resolve().glob(pattern)) for pattern in ("*.whl", "*.tar.gz"))
+    works = [check(uv, python, str(wheel), folder / f"{python} wheel", ["-c", BASE]) for python in pythons]
+    works.append(check(uv, pythons[-1], str(sdist), folder / f"{pythons[-1]} sdist", ["-c", BASE]))
+    whole = f"lightning-native[zenml,emulator] @ {wheel.as_uri()}"
+    works.append(check(uv, pythons[-1], whole, folder / pythons[-1], [str(PIPELINE)]))
+    return 0 if all(works) else 1
 
 
 if __name__ == "__main__":
