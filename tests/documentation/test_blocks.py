@@ -62,8 +62,8 @@ def blocks() -> list[Block]:
 
 BLOCKS = blocks()
 PIPELINES = [block for block in BLOCKS if block.language == "python" and COMPLETE in block.text]
-# A dynamic pipeline has no plan, and one in images has none before ZenML has recorded them.
-PLANNED = [block for block in PIPELINES if "dynamic=True" not in block.text and '"image"' not in block.text]
+# A dynamic pipeline has no plan.
+PLANNED = [block for block in PIPELINES if "dynamic=True" not in block.text]
 
 
 def parameter(block: Block) -> Any:

@@ -32,7 +32,7 @@ from lightning_native.workflow.loader import Workflow, resolve_machines
 EXAMPLE = "lightning-native plan workflow.yaml --local\n  lightning-native plan run.py:my_pipeline"
 # A Python file, and the name of a pipeline in it.
 _PIPELINE = re.compile(r"(.+\.py)(?::(\w+))?")
-_CACHE = "steps whose code and inputs ZenML has in its cache take no time and cost nothing"
+_LATER = "a step that turns out to be cached when its upstream steps have ended takes no time and costs nothing"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -91,16 +91,24 @@ def _show_pipeline(args: argparse.Namespace, path: Path, name: str | None) -> in
 
     found = preview(path, name)
     plan, offers = found.plan, found.offers
+    if plan is None:
+        print(json.dumps({"steps": [], "cached": found.cached}) if args.json else _all_cached(found.cached))
+        return 0
     workflow = Workflow(plan, found.root, {}, {}, None, ())
     result = expected_cost(plan, offers, prepare_seconds=args.prepare_seconds, boot_seconds=args.boot_seconds)
-    notes = [*([found.no_prices] if found.no_prices else []), *_notes(result, prices=bool(offers)), _CACHE]
+    notes = [*([found.no_prices] if found.no_prices else []), *_notes(result, prices=bool(offers)), _LATER]
     files = len(select_files(found.root).files)
-    print(
-        json.dumps(_described(workflow, result, files, {}, notes), indent=1)
-        if args.json
-        else _shown(workflow, result, files, {}, notes)
-    )
+    if args.json:
+        described = {**_described(workflow, result, files, {}, notes), "cached": found.cached}
+        print(json.dumps(described, indent=1))
+        return 0
+    reused = [f"cached, and not run again: {', '.join(found.cached)}"] if found.cached else []
+    print(_shown(workflow, result, files, {}, [*reused, *notes]))
     return 0
+
+
+def _all_cached(steps: tuple[str, ...]) -> str:
+    return f"every step is cached, so that nothing would run: {', '.join(steps)}"
 
 
 def _offers(args: argparse.Namespace) -> tuple[list[MachineOffer], str]:

@@ -60,6 +60,60 @@ def test_a_pipeline_is_planned_and_nothing_is_stored_or_started(workbench: Workb
     workbench.assert_nothing_left()
 
 
+CACHED = """
+from zenml import pipeline, step
+from zenml.config import DockerSettings
+
+@step
+def load() -> int:
+    return 1
+
+@step
+def shift(x: int) -> int:
+    return x + 1
+
+@step(enable_cache=False)
+def train(x: int) -> int:
+    return x
+
+@pipeline
+def some() -> None:
+    train(shift(load()))
+
+@pipeline
+def every() -> None:
+    shift(load())
+
+images = DockerSettings(parent_image="registry.example/train:1", skip_build=True)
+
+@pipeline(settings={"docker": images, "orchestrator": {"packaging": "image"}}, enable_cache=False)
+def boxed() -> None:
+    shift(load())
+
+if __name__ == "__main__":
+    some()
+"""
+
+
+def test_cached_steps_and_images_are_planned_as_they_would_run(workbench: Workbench) -> None:
+    workbench.write("pipeline.py", CACHED)
+
+    def planned(name: str) -> tuple[list[str], list[str]]:
+        result = plan(workbench, name, "--json")
+        assert result.returncode == 0, result.stderr
+        found = json.loads(result.stdout[result.stdout.index("{") :])
+        return [step["step"] for step in found["steps"]], found["cached"]
+
+    assert planned("pipeline.py:some") == (["load", "shift", "train"], [])
+    code, output = workbench.run(CACHED)
+    assert code == 0, output
+    assert planned("pipeline.py:some") == (["train"], ["load", "shift"])
+    assert planned("pipeline.py:every") == ([], ["load", "shift"])
+    assert planned("pipeline.py:boxed") == (["load", "shift"], [])
+    shown = plan(workbench, "pipeline.py:some")
+    assert "cached, and not run again: load, shift" in shown.stdout
+
+
 @pytest.mark.parametrize(
     ("name", "reason"),
     [

@@ -22,6 +22,7 @@ from lightning_native.lightning.offers import MachineOffer
 from lightning_native.zenml.compiler.pipeline import compile_pipeline
 from lightning_native.zenml.config import LightningNativeOrchestratorConfig, orchestrator_settings
 from lightning_native.zenml.submit.base import compiler_context
+from lightning_native.zenml.submit.cached import cached_steps
 
 if TYPE_CHECKING:
     from zenml.models import PipelineSnapshotResponse
@@ -29,13 +30,23 @@ if TYPE_CHECKING:
 
 # Nothing is stored, so that nothing has an id.
 _NOTHING = UUID(int=0)
+_TO_BE_BUILT = "zenml-builds-it-at-submission"
 
 
 @dataclass(frozen=True)
 class Preview:
-    """A pipeline as it would run: its plan, the price list or the reason why there is none, and its folder."""
+    """A pipeline as it would run.
 
-    plan: RunPlan
+    Attributes:
+        plan: of the steps that would run; None: all are cached.
+        cached: the steps whose results ZenML would reuse.
+        offers: the price list.
+        no_prices: the reason why there is none.
+        root: the folder of the code.
+    """
+
+    plan: RunPlan | None
+    cached: tuple[str, ...]
     offers: list[MachineOffer]
     no_prices: str
     root: Path
@@ -69,13 +80,25 @@ def preview(path: Path, name: str | None) -> Preview:
         raise PlanError(f"pipeline {pipeline.name!r} of {path} cannot be compiled: {error}") from error
     snapshot = cast("PipelineSnapshotResponse", _unsaved(compiled))
     settings = orchestrator_settings(orchestrator, snapshot)
+    cached = cached_steps(snapshot.step_configurations, snapshot.pipeline_configuration, stack)
+    _leave_out(snapshot, cached)
+    if not snapshot.step_configurations:
+        return Preview(None, tuple(cached), [], "", root)
     variables: dict[str, dict[str, str]] = {step: {} for step in snapshot.step_configurations}
     with compiler_context(orchestrator, settings, stack) as context:
         run = compile_pipeline(uuid4().hex, orchestrator, snapshot, variables, context)
         try:
-            return Preview(run.plan, list(context.price_list()), "", root)
+            return Preview(run.plan, tuple(cached), list(context.price_list()), "", root)
         except CloudError as error:
-            return Preview(run.plan, [], f"without prices: {error}", root)
+            return Preview(run.plan, tuple(cached), [], f"without prices: {error}", root)
+
+
+def _leave_out(snapshot: "PipelineSnapshotResponse", cached: list[str]) -> None:
+    """Remove cached steps from a snapshot, as ZenML does at submission."""
+    for name in cached:
+        del snapshot.step_configurations[name]
+    for step in snapshot.step_configurations.values():
+        step.spec.upstream_steps[:] = [name for name in step.spec.upstream_steps if name not in cached]
 
 
 def _loaded(path: Path, root: Path) -> ModuleType:
@@ -109,10 +132,16 @@ def _pipeline(module: ModuleType, path: Path, name: str | None) -> Pipeline:
 
 
 def _unsaved(compiled: Any) -> SimpleNamespace:
-    """Return a compiled pipeline in the form of one that ZenML has stored."""
+    """Return a compiled pipeline in the form of one that ZenML has stored, with images as if they had been built."""
+
+    def image(component_key: str, step: str) -> str:
+        del component_key
+        settings = compiled.step_configurations[step].config.docker_settings
+        return str(settings.parent_image) if settings.skip_build else _TO_BE_BUILT
+
     return SimpleNamespace(
         id=_NOTHING,
-        build=None,
+        build=SimpleNamespace(get_image=image),
         schedule=None,
         is_dynamic=False,
         stack=None,
