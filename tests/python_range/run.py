@@ -1,7 +1,7 @@
 """The promises for each Python, with one wheel and the source distribution (make test-python-range).
 
-`python run.py UV PACKAGES FOLDER PYTHON…`: each Python has the native verbs from the wheel alone; the newest one also has
-them from the sources, and runs a pipeline of ZenML.
+`python run.py UV PACKAGES FOLDER PYTHON…`: each Python has the native verbs from the wheel alone. The newest one also
+has them from the sources, and runs a pipeline of ZenML.
 """
 
 import subprocess
