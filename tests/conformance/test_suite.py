@@ -9,7 +9,7 @@ from tests.conformance.runner import conformance, verdicts
 from lightning_native.conformance.checks import CHECKS
 
 
-@pytest.mark.spread(3)
+@pytest.mark.spread(5)
 @pytest.mark.timeout(600)
 def test_the_local_cloud_is_as_assumed_and_nothing_is_left(tmp_path: Path) -> None:
     page = tmp_path / "report.md"

@@ -111,7 +111,7 @@ def test_a_pipeline_has_a_plan(block: Block, folder: Path, zenml: dict[str, str]
     assert json.loads(result.stdout)["steps"]
 
 
-@pytest.mark.spread(3)
+@pytest.mark.spread(5)
 @pytest.mark.parametrize("block", [parameter(block) for block in PIPELINES if block not in PLANNED])
 def test_a_pipeline_without_a_plan_runs(block: Block, folder: Path, zenml: dict[str, str]) -> None:
     (folder / "it.py").write_text(block.text)

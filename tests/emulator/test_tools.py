@@ -166,7 +166,7 @@ client.activate_stack(client.create_stack("theirs", {Kind.ORCHESTRATOR: "theirs"
 """
 
 
-@pytest.mark.spread(3)
+@pytest.mark.spread(5)
 def test_zenmls_own_lightning_integration_runs_a_pipeline(run: Run, tmp_path: Path) -> None:
     home = run(sys.executable, "-W", "ignore", "-c", _HOME_PROBE).stdout.strip()
     if home != "/teamspace/studios/this_studio":

@@ -14,7 +14,7 @@ from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.lightning.session import cloud_name, connect
 from lightning_native.placement import PlacementName
 
-pytestmark = pytest.mark.spread(2)
+pytestmark = pytest.mark.spread(4)
 
 
 @pytest.fixture

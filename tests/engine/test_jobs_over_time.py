@@ -14,7 +14,7 @@ from lightning_native.engine.plan import Retry, StepPlan
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.run_folder import RunFolder
 
-pytestmark = pytest.mark.spread(3)
+pytestmark = pytest.mark.spread(5)
 
 PARTS = {
     "snapshot_seconds": 240,

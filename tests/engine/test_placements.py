@@ -100,6 +100,7 @@ def test_an_environment_is_prepared_once_and_a_changed_one_anew(runner: Runner) 
     assert "setup-env-" in run(("r.txt", "pytest"))
 
 
+@pytest.mark.spread(4)
 @pytest.mark.parametrize(
     ("placement", "moment"),
     [

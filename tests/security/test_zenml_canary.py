@@ -9,7 +9,7 @@ from tests.support.canary import new_canary
 from tests.support.servers.zenml_server import serve_zenml
 from tests.support.watched_place import WatchedPlace, assert_kept, watched_place
 
-pytestmark = pytest.mark.spread(3)
+pytestmark = pytest.mark.spread(5)
 
 PIPELINE = """
 import hashlib, os, sys

@@ -8,7 +8,7 @@ import pytest
 from tests.support.abroad import wait_for_end, wait_until_nothing_runs
 from tests.support.workbench import Workbench
 
-pytestmark = [pytest.mark.strict, pytest.mark.spread(2)]
+pytestmark = [pytest.mark.strict, pytest.mark.spread(4)]
 
 # A function with which a step examines its machine.
 LOOK = """

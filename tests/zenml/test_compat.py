@@ -71,7 +71,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.spread(3)
+@pytest.mark.spread(5)
 def test_a_step_runs_to_its_end_whatever_name_zenml_no_longer_has(workbench: Workbench) -> None:
     folder = workbench.write("renaming/sitecustomize.py", RENAME).parent
     code, output = workbench.run(PIPELINE.replace("NAMES", repr(list(NAMES))).replace("FOLDER", repr(str(folder))))

@@ -107,7 +107,7 @@ def test_a_local_artifact_store_is_for_the_local_cloud_only(cloud: str, is_local
     assert ("zenml step-operator update mine --cloud=local" in reason) is not allowed
 
 
-@pytest.mark.spread(3)
+@pytest.mark.spread(5)
 def test_an_organization_and_a_secret_of_zenmls_sign_in_and_stay_out_of_the_process(workbench: Workbench) -> None:
     cloud = workbench.cloud_environment
     code, output = workbench.run(

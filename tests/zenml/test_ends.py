@@ -8,7 +8,7 @@ from tests.support.workbench import Workbench
 
 from lightning_native.engine.record.journal import Journal
 
-pytestmark = pytest.mark.spread(3)
+pytestmark = pytest.mark.spread(5)
 
 HEADER = """
 from pathlib import Path

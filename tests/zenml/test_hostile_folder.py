@@ -8,7 +8,7 @@ import pytest
 from tests.support.hostile import HostileFolder
 from tests.support.workbench import Workbench
 
-pytestmark = pytest.mark.spread(2)
+pytestmark = pytest.mark.spread(4)
 
 STEPS = """
 from zenml import step

@@ -8,7 +8,7 @@ from tests.support.workbench import Workbench
 from lightning_native.engine.record.journal import Journal
 from lightning_native.lightning.session import cloud_name
 
-pytestmark = pytest.mark.spread(3)
+pytestmark = pytest.mark.spread(5)
 
 OWN = f"{sys.version_info.major}.{sys.version_info.minor}"
 PIPELINE = """

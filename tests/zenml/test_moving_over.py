@@ -11,7 +11,7 @@ from tests.support.workbench import Workbench
 
 from lightning_native.emulator import LocalCloud
 
-pytestmark = pytest.mark.spread(3)
+pytestmark = pytest.mark.spread(5)
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "from_zenml_lightning"
 STACK = """

@@ -6,7 +6,7 @@ import pytest
 from tests.support.search import files_with
 from tests.support.workbench import Workbench
 
-pytestmark = pytest.mark.spread(3)
+pytestmark = pytest.mark.spread(5)
 
 PIPELINE = """
 import time

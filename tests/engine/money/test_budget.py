@@ -16,7 +16,7 @@ from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.placement import PlacementName
 
 # A cent is several real seconds of a CPU machine.
-pytestmark = [pytest.mark.platform, pytest.mark.spread(2)]
+pytestmark = [pytest.mark.platform, pytest.mark.spread(4)]
 RATE = 30.0
 BUDGET = 0.10
 # More than ten times what the budget pays for.

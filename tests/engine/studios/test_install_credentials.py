@@ -40,6 +40,7 @@ def index(tmp_path: Path) -> Iterator[Index]:
     index.close()
 
 
+@pytest.mark.spread(3)
 @pytest.mark.parametrize(
     ("placement", "installer"), [("job", "uv"), ("studio", "uv"), ("studio", "pip"), ("platform", "uv")]
 )

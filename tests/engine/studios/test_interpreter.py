@@ -128,6 +128,7 @@ def test_an_environment_is_made_for_the_python_that_its_machine_has(
     assert f"the machines have Python {minor(other)}, and this computer {OWN}" in events(again.path.name)
 
 
+@pytest.mark.spread(4)
 @pytest.mark.parametrize("installer", ["uv", "pip"])
 def test_requirements_are_installed_for_the_machines_python(
     elsewhere: tuple[LocalCloud, str], tmp_path: Path, installer: Installer
@@ -175,7 +176,7 @@ def test_a_machine_that_is_not_ready_is_asked_again(tmp_path: Path, monkeypatch:
     assert f"has Python {other} (" in events(folder.path.name)
 
 
-@pytest.mark.spread(2)
+@pytest.mark.spread(4)
 @pytest.mark.parametrize("installer", ["uv", "pip"])
 def test_a_studio_of_the_users_keeps_what_it_has_and_what_was_replaced_is_reported(
     runner: Runner, lightning_cloud: LocalCloud, tmp_path: Path, installer: Installer

@@ -59,7 +59,7 @@ SEE = "import lightning_native as n; from importlib.metadata import distribution
 SEE += "print(d('lightning-native').read_text('direct_url.json'))"
 
 
-@pytest.mark.spread(3)
+@pytest.mark.spread(5)
 @pytest.mark.parametrize("installer", ["uv", "pip"])
 def test_our_own_wheel_is_installed_into_the_environment_without_an_index(
     runner: Runner, tmp_path: Path, installer: Installer
@@ -77,6 +77,7 @@ def test_our_own_wheel_is_installed_into_the_environment_without_an_index(
     assert not list(folder.path.glob("*.whl"))
 
 
+@pytest.mark.spread(5)
 def test_a_wheel_that_did_not_arrive_intact_is_not_installed(runner: Runner) -> None:
     folder = runner.make("studio", shell("never", f"touch {runner.results}/never"), own_extra="emulator")
     (wheel,) = folder.path.glob("*.whl")

@@ -16,6 +16,8 @@ from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.placement import PlacementName
 
+pytestmark = pytest.mark.spread(3)
+
 # Other limits than those for real machines, which no test waits for.
 LIMITS = """
 import lightning_native.lightning.studios as studios

@@ -26,7 +26,7 @@ NOTEBOOK = {
 }
 
 
-@pytest.mark.spread(3)
+@pytest.mark.spread(5)
 def test_a_notebook_runs_before_its_steps_function_and_fails_its_step(workbench: Workbench) -> None:
     (workbench.folder / "explore.ipynb").write_text(json.dumps(NOTEBOOK))
     (workbench.folder / "broken.py").write_text("raise SystemExit(5)\n")

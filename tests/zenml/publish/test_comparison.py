@@ -7,7 +7,7 @@ from tests.support.workbench import Workbench
 
 from lightning_native.zenml.step_process.confirmed_end import UNCONFIRMED_EXIT_CODE
 
-pytestmark = pytest.mark.spread(3)
+pytestmark = pytest.mark.spread(5)
 
 SCRIPT = """
 from contextlib import suppress

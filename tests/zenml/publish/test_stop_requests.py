@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.support.workbench import Workbench
 
-pytestmark = pytest.mark.spread(3)
+pytestmark = pytest.mark.spread(5)
 
 SCRIPT = """
 import os

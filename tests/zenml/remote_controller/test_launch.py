@@ -20,7 +20,7 @@ from lightning_native.emulator import read_environ
 from lightning_native.engine.record.journal import Journal
 from lightning_native.lightning.local import attach
 
-pytestmark = pytest.mark.spread(3)
+pytestmark = pytest.mark.spread(5)
 
 ASYNCHRONOUS = """
 import os, time

@@ -3,7 +3,7 @@
 import pytest
 from tests.support.workbench import Workbench
 
-pytestmark = pytest.mark.spread(3)
+pytestmark = pytest.mark.spread(5)
 
 
 def test_each_machine_runs_the_function_and_rank_0_returns(workbench: Workbench) -> None:

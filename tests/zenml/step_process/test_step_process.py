@@ -64,7 +64,7 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.spread(3)
+@pytest.mark.spread(5)
 @pytest.mark.parametrize(
     ("placement", "packaging", "page"),
     [

@@ -5,7 +5,7 @@ from tests.support.workbench import Workbench
 
 from lightning_native.engine.record.journal import Journal
 
-pytestmark = pytest.mark.spread(3)
+pytestmark = pytest.mark.spread(5)
 
 PIPELINE = """
 from pathlib import Path

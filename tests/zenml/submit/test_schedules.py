@@ -11,7 +11,7 @@ from tests.support.workbench import Workbench
 
 from lightning_native.emulator import LocalCloud
 
-pytestmark = pytest.mark.spread(3)
+pytestmark = pytest.mark.spread(5)
 
 # Five minutes pass in twelve seconds, which leaves a step of ZenML's time to import itself.
 RATE = 25
