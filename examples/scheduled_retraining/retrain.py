@@ -6,9 +6,9 @@ the champion is the newest version of an artifact.
     lightning-native init --local       # or --account, for Lightning AI
     python examples/scheduled_retraining/retrain.py --cron '0 2 * * *' --timezone Europe/Zurich
     lightning-native schedules list     # with --local on the local cloud, as all that follow
-    lightning-native schedules runs 'nightly-retraining 1a2b3c4d'      # the name as listed
-    lightning-native schedules pause 'nightly-retraining 1a2b3c4d'     # and: resume, change --cron '0 4 * * *'
-    lightning-native schedules delete 'nightly-retraining 1a2b3c4d'    # with its runs and its studios
+    lightning-native schedules runs nightly-retraining
+    lightning-native schedules pause nightly-retraining     # and: resume, change --cron '0 4 * * *'
+    lightning-native schedules delete nightly-retraining    # with its runs and its studios
 
 The local cloud fires schedules while it runs, on its own clock. Started first, this one makes an hour of each minute:
 

@@ -1,8 +1,10 @@
 """The dynamic pipeline has as many isolated steps as its data ask for, each on a machine of its own."""
 
 import ast
+import json
 import re
 
+import pytest
 from tests.examples.conftest import User
 from tests.support.abroad import wait_until_nothing_runs
 
@@ -23,3 +25,14 @@ def test_each_confused_pair_of_digits_gets_a_specialist_on_a_machine_of_its_own(
     assert helped > alone > 0.8
     assert set(user.statuses().values()) == {"completed"}
     wait_until_nothing_runs(user)
+    # They were runs of their own, in a journal that is gone with the pipeline's studio.
+    shown = json.loads(user.command("runs", "show", "last", "--json"))
+    steps = {step["name"]: step for step in shown["steps"]}
+    assert set(isolated) < set(steps)
+    assert {steps[name]["state"] for name in isolated} == {"succeeded"}
+    assert all(steps[name]["cost"] > 0 and steps[name]["machine"] for name in isolated)
+    assert shown["cost"]["dollars"] == pytest.approx(sum(step["cost"] for step in steps.values()))
+    costs = user.reasons()["metadata"]
+    assert costs["run"]["cost_dollars"] == pytest.approx(shown["cost"]["dollars"], abs=1e-5)
+    assert set(costs["run"]["step_costs"]) == set(steps)
+    assert all("logs_command" not in costs[name] for name in isolated)

@@ -49,7 +49,8 @@ def test_a_schedule_trains_by_itself_until_it_is_paused_and_deleted(zenml_home: 
         assert set(found["champions"]) == {"SVC"}
         assert "completed" in [run["state"] for run in schedules("runs", name)]
 
-        assert schedules("pause", name)["paused"] is True
+        # By the name that ZenML has, too.
+        assert schedules("pause", "nightly-retraining")["paused"] is True
         assert [each["paused"] for each in schedules("list")] == [True]
         assert schedules("delete", name, "--yes") == {"deleted": [name]}
         assert schedules("list") == []

@@ -2,12 +2,13 @@
 
 import argparse
 import json
+import re
 import time
 
 from lightning_native.cli.options.cloud import add_cloud_option, chosen_cloud
 from lightning_native.cli.options.confirmation import add_yes_option, confirmed
 from lightning_native.cli.text.table import format_table
-from lightning_native.engine.schedules import ScheduledPlan, find_schedule, list_schedules
+from lightning_native.engine.schedules import ScheduledPlan, list_schedules
 from lightning_native.errors import PlanError
 from lightning_native.lightning.cloud import Cloud
 from lightning_native.lightning.session import connect
@@ -44,10 +45,7 @@ def run(args: argparse.Namespace) -> int:
 def _act(cloud: Cloud, args: argparse.Namespace) -> int:
     if args.action == "list":
         return _list(list_schedules(cloud), as_json=args.json)
-    scheduled = find_schedule(cloud, args.name)
-    if scheduled is None:
-        known = ", ".join(each.name for each in list_schedules(cloud)) or "none"
-        raise PlanError(f"there is no schedule {args.name!r}; there are: {known}")
+    scheduled = _find(cloud, args.name)
     if args.action == "runs":
         return _runs(scheduled, as_json=args.json)
     if args.action == "delete":
@@ -79,6 +77,20 @@ def _delete(scheduled: ScheduledPlan, args: argparse.Namespace) -> int:
     elif wanted:
         print(f"deleted schedule {scheduled.name}")
     return 0 if wanted else 1
+
+
+def _find(cloud: Cloud, name: str) -> ScheduledPlan:
+    """Return the schedule of a name, or the only one that ZenML knows by it."""
+    schedules = list_schedules(cloud)
+    same = [each for each in schedules if each.name == name]
+    # ZenML's schedules have a part of their id after their name.
+    found = same or [each for each in schedules if re.fullmatch(re.escape(name) + " [0-9a-f]{8}", each.name)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise PlanError(f"several schedules have this name; name one of: {', '.join(each.name for each in found)}")
+    known = ", ".join(each.name for each in schedules) or "none"
+    raise PlanError(f"there is no schedule {name!r}; there are: {known}")
 
 
 def _list(schedules: list[ScheduledPlan], *, as_json: bool) -> int:

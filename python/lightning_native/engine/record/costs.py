@@ -1,11 +1,11 @@
 """The records of costs: one of each machine that was billed for a run, by the name of its studio or job."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from lightning_native.engine.record.records import BilledKind
+from lightning_native.engine.record.records import BilledKind, StepRecord
 
 if TYPE_CHECKING:
     from lightning_native.engine.record.journal import Journal
@@ -115,6 +115,33 @@ class CostSummary:
         """Return the cost as a line for people."""
         parts = ", ".join(f"{part} ${dollars:.4f}" for part, dollars in self.parts.items())
         return f"${self.dollars:.4f}" + (f" ({parts})" if parts else "")
+
+
+@dataclass(frozen=True)
+class Bill:
+    """A step that was a run of its own elsewhere, with the costs of its machines and their parts."""
+
+    step: StepRecord
+    records: Sequence[CostRecord]
+    parts: Mapping[tuple[str, str], Mapping[CostPart, float]]
+
+
+def adopt(journal: "Journal", run_id: str, bills: Sequence[Bill]) -> None:
+    """Record steps that were runs of their own elsewhere, and their costs, as those of an ended run."""
+    names = [field.name for field in fields(StepRecord)]
+    marks = ", ".join("?" for _ in names)
+    with journal.transaction() as connection:
+        for bill in bills:
+            connection.execute(
+                f"INSERT OR REPLACE INTO steps (run_id, position, {', '.join(names)}) "  # noqa: S608
+                f"VALUES (?, (SELECT count(*) FROM steps WHERE run_id = ?), {marks})",
+                (run_id, run_id, *astuple(bill.step)),
+            )
+            for record in bill.records:
+                connection.execute(WRITE, values(record))
+            for (kind, name), parts in bill.parts.items():
+                for part, dollars in parts.items():
+                    connection.execute(WRITE_PART, (run_id, kind, name, part, dollars))
 
 
 @dataclass(frozen=True)

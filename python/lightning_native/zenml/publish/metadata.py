@@ -46,13 +46,21 @@ def step_urls(plan: RunPlan, environ: Mapping[str, str]) -> dict[str, str]:
     return {step: urls[address.kind](address.name) for step, address in addresses.items()}
 
 
-def single_step_metadata(plan: RunPlan, folder: RunFolder, environ: Mapping[str, str]) -> dict[str, MetadataType]:
-    """Return the metadata of a submitted step that is a run of its own; `environ` names the teamspace."""
+def single_step_metadata(
+    plan: RunPlan, folder: RunFolder | None, environ: Mapping[str, str]
+) -> dict[str, MetadataType]:
+    """Return the metadata of a submitted step that is a run of its own.
+
+    Args:
+        plan: of the run.
+        folder: of the run; None if it is on a machine that goes away, and its logs are in ZenML alone.
+        environ: names the teamspace.
+    """
     (url,) = step_urls(plan, environ).values()
     return {
         METADATA_ORCHESTRATOR_URL: Uri(url),
         METADATA_ORCHESTRATOR_LOGS_URL: Uri(url),
-        **_where_logs_are(plan.run_id, folder),
+        **(_where_logs_are(plan.run_id, folder) if folder is not None else {}),
     }
 
 

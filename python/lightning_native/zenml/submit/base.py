@@ -31,6 +31,7 @@ from lightning_native.zenml.access import cloud_variables, credentials_of, local
 from lightning_native.zenml.compiler.compiled_run import CompiledRun, CompilerContext
 from lightning_native.zenml.compiler.wheel import made_wheel
 from lightning_native.zenml.config import LightningNativeOrchestratorSettings, LightningNativeStepSettings
+from lightning_native.zenml.publish.bills import adopt_bills
 from lightning_native.zenml.publish.metadata import cost_metadata
 from lightning_native.zenml.publish.report import keep_report
 
@@ -187,20 +188,37 @@ def drive(
 
 
 def wait_and_tell_cost(
-    orchestrator: "StackComponent", controller: ControllerProcess, run_id: str, pipeline_run: UUID | None
+    orchestrator: "StackComponent",
+    controller: ControllerProcess,
+    run_id: str,
+    pipeline_run: UUID | None,
+    *,
+    is_dynamic: bool = False,
 ) -> Callable[[], None]:
-    """Return a function that waits for the end of a run, sums it up, and publishes its cost and report."""
+    """Return a function that waits for the end of a run, sums it up, and publishes its cost and report.
+
+    A dynamic pipeline's includes those of its isolated steps, each of which is a run of its own.
+    """
 
     def wait() -> None:
         try:
             controller.wait()
         finally:
             with Journal() as journal:
+                if is_dynamic and pipeline_run:
+                    _adopt_bills(journal, run_id, pipeline_run)
                 sys.stderr.write(f"{summary_of(journal, run_id)}\n")
                 if pipeline_run:
                     _publish_end_of(journal, run_id, orchestrator, pipeline_run)
 
     return wait
+
+
+def _adopt_bills(journal: Journal, run_id: str, pipeline_run: UUID) -> None:
+    try:
+        adopt_bills(journal, run_id, pipeline_run)
+    except Exception as error:
+        logger.warning("The isolated steps of run %s are not among its steps and costs here: %s", run_id, error)
 
 
 def _publish_end_of(journal: Journal, run_id: str, orchestrator: "StackComponent", pipeline_run: UUID) -> None:

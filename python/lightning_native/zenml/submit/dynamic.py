@@ -102,7 +102,7 @@ def submit_dynamic(
         if settings.synchronous:
             process = drive(orchestrator, settings, folder, pipeline_run)
             logger.info("The pipeline runs in studio %s; its logs are in %s.", studio, folder.path)
-            wait = wait_and_tell_cost(orchestrator, process, folder.path.name, pipeline_run)
+            wait = wait_and_tell_cost(orchestrator, process, folder.path.name, pipeline_run, is_dynamic=True)
             return SubmissionResult(wait_for_completion=wait, metadata=metadata)
         metadata["logs_command"] = logs_command(folder.path.name)
         logger.info("The pipeline runs in studio %s. Its log: %s", studio, logs_command(folder.path.name))

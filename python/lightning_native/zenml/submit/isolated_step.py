@@ -54,7 +54,7 @@ def submit_isolated(
         variables={**variables, ENV_RUN_ID: orchestrator.get_orchestrator_run_id()},
         image=lambda: isolated_image(snapshot, container.config),
     )
-    submit_step(orchestrator, step_run.id, pipeline, source)
+    submit_step(orchestrator, step_run.id, pipeline, source, is_hosted=True)
 
 
 def isolated_status(orchestrator: "ContainerizedOrchestrator", step_run: "StepRunResponse") -> ExecutionStatus:

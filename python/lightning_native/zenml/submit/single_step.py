@@ -16,6 +16,7 @@ from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.zenml.compiler.pipeline import compile_step
 from lightning_native.zenml.compiler.step import StepSource
 from lightning_native.zenml.config import settings_of
+from lightning_native.zenml.publish.bills import publish_bill
 from lightning_native.zenml.publish.metadata import single_step_metadata
 from lightning_native.zenml.publish.publisher import publish_reason
 from lightning_native.zenml.publish.status import run_status
@@ -37,7 +38,9 @@ _POLL_SECONDS = 0.2
 _START_SECONDS = 30.0
 
 
-def submit_step(component: "StackComponent", step_run: UUID, pipeline: str, source: StepSource) -> None:
+def submit_step(
+    component: "StackComponent", step_run: UUID, pipeline: str, source: StepSource, *, is_hosted: bool = False
+) -> None:
     """Have a step run on Lightning, and return without waiting for it.
 
     Args:
@@ -45,6 +48,7 @@ def submit_step(component: "StackComponent", step_run: UUID, pipeline: str, sour
         step_run: ZenML's id; the run is found again by it.
         pipeline: the name of the pipeline.
         source: the step.
+        is_hosted: whether this is a studio that is deleted at the end, with its files of the run.
 
     Raises:
         PlanError: the step cannot run as it is written.
@@ -58,7 +62,7 @@ def submit_step(component: "StackComponent", step_run: UUID, pipeline: str, sour
         controller = (CONTROLLER, "--step-run", str(step_run))
         write_folder(folder, run, component, source.settings, controller=controller)
         start_controller(component, source.settings, folder)
-        metadata = {component.id: single_step_metadata(run.plan, folder, context.environ)}
+        metadata = {component.id: single_step_metadata(run.plan, None if is_hosted else folder, context.environ)}
     # Its own process may die before it publishes any.
     publish_step_run_metadata(step_run_id=step_run, step_run_metadata=metadata)
 
@@ -76,6 +80,7 @@ def step_status(component: "StackComponent", step_run: "StepRunResponse") -> Exe
         driven = folder.is_driven()
         if record is not None and record.state != "running":
             status = run_status(journal, record, driven=driven)
+            publish_bill(component.id, step_run.id, journal)
             if not status.is_successful:
                 publish_reason(step_run.id, _reason(journal, record))
             return status
