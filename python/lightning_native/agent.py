@@ -114,6 +114,8 @@ OUTPUTS_OF_HOME = "_home"
 # So many of the files that an archive lacks are named.
 MOST_NAMED = 20
 CHANGED = "it changed while it was packed"
+# The file of a scratch folder with the bytes that a step has needed at most.
+PEAK_MEMORY = "peak-memory"
 # Seconds: a new folder of the drive is mounted within a minute, as a rule.
 MOUNT_PATIENCE = 180.0
 
@@ -911,6 +913,12 @@ def run_command(
     if outputs is not None:
         result["outputs"] = outputs.finish()
     if scratch is not None:
+        try:
+            # Of a step that a process outside of this session has forked.
+            with open(os.path.join(scratch, PEAK_MEMORY)) as stream:
+                result["peak_memory"] = max(result["peak_memory"], int(stream.read()))
+        except (OSError, ValueError):
+            pass
         shutil.rmtree(scratch, ignore_errors=True)
     return result
 

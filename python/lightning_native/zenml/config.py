@@ -181,6 +181,11 @@ class LightningNativeOrchestratorSettings(LightningNativeStepSettings):
         description="Wait for the run to end and show the logs of its steps. Otherwise a studio of its own drives the "
         "run, cleans up after it and deletes itself.",
     )
+    warm_steps: Literal["auto", "off"] = Field(
+        default="auto",
+        description="`auto`: steps that share a studio are forked from one process that has loaded ZenML, which takes "
+        "seconds otherwise. `off`: each step is a fresh process.",
+    )
     on_terminate: Literal["stop", "detach"] = Field(
         default="stop",
         description="What SIGTERM or SIGHUP to a process that waits for its run does, such as of a cancelled CI job: "

@@ -8,6 +8,8 @@ ENV_PACKAGING = "LIGHTNING_NATIVE_PACKAGING"
 ENV_SCRATCH = "LIGHTNING_NATIVE_SCRATCH"
 # The file that a process creates when ZenML has recorded its end, where the process that started it compares.
 ENV_CONFIRMATION = "LIGHTNING_NATIVE_CONFIRMATION"
+# Set where the step may be forked from a process that other steps of its machine have in common.
+ENV_WARM_STEPS = "LIGHTNING_NATIVE_WARM_STEPS"
 # Set where the step's machine may be interrupted.
 ENV_INTERRUPTIBLE = "LIGHTNING_NATIVE_INTERRUPTIBLE"
 # The address of the step's studio or pipeline; of a job, only its teamspace's address is known beforehand.

@@ -19,7 +19,7 @@ from lightning_native.zenml.compiler.resources import choose_machines, resource_
 from lightning_native.zenml.compiler.runtime import check_runtime
 from lightning_native.zenml.compiler.schedule import on_schedule, window_variables
 from lightning_native.zenml.compiler.step import StepSource, check_known, check_step, plan_step, retry_of
-from lightning_native.zenml.compiler.step_variables import command_variables, place_variables
+from lightning_native.zenml.compiler.step_variables import command_variables, place_variables, warm_variables
 from lightning_native.zenml.config import (
     STEP_SETTINGS,
     LightningNativeOrchestratorSettings,
@@ -114,7 +114,11 @@ def compile_pipeline(
             **(
                 window_variables(schedule, step.upstream)
                 if schedule
-                else {ENV_RUN_ID: run_id, **place_variables(plan, step.name, context.environ)}
+                else {
+                    ENV_RUN_ID: run_id,
+                    **place_variables(plan, step.name, context.environ),
+                    **warm_variables(plan, step.name, settings.warm_steps),
+                }
             ),
         }
         for step in plan.steps

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from zenml.client import Client
 from zenml.config.global_config import GlobalConfiguration
@@ -22,6 +22,7 @@ from lightning_native.zenml.variables import (
     ENV_STEP_URL,
     ENV_TEAMSPACE_URL,
     ENV_VERBOSE,
+    ENV_WARM_STEPS,
 )
 
 if TYPE_CHECKING:
@@ -64,3 +65,10 @@ def place_variables(plan: RunPlan, step: str, environ: Mapping[str, str]) -> dic
     if address_of(plan, step).kind == "job":
         return {ENV_TEAMSPACE_URL: teamspace_url(environ), **interruptible, **several}
     return {ENV_STEP_URL: step_urls(plan, environ)[step], **interruptible}
+
+
+def warm_variables(plan: RunPlan, step: str, wish: Literal["auto", "off"]) -> dict[str, str]:
+    """Return the variables with which steps that share a studio are forked from one process."""
+    place = address_of(plan, step)
+    shared = [other.name for other in plan.steps if address_of(plan, other.name) == place]
+    return {ENV_WARM_STEPS: "1"} if wish == "auto" and place.kind == "studio" and len(shared) > 1 else {}

@@ -32,12 +32,15 @@ def _end_logging() -> None:
     atexit.unregister(logging.shutdown)
 
 
-if __name__ == "__main__":
-    leave_step_to_child()
-    gc.disable()
+def load() -> None:
+    """Load ZenML, as far as every step needs it."""
     # ZenML would import these with the user's folder first on the path, and a `difflib.py` there instead of Python's.
     for module in _LOADED_BY_NAME:
         importlib.import_module(module)
+
+
+def run() -> None:
+    """Run the entrypoint that the arguments of this process name."""
     # ZenML has set a hook of its own, which shows a hundred frames.
     importlib.import_module(_TRACEBACKS).shorten_tracebacks(logged=True)
     try:
@@ -45,3 +48,10 @@ if __name__ == "__main__":
         runpy.run_module(_ZENML, run_name="__main__", alter_sys=True)
     finally:
         _end_logging()
+
+
+if __name__ == "__main__":
+    leave_step_to_child()
+    gc.disable()
+    load()
+    run()

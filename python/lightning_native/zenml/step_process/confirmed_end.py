@@ -11,8 +11,12 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from lightning_native.zenml.variables import ENV_CONFIRMATION, ENV_RUN_ID, ENV_SCRATCH
+from lightning_native.zenml.variables import ENV_CONFIRMATION, ENV_RUN_ID, ENV_SCRATCH, ENV_WARM_STEPS
+
+if TYPE_CHECKING:
+    from lightning_native.zenml.step_process.warm_start import WarmChild
 
 UNCONFIRMED = (
     "its process ended with exit code 0 before ZenML had recorded the step as completed, as os._exit(0) and "
@@ -58,18 +62,49 @@ def leave_step_to_child() -> None:
     _file = str(Path(os.environ[ENV_SCRATCH], _NAME))
     # The agent and Lightning signal both processes; a signal from before the fork is passed on.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    child = os.fork()
+    warm = _warm_child(_file)
+    child = os.fork() if warm is None else warm.pid
     if child == 0:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         return
     received: list[int] = []
+
+    def receive(number: int, _frame: object) -> None:
+        received.append(number)
+        if warm is not None:
+            # It has a session of its own, which nobody else signals.
+            warm.signal(number)
+
     for number in _SIGNALS:
-        signal.signal(number, lambda number, _frame: received.append(number))
-    for number in signal.sigpending().intersection(_SIGNALS):
-        os.kill(child, number)
+        signal.signal(number, receive)
+    if warm is None:
+        for number in signal.sigpending().intersection(_SIGNALS):
+            os.kill(child, number)
     signal.pthread_sigmask(signal.SIG_SETMASK, before)
-    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) if warm is None else warm.wait()
+    if warm is not None and received:
+        # As the agent ends the session of a step that was told to stop.
+        warm.signal(signal.SIGKILL)
     _end(_agreed(code, confirmed=Path(_file).exists(), told_to_end=signal.SIGTERM in received))
+
+
+def confirm_with(file: str) -> None:
+    """Confirm ends with a file that another process has named."""
+    global _file  # noqa: PLW0603  as above
+    _file = file
+
+
+def _warm_child(confirmation: str) -> "WarmChild | None":
+    """Return a process for the step that a warm one has forked, where the submitter wants that and it can be had."""
+    if os.environ.pop(ENV_WARM_STEPS, None) is None:
+        return None
+    from lightning_native.zenml.step_process.warm_start import ColdError, start_warm
+
+    try:
+        return start_warm({"confirmation": confirmation})
+    except (ColdError, OSError) as error:
+        sys.stderr.write(f"lightning-native: a fresh process runs this step: {error}\n")
+        return None
 
 
 def _agreed(code: int, *, confirmed: bool, told_to_end: bool) -> int:
