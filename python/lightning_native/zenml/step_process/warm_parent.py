@@ -22,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from lightning_native.agent import inherit_niceness
 from lightning_native.zenml.step_process import bootstrap
 from lightning_native.zenml.step_process.confirmed_end import confirm_with
 from lightning_native.zenml.step_process.warm_start import receive, send
@@ -87,6 +88,8 @@ class _Server:
                 raise ValueError(reason)  # noqa: TRY301  as above
             child = os.fork()
             if child == 0:
+                # Otherwise the process that asked could not see the end of the warm one.
+                connection.close()
                 return request, files
             connection.settimeout(None)
             self.steps[child] = connection
@@ -228,6 +231,7 @@ def _become(request: dict[str, Any], files: list[int]) -> None:
             resource.setrlimit(limit, (soft, resource.getrlimit(limit)[1]))
     with suppress(OSError):
         os.setpriority(os.PRIO_PROCESS, 0, request["niceness"])
+    inherit_niceness(os.getpid())
     with suppress(OSError):
         os.sched_setaffinity(0, request["affinity"])
     sys.argv[:], sys.path[:] = request["argv"], request["path"]
