@@ -12,14 +12,15 @@ from tests.support.servers.strict_cloud import StrictCloud
 from lightning_native.emulator import LocalCloud
 
 RATE = 60.0
+BALANCE = 0.1
 OUT_OF_FUNDS = "USER_STOP_WORKLOAD_REASON_OUT_OF_FUNDS"
 REFUSAL = "insufficient balance to start the cloud space, top up and try again"
 
 
 @pytest.fixture
 def cloud() -> Iterator[StrictCloud]:
-    # A CPU machine costs a thousandth of a dollar in less than half a minute.
-    with LocalCloud(parts={"balance": 0.01, "provision_seconds": 30}, clock_rate=RATE) as cloud:
+    # A studio and a job cost a cent in a second of this clock; the studio needs some to start on a busy computer.
+    with LocalCloud(parts={"balance": BALANCE, "provision_seconds": 30}, clock_rate=RATE) as cloud:
         yield StrictCloud(cloud)
 
 
@@ -157,11 +158,11 @@ def test_a_studio_is_billed_from_the_request_of_its_machine(tmp_path: Any) -> No
 def test_each_holder_of_the_account_shows_its_balance(cloud: StrictCloud) -> None:
     (member, *_) = cloud.call("GET", "/v1/memberships")["memberships"]
     organization = cloud.call("GET", "/v1/orgs")["organizations"][0]["id"]
-    assert member["balance"] == pytest.approx(0.01)
+    assert member["balance"] == pytest.approx(BALANCE)
     for path in (
         "/v1/users/billing/balance",
         "/v1/billing/account-balance",
         f"/v1/projects/{cloud.project}/billing/balance",
         f"/v1/orgs/{organization}/billing/balance",
     ):
-        assert cloud.call("GET", path)["balance"] == pytest.approx(0.01)
+        assert cloud.call("GET", path)["balance"] == pytest.approx(BALANCE)
