@@ -14,7 +14,9 @@ from zenml.utils.pagination_utils import depaginate
 from lightning_native.engine.record.costs import Bill, CostRecord, CostSummary, adopt, cost_parts_of, costs_of
 from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.records import StepRecord
+from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.zenml.publish.metadata import cost_metadata
+from lightning_native.zenml.publish.publication_lock import billed, is_billed
 from lightning_native.zenml.publish.status import STEP_STATUS
 
 if TYPE_CHECKING:
@@ -23,28 +25,27 @@ if TYPE_CHECKING:
 logger = get_logger(__name__)
 _BILL = "bill"
 _STATES = {status: state for state, status in STEP_STATUS.items()}
-_published: set[UUID] = set()
 
 
-def publish_bill(component: UUID, step_run: UUID, journal: Journal) -> None:
-    """Publish, once, what the machines of a submitted step have cost."""
-    run_id = step_run.hex
-    cost = CostSummary.of(journal, run_id)
-    if cost is None or step_run in _published:
+def publish_bill(folder: RunFolder, journal: Journal) -> None:
+    """Publish, once, what the machines of a step have cost that was a run of its own and has ended."""
+    run_id = folder.path.name
+    cost, steps = CostSummary.of(journal, run_id), journal.steps(run_id)
+    if cost is None or len(steps) != 1 or is_billed(folder):
         return
-    _published.add(step_run)
     parts = cost_parts_of(journal, run_id)
-    (step,) = journal.steps(run_id)
     machines = [
         {**asdict(record), "parts": parts.get((record.kind, record.name), {})} for record in costs_of(journal, run_id)
     ]
     own = {name: value for name, value in cost_metadata(cost, []).items() if value}
-    metadata: dict[str, MetadataType] = {**own, _BILL: {"attempts": step.attempt, "machines": machines}}
+    metadata: dict[str, MetadataType] = {**own, _BILL: {"attempts": steps[0].attempt, "machines": machines}}
     try:
-        publish_step_run_metadata(step_run_id=step_run, step_run_metadata={component: metadata})
+        component = UUID(folder.origin().component)
+        publish_step_run_metadata(step_run_id=UUID(run_id), step_run_metadata={component: metadata})
+        billed(folder)
     except Exception as error:
         # The end of the step matters more.
-        logger.warning("The cost of step run %s could not be published: %s", step_run, error)
+        logger.warning("The cost of step run %s could not be published: %s", run_id, error)
 
 
 def adopt_bills(journal: Journal, run_id: str, pipeline_run: UUID) -> None:

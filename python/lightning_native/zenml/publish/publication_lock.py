@@ -19,6 +19,7 @@ PROMISE = "end-promised"
 # The process that waits for the end renews its promise this often; without that, the promise expires.
 RENEWAL_SECONDS = 5.0
 _PROMISE_SECONDS = 15.0
+_BILLED = "billed"
 _POLL_SECONDS = 0.1
 
 
@@ -69,3 +70,13 @@ def wait_for_promise(folder: RunFolder) -> None:
         # Nothing is left to be ended in order.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         time.sleep(_POLL_SECONDS)
+
+
+def is_billed(folder: RunFolder) -> bool:
+    """Return whether ZenML has what a step has cost that was a run of its own."""
+    return (folder.path / _BILLED).exists()
+
+
+def billed(folder: RunFolder) -> None:
+    """Record that ZenML has it."""
+    (folder.path / _BILLED).touch(mode=0o600)

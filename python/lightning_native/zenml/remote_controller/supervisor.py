@@ -23,11 +23,12 @@ from uuid import UUID
 from lightning_native.agent_protocol import REMOTE_HOME
 from lightning_native.child_process import module_arguments
 from lightning_native.engine.display.follow_logs import LogFollower
+from lightning_native.engine.record.journal import Journal
 from lightning_native.engine.record.records import RunState
 from lightning_native.engine.record.run_folder import RunFolder
 from lightning_native.engine.retry import THROUGH_AN_OUTAGE, retry
 from lightning_native.home import home, private_folder, write_private
-from lightning_native.zenml.publish.publication_lock import is_promised_elsewhere, wait_for_promise
+from lightning_native.zenml.publish.publication_lock import is_billed, is_promised_elsewhere, wait_for_promise
 from lightning_native.zenml.remote_controller.supervisor_spec import SupervisorSpec
 from lightning_native.zenml.variables import ENV_CONFIRMATION
 
@@ -61,6 +62,8 @@ def main() -> int:
     try:
         code = _drive(spec, stop, logs)
         _release_isolated_steps(logs)
+        if spec.argv:
+            _publish_bills()
     except Exception:
         traceback.print_exc()
         code = 1
@@ -220,6 +223,18 @@ def _release_isolated_steps(logs: _Logs) -> None:
             folder.request_stop(graceful=False)
         logs.show()
         time.sleep(_POLL_SECONDS)
+
+
+def _publish_bills() -> None:
+    """Publish what isolated steps have cost whose release the pipeline's process has not seen."""
+    folders = [folder for folder in RunFolder.all() if not is_billed(folder)]
+    if not folders:
+        return
+    with _LOADING:
+        from lightning_native.zenml.publish.bills import publish_bill
+    with Journal() as journal:
+        for folder in folders:
+            publish_bill(folder, journal)
 
 
 def _watch_for_stop(pipeline_run: UUID, stop: _Stop) -> None:

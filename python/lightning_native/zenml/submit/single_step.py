@@ -80,7 +80,7 @@ def step_status(component: "StackComponent", step_run: "StepRunResponse") -> Exe
         driven = folder.is_driven()
         if record is not None and record.state != "running":
             status = run_status(journal, record, driven=driven)
-            publish_bill(component.id, step_run.id, journal)
+            publish_bill(folder, journal)
             if not status.is_successful:
                 publish_reason(step_run.id, _reason(journal, record))
             return status
