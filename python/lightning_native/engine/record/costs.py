@@ -133,7 +133,7 @@ def adopt(journal: "Journal", run_id: str, bills: Sequence[Bill]) -> None:
     with journal.transaction() as connection:
         for bill in bills:
             connection.execute(
-                f"INSERT OR REPLACE INTO steps (run_id, position, {', '.join(names)}) "  # noqa: S608
+                f"INSERT OR REPLACE INTO steps (run_id, position, {', '.join(names)}) "  # noqa: S608  columns only
                 f"VALUES (?, (SELECT count(*) FROM steps WHERE run_id = ?), {marks})",
                 (run_id, run_id, *astuple(bill.step)),
             )
